@@ -1,0 +1,1 @@
+"""What every package may use: clock, errors, files, ids and tasks. Nothing else."""

@@ -1,0 +1,90 @@
+"""What signalling agrees and media obeys: address, codec, direction."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An IP address literal (no brackets, no host name) and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+class Direction(StrEnum):
+    """The direction attribute of RFC 8866 section 6.7, seen from the agent."""
+
+    SENDRECV = "sendrecv"
+    SENDONLY = "sendonly"
+    RECVONLY = "recvonly"
+    INACTIVE = "inactive"
+
+    @property
+    def sends(self) -> bool:
+        """Whether the agent may send."""
+        return self in {Direction.SENDRECV, Direction.SENDONLY}
+
+    @property
+    def receives(self) -> bool:
+        """Whether the agent expects to receive."""
+        return self in {Direction.SENDRECV, Direction.RECVONLY}
+
+    @property
+    def reversed(self) -> "Direction":
+        """The same direction seen from the other side."""
+        return _REVERSED.get(self, self)
+
+
+_REVERSED: Final = {
+    Direction.SENDONLY: Direction.RECVONLY,
+    Direction.RECVONLY: Direction.SENDONLY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """An RTP payload format by its encoding name (RFC 3551 section 6)."""
+
+    name: str
+    payload_type: int
+    clock_rate: int = 8000
+
+
+PCMU: Final = Codec("PCMU", 0)
+PCMA: Final = Codec("PCMA", 8)
+CODECS: Final = {codec.name: codec for codec in (PCMA, PCMU)}
+"The audio codecs a route may name."
+
+
+class Latch(StrEnum):
+    """From where a leg's RTP is believed."""
+
+    OFF = "off"
+    "The address and port of the SDP, exactly."
+    ADDRESS = "address"
+    "The address of the SDP, any port."
+    ANY = "any"
+    "Any address: for peers behind NATs only."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NegotiatedAudio:
+    """What offer and answer agreed for the one audio stream of a leg."""
+
+    remote: Address
+    "Where the agent sends RTP, and whence it expects it."
+    remote_rtcp: Address
+    codec: Codec
+    "The audio codec both sides use; its payload type as seen on this leg."
+    telephone_event: int | None = None
+    "Payload type of RFC 4733 events on this leg."
+    direction: Direction = Direction.SENDRECV
+    "Seen from the agent."
+    ptime: int = 20
+    "Milliseconds of audio the peer wants in one packet."

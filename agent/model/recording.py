@@ -1,0 +1,102 @@
+"""Words for a recording: who, what was announced, how it ended.
+
+These are msgspec structs because they travel: into the journal as notes, and from
+there into the manifest. They hold personal data, so none of them prints it.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+WITHHELD: Final = "withheld"
+"Stands for a caller's number that the caller withheld."
+
+
+class RecordingState(StrEnum):
+    """A recording's life; each state is reached once, in this order."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    SEALED = "sealed"
+    STORED = "stored"
+    PURGED = "purged"
+
+
+class Officer(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+    """An officer who took part in a segment."""
+
+    number: str
+    name: str
+
+    def __repr__(self) -> str:
+        return "Officer(…)"
+
+
+class NoticeEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """Proof that one notice file was sent to the customer before recording."""
+
+    sha256: str
+    "Digest of the notice file as configured, lower-case hexadecimal."
+    language: str
+    "From the file's name: `fi.wav` is `fi`."
+    duration_ms: int
+    sent_ms: int
+    packets: int
+    started_at: int
+    "Nanoseconds since the Unix epoch."
+    ended_at: int
+
+
+class SegmentBegin(msgspec.Struct, frozen=True, kw_only=True, tag="begin"):
+    """First note in a segment's journal: all that is known at the answer."""
+
+    recording_id: str
+    group: str
+    segment: int
+    direction: str
+    caller: str
+    "Number of the outside party in E.164, or as dialled, or `withheld`."
+    service: str
+    "The called service number (inbound) or the called number (outbound)."
+    officers: tuple[Officer, ...]
+    notices: tuple[NoticeEvidence, ...]
+    started_at: int
+    "Nanoseconds since the Unix epoch: the answer."
+    started_monotonic_ns: int
+    "The same moment on CLOCK_MONOTONIC: position 0 of the timeline."
+    codecs: dict[str, dict[str, str]]
+    "Leg index (`0` customer, `1` officer) to payload type to encoding name."
+    agent: str
+    "Software name and version."
+    host: str
+
+    def __repr__(self) -> str:
+        return f"SegmentBegin(recording_id={self.recording_id!r}, …)"
+
+
+class SegmentMark(msgspec.Struct, frozen=True, kw_only=True, tag="mark"):
+    """Something that happened on the timeline: hold, resume, codec change."""
+
+    at_monotonic_ns: int
+    kind: str
+    "`hold`, `resume`, `gap-begin`, `gap-end`, `codecs`."
+    leg: int | None = None
+    codecs: dict[str, dict[str, str]] | None = None
+    reason: str = ""
+
+
+class SegmentEnd(msgspec.Struct, frozen=True, kw_only=True, tag="end"):
+    """Last note: how the segment ended."""
+
+    ended_at: int
+    "Nanoseconds since the Unix epoch."
+    ended_monotonic_ns: int
+    cause: str
+    "One of agent.model.call.EndCause."
+    outcome: str
+    "`recorded` or `partial`."
+
+
+Note = SegmentBegin | SegmentMark | SegmentEnd
+"Everything a journal may note beside packets; JSON with a `type` tag."
