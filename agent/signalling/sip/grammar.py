@@ -13,6 +13,9 @@ from agent.signalling.sip.errors import SipParseError
 Params = tuple[tuple[str, str | None], ...]
 "Parameters in their order; None where a name stands alone."
 
+MAX_PARAMS: Final = 64
+"Of one header element: a Contact with all its feature tags has some twenty."
+
 WHITESPACE: Final = " \t"
 "Folding is undone before anything here is called."
 
@@ -93,6 +96,8 @@ def parse_params(text: str) -> Params:
     position = 0
     while (match := _PARAM.match(text, position)) is not None:
         params.append((match[1], match[2]))
+        if len(params) > MAX_PARAMS:
+            raise SipParseError("A header has too many parameters.")
         position = match.end()
     if text[position:].strip(WHITESPACE):
         raise SipParseError("The parameters of a header are malformed.")

@@ -237,7 +237,7 @@ class Headers:
 
 
 _VIA = re.compile(
-    rf"SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+({TOKEN})[ \t]++({HOST})"
+    rf"SIP[ \t]*+/[ \t]*+([0-9]\.[0-9])[ \t]*+/[ \t]*+({TOKEN})[ \t]++({HOST})"
     r"(?:[ \t]*+:[ \t]*+([0-9]{1,5}+))?+",
     re.IGNORECASE | re.ASCII,
 )
@@ -255,13 +255,16 @@ class Via:
     port: int | None
     params: dict[str, str | None] = field(default_factory=dict)
     "Names in lower case, values as on the wire."
+    version: str = "2.0"
+    "Another one stands in requests that are answered with 505."
 
     def __str__(self) -> str:
         params = "".join(
             f";{name}" if value is None else f";{name}={value}"
             for name, value in self.params.items()
         )
-        return f"SIP/2.0/{self.transport} {format_host(self.host, self.port)}{params}"
+        sent_by = format_host(self.host, self.port)
+        return f"SIP/{self.version}/{self.transport} {sent_by}{params}"
 
     @property
     def branch(self) -> str | None:
@@ -292,9 +295,9 @@ def parse_via(text: str) -> Via:
     for name, value in parse_params(text[match.end() :]):
         if params.setdefault(name.lower(), value) is not value:
             raise SipParseError("A Via has a parameter twice.")
-    via = Via(match[1].upper(), parse_host(match[2]), parse_port(match[3]), params)
+    version, transport, host, port = match.groups()
     parse_port(params.get("rport"))
-    return via
+    return Via(transport.upper(), parse_host(host), parse_port(port), params, version)
 
 
 def parse_via_list(text: str) -> list[Via]:

@@ -223,7 +223,10 @@ class Request(Message):
     def start_line(self) -> str:
         if not is_token(self.method):
             raise LocalSipError("The method is not a token.")
-        return f"{self.method} {self.uri} SIP/2.0"
+        uri = str(self.uri)
+        if " " in uri or "\t" in uri:
+            raise LocalSipError("The Request-URI holds white space.")
+        return f"{self.method} {uri} SIP/2.0"
 
     def copy(self) -> "Request":
         """A copy that may be changed without changing this one."""
