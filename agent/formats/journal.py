@@ -320,8 +320,9 @@ class JournalReader:
             return []
         self._buffer += data
         cipher = self._cipher or self._take_header()
-        if cipher is None:
-            return []
+        return self._open_blocks(cipher) if cipher else []
+
+    def _open_blocks(self, cipher: ChaCha20Poly1305) -> list[bytes]:
         opened: list[bytes] = []
         position = 0
         while not self._stopped:
