@@ -292,9 +292,11 @@ def parse_via(text: str) -> Via:
     if match is None:
         raise SipParseError("A Via is malformed.")
     params: dict[str, str | None] = {}
-    for name, value in parse_params(text[match.end() :]):
-        if params.setdefault(name.lower(), value) is not value:
+    for spelling, value in parse_params(text[match.end() :]):
+        name = spelling.lower()
+        if name in params:
             raise SipParseError("A Via has a parameter twice.")
+        params[name] = value
     version, transport, host, port = match.groups()
     parse_port(params.get("rport"))
     return Via(transport.upper(), parse_host(host), parse_port(port), params, version)
