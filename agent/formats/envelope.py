@@ -1,0 +1,87 @@
+"""A segment's own key pair, and the envelope that carries its private half.
+
+FORMAT.md, section 5. The envelope is an age file whose plaintext is age's own
+identity file, so that two runs of the stock tool open a recording.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Self
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from agent.formats.age import (
+    Entropy,
+    Identity,
+    KeyFormatError,
+    KeyKind,
+    Recipient,
+    RecipientError,
+    decrypt,
+    encrypt,
+    generate_identity,
+    identity_file,
+    parse_identities,
+)
+
+JOURNAL_KEY_SIZE: Final = 32
+_JOURNAL_INFO: Final = b"recording-agent journal v1\x00"
+
+
+class SegmentKey:
+    """The key pair of one segment; whoever holds it opens that segment alone."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+        self.recipient = str(identity.recipient())
+        "The public half: `age1…` or `age1pq1…`."
+
+    @classmethod
+    def generate(cls, kind: KeyKind, entropy: Entropy) -> Self:
+        """A new pair, of the kind of those who may open it."""
+        return cls(generate_identity(kind, entropy))
+
+    def __repr__(self) -> str:
+        return "SegmentKey(…)"
+
+    def journal_key(self, recording_id: str) -> bytes:
+        """The key of this segment's journal: 32 bytes, from which no way leads back.
+
+        It is what a host keeps while it records: it opens the journal, and nothing
+        that was sealed.
+        """
+        hkdf = HKDF(
+            algorithm=SHA256(),
+            length=JOURNAL_KEY_SIZE,
+            salt=None,
+            info=_JOURNAL_INFO + recording_id.encode(),
+        )
+        return hkdf.derive(self.identity.encode().encode())
+
+    def seal(self, recipients: Sequence[Recipient], entropy: Entropy) -> bytes:
+        """The key envelope `<id>.key.age`, for those who may open the recording.
+
+        Raises RecipientError if there are none, or one of another kind than this
+        pair: the weaker of the two would be all that protects the recording.
+        """
+        if any(recipient.kind is not self.identity.kind for recipient in recipients):
+            raise RecipientError(
+                "A recipient's key is of another kind than the segment's.",
+                hint="Give everyone a key of the same kind.",
+            )
+        return encrypt(identity_file(self.identity).encode(), recipients, entropy)
+
+
+def open_envelope(data: bytes, identities: Sequence[Identity]) -> SegmentKey:
+    """Open a key envelope.
+
+    Raises AgeError: NoMatchError where it is not for these identities.
+    """
+    try:
+        text = decrypt(data, identities).decode()
+    except UnicodeDecodeError:
+        raise KeyFormatError("The envelope holds something else than a key.") from None
+    held = parse_identities(text)
+    if len(held) != 1:
+        raise KeyFormatError("The envelope holds more than one key.")
+    return SegmentKey(held[0])
