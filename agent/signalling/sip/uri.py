@@ -303,7 +303,8 @@ def parse_name_addr(text: str) -> NameAddr:
         if not text.startswith("<"):
             raise SipParseError("A display name has no address after it.")
     elif (start := text.find("<")) >= 0:
-        display = text[:start].rstrip(WHITESPACE)
+        # Phones have been seen to escape the quotes that should have stood there.
+        display = text[:start].rstrip(WHITESPACE).replace(r"\"", "")
         if '"' in display or ">" in display:
             raise SipParseError("A display name is malformed.")
         text = text[start:]
