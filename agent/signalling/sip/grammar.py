@@ -14,7 +14,7 @@ Params = tuple[tuple[str, str | None], ...]
 "Parameters in their order; None where a name stands alone."
 
 MAX_PARAMS: Final = 64
-"Of one header element: a Contact with all its feature tags has some twenty."
+"Of one header element or URI: a Contact with all its feature tags has some twenty."
 
 WHITESPACE: Final = " \t"
 "Folding is undone before anything here is called."

@@ -8,6 +8,7 @@ from urllib.parse import quote as percent_encode, unquote_to_bytes
 from agent.signalling.sip.errors import SipParseError
 from agent.signalling.sip.grammar import (
     HOST,
+    MAX_PARAMS,
     WHITESPACE,
     Params,
     find_param,
@@ -196,6 +197,8 @@ def _parse_tel(rest: str) -> Uri:
 
 
 def _parse_uri_params(text: str) -> Params:
+    if text.count(";") > MAX_PARAMS:
+        raise SipParseError("A URI has too many parameters.")
     params: list[tuple[str, str | None]] = []
     for piece in text.split(";")[1:]:
         match = _URI_PARAM.fullmatch(piece)
@@ -209,6 +212,8 @@ def _parse_uri_params(text: str) -> Params:
 
 
 def _parse_uri_headers(text: str) -> tuple[tuple[str, str], ...]:
+    if text.count("&") >= MAX_PARAMS:
+        raise SipParseError("A URI has too many headers.")
     headers = []
     for piece in text.split("&"):
         if _URI_HEADERS.fullmatch(piece) is None:

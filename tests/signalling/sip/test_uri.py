@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from agent.signalling.sip.errors import SipParseError
+from agent.signalling.sip.grammar import MAX_PARAMS
 from agent.signalling.sip.uri import (
     MAX_URI,
     NameAddr,
@@ -143,6 +144,14 @@ def test_a_uri_that_is_too_long() -> None:
     with pytest.raises(SipParseError) as caught:
         parse_name_addr(f"<{fits}h>")
     assert caught.value.status == 400
+
+
+def test_parameters_and_headers_are_bounded() -> None:
+    assert len(parse_uri("sip:h" + ";a" * MAX_PARAMS).params) == MAX_PARAMS
+    assert len(parse_uri("sip:h?a=b" + "&a=b" * (MAX_PARAMS - 1)).headers) == MAX_PARAMS
+    for text in ("sip:h" + ";a" * (MAX_PARAMS + 1), "sip:h?a=b" + "&a=b" * MAX_PARAMS):
+        with pytest.raises(SipParseError):
+            parse_uri(text)
 
 
 def test_changes_leave_the_wire_form_behind() -> None:
