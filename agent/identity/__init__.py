@@ -1,0 +1,1 @@
+"""Who is who: callers' numbers, officers and their keys."""
