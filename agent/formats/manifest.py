@@ -1,0 +1,171 @@
+"""What a recording is: who, when, what was announced, what is missing.
+
+Canonical JSON: keys sorted, no space, UTF-8. FORMAT.md, section 7. The fields are
+an allow-list: no other personal data ever joins a recording.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypedDict
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from agent.common.errors import AgentError
+from agent.model.recording import NoticeEvidence
+
+VERSION: Final = 1
+MAX_MANIFEST: Final = 1 << 25
+"Bytes; two hours with every other packet of both legs lost still fit."
+_HELSINKI: Final = ZoneInfo("Europe/Helsinki")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ManifestError(AgentError):
+    """The bytes are not a manifest; the message repeats none of its values."""
+
+
+class ManifestVersionError(ManifestError):
+    """The manifest is of a version this software does not know."""
+
+    hint = "Open it with a newer version of this software."
+
+
+class Moment(TypedDict):
+    """One moment twice, ISO 8601 with milliseconds."""
+
+    utc: str
+    helsinki: str
+
+
+def moment(utc_ns: int) -> Moment:
+    """A moment from nanoseconds since the Unix epoch."""
+    utc = _EPOCH + timedelta(microseconds=utc_ns // 1000)
+    text = utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    local = utc.astimezone(_HELSINKI).isoformat(timespec="milliseconds")
+    return {"utc": text, "helsinki": local}
+
+
+class ManifestOfficer(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """An officer who took part, and from when to when."""
+
+    number: str
+    name: str
+    from_: Moment = msgspec.field(name="from")
+    to: Moment
+
+    def __repr__(self) -> str:
+        return "ManifestOfficer(…)"
+
+
+class AudioFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The audio file beside this manifest, before it was encrypted."""
+
+    format: str
+    "`wav-alaw`, `wav-ulaw`, `wav-pcm16` …: as the container names it."
+    codecs: tuple[str, ...]
+    "Encoding names heard on the wire."
+    sample_rate: int
+    channels: int
+    "2: the customer left, the officer right."
+    duration_ms: int
+    sha256: str
+    "Of the whole plaintext file, lower-case hexadecimal."
+    size: int
+    "Bytes of the plaintext file."
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A stretch of silence that the agent put where it had no audio."""
+
+    leg: int
+    "Index into `legs`."
+    start_ms: int
+    "From the beginning of the audio."
+    duration_ms: int
+    reason: str
+
+
+class LegFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How well one side was received."""
+
+    role: str
+    "`customer` or `officer`."
+    packets: int
+    lost: int
+    duplicates: int
+    reordered: int
+    jitter_ms: float
+    ssrcs: int
+    "RTP sources heard; more than one where a phone began anew."
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that is kept about a segment beside its audio."""
+
+    version: int = VERSION
+    id: str
+    group: str
+    "Ties the segments of one call together."
+    segment: int
+    direction: str
+    caller: str
+    "The outside party's number, or `withheld`."
+    service: str
+    "The called service number (inbound) or the called number (outbound)."
+    officers: tuple[ManifestOfficer, ...]
+    started: Moment
+    ended: Moment
+    notices: tuple[NoticeEvidence, ...]
+    audio: AudioFacts
+    gaps: tuple[Gap, ...]
+    legs: tuple[LegFigures, ...]
+    "The customer's, then the officer's."
+    verdict: str
+    "On the quality of what was received."
+    end_cause: str
+    "One of agent.model.call.EndCause."
+    outcome: str
+    "`recorded` or `partial`."
+    agent: str
+    "Software name and version."
+    host: str
+
+    def __repr__(self) -> str:
+        return f"Manifest(id={self.id!r}, …)"
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON: equal manifests are equal bytes."""
+        return _ENCODER.encode(self)
+
+
+class _Versioned(msgspec.Struct):
+    version: int
+
+
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
+_DECODER: Final = msgspec.json.Decoder(Manifest)
+_VERSION_DECODER: Final = msgspec.json.Decoder(_Versioned)
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """Parse canonical JSON, and nothing but canonical JSON.
+
+    Raises:
+        ManifestVersionError: it is of another version.
+        ManifestError: it is malformed, not canonical, or says more than it may.
+    """
+    if len(data) > MAX_MANIFEST:
+        raise ManifestError("This manifest is longer than any that is believed.")
+    try:
+        version = _VERSION_DECODER.decode(data).version
+        if version != VERSION:
+            raise ManifestVersionError(f"This manifest is of version {version}.")
+        manifest = _DECODER.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        # The cause names unknown keys, and a key may be anyone's name.
+        raise ManifestError("This is not a manifest.") from None
+    if manifest.to_bytes() != data:
+        raise ManifestError("This manifest is not in its canonical form.")
+    return manifest
