@@ -10,6 +10,8 @@ ROOT = Path(__file__).resolve().parents[2] / "shared" / "corpora"
 def corpus(name: str) -> Path:
     """The folder of one corpus; skips the test where there is none."""
     path = ROOT / name
+    if ROOT.exists() and not path.exists():
+        pytest.fail(f"the corpora are there, but {name} is not among them")
     if not path.exists():
         pytest.skip(f"the corpus {name} is not beside the checkout")
     return path

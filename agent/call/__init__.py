@@ -1,0 +1,1 @@
+"""Call control: one recorded call, whoever signals it."""

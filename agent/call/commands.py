@@ -1,0 +1,112 @@
+"""What a call's state machine asks call control to do."""
+
+from dataclasses import dataclass
+
+from agent.model.call import EndCause, Outcome
+from agent.model.recording import NoticeEvidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse:
+    """Refuse the first party, which is not answered yet."""
+
+    status: int
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """Tell the first party that its target rings."""
+
+    leg: str
+    early_media: bool
+    "Whether the target sends audio before it answers."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Answer the first party."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invite:
+    """Ring a target on a new leg."""
+
+    leg: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangUp:
+    """Clear a leg, whatever its state, with a Q.850 cause (RFC 3326)."""
+
+    leg: str
+    q850: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Play:
+    """Play a sound to legs; a notice must be reported when sent to its end."""
+
+    legs: tuple[str, ...]
+    sound: str
+    loop: bool = False
+    notice: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bridge:
+    """Let two legs hear each other."""
+
+    a: str
+    b: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRecording:
+    """Begin a segment now: this is the moment of the answer."""
+
+    segment: int
+    customer: str
+    officer: str
+    notices: tuple[NoticeEvidence, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseRecording:
+    """End the open segment."""
+
+    cause: EndCause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """The call goes on unrecorded by policy: never in silence."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """The call has ended; its ledger row is due."""
+
+    outcome: Outcome
+    cause: EndCause | None
+    sip_status: int | None
+
+
+Command = (
+    Refuse
+    | Ring
+    | Answer
+    | Invite
+    | HangUp
+    | Play
+    | Bridge
+    | OpenRecording
+    | CloseRecording
+    | Alarm
+    | Close
+)

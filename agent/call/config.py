@@ -1,0 +1,117 @@
+"""`[[peers]]` and `[[routes]]`: who may send calls, and what becomes of them."""
+
+import ipaddress
+from typing import Literal
+
+import msgspec
+
+from agent.model.media import CODECS
+
+
+class PeerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A trunk, a PBX or the officers' phones: who may send us calls."""
+
+    name: str
+    match: tuple[str, ...]
+    "Source addresses (`127.0.0.1:5080`), hosts (`127.0.0.1`) or networks."
+    uri: str = ""
+    "Where calls for it go."
+    trusted: bool = False
+    "Whether its P-Asserted-Identity is believed (RFC 3325 section 5)."
+    latch: Literal["off", "address", "any"] = "address"
+    "Whence its RTP is believed; `any` for NATs only."
+    media_address: str = ""
+    "Local media address towards this peer; empty: that of `[media]`."
+    advertised: str = ""
+    "Media address told to this peer, where a NAT stands between."
+    max_calls: int = 0
+    "Calls at once from this peer, emergency calls apart; 0: no limit."
+
+    def __post_init__(self) -> None:
+        for entry in self.match:
+            parse_match(entry)
+
+
+class RouteConfig(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename={"from_": "from"},
+):
+    """What becomes of the calls one peer sends to one number."""
+
+    name: str
+    from_: str
+    "Name of the peer that sends them."
+    number: str
+    "The called number; a trailing * matches a prefix."
+    direction: Literal["inbound", "outbound"]
+    to: tuple[str, ...]
+    "SIP URIs of officers, or names of peers (the called number is kept)."
+    hunt: Literal["sequential", "parallel"] = "sequential"
+    ring_timeout: float = 20.0
+    "Seconds one target may ring."
+    overflow: str = ""
+    "One more target, after all others; who answers there counts as an officer."
+    notice: tuple[str, ...] = ()
+    "Notice files, played one after the other to the end."
+    notice_mode: Literal["answered", "early"] = "answered"
+    on_notice_failure: Literal["refuse", "unrecorded"] = "refuse"
+    on_recording_failure: Literal["refuse", "unrecorded"] = "unrecorded"
+    codecs: tuple[str, ...] = ("PCMA", "PCMU")
+    "In order of preference."
+    ringback: bool = True
+    "Whether a waiting caller hears the ringback tone."
+    busy_tone: float = 5.0
+    "Seconds of busy tone before a caller nobody answered is cleared."
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.codecs if name not in CODECS]
+        if unknown or not self.codecs:
+            known = ", ".join(CODECS)
+            raise ValueError(f"codecs must name some of: {known}")
+        if not self.to:
+            raise ValueError("to must name at least one target")
+        if self.hunt == "parallel":
+            raise ValueError("hunt = 'parallel' is not supported by this version")
+        if self.notice_mode == "early":
+            raise ValueError("notice_mode = 'early' is not supported by this version")
+        if not self.notice:
+            raise ValueError("notice must name at least one file")
+        if "*" in self.number[:-1]:
+            raise ValueError("number may hold one *, at its end")
+
+
+class ToneConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[tones]`: what a waiting or refused caller hears; the Finnish cadences."""
+
+    frequency: float = 425.0
+    "Hertz."
+    ringback: tuple[float, float] = (1.0, 4.0)
+    "Seconds on, seconds off."
+    busy: tuple[float, float] = (0.3, 0.3)
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def parse_match(entry: str) -> tuple[Network, int | None]:
+    """The network of one `match` entry, and its port if it names one.
+
+    Raises ValueError, naming the entry.
+    """
+    host, port = entry, ""
+    if entry.startswith("["):
+        host, _, port = entry[1:].partition("]")
+        port = port.removeprefix(":")
+    elif entry.count(":") == 1:
+        host, port = entry.split(":")
+    try:
+        network = ipaddress.ip_network(host, strict=False)
+        number = int(port) if port else None
+    except ValueError as error:
+        raise ValueError(
+            f"match entry {entry!r} is no address, address:port or network"
+        ) from error
+    return network, number

@@ -1,0 +1,371 @@
+"""Call control: the joint of signalling, media, recording and identity.
+
+Admits calls, makes an ActiveCall of each, brings every event to the call it belongs
+to, and closes the ledger row when the call is over. No error of one call leaves it.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+import structlog
+
+from agent.call import commands as do
+from agent.call.active import ActiveCall, Joint
+from agent.call.config import PeerConfig
+from agent.call.leg import Leg
+from agent.call.passthrough import PassthroughCall
+from agent.call.routing import NoRouteError, Plan
+from agent.common.clock import utc_ns
+from agent.common.errors import AgentError
+from agent.common.ids import new_id
+from agent.common.tasks import TaskSet
+from agent.identity.tags import caller_tag
+from agent.media import pool as media
+from agent.model.call import Outcome
+from agent.recording.ledger import CallIntent, Ledger
+from agent.signalling import b2bua
+from agent.signalling.guard import Guard
+from agent.signalling.sip import core as sip
+from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.message import Request
+
+DROP = -1
+"Answer of the admission hook: say nothing at all."
+
+
+class CallControl:
+    """All calls of this host."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        guard: Guard,
+        max_calls: int,
+    ) -> None:
+        self._ledger = ledger
+        self._guard = guard
+        self._max_calls = max_calls
+        self._calls: dict[str, ActiveCall | PassthroughCall] = {}
+        self._by_name: dict[str, ActiveCall | PassthroughCall] = {}
+        self._peer_calls: dict[str, int] = {}
+        self._tasks = TaskSet(self._task_failed)
+        self._timer: asyncio.TimerHandle | None = None
+        self._log = structlog.get_logger()
+        self._joint: Joint | None = None
+        self._draining = False
+        self.refused_strangers = 0
+        "Requests from addresses that are no configured peer."
+
+    def connect(self, joint: Joint) -> None:
+        """Give control the rest of the agent; once, before any event."""
+        self._joint = joint
+
+    @property
+    def joint(self) -> Joint:
+        if self._joint is None:
+            raise RuntimeError("call control is not connected")
+        return self._joint
+
+    @property
+    def active_calls(self) -> int:
+        return len(self._calls)
+
+    def spawn(self, coroutine: Coroutine[object, object, None], *, name: str) -> None:
+        """Run a call's coroutine in the background."""
+        self._tasks.spawn(coroutine, name=name)
+
+    def register(self, name: str, call: ActiveCall | PassthroughCall) -> None:
+        """Bring the events of a SIP session or media leg to `call`."""
+        self._by_name[name] = call
+
+    # -- admission ------------------------------------------------------------
+
+    def admit(self, request: Request, flow: Flow) -> int | None:
+        """What to answer a new request outside dialogs; None lets it in."""
+        peer = self.joint.routes.peer_at(flow.remote)
+        if peer is not None:
+            return None
+        self.refused_strangers += 1
+        if not self._guard.allow(flow.remote.host, self.joint.user_agent.now):
+            return DROP
+        self._log.warning(
+            "stranger_refused", source=str(flow.remote), method=request.method
+        )
+        return 403
+
+    # -- events ---------------------------------------------------------------
+
+    def on_sip(self, event: sip.Event) -> None:
+        """One event of the user agent core."""
+        if isinstance(event, sip.InviteReceived):
+            self._invited(event)
+            return
+        call = self._by_name.get(event.session)
+        if call is not None:
+            self._guarded(call, lambda: call.on_sip(event))
+
+    def on_media(self, event: media.MediaEvent) -> None:
+        """One event of the media workers."""
+        recorder = self.joint.recorder
+        match event:
+            case media.PlayEnded():
+                self._to_call(event.leg, lambda call: call.on_play_ended(event))
+            case media.MediaQuiet():
+                self._to_call(
+                    event.leg, lambda call: call.on_media_quiet(event.leg, quiet=True)
+                )
+            case media.MediaHeard():
+                self._to_call(
+                    event.leg, lambda call: call.on_media_quiet(event.leg, quiet=False)
+                )
+            case media.RecordingOpened():
+                recorder.opened(event.recording)
+            case media.RecordingFailed():
+                recorder.failed(event.recording, event.reason)
+            case media.RecordingClosed():
+                recorder.closed(event)
+            case media.SourceChanged():
+                self._log.warning("media_source_changed", leg=event.leg)
+            case media.WorkerLost():
+                self._log.error(
+                    "media_worker_lost",
+                    worker=event.worker,
+                    legs=len(event.legs),
+                    recordings=len(event.recordings),
+                )
+                for recording in event.recordings:
+                    recorder.interrupted(recording)
+            case media.WorkerReady():
+                self._log.info("media_worker_ready", worker=event.worker)
+            case _:
+                pass
+        self.rearm()
+
+    def on_recording_failed(self, call_id: str, reason: str, kept: bool) -> None:  # noqa: FBT001 - the recorder's callback
+        """A segment's capture broke."""
+        call = self._calls.get(call_id)
+        if isinstance(call, ActiveCall):
+            self._guarded(call, lambda: call.on_recording_failed(reason, kept=kept))
+
+    def _to_call(self, name: str, act: Callable[[ActiveCall], None]) -> None:
+        call = self._by_name.get(name)
+        if isinstance(call, ActiveCall):
+            self._guarded(call, lambda: act(call))
+
+    def _guarded(
+        self, call: ActiveCall | PassthroughCall, act: Callable[[], None]
+    ) -> None:
+        """Run one call's code; its failure ends that call and no other."""
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - reported, and the call is cleared
+            self._log.critical("call_failed", call_id=call.call_id, exc_info=error)
+            try:
+                call.stop()
+            except Exception as again:  # noqa: BLE001 - reported; nothing is left to try
+                self._log.critical("call_stuck", call_id=call.call_id, exc_info=again)
+        self.rearm()
+
+    # -- a new call -----------------------------------------------------------
+
+    def _invited(self, event: sip.InviteReceived) -> None:
+        core, now = self.joint.user_agent.core, self.joint.user_agent.now
+        request = event.request
+        peer = self.joint.routes.peer_at(event.flow.remote)
+        if peer is None:  # admitted, then removed from the table
+            core.refuse(event.session, now, status=403)
+            return
+        called = request.uri.user or ""
+        tag = caller_tag(request, trusted=peer.trusted, config=self.joint.identity)
+        try:
+            plan = self.joint.routes.plan(peer, called, tag.number)
+            b2bua.next_max_forwards(request)
+        except NoRouteError as error:
+            self._log.warning("no_route", peer=peer.name, reason=str(error))
+            core.refuse(event.session, now, status=404)
+            return
+        except b2bua.TooManyHopsError:
+            core.refuse(event.session, now, status=483)
+            return
+        if not plan.emergency and (full := self._full(peer)):
+            self._log.warning("call_limit", peer=peer.name, reason=full)
+            core.refuse(
+                event.session, now, status=503, headers=(("Retry-After", "10"),)
+            )
+            return
+        self._begin(event, peer, plan, tag.number, called)
+
+    def _full(self, peer: PeerConfig) -> str:
+        if self._draining:
+            return "draining"
+        if len(self._calls) >= self._max_calls:
+            return "the host's limit"
+        if peer.max_calls and self._peer_calls.get(peer.name, 0) >= peer.max_calls:
+            return "the peer's limit"
+        return ""
+
+    def _begin(
+        self,
+        event: sip.InviteReceived,
+        peer: PeerConfig,
+        plan: Plan,
+        caller: str,
+        called: str,
+    ) -> None:
+        call_id = new_id()
+        first = Leg(
+            name="a",
+            session=event.session,
+            flow=event.flow,
+            peer=peer,
+            media_id=new_id(),
+        )
+        call: ActiveCall | PassthroughCall
+        if plan.exempt and self.joint.media.workers_up == 0:
+            call = PassthroughCall(
+                self.joint,
+                call_id=call_id,
+                plan=plan,
+                invite=event.request,
+                first=first,
+                finished=self._finished,
+            )
+        else:
+            call = ActiveCall(
+                self.joint,
+                call_id=call_id,
+                plan=plan,
+                invite=event.request,
+                first=first,
+                caller=caller,
+                called=called,
+                finished=self._finished,
+            )
+        self._calls[call_id] = call
+        self._peer_calls[peer.name] = self._peer_calls.get(peer.name, 0) + 1
+        self.register(event.session, call)
+        intent = CallIntent(
+            call_id=call_id,
+            sip_call_id=event.request.call_id,
+            route=plan.route.name,
+            direction=plan.direction,
+            begun_utc_ns=utc_ns(),
+        )
+        self.spawn(
+            self._begin_with_intent(call, intent, plan), name=f"begin-{call_id}"
+        )
+
+    async def _begin_with_intent(
+        self, call: ActiveCall | PassthroughCall, intent: CallIntent, plan: Plan
+    ) -> None:
+        """Write the intent before the call is answered; never hold up an emergency."""
+        if plan.emergency:
+            self._guarded(call, call.begin)
+        try:
+            await self._ledger.begin(intent)
+        except AgentError as error:
+            self._log.critical(
+                "ledger_unwritable", call_id=call.call_id, reason=str(error)
+            )
+            if not plan.exempt and plan.route.on_recording_failure == "refuse":
+                self._guarded(call, call.refuse_unrecordable)
+                return
+        if not plan.emergency:
+            self._guarded(call, call.begin)
+
+    # -- the end of a call ----------------------------------------------------
+
+    def _finished(self, call: ActiveCall | PassthroughCall, close: do.Close) -> None:
+        self.spawn(self._close(call, close), name=f"close-{call.call_id}")
+
+    async def _close(
+        self, call: ActiveCall | PassthroughCall, close: do.Close
+    ) -> None:
+        ended = utc_ns()
+        self._forget(call)
+        outcome = close.outcome
+        if isinstance(call, ActiveCall):
+            for segment in call.segments:
+                await self.joint.recorder.whole(segment)
+            outcome = call.final_outcome(close)
+        level = self._log.warning if outcome in _ALARMING else self._log.info
+        level(
+            "ended",
+            call_id=call.call_id,
+            outcome=outcome,
+            cause=close.cause,
+            sip_status=close.sip_status,
+        )
+        try:
+            await self._ledger.close_call(
+                call.call_id,
+                outcome,
+                cause=close.cause or "",
+                sip_status=close.sip_status,
+                ended_utc_ns=ended,
+            )
+        except AgentError as error:
+            self._log.critical(
+                "ledger_unwritable", call_id=call.call_id, reason=str(error)
+            )
+
+    def _forget(self, call: ActiveCall | PassthroughCall) -> None:
+        if self._calls.pop(call.call_id, None) is None:
+            return
+        for name in call.names:
+            self._by_name.pop(name, None)
+        peer = call.peer_name
+        self._peer_calls[peer] = self._peer_calls.get(peer, 1) - 1
+
+    # -- time -----------------------------------------------------------------
+
+    def rearm(self) -> None:
+        """Wake at the earliest deadline of any call."""
+        loop = asyncio.get_running_loop()
+        deadlines = [t for c in self._calls.values() if (t := c.get_timer())]
+        at = min(deadlines, default=None)
+        if self._timer is not None:
+            if at is not None and self._timer.when() == at:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if at is not None:
+            self._timer = loop.call_at(at, self._fire, at)
+
+    def _fire(self, at: float) -> None:
+        self._timer = None
+        now = max(at, self.joint.user_agent.now)
+        for call in list(self._calls.values()):
+            deadline = call.get_timer()
+            if deadline is not None and deadline <= now:
+                self._guarded(call, lambda call=call: call.handle_timer(now))  # type: ignore[misc]
+        self.rearm()
+
+    # -- stopping -------------------------------------------------------------
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new calls; let running ones end; then clear the rest."""
+        self._draining = True
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self._calls and loop.time() < deadline:
+            await asyncio.sleep(0.1)
+        for call in list(self._calls.values()):
+            self._guarded(call, call.stop)
+        await self._tasks.drain(5.0)
+
+    async def close(self) -> None:
+        """Give up what still runs."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._tasks.close()
+
+    def _task_failed(self, name: str, error: BaseException) -> None:
+        self._log.critical("task_failed", task=name, exc_info=error)
+        call = self._calls.get(name.partition("-")[2])
+        if call is not None:
+            self._guarded(call, call.stop)
+
+
+_ALARMING = {Outcome.BLOCKED, Outcome.UNRECORDED, Outcome.PARTIAL, Outcome.FAILED}

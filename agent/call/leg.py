@@ -1,0 +1,75 @@
+"""One leg of a call: a SIP session, its negotiation, its place in the media worker."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agent.call.config import PeerConfig
+from agent.model.media import Address, Codec, Latch, NegotiatedAudio
+from agent.signalling.offer_answer import OfferAnswer
+from agent.signalling.sip.flow import Flow
+
+
+@dataclass(slots=True, kw_only=True)
+class Leg:
+    """What call control knows of one leg.
+
+    `media_id` names it in the media worker; it is unique on the host, while `name`
+    (`a`, `b1`, …) is unique in its call only.
+    """
+
+    name: str
+    session: str
+    "Session id in the user agent core; empty until the INVITE is sent."
+    flow: Flow
+    peer: PeerConfig | None
+    "The configured peer behind it, if it is one."
+    media_id: str
+    local: Address | None = None
+    "Where its RTP arrives here; None while it has no media."
+    negotiation: OfferAnswer | None = None
+    local_description: bytes = b""
+    "What we told the peer last, for repeating it in a 2xx after a 183."
+    awaits_answer: bool = False
+    "We offered in a 2xx: the answer comes with the ACK."
+    media_open: bool = False
+    gone: bool = False
+    codecs_seen: dict[str, str] = field(default_factory=dict)
+    "Payload type to encoding name, all that were ever agreed, for the journal."
+
+    @property
+    def audio(self) -> NegotiatedAudio | None:
+        """What is agreed, if anything is."""
+        return self.negotiation.current if self.negotiation is not None else None
+
+    @property
+    def trusted(self) -> bool:
+        """Whether identities may be told to, and believed of, this leg's peer."""
+        return self.peer is not None and self.peer.trusted
+
+    @property
+    def latch(self) -> Latch:
+        """Whence its RTP is believed."""
+        return Latch(self.peer.latch) if self.peer is not None else Latch.ADDRESS
+
+    def begin_negotiation(
+        self, local: Address, session_id: int, codecs: Sequence[Codec]
+    ) -> OfferAnswer:
+        """Open the offer/answer state of this leg, telling the peer our address."""
+        self.local = local
+        told = local
+        if self.peer is not None and self.peer.advertised:
+            told = Address(self.peer.advertised, local.port)
+        self.negotiation = OfferAnswer(
+            address=told, session_id=session_id, codecs=codecs
+        )
+        return self.negotiation
+
+    def note_codecs(self, audio: NegotiatedAudio) -> bool:
+        """Remember what payload types mean; tells whether anything is new."""
+        seen = dict(self.codecs_seen)
+        seen[str(audio.codec.payload_type)] = audio.codec.name
+        if audio.telephone_event is not None:
+            seen[str(audio.telephone_event)] = "telephone-event"
+        changed = seen != self.codecs_seen
+        self.codecs_seen = seen
+        return changed

@@ -1,0 +1,188 @@
+"""A call that needs nothing of us but signalling: exempt, with no media worker up.
+
+The session descriptions pass unchanged, so the parties' audio goes from one to the
+other directly. It is how an emergency call gets through when all else is broken.
+"""
+
+from collections.abc import Callable
+
+import structlog
+
+from agent.call import commands as do
+from agent.call.active import Joint
+from agent.call.leg import Leg
+from agent.call.routing import Plan
+from agent.common.errors import AgentError
+from agent.common.ids import new_id
+from agent.model.call import EndCause, Outcome
+from agent.signalling import b2bua
+from agent.signalling.sip import core as sip
+from agent.signalling.sip.message import Request
+from agent.signalling.sip.uri import NameAddr, parse_uri
+
+
+class PassthroughCall:
+    """Two SIP sessions joined end to end, descriptions untouched."""
+
+    def __init__(
+        self,
+        joint: Joint,
+        *,
+        call_id: str,
+        plan: Plan,
+        invite: Request,
+        first: Leg,
+        finished: Callable[["PassthroughCall", do.Close], None],
+    ) -> None:
+        self._joint = joint
+        self._plan = plan
+        self._invite = invite
+        self._first = first
+        self._second: Leg | None = None
+        self._targets = list(plan.targets)
+        self._finished = finished
+        self._answered = False
+        self._over = False
+        self._deadline: float | None = None
+        self.call_id = call_id
+        self.log = structlog.get_logger().bind(call_id=call_id)
+
+    def begin(self) -> None:
+        """Ring the first target."""
+        self.log.warning("call_begun", exempt=True, media="direct")
+        self._joint.spawn(self._ring_next(480), name=f"direct-{self.call_id}")
+
+    async def _ring_next(self, last_status: int) -> None:
+        joint, first = self._joint, self._first
+        while self._targets and not self._over:
+            uri = parse_uri(self._targets.pop(0))
+            try:
+                flow = await joint.user_agent.flow_to(uri)
+            except AgentError as error:
+                self.log.warning("target_unreachable", reason=str(error))
+                continue
+            if self._over:
+                return
+            peer = joint.routes.peer_at(flow.remote)
+            leg = Leg(name="b", session="", flow=flow, peer=peer, media_id=new_id())
+            leg.session = joint.user_agent.core.invite(
+                uri=uri,
+                flow=flow,
+                from_=NameAddr(None, self._invite.from_.uri, ()),
+                to=NameAddr(None, uri, ()),
+                contact=parse_uri(f"sip:{flow.local}"),
+                body=self._invite.body,
+                headers=b2bua.pass_headers(
+                    self._invite, from_trusted=first.trusted, to_trusted=leg.trusted
+                ),
+                max_forwards=b2bua.next_max_forwards(self._invite),
+                now=joint.user_agent.now,
+            )
+            self._second = leg
+            joint.register(leg.session, self)  # type: ignore[arg-type]
+            # An emergency call waits for its target as long as the caller does.
+            if not self._plan.emergency:
+                self._deadline = joint.user_agent.now + self._plan.route.ring_timeout
+            joint.user_agent.flush()
+            return
+        if not self._over:
+            joint.user_agent.core.refuse(
+                first.session, joint.user_agent.now, status=last_status
+            )
+            self._end(EndCause.ERROR, last_status)
+
+    def on_sip(self, event: sip.Event) -> None:
+        """One event of either session, passed to the other."""
+        core, now = self._joint.user_agent.core, self._joint.user_agent.now
+        first, second = self._first, self._second
+        from_first = event.session == first.session
+        if second is None or event.session not in {first.session, second.session}:
+            if from_first and isinstance(event, sip.Cancelled | sip.Ended):
+                self._end(EndCause.CALLER_HANGUP, None)
+            return
+        other = second if from_first else first
+        match event:
+            case sip.Progressed():
+                core.ring(
+                    first.session,
+                    now,
+                    status=event.response.status,
+                    body=event.response.body,
+                )
+            case sip.Accepted():
+                self._answered = True
+                self._deadline = None
+                core.accept(
+                    first.session,
+                    now,
+                    contact=parse_uri(f"sip:{first.flow.local}"),
+                    body=event.response.body,
+                )
+            case sip.Refused():
+                status, _ = b2bua.map_failure(event.status)
+                self._second = None
+                self._deadline = None
+                self._joint.spawn(
+                    self._ring_next(status), name=f"direct-{self.call_id}"
+                )
+            case sip.OfferReceived():
+                if event.body is None:
+                    core.refuse_offer(event.session, now, status=488)
+                else:
+                    core.reoffer(other.session, now, body=event.body)
+            case sip.OfferAnswered():
+                core.accept_offer(other.session, now, body=event.response.body)
+            case sip.OfferRefused():
+                core.refuse_offer(other.session, now, status=event.status)
+            case sip.Cancelled() | sip.Ended():
+                core.hang_up(other.session, now, headers=())
+                self._end(EndCause.CALLER_HANGUP, None)
+            case _:
+                pass
+        self._joint.user_agent.flush()
+
+    def get_timer(self) -> float | None:
+        """When the target has rung long enough."""
+        return self._deadline
+
+    def handle_timer(self, now: float) -> None:
+        """Try the next target."""
+        if self._deadline is not None and now >= self._deadline:
+            self._deadline = None
+            if self._second is not None:
+                self._joint.user_agent.core.hang_up(self._second.session, now)
+                self._second = None
+            self._joint.spawn(self._ring_next(480), name=f"direct-{self.call_id}")
+
+    def refuse_unrecordable(self) -> None:
+        """Exempt calls are never refused for want of a recording."""
+        self.begin()
+
+    def stop(self) -> None:
+        """Clear both sessions."""
+        core, now = self._joint.user_agent.core, self._joint.user_agent.now
+        for leg in (self._first, self._second):
+            if leg is not None and leg.session:
+                core.hang_up(leg.session, now, headers=())
+        self._end(EndCause.AGENT_STOPPED, None)
+        self._joint.user_agent.flush()
+
+    def _end(self, cause: EndCause, status: int | None) -> None:
+        if not self._over:
+            self._over = True
+            self._deadline = None
+            self._finished(
+                self,
+                do.Close(outcome=Outcome.EXEMPT, cause=cause, sip_status=status),
+            )
+
+    @property
+    def names(self) -> list[str]:
+        """The sessions whose events belong to this call."""
+        legs = [self._first] if self._second is None else [self._first, self._second]
+        return [leg.session for leg in legs]
+
+    @property
+    def peer_name(self) -> str:
+        """The peer that sent the call."""
+        return self._first.peer.name if self._first.peer is not None else ""

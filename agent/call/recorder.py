@@ -1,0 +1,318 @@
+"""Segments: from the officer's answer to central storage.
+
+The order is the promise. At the answer: key pair, tap (in the worker's memory), then
+the envelope made durable, and only then the first journal block on disk. At the end:
+journal closed, finished into sealed files, shipped. The private key is forgotten as
+soon as its envelope is sealed; what stays until sealing is the one-way journal key.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+import structlog
+
+from agent.common.clock import monotonic_ns, utc_ns
+from agent.common.errors import AgentError
+from agent.common.ids import new_id
+from agent.common.tasks import TaskSet
+from agent.formats import journal
+from agent.formats.age import AgeError, KeyKind, Recipient
+from agent.formats.envelope import SegmentKey
+from agent.media.pool import MediaPool, RecordingClosed
+from agent.model.call import EndCause, Outcome
+from agent.model.recording import RecordingState, SegmentBegin, SegmentEnd, SegmentMark
+from agent.recording.finisher import FinisherPool, FinishJob
+from agent.recording.ledger import Ledger
+from agent.recording.spool import Spool
+from agent.upload.uploader import Uploader
+
+CLOSE_TIMEOUT: Final = 15.0
+"Seconds a worker may take to write a journal's end; then it counts as torn."
+RETRY_DELAYS: Final = (1.0, 5.0, 30.0, 60.0)
+"Seconds between attempts to finish a recording; the last one repeats."
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenSegment:
+    """One segment that is being captured or finished."""
+
+    recording_id: str
+    call_id: str
+    key_id: bytes
+    recipient: str
+    journal_key: bytes = field(repr=False)
+    gap: bool = False
+    "Whether capture was interrupted: a worker died, a disk filled."
+    opened: bool = False
+    "Whether a journal exists."
+    closed: "asyncio.Future[RecordingClosed | None]"
+
+
+class Recorder:
+    """Opens, closes, seals and ships segments.
+
+    `on_failed(call_id, reason, kept)` hears, once per segment, that capture broke;
+    `kept` says whether a journal holds what came before.
+    """
+
+    def __init__(
+        self,
+        *,
+        media: MediaPool,
+        spool: Spool,
+        ledger: Ledger,
+        finishers: FinisherPool,
+        uploader: Uploader,
+        quality: Sequence[Recipient],
+        min_free_bytes: int,
+        on_failed: Callable[[str, str, bool], None],
+    ) -> None:
+        self._media = media
+        self._spool = spool
+        self._ledger = ledger
+        self._finishers = finishers
+        self._uploader = uploader
+        self._quality = tuple(quality)
+        self._min_free_bytes = min_free_bytes
+        self._on_failed = on_failed
+        self._segments: dict[str, OpenSegment] = {}
+        self._log = structlog.get_logger()
+        self._tasks = TaskSet(self._task_failed)
+        self._stopping = False
+
+    @property
+    def kind(self) -> KeyKind:
+        """The kind of every segment's pair: that of the quality recipients."""
+        return self._quality[0].kind
+
+    @property
+    def unfinished(self) -> int:
+        """Segments captured or waiting to be sealed."""
+        return len(self._segments)
+
+    def can_record(self) -> bool:
+        """Whether a recording that begins now has a place to go."""
+        if self._media.workers_up == 0:
+            return False
+        try:
+            self._spool.check_writable(self._min_free_bytes)
+        except AgentError as error:
+            self._log.error("spool_refused", reason=str(error))
+            return False
+        return True
+
+    # -- opening --------------------------------------------------------------
+
+    def open(
+        self,
+        call_id: str,
+        begin: SegmentBegin,
+        *,
+        legs: tuple[str, str],
+        officer: Recipient | None,
+    ) -> OpenSegment:
+        """Begin a segment at once; `legs` are (customer, officer) in the worker.
+
+        Everything that may fail or wait happens behind: `on_failed` tells of it.
+        """
+        key = SegmentKey.generate(self.kind, os.urandom)
+        segment = OpenSegment(
+            recording_id=begin.recording_id,
+            call_id=call_id,
+            key_id=journal.key_id(key.recipient),
+            recipient=key.recipient,
+            journal_key=key.journal_key(begin.recording_id),
+            closed=asyncio.get_running_loop().create_future(),
+        )
+        self._segments[segment.recording_id] = segment
+        self._media.start_recording(
+            segment.recording_id,
+            legs=legs,
+            journal_key=segment.journal_key,
+            key_id=segment.key_id,
+            begin=msgspec.json.encode(begin),
+        )
+        recipients = self._quality if officer is None else (*self._quality, officer)
+        self._tasks.spawn(
+            self._make_durable(segment, key, begin, recipients),
+            name=f"open-{segment.recording_id}",
+        )
+        return segment
+
+    async def _make_durable(
+        self,
+        segment: OpenSegment,
+        key: SegmentKey,
+        begin: SegmentBegin,
+        recipients: tuple[Recipient, ...],
+    ) -> None:
+        try:
+            await asyncio.to_thread(
+                self._write_envelope, segment.recording_id, key, recipients
+            )
+            await self._ledger.segment(
+                segment.call_id, segment.recording_id, begin.group, begin.started_at
+            )
+        except (AgentError, OSError, AgeError) as error:
+            self._capture_broke(segment, f"its envelope cannot be kept: {error}")
+            return
+        self._media.grant_journal(segment.recording_id)
+
+    def _write_envelope(
+        self, recording_id: str, key: SegmentKey, recipients: tuple[Recipient, ...]
+    ) -> None:
+        self._spool.write_envelope(recording_id, key.seal(recipients, os.urandom))
+
+    # -- what the workers say -------------------------------------------------
+
+    def opened(self, recording_id: str) -> None:
+        """A journal exists on disk."""
+        if (segment := self._segments.get(recording_id)) is not None:
+            segment.opened = True
+
+    def failed(self, recording_id: str, reason: str) -> None:
+        """A worker cannot go on writing a journal."""
+        if (segment := self._segments.get(recording_id)) is not None:
+            self._capture_broke(segment, reason)
+
+    def closed(self, event: RecordingClosed) -> None:
+        """A journal is complete and durable."""
+        segment = self._segments.get(event.recording)
+        if segment is not None and not segment.closed.done():
+            segment.closed.set_result(event)
+
+    def interrupted(self, recording_id: str) -> None:
+        """The worker that captured a segment died; another goes on with it."""
+        if (segment := self._segments.get(recording_id)) is not None:
+            segment.gap = True
+
+    def _capture_broke(self, segment: OpenSegment, reason: str) -> None:
+        if segment.gap and segment.closed.done():
+            return
+        segment.gap = True
+        if not segment.closed.done():
+            segment.closed.set_result(None)
+        self._log.error(
+            "recording_failed",
+            call_id=segment.call_id,
+            recording_id=segment.recording_id,
+            reason=reason,
+        )
+        self._on_failed(segment.call_id, reason, segment.opened)
+
+    # -- while it runs --------------------------------------------------------
+
+    def hold(
+        self, segment: OpenSegment, legs: tuple[str, str], *, on: bool, reason: str
+    ) -> None:
+        """Stop (or go on) tapping both legs, marked on the timeline."""
+        mark = SegmentMark(
+            at_monotonic_ns=monotonic_ns(),
+            kind="hold" if on else "resume",
+            reason=reason,
+        )
+        if not on:
+            self._media.mark(segment.recording_id, msgspec.json.encode(mark))
+        for leg in legs:
+            self._media.tap(segment.recording_id, leg, on=not on)
+        if on:
+            self._media.mark(segment.recording_id, msgspec.json.encode(mark))
+
+    def note_codecs(
+        self, segment: OpenSegment, codecs: dict[str, dict[str, str]]
+    ) -> None:
+        """Say in the journal which payload types mean what from now on."""
+        mark = SegmentMark(
+            at_monotonic_ns=monotonic_ns(), kind="codecs", codecs=codecs
+        )
+        self._media.mark(segment.recording_id, msgspec.json.encode(mark))
+
+    # -- closing --------------------------------------------------------------
+
+    def close(self, segment: OpenSegment, cause: EndCause) -> None:
+        """End a segment now; finishing and storing go on behind."""
+        outcome = Outcome.PARTIAL if segment.gap else Outcome.RECORDED
+        end = SegmentEnd(
+            ended_at=utc_ns(),
+            ended_monotonic_ns=monotonic_ns(),
+            cause=cause,
+            outcome=outcome,
+        )
+        self._media.stop_recording(segment.recording_id, msgspec.json.encode(end))
+        self._tasks.spawn(
+            self._finish(segment, end), name=f"finish-{segment.recording_id}"
+        )
+
+    async def whole(self, segment: OpenSegment) -> bool:
+        """Wait for a closed segment's journal: is all of it there?"""
+        done, _ = await asyncio.wait({segment.closed}, timeout=CLOSE_TIMEOUT)
+        return bool(done) and segment.closed.result() is not None and not segment.gap
+
+    async def _finish(self, segment: OpenSegment, end: SegmentEnd) -> None:
+        recording_id = segment.recording_id
+        if not await self.whole(segment):
+            end = msgspec.structs.replace(end, outcome=Outcome.PARTIAL)
+        journals = self._spool.list_journals().get(recording_id, [])
+        if not journals:
+            # Nothing was ever written: the envelope opens nothing and goes too.
+            self._segments.pop(recording_id, None)
+            self._spool.purge(recording_id)
+            return
+        await self._ledger.advance(recording_id, RecordingState.CLOSED)
+        job = FinishJob(
+            recording_id=recording_id,
+            journals=tuple(journals),
+            journal_key=segment.journal_key,
+            recipient=segment.recipient,
+            end=end,
+        )
+        attempt = 0
+        while True:
+            try:
+                finished = await self._finishers.finish(job)
+                break
+            except (AgentError, OSError) as error:
+                delay = RETRY_DELAYS[min(attempt, len(RETRY_DELAYS) - 1)]
+                attempt += 1
+                self._log.error(
+                    "finishing_failed",
+                    call_id=segment.call_id,
+                    recording_id=recording_id,
+                    reason=str(error),
+                    retry_in=delay,
+                )
+                await asyncio.sleep(delay)
+        self._segments.pop(recording_id, None)
+        await self._ledger.advance(recording_id, RecordingState.SEALED)
+        self._log.info(
+            "sealed",
+            call_id=segment.call_id,
+            recording_id=recording_id,
+            duration_ms=finished.duration_ms,
+            size=finished.size,
+            lost=finished.lost,
+        )
+        self._uploader.notify(recording_id)
+
+    # -- the end --------------------------------------------------------------
+
+    async def drain(self, seconds: float) -> None:
+        """Let closing segments be sealed, for at most `seconds`."""
+        await self._tasks.drain(seconds)
+
+    async def stop(self) -> None:
+        """Give up what is unfinished: the next start salvages it."""
+        self._stopping = True
+        await self._tasks.close()
+
+    def _task_failed(self, name: str, error: BaseException) -> None:
+        self._log.critical("task_failed", task=name, exc_info=error)
+
+
+def new_group() -> str:
+    """An id that ties a call's segments together."""
+    return new_id()

@@ -1,0 +1,143 @@
+"""Which peer sent a call, and what is to become of it: sans-IO.
+
+Emergency numbers and exempt numbers are looked at before any route.
+"""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from agent.call.config import Network, PeerConfig, RouteConfig, parse_match
+from agent.common.errors import AgentError
+from agent.identity.numbers import IdentityConfig, normalise
+from agent.model.call import CallDirection
+from agent.model.media import Address
+
+
+class Step(StrEnum):
+    """What must be done, in the plan's order, before two parties talk."""
+
+    ANSWER = "answer"
+    "Answer the first party."
+    ANNOUNCE = "announce"
+    "Play every notice to the end."
+    CONNECT = "connect"
+    "Ring the targets until one answers."
+
+
+class NoRouteError(AgentError):
+    """No route leads to the number the peer called."""
+
+    status = 404
+    hint = "Add a [[routes]] entry if the number is in use."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to become of one call."""
+
+    route: RouteConfig
+    direction: CallDirection
+    steps: tuple[Step, ...]
+    targets: tuple[str, ...]
+    "SIP URIs, in the order in which they are tried."
+    exempt: bool = False
+    "Never announced, recorded or refused."
+    emergency: bool = False
+    "Exempt, and never queued, limited or held up by anything."
+
+
+_INBOUND_STEPS = (Step.ANSWER, Step.ANNOUNCE, Step.CONNECT)
+_OUTBOUND_STEPS = (Step.CONNECT, Step.ANSWER, Step.ANNOUNCE)
+_EXEMPT_STEPS = (Step.CONNECT, Step.ANSWER)
+
+
+class RouteTable:
+    """The configured peers and routes, ready to be asked."""
+
+    def __init__(
+        self,
+        peers: Sequence[PeerConfig],
+        routes: Sequence[RouteConfig],
+        *,
+        emergency: Sequence[str],
+        exempt: Sequence[str],
+        identity: IdentityConfig,
+    ) -> None:
+        self._peers = {peer.name: peer for peer in peers}
+        self._matches: list[tuple[Network, int | None, PeerConfig]] = [
+            (*parse_match(entry), peer) for peer in peers for entry in peer.match
+        ]
+        # The most particular match wins: a port before a host before a network.
+        self._matches.sort(key=lambda m: (m[1] is None, -m[0].prefixlen))
+        self._routes = tuple(routes)
+        self._identity = identity
+        self._emergency = frozenset(emergency)
+        self._exempt = frozenset(normalise(number, identity) for number in exempt)
+
+    def peer_at(self, source: Address) -> PeerConfig | None:
+        """The configured peer that sends from `source`, if any."""
+        address = ipaddress.ip_address(source.host.partition("%")[0])
+        for network, port, peer in self._matches:
+            if address in network and port in {None, source.port}:
+                return peer
+        return None
+
+    def peer_named(self, name: str) -> PeerConfig | None:
+        return self._peers.get(name)
+
+    def plan(self, peer: PeerConfig, called: str, caller: str) -> Plan:
+        """What becomes of a call `peer` sends to number `called`.
+
+        `called` is as dialled, `caller` as tagged. Raises NoRouteError.
+        """
+        emergency = called in self._emergency
+        exempt = emergency or not self._exempt.isdisjoint(
+            (normalise(called, self._identity), normalise(caller, self._identity))
+        )
+        route = self._route(peer, called)
+        if route is None and emergency:
+            # An emergency call goes out by any way there is.
+            route = next((r for r in self._routes if r.direction == "outbound"), None)
+        if route is None:
+            raise NoRouteError(f"peer {peer.name} has no route for the called number")
+        direction = CallDirection(route.direction)
+        names = route.to + ((route.overflow,) if route.overflow else ())
+        if exempt:
+            steps = _EXEMPT_STEPS
+        elif direction is CallDirection.INBOUND:
+            steps = _INBOUND_STEPS
+        else:
+            steps = _OUTBOUND_STEPS
+        return Plan(
+            route=route,
+            direction=direction,
+            steps=steps,
+            targets=tuple(self._target(name, called) for name in names),
+            exempt=exempt,
+            emergency=emergency,
+        )
+
+    def _route(self, peer: PeerConfig, called: str) -> RouteConfig | None:
+        best: RouteConfig | None = None
+        for route in self._routes:
+            if route.from_ != peer.name:
+                continue
+            if route.number == called:
+                return route
+            longer = best is None or len(route.number) > len(best.number)
+            if (
+                route.number.endswith("*")
+                and called.startswith(route.number[:-1])
+                and longer
+            ):
+                best = route
+        return best
+
+    def _target(self, name: str, called: str) -> str:
+        peer = self._peers.get(name)
+        if peer is None:
+            return name
+        scheme, _, rest = peer.uri.partition(":")
+        return f"{scheme}:{called}@{rest.rpartition('@')[2]}"

@@ -1,0 +1,41 @@
+"""The command line: verbs and exit codes.
+
+0: done; 1: it failed, and the message says whose fault it is; 2: wrong usage.
+"""
+
+import sys
+from typing import Final
+
+import cyclopts
+from rich.console import Console
+
+from agent import __version__
+from agent.common.errors import AgentError
+
+app: Final = cyclopts.App(
+    name="recording-agent",
+    version=__version__,
+    help="Records a call centre's calls: announces, captures, seals and stores them.",
+)
+_LAZY: Final = {
+    "run": "Run the daemon in the foreground.",
+    "check-config": "Name every mistake of a configuration file.",
+    "keygen": "Make a key pair in age's own file format.",
+    "open": "Decrypt a recording to WAV and manifest.",
+    "calls": "Show what became of every call.",
+    "demo": "Show the main job: one call, from the notice to the opened recording.",
+}
+for _verb, _help in _LAZY.items():
+    # Imported when asked for: `keygen` needs no telephony.
+    app.command(
+        f"agent.cli.{_verb.replace('-', '_')}:command", name=_verb, help=_help
+    )
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except AgentError as error:
+        Console(stderr=True).print(f"recording-agent: {error}", style="red")
+        sys.exit(1)

@@ -1,0 +1,56 @@
+"""`recording-agent calls`: the ledger as a table."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from agent.recording.ledger import LedgerRow, read_rows
+from agent.service.config import load
+
+
+def command(
+    *,
+    config: Annotated[Path, Parameter(name=["--config", "-c"])],
+    json: bool = False,
+    limit: int = 50,
+) -> None:
+    """Show what became of every call, newest first. No number, no name: it has none.
+
+    Args:
+        config: The configuration file of the daemon.
+        json: Print JSON lines instead of a table.
+        limit: How many calls at most.
+    """
+    settings = load(config)
+    spool = config.resolve().parent / settings.agent.spool
+    rows = read_rows(spool / "ledger.sqlite", limit=limit)
+    if json:
+        for row in rows:
+            sys.stdout.buffer.write(msgspec.json.encode(row) + b"\n")
+        return
+    table = Table("begun (UTC)", "call", "route", "outcome", "cause", "recordings")
+    for row in rows:
+        table.add_row(
+            _utc(row.begun_utc_ns),
+            row.call_id,
+            row.route,
+            row.outcome or "open",
+            row.cause,
+            _recordings(row),
+        )
+    Console().print(table)
+
+
+def _utc(nanoseconds: int) -> str:
+    moment = datetime.fromtimestamp(nanoseconds / 1e9, tz=UTC)
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _recordings(row: LedgerRow) -> str:
+    return ", ".join(f"{r.recording_id[:8]} {r.state}" for r in row.recordings)

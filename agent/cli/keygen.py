@@ -1,0 +1,67 @@
+"""`recording-agent keygen`: key pairs in age's own file format."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from agent.common.clock import utc_now
+from agent.common.errors import AgentError
+from agent.common.files import create_exclusively, sync_directory
+from agent.formats.age import (
+    KeyKind,
+    generate_identity,
+    identity_file,
+    protect_identity_file,
+)
+
+
+class KeygenError(AgentError):
+    """The key file cannot be made."""
+
+    hint = "Name a file that does not exist yet, in a directory you may write."
+
+
+def command(
+    *,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    classic: Annotated[bool, Parameter(negative="--pq")] = False,
+    passphrase: bool = False,
+) -> None:
+    """Make a key pair: the file is secret, the printed recipient is public.
+
+    Args:
+        output: Where the secret key goes (mode 0600); standard output if absent.
+        classic: Make an X25519 pair; the default is the post-quantum hybrid.
+        passphrase: Protect the file with a passphrase, asked for on the terminal.
+    """
+    kind = KeyKind.CLASSIC if classic else KeyKind.POST_QUANTUM
+    identity = generate_identity(kind, os.urandom)
+    text = identity_file(identity, utc_now())
+    data = text.encode()
+    if passphrase:
+        data = protect_identity_file(text, _ask_passphrase(), os.urandom)
+    if output is None:
+        sys.stdout.buffer.write(data)
+        return
+    try:
+        fd = create_exclusively(output)
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_directory(output.resolve().parent)
+    except OSError as error:
+        raise KeygenError(f"{output} cannot be written: {error.strerror}.") from error
+    print(identity.recipient())
+
+
+def _ask_passphrase() -> str:
+    import getpass  # noqa: PLC0415 - only here, and slow to import
+
+    first = getpass.getpass("Passphrase: ")
+    if not first or first != getpass.getpass("Once more: "):
+        raise KeygenError("the passphrases are empty or differ.")
+    return first

@@ -1,0 +1,225 @@
+"""A telephone of our own for the demo: one call at a time, G.711, real RTP.
+
+It stands on the same SIP core as the daemon but shares nothing with it at run time:
+the demo's two phones and the daemon meet on the network only.
+"""
+
+import asyncio
+import os
+import random
+import socket
+from dataclasses import dataclass, field
+from typing import Final
+
+from agent.common.clock import monotonic_ns
+from agent.common.tasks import TaskSet
+from agent.formats.rtp.packet import RtpError, RtpPacket, parse_rtp
+from agent.model.media import PCMA, PCMU, Address, NegotiatedAudio
+from agent.signalling.config import Listener
+from agent.signalling.offer_answer import OfferAnswer
+from agent.signalling.sip import core as sip
+from agent.signalling.sip.core import UserAgentCore
+from agent.signalling.sip.timers import DEFAULT_TIMERS
+from agent.signalling.sip.uri import NameAddr, parse_uri
+from agent.signalling.useragent import UserAgent
+
+FRAME: Final = 160
+"Samples of 20 ms at 8 kHz."
+_SILENCE: Final = {"PCMA": b"\xd5", "PCMU": b"\xff"}
+
+
+@dataclass(slots=True)
+class Heard:
+    """One RTP packet a phone received."""
+
+    arrival_ns: int
+    packet: RtpPacket
+
+
+@dataclass(slots=True)
+class Phone:
+    """A phone at `address`, RTP at `rtp_port`; answers by itself if told to."""
+
+    address: Address
+    rtp_port: int
+    user: str
+    answer_after: float | None = None
+    "Seconds it rings before it answers; None: it does not answer."
+    speech: dict[str, bytes] = field(default_factory=dict, repr=False)
+    "Encoded audio by law (`PCMA`, `PCMU`), spoken once when `speak` is called."
+    heard: list[Heard] = field(default_factory=list, repr=False)
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    audio: NegotiatedAudio | None = None
+    status: int = 0
+    "Final status of its own call."
+    connected_ns: int = 0
+    ended_ns: int = 0
+    _agent: UserAgent | None = None
+    _session: str = ""
+    _negotiation: OfferAnswer | None = None
+    _tasks: TaskSet | None = None
+    _rtp: socket.socket | None = None
+    _spoken: int | None = None
+
+    async def start(self) -> None:
+        """Open its sockets."""
+        core = UserAgentCore(
+            rng=random.Random(os.urandom(8)),  # noqa: S311 - ids of a test phone
+            timers=DEFAULT_TIMERS,
+            product="demo-phone",
+        )
+        self._agent = UserAgent(core, [Listener("udp", self.address)], self._on_sip)
+        await self._agent.start()
+        self._rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._rtp.setblocking(False)  # noqa: FBT003 - the socket module's signature
+        self._rtp.bind((self.address.host, self.rtp_port))
+        asyncio.get_running_loop().add_reader(self._rtp.fileno(), self._receive)
+        self._tasks = TaskSet(self._failed)
+
+    async def close(self) -> None:
+        """Close its sockets."""
+        if self._tasks is not None:
+            await self._tasks.close()
+        if self._rtp is not None:
+            asyncio.get_running_loop().remove_reader(self._rtp.fileno())
+            self._rtp.close()
+        if self._agent is not None:
+            self._agent.close()
+
+    async def call(self, uri: str) -> None:
+        """Ring `uri`; `connected` or `ended` will say what came of it."""
+        target = parse_uri(uri)
+        agent = self._user_agent
+        flow = await agent.flow_to(target)
+        self._negotiation = self._new_negotiation()
+        self._session = agent.core.invite(
+            uri=target,
+            flow=flow,
+            from_=NameAddr(None, parse_uri(f"sip:{self.user}@{self.address}"), ()),
+            to=NameAddr(None, target, ()),
+            contact=parse_uri(f"sip:{self.user}@{self.address}"),
+            body=self._negotiation.offer(),
+            now=agent.now,
+        )
+        agent.flush()
+
+    def speak(self) -> None:
+        """Begin the speech with the next frame."""
+        self._spoken = 0
+
+    def hang_up(self) -> None:
+        """End the call."""
+        self._user_agent.core.hang_up(self._session, self._user_agent.now, headers=())
+        self._user_agent.flush()
+        self._over()
+
+    @property
+    def _user_agent(self) -> UserAgent:
+        if self._agent is None:
+            raise RuntimeError("the phone is not started")
+        return self._agent
+
+    def _new_negotiation(self) -> OfferAnswer:
+        return OfferAnswer(
+            address=Address(self.address.host, self.rtp_port),
+            session_id=random.getrandbits(31),  # noqa: S311 - a test phone
+            codecs=(PCMA, PCMU),
+        )
+
+    # -- signalling -----------------------------------------------------------
+
+    def _on_sip(self, event: sip.Event) -> None:
+        core, now = self._user_agent.core, self._user_agent.now
+        match event:
+            case sip.InviteReceived():
+                self._session = event.session
+                self._negotiation = self._new_negotiation()
+                answer, self.audio = self._negotiation.answer(event.request.body)
+                core.ring(event.session, now)
+                if self.answer_after is not None and self._tasks is not None:
+                    self._tasks.spawn(self._answer(answer), name="answer")
+            case sip.Accepted() if self._negotiation is not None:
+                self.audio = self._negotiation.receive_answer(event.response.body)
+                self._talk()
+            case sip.Acknowledged():
+                self._talk()
+            case sip.Refused():
+                self.status = event.status
+                self._over()
+            case sip.OfferReceived(body=bytes(body)) if self._negotiation is not None:
+                answer, self.audio = self._negotiation.answer(body)
+                core.accept_offer(event.session, now, body=answer)
+            case sip.Ended() | sip.Cancelled():
+                self._over()
+            case _:
+                pass
+
+    async def _answer(self, answer: bytes) -> None:
+        await asyncio.sleep(self.answer_after or 0.0)
+        agent = self._user_agent
+        agent.core.accept(
+            self._session,
+            agent.now,
+            contact=parse_uri(f"sip:{self.user}@{self.address}"),
+            body=answer,
+        )
+        agent.flush()
+
+    def _over(self) -> None:
+        if not self.ended.is_set():
+            self.ended_ns = monotonic_ns()
+            self.ended.set()
+
+    def _talk(self) -> None:
+        if self._tasks is not None and not self.connected.is_set():
+            self.connected_ns = monotonic_ns()
+            self.connected.set()
+            self._tasks.spawn(self._send_audio(), name="speak")
+
+    # -- media ----------------------------------------------------------------
+
+    async def _send_audio(self) -> None:
+        """Send 20 ms frames by the loop's clock until the call is over."""
+        loop = asyncio.get_running_loop()
+        sequence, timestamp = random.getrandbits(15), random.getrandbits(31)  # noqa: S311
+        ssrc = random.getrandbits(32)  # noqa: S311
+        start = loop.time()
+        index = 0
+        while not self.ended.is_set() and self.audio is not None:
+            audio = self.audio
+            law = audio.codec.name
+            frame = b""
+            if self._spoken is not None:
+                frame = self.speech.get(law, b"")[self._spoken : self._spoken + FRAME]
+                self._spoken += FRAME
+            packet = RtpPacket(
+                payload_type=audio.codec.payload_type,
+                marker=index == 0,
+                sequence_number=(sequence + index) & 0xFFFF,
+                timestamp=(timestamp + index * FRAME) & 0xFFFFFFFF,
+                ssrc=ssrc,
+                payload=frame + _SILENCE[law] * (FRAME - len(frame)),
+            )
+            if self._rtp is not None and audio.direction.sends:
+                remote = (audio.remote.host, audio.remote.port)
+                self._rtp.sendto(packet.to_bytes(), remote)
+            index += 1
+            await asyncio.sleep(max(0.0, start + index * 0.02 - loop.time()))
+
+    def _receive(self) -> None:
+        if self._rtp is None:
+            return
+        while True:
+            try:
+                data = self._rtp.recv(2048)
+            except (BlockingIOError, ConnectionError):
+                return
+            try:
+                self.heard.append(Heard(monotonic_ns(), parse_rtp(data)))
+            except RtpError:
+                continue
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        self._over()
+        raise RuntimeError(f"the phone's task {name} failed") from error

@@ -1,0 +1,294 @@
+"""Builds the agent from its configuration and runs it.
+
+Parts start bottom-up and stop top-down: READY is said when ports, spool, keys,
+storage and notices have been proven, never before.
+"""
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from agent import __version__
+from agent.call.active import Joint
+from agent.call.control import CallControl
+from agent.call.recorder import Recorder
+from agent.call.routing import RouteTable
+from agent.common.errors import AgentError
+from agent.common.tasks import TaskSet
+from agent.formats.age import KeyKind, Recipient, parse_recipient
+from agent.identity.directory import Directory
+from agent.media.pool import MediaPool
+from agent.media.sounds import Sound, SoundError, load_notice
+from agent.media.tones import busy, ringback
+from agent.model.recording import RecordingState
+from agent.recording.finisher import FinisherPool
+from agent.recording.ledger import Ledger, load_hash_key
+from agent.recording.recovery import recover
+from agent.recording.spool import Spool
+from agent.service.config import Config, ConfigError
+from agent.service.logs import Masker
+from agent.signalling.config import parse_listen
+from agent.signalling.guard import Guard
+from agent.signalling.sip.core import UserAgentCore
+from agent.signalling.sip.timers import Timers
+from agent.signalling.useragent import UserAgent
+from agent.upload.backends.object_store import open_store
+from agent.upload.uploader import Target, Uploader
+
+MIN_QUALITY_RECIPIENTS: Final = 2
+"One of them the offline recovery key: with fewer, one lost key loses everything."
+DRAIN_SECONDS: Final = 5.0
+SEAL_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What the configuration names and the disk holds, read and judged."""
+
+    quality: tuple[Recipient, ...]
+    directory: Directory
+    notices: dict[str, Sound]
+    notice_files: dict[str, bytes] = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+
+def read_material(config: Config, base: Path) -> Material:
+    """Read keys, directory and notices; `base` is the configuration's directory.
+
+    Raises ConfigError with every mistake. A notice that cannot be read is a mistake
+    of the file, not of a call: the daemon does not start with it.
+    """
+    mistakes: list[str] = []
+    quality: list[Recipient] = []
+    for index, text in enumerate(config.recording.recipients):
+        try:
+            quality.append(parse_recipient(text))
+        except AgentError as error:
+            mistakes.append(f"recording.recipients[{index}]: {error}")
+    if len(set(config.recording.recipients)) < MIN_QUALITY_RECIPIENTS:
+        mistakes.append(
+            "recording.recipients: at least two are needed, one of them the offline"
+            " recovery key"
+        )
+    kinds = {recipient.kind for recipient in quality}
+    if len(kinds) > 1:
+        names = ", ".join(
+            f"[{index}] is {recipient.kind}" for index, recipient in enumerate(quality)
+        )
+        mistakes.append(
+            f"recording.recipients: classic and post-quantum keys are mixed ({names})"
+        )
+    directory, warnings = _read_directory(config, base, quality, mistakes)
+    notices: dict[str, Sound] = {}
+    files: dict[str, bytes] = {}
+    for index, route in enumerate(config.routes):
+        for name in route.notice:
+            if name in notices:
+                continue
+            try:
+                notices[name] = load_notice(base / name)
+                files[notices[name].sha256] = (base / name).read_bytes()
+            except (SoundError, OSError) as error:
+                mistakes.append(f"routes[{index}].notice: {error}")
+    if mistakes:
+        raise ConfigError(mistakes)
+    return Material(tuple(quality), directory, notices, files, tuple(warnings))
+
+
+def _read_directory(
+    config: Config, base: Path, quality: list[Recipient], mistakes: list[str]
+) -> tuple[Directory, list[str]]:
+    if not config.officers.directory:
+        return Directory(()), ["officers.directory is empty: no officer has a name"]
+    try:
+        directory = Directory.load(base / config.officers.directory)
+    except (AgentError, OSError) as error:
+        mistakes.append(f"officers.directory: {error}")
+        return Directory(()), []
+    kind = quality[0].kind if quality else KeyKind.POST_QUANTUM
+    without = wrong = 0
+    for entry in directory:
+        if not entry.recipient:
+            without += 1
+            continue
+        try:
+            wrong += parse_recipient(entry.recipient).kind is not kind
+        except AgentError:
+            wrong += 1
+    warnings = []
+    if without:
+        warnings.append(f"{without} officers have no key: quality staff only")
+    if wrong:
+        warnings.append(f"{wrong} officers' keys are not {kind} keys: they open nothing")
+    return directory, warnings
+
+
+class Agent:
+    """The whole daemon."""
+
+    def __init__(self, config: Config, base: Path) -> None:
+        self._config = config
+        self._base = base
+        self._stop = asyncio.Event()
+        self._log = structlog.get_logger()
+
+    def stop(self) -> None:
+        """Ask the daemon to end in good order."""
+        self._stop.set()
+
+    async def serve(self, ready: Callable[[], None] | None = None) -> None:
+        """Run until `stop` is called. Raises AgentError if it cannot start."""
+        config = self._config
+        material = read_material(config, self._base)
+        for warning in material.warnings:
+            self._log.warning("configuration", reason=warning)
+        for entry in config.sip.listen:
+            if not entry.startswith("udp:"):
+                self._log.warning(
+                    "configuration", reason=f"sip.listen: {entry} is not served yet"
+                )
+        async with AsyncExitStack() as stack:
+            await self._start(material, stack)
+            self._log.info("ready", version=__version__, host=config.agent.name)
+            if ready is not None:
+                ready()
+            await self._stop.wait()
+            self._log.info("stopping")
+
+    async def _start(self, material: Material, stack: AsyncExitStack) -> None:
+        config = self._config
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        root = self._base / config.agent.spool
+        spool = Spool(root)
+        spool.prepare()
+        stack.callback(spool.close)
+        ledger = Ledger(root / "ledger.sqlite", hash_key=load_hash_key(root))
+        await ledger.start()
+        stack.push_async_callback(ledger.close)
+        for found in await recover(spool, ledger):
+            self._log.warning(
+                "recovered", recording_id=found.recording_id, action=found.action
+            )
+        tasks = TaskSet(self._part_failed)
+        stack.push_async_callback(tasks.close)
+        uploader = self._uploader(spool, ledger, material)
+        tasks.spawn(uploader.run(), name="uploader")
+        for digest, data in material.notice_files.items():
+            tasks.spawn(uploader.ensure_notice(digest, data), name=f"notice-{digest}")
+        finishers = FinisherPool(spool, workers=config.recording.finishers)
+        await finishers.start()
+        stack.push_async_callback(finishers.close)
+        guard = Guard(
+            rate=config.sip.stranger_rate,
+            burst=int(config.sip.stranger_rate * 2),
+            max_sources=10_000,
+        )
+        control = CallControl(
+            ledger=ledger, guard=guard, max_calls=config.sip.max_calls
+        )
+        media = MediaPool(
+            config.media,
+            runtime_directory=root / "run",
+            on_event=control.on_media,
+            journal_directory=spool.journal_directory,
+        )
+        await media.start()
+        stack.push_async_callback(media.stop)
+        for sound in self._sounds(material):
+            media.add_sound(sound)
+        recorder = Recorder(
+            media=media,
+            spool=spool,
+            ledger=ledger,
+            finishers=finishers,
+            uploader=uploader,
+            quality=material.quality,
+            min_free_bytes=config.recording.min_free_mb * 1024 * 1024,
+            on_failed=control.on_recording_failed,
+        )
+        stack.push_async_callback(recorder.stop)
+        rng = random.Random(os.urandom(16))  # noqa: S311 - ids and jitter, no secrets
+        software = f"recording-agent/{__version__}"
+        core = UserAgentCore(
+            rng=rng,
+            timers=Timers(t1=config.sip.t1),
+            product=software,
+            admit=control.admit,
+            max_sessions=4 * config.sip.max_calls,
+        )
+        listeners = [parse_listen(entry) for entry in config.sip.listen]
+        user_agent = UserAgent(core, listeners, control.on_sip)
+        control.connect(
+            Joint(
+                user_agent=user_agent,
+                media=media,
+                recorder=recorder,
+                routes=RouteTable(
+                    config.peers,
+                    config.routes,
+                    emergency=config.recording.emergency,
+                    exempt=config.recording.exempt,
+                    identity=config.identity,
+                ),
+                directory=lambda: material.directory,
+                notices=material.notices,
+                identity=config.identity,
+                mask=Masker(config.log.numbers),
+                host=config.agent.name,
+                software=software,
+                rng=rng,
+                max_segment=config.recording.max_segment,
+                spawn=control.spawn,
+                register=control.register,
+            )
+        )
+        await user_agent.start()
+        stack.callback(user_agent.close)
+        stack.push_async_callback(control.close)
+        stack.push_async_callback(recorder.drain, SEAL_SECONDS)
+        stack.push_async_callback(control.drain, DRAIN_SECONDS)
+
+    def _uploader(self, spool: Spool, ledger: Ledger, material: Material) -> Uploader:
+        async def stored(recording_id: str) -> None:
+            await ledger.advance(recording_id, RecordingState.STORED)
+            call_id = await ledger.call_of(recording_id)
+            self._log.info("stored", call_id=call_id, recording_id=recording_id)
+
+        async def purged(recording_id: str) -> None:
+            await ledger.advance(recording_id, RecordingState.PURGED)
+
+        return Uploader(
+            spool,
+            [
+                Target(
+                    locked=open_store(storage.locked_url, self._base),
+                    state=open_store(storage.url, self._base),
+                )
+                for storage in self._config.storage
+            ],
+            on_stored=stored,
+            on_purged=purged,
+        )
+
+    def _sounds(self, material: Material) -> list[Sound]:
+        tones = self._config.tones
+        return [
+            *material.notices.values(),
+            ringback(frequency=tones.frequency, cadence=tones.ringback),
+            busy(frequency=tones.frequency, cadence=tones.busy),
+        ]
+
+    def _part_failed(self, name: str, error: BaseException) -> None:
+        """A part that must run for ever has failed: the daemon cannot go on."""
+        self._log.critical("part_failed", part=name, exc_info=error)
+        self.stop()

@@ -1,0 +1,68 @@
+"""JSON lines on stdout; nobody else configures logging.
+
+Numbers are masked before they come here (`Masker`); audio and keys never come.
+"""
+
+import logging
+import sys
+from typing import Literal, TextIO
+
+import structlog
+
+from agent.identity.numbers import mask
+from agent.service.config import LogConfig
+
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def configure(config: LogConfig, stream: TextIO | None = None) -> None:
+    """Send every log line to `stream` (default stdout) as one JSON object."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            _elide_exception,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[config.level]),
+        logger_factory=structlog.PrintLoggerFactory(stream or sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
+class Masker:
+    """Shows numbers as the configuration allows."""
+
+    def __init__(self, numbers: Literal["masked", "full"]) -> None:
+        self._full = numbers == "full"
+
+    def __call__(self, number: str) -> str:
+        return number if self._full else mask(number)
+
+
+def _elide_exception(
+    logger: object,  # noqa: ARG001 - structlog's processor signature
+    method: str,  # noqa: ARG001
+    event: structlog.typing.EventDict,
+) -> structlog.typing.EventDict:
+    """Name an exception's type and place, not its values: they may be personal."""
+    error = event.pop("exc_info", None)
+    if isinstance(error, BaseException):
+        event["error"] = type(error).__name__
+        traceback = error.__traceback__
+        places = []
+        while traceback is not None:
+            code = traceback.tb_frame.f_code
+            places.append(
+                f"{code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno}"
+            )
+            traceback = traceback.tb_next
+        event["where"] = " ".join(places[-6:])
+    return event

@@ -1,0 +1,55 @@
+from ipaddress import ip_network
+
+import pytest
+
+from agent.call.config import PeerConfig, RouteConfig, parse_match
+
+
+def route(**changes: object) -> RouteConfig:
+    fields: dict[str, object] = {
+        "name": "r",
+        "from_": "trunk",
+        "number": "1",
+        "direction": "inbound",
+        "to": ("sip:1@192.0.2.1",),
+        "notice": ("fi.wav",),
+    }
+    return RouteConfig(**(fields | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("entry", "network", "port"),
+    [
+        ("127.0.0.1", "127.0.0.1/32", None),
+        ("127.0.0.1:5080", "127.0.0.1/32", 5080),
+        ("10.0.0.0/8", "10.0.0.0/8", None),
+        ("2001:db8::/32", "2001:db8::/32", None),
+        ("[2001:db8::1]:5060", "2001:db8::1/128", 5060),
+        ("[2001:db8::1]", "2001:db8::1/128", None),
+    ],
+)
+def test_match_entries(entry: str, network: str, port: int | None) -> None:
+    assert parse_match(entry) == (ip_network(network), port)
+
+
+@pytest.mark.parametrize("entry", ["", "example.org", "127.0.0.1:x", "1.2.3.4/40"])
+def test_bad_match_entries_are_named(entry: str) -> None:
+    with pytest.raises(ValueError, match="match entry"):
+        PeerConfig(name="p", match=(entry,))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"codecs": ("G729",)}, "codecs must name"),
+        ({"codecs": ()}, "codecs must name"),
+        ({"to": ()}, "to must name"),
+        ({"hunt": "parallel"}, "not supported"),
+        ({"notice_mode": "early"}, "not supported"),
+        ({"notice": ()}, "notice must name"),
+        ({"number": "0*1"}, "one \\*"),
+    ],
+)
+def test_route_mistakes(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        route(**changes)

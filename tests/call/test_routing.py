@@ -1,0 +1,111 @@
+import pytest
+
+from agent.call.config import PeerConfig, RouteConfig
+from agent.call.routing import NoRouteError, RouteTable, Step
+from agent.identity.numbers import IdentityConfig
+from agent.model.call import CallDirection
+from agent.model.media import Address
+
+TRUNK = PeerConfig(name="trunk", match=("192.0.2.0/24",), uri="sip:192.0.2.9:5080")
+SBC = PeerConfig(name="sbc", match=("192.0.2.7:5070",))
+HOST = PeerConfig(name="host", match=("192.0.2.7",))
+OFFICERS = PeerConfig(name="officers", match=("198.51.100.0/24",))
+
+
+def route(name: str, number: str, direction: str, **fields: object) -> RouteConfig:
+    defaults: dict[str, object] = {"to": ("sip:201@198.51.100.1",), "notice": ("f",)}
+    return RouteConfig(
+        name=name,
+        number=number,
+        direction=direction,  # type: ignore[arg-type]
+        **({"from_": "trunk"} | defaults | fields),  # type: ignore[arg-type]
+    )
+
+
+ROUTES = (
+    route("service", "0295000000", "inbound", overflow="sip:900@198.51.100.9"),
+    route("prefix", "0295*", "inbound"),
+    route("longer", "02951*", "inbound"),
+    route("out", "*", "outbound", from_="officers", to=("trunk",)),
+)
+
+
+def table(routes: tuple[RouteConfig, ...] = ROUTES) -> RouteTable:
+    return RouteTable(
+        (TRUNK, SBC, HOST, OFFICERS),
+        routes,
+        emergency=("112",),
+        exempt=("0800123456",),
+        identity=IdentityConfig(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "name"),
+    [
+        ("192.0.2.1", 5060, "trunk"),
+        ("192.0.2.7", 5060, "host"),
+        ("192.0.2.7", 5070, "sbc"),
+        ("198.51.100.3", 1, "officers"),
+        ("203.0.113.1", 5060, None),
+        ("2001:db8::1", 5060, None),
+    ],
+)
+def test_the_most_particular_match_wins(host: str, port: int, name: str | None) -> None:
+    peer = table().peer_at(Address(host, port))
+    assert (peer.name if peer else None) == name
+
+
+def test_peers_are_found_by_name() -> None:
+    assert table().peer_named("sbc") is SBC
+    assert table().peer_named("nobody") is None
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [("0295000000", "service"), ("0295000001", "prefix"), ("0295100000", "longer")],
+)
+def test_an_exact_number_beats_a_longer_prefix_beats_a_shorter(
+    called: str, name: str
+) -> None:
+    plan = table().plan(TRUNK, called, "+358401234567")
+    assert plan.route.name == name
+    assert plan.direction is CallDirection.INBOUND
+    assert plan.steps == (Step.ANSWER, Step.ANNOUNCE, Step.CONNECT)
+    assert not plan.exempt
+
+
+def test_overflow_is_the_last_target() -> None:
+    plan = table().plan(TRUNK, "0295000000", "1")
+    assert plan.targets == ("sip:201@198.51.100.1", "sip:900@198.51.100.9")
+
+
+def test_a_peer_as_target_keeps_the_called_number() -> None:
+    plan = table().plan(OFFICERS, "0401234567", "201")
+    assert plan.targets == ("sip:0401234567@192.0.2.9:5080",)
+    assert plan.steps == (Step.CONNECT, Step.ANSWER, Step.ANNOUNCE)
+
+
+@pytest.mark.parametrize(
+    ("called", "caller"),
+    [("0800123456", "201"), ("+358800123456", "201"), ("0401", "+358800123456")],
+)
+def test_exempt_numbers_match_either_side_in_any_form(called: str, caller: str) -> None:
+    plan = table().plan(OFFICERS, called, caller)
+    assert plan.exempt
+    assert not plan.emergency
+    assert plan.steps == (Step.CONNECT, Step.ANSWER)
+
+
+def test_emergency_matches_before_any_route_and_needs_none_of_its_own() -> None:
+    assert table().plan(OFFICERS, "112", "201").emergency
+    plan = table().plan(TRUNK, "112", "201")  # no route of the trunk's matches
+    assert plan.emergency
+    assert plan.targets == ("sip:112@192.0.2.9:5080",)
+
+
+def test_no_route() -> None:
+    with pytest.raises(NoRouteError):
+        table().plan(SBC, "0295000000", "1")
+    with pytest.raises(NoRouteError):
+        table(ROUTES[:3]).plan(SBC, "112", "1")

@@ -1,0 +1,483 @@
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from agent.call import commands as do
+from agent.call.config import RouteConfig
+from agent.call.routing import Plan, Step
+from agent.call.session import FIRST, TRANSITIONS, CallSession, Input, Phase
+from agent.model.call import CallDirection, EndCause, Outcome
+from agent.model.recording import NoticeEvidence
+
+INBOUND = (Step.ANSWER, Step.ANNOUNCE, Step.CONNECT)
+OUTBOUND = (Step.CONNECT, Step.ANSWER, Step.ANNOUNCE)
+EXEMPT = (Step.CONNECT, Step.ANSWER)
+TARGETS = ("sip:201@192.0.2.1", "sip:202@192.0.2.1")
+
+
+def evidence(language: str = "fi") -> NoticeEvidence:
+    return NoticeEvidence(
+        sha256="00" * 32,
+        language=language,
+        duration_ms=1000,
+        sent_ms=1000,
+        packets=50,
+        started_at=1,
+        ended_at=2,
+    )
+
+
+def call(
+    steps: tuple[Step, ...] = INBOUND,
+    *,
+    targets: tuple[str, ...] = TARGETS,
+    exempt: bool = False,
+    can_record: bool = True,
+    max_segment: float = 7200.0,
+    **route: Any,
+) -> CallSession:
+    direction = (
+        CallDirection.OUTBOUND if steps == OUTBOUND else CallDirection.INBOUND
+    )
+    config = RouteConfig(
+        name="r",
+        from_="trunk",
+        number="1",
+        direction=direction.value,
+        to=targets or ("sip:1@192.0.2.1",),
+        notice=("fi.wav",),
+        **route,
+    )
+    plan = Plan(
+        route=config, direction=direction, steps=steps, targets=targets, exempt=exempt
+    )
+    return CallSession(plan, can_record=can_record, max_segment=max_segment)
+
+
+def commands(session: CallSession) -> list[do.Command]:
+    found = []
+    while (command := session.next_command()) is not None:
+        found.append(command)
+    return found
+
+
+def talking(**kwargs: Any) -> CallSession:
+    session = call(**kwargs)
+    session.begin(("fi",), 0.0)
+    session.acknowledged(0.1)
+    session.notice_played(evidence(), 1.0)
+    session.target_answered("b1", 2.0)
+    assert session.phase is Phase.TALKING
+    commands(session)
+    return session
+
+
+def test_inbound_call_is_answered_announced_connected_recorded() -> None:
+    session = call()
+    session.begin(("fi", "sv"), 0.0)
+    assert commands(session) == [do.Answer(leg=FIRST)]
+    session.acknowledged(0.1)
+    assert commands(session) == [do.Play(legs=("a",), sound="fi", notice=True)]
+    session.notice_played(evidence("fi"), 1.0)
+    assert commands(session) == [do.Play(legs=("a",), sound="sv", notice=True)]
+    session.notice_played(evidence("sv"), 2.0)
+    assert commands(session) == [
+        do.Play(legs=("a",), sound="ringback", loop=True),
+        do.Invite(leg="b1", target=TARGETS[0]),
+    ]
+    assert session.get_timer() == 22.0
+    session.target_ringing("b1", 3.0, early_media=True)
+    assert commands(session) == []  # the caller already hears our ringback
+    session.target_answered("b1", 5.0)
+    assert commands(session) == [
+        do.Bridge(a="a", b="b1"),
+        do.OpenRecording(
+            segment=1,
+            customer="a",
+            officer="b1",
+            notices=(evidence("fi"), evidence("sv")),
+        ),
+    ]
+    session.left(FIRST, 60.0)
+    assert commands(session) == [
+        do.CloseRecording(cause=EndCause.CALLER_HANGUP),
+        do.HangUp(leg="a", q850=16),
+        do.HangUp(leg="b1", q850=16),
+        do.Close(
+            outcome=Outcome.RECORDED, cause=EndCause.CALLER_HANGUP, sip_status=None
+        ),
+    ]
+    assert session.get_timer() is None
+
+
+def test_outbound_call_announces_to_both_after_the_customers_answer() -> None:
+    session = call(OUTBOUND, targets=("sip:0401234567@192.0.2.9",))
+    session.begin(("fi",), 0.0)
+    assert commands(session) == [do.Invite(leg="b1", target="sip:0401234567@192.0.2.9")]
+    session.target_ringing("b1", 1.0, early_media=False)
+    assert commands(session) == [do.Ring(leg="a", early_media=False)]
+    session.target_answered("b1", 5.0)
+    assert commands(session) == [do.Answer(leg="a")]
+    session.acknowledged(5.1)
+    assert commands(session) == [do.Play(legs=("a", "b1"), sound="fi", notice=True)]
+    session.notice_played(evidence(), 8.0)
+    assert commands(session) == [
+        do.Bridge(a="a", b="b1"),
+        do.OpenRecording(
+            segment=1, customer="b1", officer="a", notices=(evidence(),)
+        ),
+    ]
+    session.left("b1", 9.0)
+    assert commands(session)[-1] == do.Close(
+        outcome=Outcome.RECORDED, cause=EndCause.CUSTOMER_HANGUP, sip_status=None
+    )
+
+
+def test_outbound_officer_hangs_up() -> None:
+    session = call(OUTBOUND, targets=("sip:1@192.0.2.9",))
+    session.begin(("fi",), 0.0)
+    session.target_answered("b1", 5.0)
+    session.acknowledged(5.1)
+    session.notice_played(evidence(), 8.0)
+    session.left(FIRST, 9.0)
+    assert commands(session)[-1] == do.Close(
+        outcome=Outcome.RECORDED, cause=EndCause.OFFICER_HANGUP, sip_status=None
+    )
+
+
+@pytest.mark.parametrize("at", ["answering", "announcing"])
+def test_outbound_customer_leaving_before_the_end_of_the_notice_abandons(
+    at: str,
+) -> None:
+    session = call(OUTBOUND, targets=("sip:1@192.0.2.9",))
+    session.begin(("fi",), 0.0)
+    session.target_answered("b1", 5.0)
+    if at == "announcing":
+        session.acknowledged(5.1)
+    commands(session)
+    session.left("b1", 6.0)
+    assert commands(session) == [
+        do.HangUp(leg="a", q850=16),
+        do.HangUp(leg="b1", q850=16),
+        do.Close(
+            outcome=Outcome.ABANDONED, cause=EndCause.CUSTOMER_HANGUP, sip_status=None
+        ),
+    ]
+
+
+def test_exempt_call_is_connected_and_nothing_else() -> None:
+    session = call(EXEMPT, exempt=True, can_record=False)
+    session.begin((), 0.0)
+    assert commands(session) == [do.Invite(leg="b1", target=TARGETS[0])]
+    session.target_answered("b1", 1.0)
+    assert commands(session) == [do.Answer(leg="a")]
+    session.acknowledged(1.1)
+    assert commands(session) == [do.Bridge(a="a", b="b1")]
+    session.left("b1", 2.0)
+    assert commands(session)[-1] == do.Close(
+        outcome=Outcome.EXEMPT, cause=EndCause.OFFICER_HANGUP, sip_status=None
+    )
+
+
+def test_caller_hanging_up_in_the_notice_abandons_and_stores_nothing() -> None:
+    session = call()
+    session.begin(("fi",), 0.0)
+    session.acknowledged(0.1)
+    commands(session)
+    session.left(FIRST, 0.5)
+    assert commands(session) == [
+        do.Close(
+            outcome=Outcome.ABANDONED, cause=EndCause.CALLER_HANGUP, sip_status=None
+        )
+    ]
+    session.notice_played(evidence(), 1.0)  # its last frame was on the way
+    assert commands(session) == []
+
+
+def test_caller_hanging_up_while_an_officer_rings_cancels_the_officer() -> None:
+    session = call()
+    session.begin(("fi",), 0.0)
+    session.acknowledged(0.1)
+    session.notice_played(evidence(), 1.0)
+    commands(session)
+    session.left(FIRST, 2.0)
+    assert commands(session)[0] == do.HangUp(leg="b1", q850=16)
+    assert session.outcome is Outcome.ABANDONED
+
+
+def test_missing_ack_fails_the_call() -> None:
+    session = call()
+    session.begin(("fi",), 0.0)
+    session.left(FIRST, 32.0, cause=EndCause.SIGNALLING_TIMEOUT)
+    assert session.outcome is Outcome.FAILED
+
+
+def test_hunting_goes_on_after_a_refusal_and_after_a_ring_timeout() -> None:
+    session = call(targets=("sip:1@h", "sip:2@h", "sip:3@h"))
+    session.begin(("fi",), 0.0)
+    session.acknowledged(0.1)
+    session.notice_played(evidence(), 1.0)
+    commands(session)
+    session.target_refused("b1", 486, 2.0)
+    assert commands(session) == [do.Invite(leg="b2", target="sip:2@h")]
+    session.target_refused("b1", 486, 2.5)  # a late one of a leg that is over
+    session.handle_timer(21.0)  # not due
+    assert commands(session) == []
+    session.handle_timer(22.0)
+    assert commands(session) == [
+        do.HangUp(leg="b2", q850=19),
+        do.Invite(leg="b3", target="sip:3@h"),
+    ]
+    session.target_answered("b2", 22.1)  # its 2xx crossed our CANCEL
+    assert commands(session) == []
+    session.target_answered("b3", 23.0)
+    assert session.customer == "a"
+    assert session.officer == "b3"
+
+
+@pytest.mark.parametrize(("status", "q850"), [(486, 17), (480, 19)])
+def test_nobody_answers_busy_tone_then_bye_with_reason(status: int, q850: int) -> None:
+    session = call(targets=("sip:1@h",))
+    session.begin(("fi",), 0.0)
+    session.acknowledged(0.1)
+    session.notice_played(evidence(), 1.0)
+    commands(session)
+    session.target_refused("b1", status, 2.0)
+    assert commands(session) == [do.Play(legs=("a",), sound="busy", loop=True)]
+    session.handle_timer(7.0)
+    assert commands(session) == [
+        do.HangUp(leg="a", q850=q850),
+        do.Close(outcome=Outcome.UNANSWERED, cause=None, sip_status=status),
+    ]
+
+
+def test_outbound_refusal_reaches_the_officer() -> None:
+    session = call(OUTBOUND, targets=("sip:1@h",))
+    session.begin(("fi",), 0.0)
+    session.target_refused("b1", 404, 1.0)
+    assert commands(session)[-2:] == [
+        do.Refuse(status=404, reason=None),
+        do.Close(outcome=Outcome.UNANSWERED, cause=None, sip_status=404),
+    ]
+
+
+def test_unrecordable_call_is_blocked_by_policy() -> None:
+    session = call(can_record=False, on_recording_failure="refuse")
+    session.begin(("fi",), 0.0)
+    assert commands(session) == [
+        do.Refuse(status=503, reason="Recording Unavailable"),
+        do.Close(
+            outcome=Outcome.BLOCKED, cause=EndCause.RECORDING_FAILED, sip_status=None
+        ),
+    ]
+    session.refuse_unrecordable()
+    assert commands(session) == []
+
+
+def test_unrecordable_call_goes_on_alarmed_unannounced_unrecorded() -> None:
+    session = call(can_record=False)
+    session.begin(("fi",), 0.0)
+    assert isinstance(commands(session)[0], do.Alarm)
+    session.acknowledged(0.1)
+    session.target_answered("b1", 1.0)
+    assert not any(isinstance(c, do.OpenRecording) for c in commands(session))
+    session.left("b1", 2.0)
+    assert session.outcome is Outcome.UNRECORDED
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_notice_failure_refuses(missing: bool) -> None:  # noqa: FBT001
+    session = call()
+    session.begin(() if missing else ("fi",), 0.0)
+    session.acknowledged(0.1)
+    if not missing:
+        session.notice_failed(0.5)
+    assert commands(session)[-2:] == [
+        do.HangUp(leg="a", q850=38),
+        do.Close(outcome=Outcome.BLOCKED, cause=EndCause.ERROR, sip_status=None),
+    ]
+
+
+def test_notice_failure_goes_on_but_never_records_unannounced() -> None:
+    session = call(on_notice_failure="unrecorded")
+    session.begin((), 0.0)
+    session.acknowledged(0.1)
+    session.target_answered("b1", 1.0)
+    assert not any(isinstance(c, do.OpenRecording) for c in commands(session))
+    session.left("b1", 2.0)
+    assert session.outcome is Outcome.UNRECORDED
+
+
+def test_long_recording_goes_on_in_a_new_segment() -> None:
+    session = talking(max_segment=100.0)
+    session.handle_timer(102.0)
+    assert commands(session) == [
+        do.CloseRecording(cause=EndCause.SEGMENT_LIMIT),
+        do.OpenRecording(
+            segment=2, customer="a", officer="b1", notices=(evidence(),)
+        ),
+    ]
+    assert session.get_timer() == 202.0
+
+
+@pytest.mark.parametrize(
+    ("kept", "outcome"), [(True, Outcome.PARTIAL), (False, Outcome.UNRECORDED)]
+)
+def test_recording_failure_goes_on_by_policy(kept: bool, outcome: Outcome) -> None:  # noqa: FBT001
+    session = talking()
+    session.recording_failed("disk full", 3.0, kept=kept)
+    assert commands(session) == [
+        do.CloseRecording(cause=EndCause.RECORDING_FAILED),
+        do.Alarm(reason="disk full"),
+    ]
+    session.left("b1", 9.0)
+    assert session.outcome is outcome
+
+
+def test_recording_failure_ends_the_call_by_policy() -> None:
+    session = talking(on_recording_failure="refuse")
+    session.recording_failed("disk full", 3.0, kept=True)
+    assert commands(session)[0] == do.CloseRecording(cause=EndCause.RECORDING_FAILED)
+    assert session.outcome is Outcome.PARTIAL
+
+
+def test_media_timeout_ends_the_call() -> None:
+    session = talking()
+    session.media_timeout(90.0)
+    assert commands(session) == [
+        do.CloseRecording(cause=EndCause.MEDIA_TIMEOUT),
+        do.HangUp(leg="a", q850=102),
+        do.HangUp(leg="b1", q850=102),
+        do.Close(
+            outcome=Outcome.RECORDED, cause=EndCause.MEDIA_TIMEOUT, sip_status=None
+        ),
+    ]
+
+
+def test_unacceptable_offer_rejects() -> None:
+    session = call()
+    session.begin(("fi",), 0.0)
+    commands(session)
+    session.unacceptable(488, "Not Acceptable Here")
+    assert commands(session) == [
+        do.Refuse(status=488, reason="Not Acceptable Here"),
+        do.Close(outcome=Outcome.REJECTED, cause=EndCause.ERROR, sip_status=488),
+    ]
+    session.unacceptable(488, "again")
+    assert commands(session) == []
+
+
+def test_unacceptable_offer_after_the_target_answered_clears_the_target() -> None:
+    session = call(OUTBOUND, targets=("sip:1@h",))
+    session.begin(("fi",), 0.0)
+    session.target_answered("b1", 1.0)
+    commands(session)
+    session.unacceptable(488, "no")
+    assert do.HangUp(leg="b1", q850=16) in commands(session)
+
+
+@pytest.mark.parametrize("exempt", [True, False])
+def test_stopping_closes_what_talks_and_fails_what_does_not(exempt: bool) -> None:  # noqa: FBT001
+    session = call(exempt=exempt)
+    session.begin(("fi",), 0.0)
+    session.stop(1.0)
+    assert session.outcome is (Outcome.EXEMPT if exempt else Outcome.FAILED)
+    session = talking()
+    session.stop(9.0)
+    assert session.outcome is Outcome.RECORDED
+
+
+def test_no_ringback_where_the_route_wants_none() -> None:
+    session = call(ringback=False)
+    session.begin(("fi",), 0.0)
+    session.acknowledged(0.1)
+    session.notice_played(evidence(), 1.0)
+    assert not any(
+        isinstance(c, do.Play) and c.sound == "ringback" for c in commands(session)
+    )
+
+
+def test_events_of_other_legs_change_nothing() -> None:
+    session = talking()
+    session.left("b9", 3.0)
+    session.target_ringing("b9", 3.0, early_media=False)
+    session.target_ringing("b1", 3.0, early_media=False)
+    session.handle_timer(3.0)
+    assert commands(session) == []
+
+
+def test_every_action_of_the_table_is_a_method() -> None:
+    for action in TRANSITIONS.values():
+        assert callable(getattr(CallSession, f"_{action}"))
+
+
+INPUTS = st.sampled_from(list(Input))
+
+
+def apply(session: CallSession, input_: Input, now: float) -> None:
+    partner = session.partner or "b1"
+    match input_:
+        case Input.BEGIN:
+            pass  # once, first
+        case Input.ACKNOWLEDGED:
+            session.acknowledged(now)
+        case Input.NOTICE_PLAYED:
+            session.notice_played(evidence(), now)
+        case Input.NOTICE_FAILED:
+            session.notice_failed(now)
+        case Input.TARGET_RINGING:
+            session.target_ringing(partner, now, early_media=False)
+        case Input.TARGET_ANSWERED:
+            session.target_answered(partner, now)
+        case Input.TARGET_REFUSED:
+            session.target_refused(partner, 486, now)
+        case Input.TIMER:
+            session.handle_timer(session.get_timer() or now)
+        case Input.FIRST_LEFT:
+            session.left(FIRST, now)
+        case Input.PARTNER_LEFT:
+            session.left(partner, now)
+        case Input.RECORDING_FAILED:
+            session.recording_failed("x", now, kept=False)
+        case Input.MEDIA_TIMEOUT:
+            session.media_timeout(now)
+        case Input.STOP:
+            session.stop(now)
+
+
+@given(
+    steps=st.sampled_from([INBOUND, OUTBOUND, EXEMPT]),
+    can_record=st.booleans(),
+    failure=st.sampled_from(["refuse", "unrecorded"]),
+    walk=st.lists(INPUTS, max_size=40),
+)
+def test_any_walk_keeps_the_promises(
+    steps: tuple[Step, ...], can_record: bool, failure: str, walk: list[Input]  # noqa: FBT001
+) -> None:
+    session = call(
+        steps,
+        exempt=steps == EXEMPT,
+        can_record=can_record,
+        on_recording_failure=failure,
+        on_notice_failure=failure,
+    )
+    session.begin(("fi",), 0.0)
+    now, seen = 0.0, []
+    for input_ in walk:
+        now += 1.0
+        apply(session, input_, now)
+    if session.outcome is None:
+        session.stop(now + 1.0)
+    seen = commands(session)
+    closes = [c for c in seen if isinstance(c, do.Close)]
+    opened = [i for i, c in enumerate(seen) if isinstance(c, do.OpenRecording)]
+    shut = [i for i, c in enumerate(seen) if isinstance(c, do.CloseRecording)]
+    assert len(closes) == 1 or session.phase is Phase.CLEARING
+    assert len(opened) == len(shut)
+    for index in opened:
+        assert can_record
+        assert seen[index].notices  # type: ignore[union-attr]
+    if steps == EXEMPT:
+        assert not opened
+        assert session.outcome is Outcome.EXEMPT
