@@ -7,6 +7,19 @@ from agent.formats.age.errors import KeyFormatError
 _CHARSET: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _VALUES: Final = {character: value for value, character in enumerate(_CHARSET)}
 _GENERATOR: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+
+
+def _folded(top: int) -> int:
+    folded = 0
+    for bit, generator in enumerate(_GENERATOR):
+        if top >> bit & 1:
+            folded ^= generator
+    return folded
+
+
+# A post-quantum key pair is made for every recording: its 2,000 characters are to
+# cost less than its lattice.
+_FOLDED: Final = [_folded(top) for top in range(32)]
 _CHECKSUM_LENGTH: Final = 6
 MAX_LENGTH: Final = 4096
 "Characters; a post-quantum recipient, the longest there is, has 1,959."
@@ -52,11 +65,7 @@ def _expand(prefix: str) -> list[int]:
 def _polymod(values: list[int]) -> int:
     checksum = 1
     for value in values:
-        top = checksum >> 25
-        checksum = (checksum & 0x1FFFFFF) << 5 ^ value
-        for bit, generator in enumerate(_GENERATOR):
-            if top >> bit & 1:
-                checksum ^= generator
+        checksum = (checksum & 0x1FFFFFF) << 5 ^ value ^ _FOLDED[checksum >> 25]
     return checksum
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from agent.formats.age import scrypt
 from agent.formats.age.errors import HeaderError, NoMatchError, RecipientError
 from agent.formats.age.header import (
+    MAX_HEADER,
     Header,
     header_size,
     parse_header,
@@ -66,7 +67,9 @@ class Decryptor:
         """
         if self._opener is not None:
             return self._opener.update(data)
-        self._buffer += data
+        held = len(self._buffer)
+        # No more than a header can need: `data` may be a whole recording.
+        self._buffer += memoryview(data)[: MAX_HEADER + NONCE_SIZE]
         size = header_size(self._buffer)
         if size is None or len(self._buffer) < size + NONCE_SIZE:
             return b""
@@ -75,9 +78,8 @@ class Decryptor:
         header.verify(file_key)
         start = size + NONCE_SIZE
         self._opener = StreamOpener(file_key, bytes(self._buffer[size:start]))
-        payload = self._buffer[start:]
-        self._buffer = bytearray()
-        return self._opener.update(payload)
+        self._buffer.clear()
+        return self._opener.update(memoryview(data)[start - held :])
 
     def finish(self) -> bytes:
         """The last of the plaintext, once the whole file was given.

@@ -101,7 +101,7 @@ class HybridIdentity:
         x25519 = X25519PrivateKey.from_private_bytes(expanded[_MLKEM_SEED_SIZE:])
         self._seed = seed
         self._key = MLKEM768X25519PrivateKey(mlkem, x25519)
-        self._public = (
+        self._recipient = HybridRecipient(
             mlkem.public_key().public_bytes_raw()
             + x25519.public_key().public_bytes_raw()
         )
@@ -116,7 +116,7 @@ class HybridIdentity:
 
     def recipient(self) -> HybridRecipient:
         """The public half."""
-        return HybridRecipient(self._public)
+        return self._recipient
 
     def encode(self) -> str:
         """The secret, as it stands in an identity file."""

@@ -84,6 +84,7 @@ class X25519Identity:
         except ValueError:
             raise KeyFormatError("This secret key has the wrong length.") from None
         self._public = self._key.public_key().public_bytes_raw()
+        self._recipient = X25519Recipient(self._public)
 
     @classmethod
     def generate(cls, entropy: Entropy) -> Self:
@@ -95,7 +96,7 @@ class X25519Identity:
 
     def recipient(self) -> X25519Recipient:
         """The public half."""
-        return X25519Recipient(self._public)
+        return self._recipient
 
     def encode(self) -> str:
         """The secret, as it stands in an identity file."""
