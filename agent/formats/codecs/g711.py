@@ -56,8 +56,12 @@ ALAW_TO_ULAW: Final = bytes(_compress_ulaw(sample) for sample in ALAW_TO_LINEAR)
 ULAW_TO_ALAW: Final = bytes(_compress_alaw(sample) for sample in ULAW_TO_LINEAR)
 "For bytes.translate."
 
-_ALAW_TO_BYTES: Final = [_SAMPLE.pack(s & 0xFFFF) for s in ALAW_TO_LINEAR]
-_ULAW_TO_BYTES: Final = [_SAMPLE.pack(s & 0xFFFF) for s in ULAW_TO_LINEAR]
+# The two octets of each sample, for bytes.translate: faster than any loop, and a
+# recording of an hour needs no list of sixty million numbers.
+_ALAW_LOW: Final = bytes(sample & 0xFF for sample in ALAW_TO_LINEAR)
+_ALAW_HIGH: Final = bytes(sample >> 8 & 0xFF for sample in ALAW_TO_LINEAR)
+_ULAW_LOW: Final = bytes(sample & 0xFF for sample in ULAW_TO_LINEAR)
+_ULAW_HIGH: Final = bytes(sample >> 8 & 0xFF for sample in ULAW_TO_LINEAR)
 
 
 @cache
@@ -84,15 +88,22 @@ def encode_ulaw(pcm16: bytes) -> bytes:
 
 def decode_alaw(data: bytes) -> bytes:
     """16-bit little-endian samples of A-law octets."""
-    return b"".join(map(_ALAW_TO_BYTES.__getitem__, data))
+    return _decode(data, _ALAW_LOW, _ALAW_HIGH)
 
 
 def decode_ulaw(data: bytes) -> bytes:
     """16-bit little-endian samples of µ-law octets."""
-    return b"".join(map(_ULAW_TO_BYTES.__getitem__, data))
+    return _decode(data, _ULAW_LOW, _ULAW_HIGH)
 
 
 def _encode(pcm16: bytes, table: bytes) -> bytes:
     if len(pcm16) % 2:
         raise ValueError("16-bit samples come in whole pairs of octets")
     return bytes([table[sample] for (sample,) in _SAMPLE.iter_unpack(pcm16)])
+
+
+def _decode(data: bytes, low: bytes, high: bytes) -> bytes:
+    samples = bytearray(2 * len(data))
+    samples[0::2] = data.translate(low)
+    samples[1::2] = data.translate(high)
+    return bytes(samples)
