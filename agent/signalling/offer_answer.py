@@ -279,7 +279,7 @@ class OfferAnswer:
     def _reachable(self, connection: Connection) -> str | None:
         """The address to send to; None where the peer wants nothing sent."""
         host = connection.host
-        # RFC 6157 section 4.1 gives IPv6 a name for what IPv4 calls 0.0.0.0.
+        # RFC 6157 gives IPv6 such a name for what 0.0.0.0 is to IPv4.
         if host.lower().endswith(".invalid"):
             return None
         try:
