@@ -60,16 +60,15 @@ class StereoTrack:
         mono = bytearray((_SILENCE[self.format],)) * (count * width)
         if leg is None:
             return mono
-        for position, length, codec, payload in leg.frames_between(
-            start, start + count
-        ):
-            low = max(start - position, 0)
-            high = min(start + count - position, length)
-            audio = bytes(payload[low:high])
-            if self.format is SampleFormat.PCM16:
-                audio = _DECODERS[codec](audio)
-            at = (position + low - start) * width
-            mono[at : at + len(audio)] = audio
+        end = start + count
+        decode = self.format is SampleFormat.PCM16
+        for position, length, offset, codec in leg.entries(start, end):
+            low = max(position, start)
+            high = min(position + length, end)
+            audio = leg.data[offset + low - position : offset + high - position]
+            mono[(low - start) * width : (high - start) * width] = (
+                _DECODERS[leg.codecs[codec]](bytes(audio)) if decode else audio
+            )
         return mono
 
 

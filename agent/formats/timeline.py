@@ -102,18 +102,16 @@ class LegResult:
     @property
     def frames(self) -> Iterator[Frame]:
         """The frames in order of position; they do not overlap."""
-        return self.frames_between(0, self.total)
+        for position, length, offset, codec in self.entries(0, self.total):
+            payload = self.data[offset : offset + length]
+            yield Frame(position, length, self.codecs[codec], payload)
 
-    def frames_between(self, start: int, end: int) -> Iterator[Frame]:
-        """The frames that touch [start, end), whole."""
+    def entries(self, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+        """(position, length, offset, codec) of the frames that touch [start, end)."""
         first = int(np.searchsorted(self.position + self.length, start, side="right"))
         last = int(np.searchsorted(self.position, end))
         columns = (self.position, self.length, self.offset, self.codec)
-        for position, length, offset, codec in zip(
-            *(column[first:last].tolist() for column in columns), strict=True
-        ):
-            payload = self.data[offset : offset + length]
-            yield Frame(position, length, self.codecs[codec], payload)
+        return zip(*(column[first:last].tolist() for column in columns), strict=True)
 
 
 class LegTimeline:
