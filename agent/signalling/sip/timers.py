@@ -70,7 +70,7 @@ class Timers:
         return 0.0 if reliable else self.t4
 
     @property
-    def l(self) -> float:  # noqa: E743 – the timer's name
+    def l(self) -> float:  # noqa: E743
         """How long an INVITE server absorbs requests after a 2xx (RFC 6026)."""
         return 64 * self.t1
 

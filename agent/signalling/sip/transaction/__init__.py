@@ -1,0 +1,1 @@
+"""The four SIP transactions and the layer that holds them."""

@@ -1,0 +1,441 @@
+"""All transactions of a user agent, and which message belongs to which.
+
+RFC 3261 sections 17 and 18, RFC 3581, RFC 6026.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agent.signalling.sip.errors import LocalSipError
+from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.headers import Via
+from agent.signalling.sip.message import Request, Response, response_to
+from agent.signalling.sip.timers import DEFAULT_TIMERS, Timers
+from agent.signalling.sip.transaction import invite_client, invite_server
+from agent.signalling.sip.transaction.events import (
+    AckReceived,
+    CancelReceived,
+    Event,
+    RequestReceived,
+    ResponseReceived,
+    StrayResponse,
+    TransactionFailed,
+)
+from agent.signalling.sip.transaction.hop import (
+    COOKIE,
+    push_via,
+    response_flow,
+    sent_by,
+    stamp,
+)
+from agent.signalling.sip.transaction.invite_client import (
+    InviteClientTransaction,
+    build_cancel,
+)
+from agent.signalling.sip.transaction.invite_server import InviteServerTransaction
+from agent.signalling.sip.transaction.machine import (
+    AckPassed,
+    FailureReason,
+    ResponsePassed,
+)
+from agent.signalling.sip.transaction.matching import (
+    MatchKey,
+    cancelled_key,
+    client_key,
+    old_ack_key,
+    server_key,
+)
+from agent.signalling.sip.transaction.noninvite_client import (
+    NonInviteClientTransaction,
+)
+from agent.signalling.sip.transaction.noninvite_server import (
+    NonInviteServerTransaction,
+)
+from agent.signalling.sip.transaction.schedule import Schedule
+
+__all__ = [
+    "DROP",
+    "AckReceived",
+    "CancelReceived",
+    "Event",
+    "FailureReason",
+    "RequestReceived",
+    "ResponseReceived",
+    "StrayResponse",
+    "TransactionFailed",
+    "TransactionLayer",
+    "TransactionStats",
+]
+
+DROP: Final = -1
+"What an admission answers to have a request ignored."
+
+
+@dataclass(slots=True)
+class TransactionStats:
+    """Counters since the start."""
+
+    requests: int = 0
+    "New requests that got a transaction."
+    retransmissions: int = 0
+    "Requests received again."
+    responses: int = 0
+    "Responses that belong to a transaction."
+    dropped_responses: int = 0
+    "Responses that belong to none of ours; a stray 2xx is not among them."
+    refused: int = 0
+    "New requests that the admission refused or dropped."
+    overload: int = 0
+    "New requests answered 503 because the table is full."
+    unmatched_cancels: int = 0
+    failures: int = 0
+    "Transactions that timed out or that the network failed."
+
+
+@dataclass(slots=True, eq=False)
+class _Client:
+    key: str
+    match: MatchKey
+    machine: InviteClientTransaction | NonInviteClientTransaction
+    flow: Flow
+    internal: bool = False
+    "A CANCEL of the layer's own; the user hears nothing of it."
+    cancelled: bool = False
+    held_cancel: tuple[InviteClientTransaction, Request] | None = None
+    "A CANCEL that waits for a 1xx, with what it cancels."
+
+
+@dataclass(slots=True, eq=False)
+class _Server:
+    key: str
+    match: MatchKey
+    machine: InviteServerTransaction | NonInviteServerTransaction
+    flow: Flow
+    "Where responses go."
+    response: Response | None = None
+    "The last one sent."
+    ack_match: MatchKey | None = None
+    "For the ACK of a client older than RFC 3261."
+
+
+class TransactionLayer:
+    """Every transaction of one user agent, over all its flows.
+
+    After each call the caller takes `next_event` until None and `data_to_send`,
+    and calls `handle_timer` when `get_timer` says.
+
+    `admit` is asked about each new request other than ACK and CANCEL before it
+    costs anything: None lets it in, a status refuses it without a transaction,
+    DROP ignores it.
+    """
+
+    def __init__(
+        self,
+        *,
+        rng: random.Random,
+        timers: Timers = DEFAULT_TIMERS,
+        max_transactions: int = 20000,
+        admit: Callable[[Request, Flow], int | None] | None = None,
+    ) -> None:
+        self.stats = TransactionStats()
+        self._rng = rng
+        self._timers = timers
+        self._max_transactions = max_transactions
+        self._admit = admit
+        self._clients: dict[MatchKey, _Client] = {}
+        self._servers: dict[MatchKey, _Server] = {}
+        self._by_key: dict[str, _Client | _Server] = {}
+        self._schedule = Schedule()
+        self._outbox: list[tuple[bytes, Flow]] = []
+        self._events: deque[Event] = deque()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def receive(self, message: Request | Response, flow: Flow, now: float) -> None:
+        """Take a parsed message; a request's top Via gets received and rport."""
+        if isinstance(message, Response):
+            self._receive_response(message, flow, now)
+            return
+        via = message.top_via
+        match = server_key(message, via)
+        stamp(message.headers, via, flow)
+        server = self._servers.get(match)
+        if message.method == "ACK":
+            self._receive_ack(message, server, flow, now)
+        elif server is not None:
+            self.stats.retransmissions += 1
+            server.machine.receive(message, now)
+            self._settle(server, flow, now)
+        elif message.method == "CANCEL":
+            self._receive_cancel(message, match, via, flow, now)
+        else:
+            self._receive_new(message, match, via, flow, now)
+
+    def send_request(self, request: Request, flow: Flow, now: float) -> str:
+        """Send a request, other than ACK and CANCEL, in a transaction of its own.
+
+        Returns the transaction's key. `request` has no Via of ours yet and is not
+        changed. A full table does not stop it: calls must be able to end. Raises
+        LocalSipError if it cannot be written.
+        """
+        if request.method in {"ACK", "CANCEL"}:
+            raise LocalSipError(f"A transaction cannot begin with {request.method}.")
+        return self._start(push_via(request, self._branch(), flow), flow, now).key
+
+    def send_response(self, key: str, response: Response, now: float) -> None:
+        """Answer the request under `key`.
+
+        Raises LocalSipError, and sends nothing, for an unknown key and where the
+        transaction's state does not allow the response.
+        """
+        server = self._by_key.get(key)
+        if not isinstance(server, _Server):
+            raise LocalSipError("There is no such server transaction.")
+        server.machine.send(response.status, response.to_bytes(), now)
+        self._answered(server, response, now)
+
+    def cancel(
+        self, key: str, now: float, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """Cancel the INVITE sent under `key` (section 9.1), with more headers.
+
+        The CANCEL waits for a 1xx if there was none yet. If a final response has
+        come, nothing happens; if none comes within 64*T1, the transaction fails.
+        Raises LocalSipError if `key` is no INVITE of ours.
+        """
+        client = self._by_key.get(key)
+        if client is None:
+            return
+        machine = client.machine
+        if not isinstance(client, _Client) or not isinstance(
+            machine, InviteClientTransaction
+        ):
+            raise LocalSipError("Only an INVITE that we sent can be cancelled.")
+        if not client.cancelled:
+            client.held_cancel = machine, build_cancel(machine.request, headers)
+            client.cancelled = True
+            self._send_held_cancel(client, now)
+
+    def send_stateless(
+        self, message: Request | Response, flow: Flow, now: float
+    ) -> None:
+        """Send a message that has no transaction, or whose user retransmits it.
+
+        A request, such as the ACK to a 2xx, gets a Via with a new branch. A
+        response goes where its top Via says, seen from the flow that its request
+        came by. Raises LocalSipError if it cannot be written.
+        """
+        if isinstance(message, Request):
+            message = push_via(message, self._branch(), flow)
+        else:
+            message = message.copy()
+            via = message.top_via
+            stamp(message.headers, via, flow)
+            flow = response_flow(via, flow)
+        self._outbox.append((message.to_bytes(), flow))
+
+    def transport_failed(self, flow: Flow, now: float) -> None:
+        """What was sent on `flow` could not be sent, or the peer is unreachable."""
+        for entry in list(self._by_key.values()):
+            if entry.flow == flow:
+                entry.machine.transport_failed(now)
+                self._settle(entry, flow, now)
+
+    def get_timer(self) -> float | None:
+        """When `handle_timer` wants to be called, if at all."""
+        return self._schedule.first()
+
+    def handle_timer(self, now: float) -> None:
+        """Fire the timers that are due."""
+        while (key := self._schedule.pop_due(now)) is not None:
+            entry = self._by_key[key]
+            entry.machine.handle_timer(now)
+            self._settle(entry, entry.flow, now)
+
+    def data_to_send(self) -> list[tuple[bytes, Flow]]:
+        """The datagrams to send now, in order; each is returned once."""
+        outbox, self._outbox = self._outbox, []
+        return outbox
+
+    def next_event(self) -> Event | None:
+        """The next thing the user must know, if there is any."""
+        return self._events.popleft() if self._events else None
+
+    def _receive_response(self, response: Response, flow: Flow, now: float) -> None:
+        vias = response.vias
+        via = vias[0]
+        method = response.cseq.method
+        client = self._clients.get(client_key(via.branch or "", method))
+        local = flow.local if client is None else client.flow.local
+        ours = sent_by(via) == (local.host.lower(), local.port)
+        # Section 8.1.3.3: a second Via says that it was meant for someone else.
+        if not ours or len(vias) > 1:
+            self.stats.dropped_responses += 1
+        elif client is not None:
+            self.stats.responses += 1
+            client.machine.receive(response, now)
+            self._settle(client, flow, now)
+        elif method == "INVITE" and 200 <= response.status < 300:
+            self._events.append(StrayResponse(response, flow))
+        else:
+            self.stats.dropped_responses += 1
+
+    def _receive_ack(
+        self, ack: Request, server: _Server | None, flow: Flow, now: float
+    ) -> None:
+        if server is None:
+            self._events.append(AckReceived(ack, flow))
+        else:
+            server.machine.receive(ack, now)
+            self._settle(server, flow, now)
+
+    def _receive_cancel(
+        self, cancel: Request, match: MatchKey, via: Via, flow: Flow, now: float
+    ) -> None:
+        invite = self._servers.get(cancelled_key(match))
+        if invite is None:
+            self.stats.unmatched_cancels += 1
+            self._refuse(cancel, 481, via, flow)
+            return
+        # Section 9.2: the same To-tag as in the response to the INVITE, if any.
+        tag = None if invite.response is None else invite.response.to.tag
+        response = response_to(cancel, 200, to_tag=tag or self._tag())
+        # At most one per INVITE, so it needs no place of its own in the table.
+        server = self._add_server(cancel, match, via, flow, now)
+        server.machine.send(200, response.to_bytes(), now)
+        self._answered(server, response, now)
+        if invite.machine.state is invite_server.State.PROCEEDING:
+            self._events.append(CancelReceived(invite.key, cancel))
+
+    def _receive_new(
+        self, request: Request, match: MatchKey, via: Via, flow: Flow, now: float
+    ) -> None:
+        verdict = None if self._admit is None else self._admit(request, flow)
+        if verdict is not None:
+            self.stats.refused += 1
+            if verdict != DROP:
+                self._refuse(request, verdict, via, flow)
+            return
+        # What belongs to a dialog may use a quarter more: overload must not keep
+        # calls from ending.
+        reserve = self._max_transactions // 4 if request.to.tag is not None else 0
+        if len(self._by_key) >= self._max_transactions + reserve:
+            self.stats.overload += 1
+            self._refuse(request, 503, via, flow)
+            return
+        self.stats.requests += 1
+        server = self._add_server(request, match, via, flow, now)
+        self._events.append(RequestReceived(server.key, request, flow))
+        if request.method == "INVITE":
+            trying = response_to(request, 100)
+            server.machine.send(100, trying.to_bytes(), now)
+            self._answered(server, trying, now)
+
+    def _add_server(
+        self, request: Request, match: MatchKey, via: Via, flow: Flow, now: float
+    ) -> _Server:
+        machine: InviteServerTransaction | NonInviteServerTransaction
+        if request.method == "INVITE":
+            machine = InviteServerTransaction(
+                reliable=flow.reliable, timers=self._timers
+            )
+        else:
+            machine = NonInviteServerTransaction(
+                reliable=flow.reliable, timers=self._timers
+            )
+            machine.receive(request, now)
+        server = _Server(self._new_key(), match, machine, response_flow(via, flow))
+        self._servers[match] = self._by_key[server.key] = server
+        self._settle(server, flow, now)
+        return server
+
+    def _answered(self, server: _Server, response: Response, now: float) -> None:
+        server.response = response
+        if response.status >= 300 and isinstance(
+            server.machine, InviteServerTransaction
+        ):
+            server.ack_match = old_ack_key(server.match, response)
+            if server.ack_match is not None:
+                self._servers[server.ack_match] = server
+        self._settle(server, server.flow, now)
+
+    def _refuse(self, request: Request, status: int, via: Via, flow: Flow) -> None:
+        response = response_to(request, status, to_tag=self._tag())
+        self._outbox.append((response.to_bytes(), response_flow(via, flow)))
+
+    def _start(self, request: Request, flow: Flow, now: float) -> _Client:
+        """Begin a client transaction with a request that has our Via."""
+        machine: InviteClientTransaction | NonInviteClientTransaction
+        if request.method == "INVITE":
+            machine = InviteClientTransaction(
+                request, reliable=flow.reliable, timers=self._timers
+            )
+        else:
+            machine = NonInviteClientTransaction(
+                request, reliable=flow.reliable, timers=self._timers
+            )
+        machine.start(now)
+        match = client_key(request.top_via.branch or "", request.method)
+        client = _Client(self._new_key(), match, machine, flow)
+        self._clients[match] = self._by_key[client.key] = client
+        self._settle(client, flow, now)
+        return client
+
+    def _send_held_cancel(self, client: _Client, now: float) -> None:
+        if client.held_cancel is None:
+            return
+        machine, cancel = client.held_cancel
+        if machine.state is not invite_client.State.PROCEEDING:
+            return
+        client.held_cancel = None
+        machine.cancelled(now)
+        self._schedule.set(client.key, machine.get_timer())
+        self._start(cancel, client.flow, now).internal = True
+
+    def _settle(self, entry: _Client | _Server, flow: Flow, now: float) -> None:
+        """Take what a machine has to say; `flow` is where its last input came by."""
+        machine = entry.machine
+        for data in machine.data_to_send():
+            self._outbox.append((data, entry.flow))
+        internal = isinstance(entry, _Client) and entry.internal
+        while (event := machine.next_event()) is not None:
+            if internal:
+                continue
+            if isinstance(event, ResponsePassed):
+                self._events.append(ResponseReceived(entry.key, event.response, flow))
+            elif isinstance(event, AckPassed):
+                self._events.append(AckReceived(event.ack, flow))
+            else:
+                self.stats.failures += 1
+                self._events.append(TransactionFailed(entry.key, event.reason))
+        if machine.terminated:
+            self._forget(entry)
+        else:
+            self._schedule.set(entry.key, machine.get_timer())
+            if isinstance(entry, _Client):
+                self._send_held_cancel(entry, now)
+
+    def _forget(self, entry: _Client | _Server) -> None:
+        self._schedule.set(entry.key, None)
+        del self._by_key[entry.key]
+        if isinstance(entry, _Client):
+            del self._clients[entry.match]
+        else:
+            del self._servers[entry.match]
+            if entry.ack_match is not None:
+                self._servers.pop(entry.ack_match, None)
+
+    def _new_key(self) -> str:
+        self._count += 1
+        return f"t{self._count}"
+
+    def _branch(self) -> str:
+        return f"{COOKIE}{self._rng.getrandbits(96):024x}"
+
+    def _tag(self) -> str:
+        return f"{self._rng.getrandbits(64):016x}"
