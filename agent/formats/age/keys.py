@@ -77,11 +77,9 @@ def parse_identities(text: str) -> list[Identity]:
 
 def generate_identity(kind: KeyKind, entropy: Entropy) -> Identity:
     """A new key pair."""
-    match kind:
-        case KeyKind.CLASSIC:
-            return x25519.X25519Identity.generate(entropy)
-        case KeyKind.POST_QUANTUM:
-            return hybrid.HybridIdentity.generate(entropy)
+    if kind is KeyKind.CLASSIC:
+        return x25519.X25519Identity.generate(entropy)
+    return hybrid.HybridIdentity.generate(entropy)
 
 
 def identity_file(identity: Identity, created: datetime | None = None) -> str:
