@@ -74,7 +74,6 @@ def place(
     arrival: Floats,
     *,
     length: Integers,
-    timed: Flags,
     clock_rate: int,
 ) -> Placement:
     """Place the packets of one source, given in arrival order.
@@ -83,9 +82,9 @@ def place(
         sequence: 16-bit sequence numbers.
         timestamp: 32-bit timestamps.
         arrival: in samples from position 0; may be negative.
-        length: samples in each packet; 0 where it carries no audio.
-        timed: False for packets whose timestamp is not their own (RFC 4733 events);
-            they count in the sequence and are not placed.
+        length: samples in each packet. Those of none (keep-alives, comfort noise,
+            RFC 4733 events, whose timestamps are not their own) count in the
+            sequence and are not placed.
         clock_rate: samples per second.
     """
     extended = _unwrap(sequence, 16)
@@ -101,13 +100,14 @@ def place(
     steps = np.diff(extended[order], prepend=extended[order[:1]] - 1)
     missing = np.cumsum(np.where(steps > 0, steps - 1, 0))
 
-    placed = timed[order]
-    order, missing = order[placed], missing[placed]
+    audible = length > 0
+    missing = missing[audible[order]]
+    order = order[audible[order]]
     unwrapped = np.zeros(len(sequence), np.int64)
-    unwrapped[timed] = _unwrap(timestamp[timed], 32)
+    unwrapped[audible] = _unwrap(timestamp[audible], 32)
     time = unwrapped[order]
     transit = arrival - unwrapped
-    jitter, jitter_max = _jitter(transit[timed & believed], clock_rate)
+    jitter, jitter_max = _jitter(transit[audible & believed], clock_rate)
     group, rebased = _groups(
         time, arrival[order], length[order], run[order], clock_rate
     )

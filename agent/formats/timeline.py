@@ -30,8 +30,7 @@ MAX_SOURCES: Final = 32
 "A leg changes its source at a transfer; of more, those with most packets are kept."
 
 _NANOSECONDS: Final = 1_000_000_000
-_EVENT: Final = "TELEPHONE-EVENT"
-_NO_AUDIO: Final = frozenset({"CN", _EVENT})
+_NO_AUDIO: Final = frozenset({"CN", "TELEPHONE-EVENT"})
 _SPANS: Final = {
     "hold": (GapReason.HOLD, True),
     "resume": (GapReason.HOLD, False),
@@ -160,7 +159,6 @@ class LegTimeline:
         """Place everything between the start and `end_ns`. To be called once."""
         headers = parse_headers(self._data, self._sizes)
         codec, names = self._codec_of(headers.payload_type)
-        event = np.array([name.upper() == _EVENT for name in names])
         silent = np.array([name.upper() in _NO_AUDIO for name in names])
         length = np.where(silent[codec], 0, headers.length)
         arrival = np.array(self._arrivals, np.int64) - self._start_ns
@@ -175,18 +173,16 @@ class LegTimeline:
                 headers.timestamp[members],
                 samples[members],
                 length=length[members],
-                timed=~event[codec[members]],
                 clock_rate=self._clock_rate,
             )
             placements.append(placement)
             packet = members[placement.order]
-            audible = length[packet] > 0
             track.lay(
                 number,
-                packet[audible],
-                placement.positions[audible],
-                length[packet[audible]],
-                placement.missing[audible],
+                packet,
+                placement.positions,
+                length[packet],
+                placement.missing,
             )
         gaps, lost = track.gaps(self._spans(track.total))
         return LegResult(
