@@ -36,6 +36,8 @@ class Input(Enum):
     RECV_300_699 = auto()
     TIMER_A = auto()
     TIMER_B = auto()
+    TIMER_CANCEL = auto()
+    "64*T1 after CANCELLED; the RFC gives it no letter."
     TIMER_D = auto()
     TIMER_M = auto()
     TRANSPORT_ERROR = auto()
@@ -69,9 +71,9 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
     (State.PROCEEDING, Input.RECV_2XX): (Action.ACCEPT, State.ACCEPTED),
     (State.PROCEEDING, Input.RECV_300_699): (Action.COMPLETE, State.COMPLETED),
     # RFC 3261 section 9.1: what was cancelled and still has no final response
-    # 64*T1 later is over. It is the length of timer B, and does the same.
+    # 64*T1 later is over.
     (State.PROCEEDING, Input.CANCELLED): (Action.AWAIT_FINAL, State.PROCEEDING),
-    (State.PROCEEDING, Input.TIMER_B): (Action.TIME_OUT, State.TERMINATED),
+    (State.PROCEEDING, Input.TIMER_CANCEL): (Action.TIME_OUT, State.TERMINATED),
     # RFC 6026 section 7.2: each 2xx, of whatever branch of a fork, is the
     # transaction user's to acknowledge, and only timer M ends the state.
     (State.ACCEPTED, Input.RECV_2XX): (Action.PASS, State.ACCEPTED),
@@ -138,7 +140,7 @@ class InviteClientTransaction(Machine[State, Input, Action]):
             self._outbox.append(self._data)
             self._back_off(Input.TIMER_A, now, limit=self._timers.b)
         elif action is Action.AWAIT_FINAL:
-            self._set(Input.TIMER_B, self._timers.b, now)
+            self._set(Input.TIMER_CANCEL, 64 * self._timers.t1, now)
         elif action is Action.ACCEPT:
             self._set(Input.TIMER_M, self._timers.m, now)
         elif action is Action.COMPLETE:

@@ -1,0 +1,19 @@
+import pytest
+
+from agent.model.media import Address
+from agent.signalling.sip.flow import Flow
+
+ALICE = Address("192.0.2.1", 5060)
+BOB = Address("192.0.2.2", 5070)
+
+
+@pytest.mark.parametrize(
+    ("transport", "reliable"), [("udp", False), ("tcp", True), ("tls", True)]
+)
+def test_only_udp_loses(transport: str, reliable: bool) -> None:  # noqa: FBT001
+    assert Flow(transport, ALICE, BOB).reliable is reliable
+
+
+def test_flows_are_values() -> None:
+    assert Flow("udp", ALICE, BOB) == Flow("udp", ALICE, BOB)
+    assert len({Flow("udp", ALICE, BOB), Flow("udp", BOB, ALICE)}) == 2
