@@ -1,0 +1,1 @@
+"""RTP: relayed, announced into and tapped by worker processes of their own."""

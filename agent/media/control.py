@@ -1,0 +1,223 @@
+"""Messages between the main process and a media worker, and their framing.
+
+One message is one record of a SOCK_SEQPACKET Unix socket: message borders are the
+kernel's business, and descriptors travel with the message they belong to. Either
+side may be newer than the other after an upgrade; they compare VERSION first.
+"""
+
+import socket
+from typing import Final
+
+import msgspec
+
+from agent.media.errors import ControlError
+from agent.media.events import WorkerEvent
+from agent.model.media import Latch, NegotiatedAudio
+
+VERSION: Final = 1
+MAX_MESSAGE: Final = 160 * 1024
+"Bytes of one message: a note of 60 kB fits, and the kernel's default send buffer too."
+MAX_DESCRIPTORS: Final = 2
+ORPHAN_SECONDS: Final = 5.0
+"How long a worker relays and journals on without a main process."
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """First message of the main process."""
+
+    version: int
+    timeout: float
+    "Seconds of silence until MediaQuiet."
+    fsync_interval: float
+    orphan_seconds: float = ORPHAN_SECONDS
+
+
+class AddSound(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A sound to play; comes with one descriptor that holds A-law, then µ-law."""
+
+    name: str
+    samples: int
+
+
+class OpenLeg(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A new leg; comes with two descriptors, RTP and RTCP."""
+
+    leg: str
+    resumed: bool = False
+    "Whether a worker that died had it: its sockets may be latched already."
+
+
+class Configure(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What offer and answer agreed, anew."""
+
+    leg: str
+    audio: NegotiatedAudio
+    latch: Latch
+
+
+class Play(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Play sounds to a leg, in place of what plays."""
+
+    leg: str
+    token: int
+    sounds: tuple[str, ...]
+    loop: bool
+
+
+class StopPlaying(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Break off what plays."""
+
+    leg: str
+
+
+class Bridge(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Relay between two legs, both ways."""
+
+    a: str
+    b: str
+
+
+class Unbridge(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Part a leg from its partner."""
+
+    leg: str
+
+
+class StartRecording(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Tap two legs from now on; nothing touches the disk before Grant."""
+
+    recording: str
+    legs: tuple[str, str]
+    tapped: tuple[bool, bool]
+    journal_key: bytes
+    key_id: bytes
+    epoch: int
+    path: str
+    notes: tuple[bytes, ...]
+    "The first notes of the journal, in order."
+
+    def __repr__(self) -> str:
+        return f"StartRecording(recording={self.recording!r}, …)"
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The key envelope is durable: the journal may be created."""
+
+    recording: str
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """One more note for the journal."""
+
+    recording: str
+    note: bytes
+
+    def __repr__(self) -> str:
+        return f"Mark(recording={self.recording!r}, …)"
+
+
+class Tap(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Journal one leg, or stop doing so."""
+
+    recording: str
+    leg: str
+    on: bool
+
+
+class StopRecording(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Write the last note and close the journal."""
+
+    recording: str
+    end: bytes
+
+    def __repr__(self) -> str:
+        return f"StopRecording(recording={self.recording!r}, …)"
+
+
+class CloseLeg(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Say RTCP BYE and let the sockets go."""
+
+    leg: str
+
+
+class Retire(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Close every journal, then exit."""
+
+    cause: str
+    "One of agent.model.call.EndCause, for journals that have no end yet."
+
+
+class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """First message of the worker."""
+
+    version: int
+    pid: int
+
+
+Command = (
+    Hello
+    | AddSound
+    | OpenLeg
+    | Configure
+    | Play
+    | StopPlaying
+    | Bridge
+    | Unbridge
+    | StartRecording
+    | Grant
+    | Mark
+    | Tap
+    | StopRecording
+    | CloseLeg
+    | Retire
+)
+Report = Welcome | WorkerEvent
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_commands: Final[msgspec.msgpack.Decoder[Command]] = msgspec.msgpack.Decoder(Command)
+_reports: Final[msgspec.msgpack.Decoder[Report]] = msgspec.msgpack.Decoder(Report)
+
+
+def encode(message: Command | Report) -> bytes:
+    """One message as bytes. Raises ControlError beyond MAX_MESSAGE."""
+    data = _encoder.encode(message)
+    if len(data) > MAX_MESSAGE:
+        raise ControlError("A control message is too long.")
+    return data
+
+
+def decode_command(data: bytes) -> Command:
+    """What the main process said. Raises ControlError if it is no command."""
+    try:
+        return _commands.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ControlError("The main process sent no valid message.") from error
+
+
+def decode_report(data: bytes) -> Report:
+    """What a worker said. Raises ControlError if it is no report."""
+    try:
+        return _reports.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ControlError("A media worker sent no valid message.") from error
+
+
+def receive(channel: socket.socket) -> tuple[bytes, list[int]]:
+    """One message and its descriptors; empty bytes are the end of the connection.
+
+    Raises OSError as recvmsg does, ControlError if the message was cut.
+    """
+    data, descriptors, flags, _ = socket.recv_fds(
+        channel, MAX_MESSAGE, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+    )
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        raise ControlError("A control message was cut.")
+    return data, descriptors
+
+
+def send(channel: socket.socket, data: bytes, descriptors: tuple[int, ...]) -> None:
+    """Send one encoded message. Raises OSError as sendmsg does."""
+    if descriptors:
+        socket.send_fds(channel, [data], descriptors)
+    else:
+        channel.send(data)

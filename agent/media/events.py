@@ -1,0 +1,146 @@
+"""What the media workers tell: the events of the pool's `on_event`.
+
+They travel from the worker to the main process as they are, hence msgspec structs.
+Legs and recordings are named by the ids call control gave them.
+"""
+
+import msgspec
+
+
+class LegStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures of one leg, from its opening to its end."""
+
+    received: int = 0
+    "RTP packets believed."
+    lost: int = 0
+    "Expected and not received (RFC 3550 appendix A.3)."
+    late: int = 0
+    "Received out of order, or twice."
+    invalid: int = 0
+    "Dropped: too short, too long, not RTP, or of a payload type never agreed."
+    foreign: int = 0
+    "Dropped: from an address that was not negotiated."
+    unheard: int = 0
+    "Dropped: from a source that was not (or not yet) believed."
+    ssrc_changes: int = 0
+    rivals: int = 0
+    "Sources that sent valid RTP beside the one believed; never relayed."
+    jitter_ms: float = 0.0
+    "Interarrival jitter (RFC 3550 section 6.4.1)."
+    sent: int = 0
+    "RTP packets sent."
+    octets: int = 0
+    "Payload bytes sent."
+    send_errors: int = 0
+    "Packets the kernel would not take."
+    remote_lost: int | None = None
+    "Cumulative loss the peer reported last, if it reports at all."
+    remote_jitter_ms: float | None = None
+
+
+class PlayEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A playout is over: its last frame was sent, or it was broken off."""
+
+    leg: str
+    token: int
+    completed: bool
+    "Whether every frame was sent."
+    frames: int
+    "RTP packets the kernel took."
+    sent_ms: int
+    "Milliseconds of audio in them."
+    started_ns: int
+    "CLOCK_MONOTONIC of the first frame; 0 if none was sent."
+    ended_ns: int
+    "CLOCK_MONOTONIC of the last frame; 0 if none was sent."
+
+
+class RecordingOpened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A journal exists on disk."""
+
+    recording: str
+    path: str
+
+
+class RecordingFailed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A recording cannot go on. Told once; the call itself is not touched."""
+
+    recording: str
+    reason: str
+    "`ENOSPC` and its like, `overload`, `not-granted`, `no-leg`, `no-worker`, …"
+    errno: int | None = None
+
+
+class RecordingClosed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A journal is whole and durable."""
+
+    recording: str
+    path: str
+    packets: int
+    blocks: int
+    bytes: int
+
+
+class MediaQuiet(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A leg that should be heard has not been for `seconds`."""
+
+    leg: str
+    seconds: float
+
+
+class MediaHeard(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A quiet leg is heard again."""
+
+    leg: str
+
+
+class SourceChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A leg's RTP has a new source, or a rival of its source has appeared."""
+
+    leg: str
+    ssrc_changes: int
+    "Changes and rivals together, so far."
+
+
+class Latched(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A leg's RTP is believed from one address and port from now on."""
+
+    leg: str
+
+
+class LegClosed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A leg is gone."""
+
+    leg: str
+    stats: LegStats
+
+
+class WorkerLost(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker process died; another takes its legs over."""
+
+    worker: int
+    legs: tuple[str, ...]
+    recordings: tuple[str, ...]
+
+
+class WorkerReady(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker took the place of one that was lost."""
+
+    worker: int
+
+
+WorkerEvent = (
+    PlayEnded
+    | RecordingOpened
+    | RecordingFailed
+    | RecordingClosed
+    | MediaQuiet
+    | MediaHeard
+    | SourceChanged
+    | Latched
+    | LegClosed
+)
+"What a worker tells of itself."
+
+MediaEvent = WorkerEvent | WorkerLost | WorkerReady
+"All the pool delivers."

@@ -1,0 +1,402 @@
+"""One leg in the worker: its two sockets, and the path of a packet through it."""
+
+import random
+import socket
+import struct
+from collections.abc import Callable
+from typing import Final
+
+from agent.common.clock import monotonic_ns, utc_ns
+from agent.formats.codecs.g711 import ALAW_TO_ULAW, ULAW_TO_ALAW
+from agent.formats.rtp.packet import RtpError, payload_bounds
+from agent.formats.rtp.rtcp import RtcpError
+from agent.media import sockets
+from agent.media.announcement import Announcement
+from agent.media.events import LegStats
+from agent.media.reception import Arrival, Reception, Source, canonical_host
+from agent.media.reports import ReportSession
+from agent.media.sender import Sender
+from agent.media.tap import JournalTap
+from agent.model.media import Latch, NegotiatedAudio
+
+MAX_PACKET: Final = 1500
+_MIN_PACKET: Final = 12
+_READ: Final = MAX_PACKET + 1
+_PLAIN: Final = 0x80
+"First byte of a packet without padding, extension and CSRCs."
+_VERSION_MASK: Final = 0xC0
+_MARKER: Final = 0x80
+_unpack: Final = struct.Struct("!BBHII").unpack_from
+_SAMPLES_PER_MS: Final = 8
+_MIN_PTIME: Final = 10
+_MAX_PTIME: Final = 120
+
+Handling = tuple[int, bytes | None, bool]
+"Second header byte towards the partner (-1: not relayed), conversion, is it audio."
+
+
+class Playout:
+    """An announcement that is being sent to one leg, and how far it came."""
+
+    def __init__(self, token: int, announcement: Announcement) -> None:
+        self.token = token
+        self.announcement = announcement
+        self.frames = 0
+        self.samples = 0
+        self.started_ns = 0
+        self.ended_ns = 0
+        self.failed = False
+        "Whether the kernel refused a frame: then it was not sent as a whole."
+
+
+class MediaLeg:
+    """Receives, relays to its partner, taps; sends what others have for it."""
+
+    def __init__(
+        self,
+        name: str,
+        rtp: socket.socket,
+        rtcp: socket.socket,
+        rng: random.Random,
+        *,
+        on_latched: Callable[["MediaLeg"], None],
+        on_source: Callable[["MediaLeg"], None],
+    ) -> None:
+        self.name = name
+        self.rtp = rtp
+        self.rtcp = rtcp
+        self.reception = Reception()
+        self.sender = Sender(rng)
+        self.reports = ReportSession(self.sender, self.reception, rng)
+        self.audio: NegotiatedAudio | None = None
+        self.partner: MediaLeg | None = None
+        self.playout: Playout | None = None
+        self.tap: JournalTap | None = None
+        self.tap_index = 0
+        self.opened_ns = monotonic_ns()
+        self.quiet = False
+        self.configured_ns = 0
+        self._on_latched = on_latched
+        self._on_source = on_source
+        self._recv = rtp.recv
+        self._latch = Latch.ADDRESS
+        self.send: Callable[[bytes], int] | None = None
+        "Where packets for the peer go; None while that is not known."
+        self._connected = False
+        self._handling: dict[int, Handling] = {}
+        self._rtcp_peer: Source | None = None
+        self._invalid = 0
+        self._foreign = 0
+        self._send_errors = 0
+        self._told_changes = 0
+
+    # -- what was negotiated --------------------------------------------------
+
+    def adopt_latch(self) -> None:
+        """Find the latch of an earlier process in the socket it left connected."""
+        peer = sockets.peer_of(self.rtp)
+        if peer is not None:
+            self.reception.resume(peer)
+            self._attach(peer)
+
+    def configure(self, audio: NegotiatedAudio, latch: Latch) -> None:
+        """Obey a (re)negotiation. Raises ValueError if an address is none."""
+        inherited = self.reception.latched if self.audio is None else None
+        now_ns = monotonic_ns()
+        anew = self.reception.expect(audio.remote, latch, now_ns)
+        self.audio = audio
+        self._latch = latch
+        self.configured_ns = now_ns
+        self._rtcp_peer = self._usable(
+            (canonical_host(audio.remote_rtcp.host), audio.remote_rtcp.port)
+        )
+        if inherited and self.reception.may_come_from(inherited, now_ns):
+            self.reception.resume(inherited)
+        elif anew:
+            self._open_latch(audio, latch)
+
+    def _open_latch(self, audio: NegotiatedAudio, latch: Latch) -> None:
+        if self._connected:
+            sockets.disconnect(self.rtp)
+            self._connected = False
+        peer = self._usable((canonical_host(audio.remote.host), audio.remote.port))
+        if peer is None:
+            self.send = None
+        elif latch is Latch.OFF:
+            self._attach(peer)
+        else:
+            self.send = lambda packet: self.rtp.sendto(packet, peer)
+
+    @staticmethod
+    def _usable(peer: Source) -> Source | None:
+        # RFC 3264 section 8.4 and its predecessor: hold by 0.0.0.0 or port 0.
+        return None if peer[0] in {"0.0.0.0", "::"} or not peer[1] else peer  # noqa: S104
+
+    def _attach(self, peer: Source) -> None:
+        try:
+            sockets.connect(self.rtp, peer)
+        except OSError:
+            # No route to it now; the next negotiation tries again.
+            self._send_errors += 1
+            return
+        self._connected = True
+        self.send = self.rtp.send
+
+    def rewire(self) -> None:
+        """Recompute what becomes of each payload type: anything may have changed."""
+        own = self.audio
+        self._handling = {}
+        if own is None:
+            return
+        event = own.telephone_event
+        payload_types = {own.codec.payload_type: True}
+        if event is not None:
+            payload_types[event] = False
+        for payload_type, is_audio in payload_types.items():
+            out, table = self._towards_partner(own, is_audio=is_audio)
+            for marker in (0, _MARKER):
+                second = out | marker if out >= 0 else -1
+                self._handling[payload_type | marker] = second, table, is_audio
+
+    def _towards_partner(
+        self, own: NegotiatedAudio, *, is_audio: bool
+    ) -> tuple[int, bytes | None]:
+        partner = self.partner
+        if (
+            partner is None
+            or partner.audio is None
+            or partner.playout is not None
+            or not partner.audio.direction.sends
+            or not own.direction.receives
+        ):
+            return -1, None
+        if not is_audio:
+            event = partner.audio.telephone_event
+            return (-1 if event is None else event), None
+        table = None
+        if own.codec.name != partner.audio.codec.name:
+            table = ULAW_TO_ALAW if own.codec.name == "PCMU" else ALAW_TO_ULAW
+        return partner.audio.codec.payload_type, table
+
+    # -- receiving: the hot path ----------------------------------------------
+
+    def on_rtp(self) -> None:
+        """Take one datagram: relay it at once, then tap it."""
+        try:
+            if self._connected:
+                packet = self._recv(_READ)
+                source = None
+            else:
+                packet, address = self.rtp.recvfrom(_READ)
+                source = address[0], address[1]
+        except OSError:
+            # Nothing there after all, or an ICMP error: reading has cleared it.
+            return
+        now_ns = monotonic_ns()
+        if source is not None and not self.reception.may_come_from(source, now_ns):
+            self._foreign += 1
+            return
+        if not _MIN_PACKET <= len(packet) <= MAX_PACKET:
+            self._invalid += 1
+            return
+        first, second, sequence, timestamp, ssrc = _unpack(packet)
+        handling = self._handling.get(second)
+        if handling is None or first & _VERSION_MASK != _PLAIN:
+            self._invalid += 1
+            return
+        if first == _PLAIN:
+            payload = packet[_MIN_PACKET:]
+        else:
+            try:
+                start, end = payload_bounds(packet)
+            except RtpError:
+                self._invalid += 1
+                return
+            payload = packet[start:end]
+        reception = self.reception
+        if source is None and reception.advance(ssrc, sequence, timestamp, now_ns):
+            out, table, is_audio = handling
+            if out >= 0:
+                self._relay(
+                    out,
+                    sequence,
+                    timestamp,
+                    payload if table is None else payload.translate(table),
+                    now_ns,
+                )
+            if (tap := self.tap) is not None:
+                if is_audio:
+                    tap.add(self.tap_index, now_ns, packet)
+                else:
+                    tap.add_event(self.tap_index, now_ns, packet)
+            return
+        believed = reception.examine(packet, ssrc, sequence, now_ns, source)
+        if believed and source is not None:
+            self._attach(source)
+            self._on_latched(self)
+        if reception.changes + reception.rivals != self._told_changes:
+            self._told_changes = reception.changes + reception.rivals
+            self._on_source(self)
+        for arrival in believed:
+            self._release(arrival)
+
+    def _release(self, arrival: Arrival) -> None:
+        """Relay and tap a packet that had to be looked at twice."""
+        arrival_ns, packet = arrival
+        _, second, sequence, timestamp, _ = _unpack(packet)
+        handling = self._handling.get(second)
+        if handling is None:
+            # Negotiated away while it was held.
+            return
+        out, table, is_audio = handling
+        start, end = payload_bounds(packet)
+        payload = packet[start:end]
+        if out >= 0:
+            if table is not None:
+                payload = payload.translate(table)
+            self._relay(out, sequence, timestamp, payload, monotonic_ns())
+        if (tap := self.tap) is not None:
+            if is_audio:
+                tap.add(self.tap_index, arrival_ns, packet)
+            else:
+                tap.add_event(self.tap_index, arrival_ns, packet)
+
+    def _relay(
+        self, second: int, sequence: int, timestamp: int, payload: bytes, now_ns: int
+    ) -> None:
+        partner = self.partner
+        if partner is None or (send := partner.send) is None:
+            return
+        packet = partner.sender.relay(
+            self.reception.stream, second, sequence, timestamp, payload, now_ns
+        )
+        if packet:
+            try:
+                send(packet)
+            except OSError:
+                partner.send_again(packet)
+
+    # -- sending --------------------------------------------------------------
+
+    def send_again(self, packet: bytes) -> bool:
+        """Send what failed at first; False if it fails again.
+
+        The error of a send may be the ICMP answer to the packet before; it is
+        cleared by telling it, and then this packet was not sent.
+        """
+        send = self.send
+        if send is None:
+            return False
+        try:
+            send(packet)
+        except OSError:
+            self._send_errors += 1
+            return False
+        return True
+
+    @property
+    def may_send(self) -> bool:
+        """Whether the peer wants to hear us, and where is known."""
+        audio = self.audio
+        return audio is not None and audio.direction.sends and self.send is not None
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples of one frame, from the peer's ptime, in steps of 10 ms."""
+        ptime = self.audio.ptime if self.audio is not None else 20
+        ptime = min(max(ptime, _MIN_PTIME), _MAX_PTIME) // 10 * 10
+        return ptime * _SAMPLES_PER_MS
+
+    def play(self, playout: Playout, now_ns: int) -> bool:
+        """Send the frames that are due; False once the last one has been sent.
+
+        While the peer does not want to hear, the playout waits.
+        """
+        announcement = playout.announcement
+        if announcement.finished:
+            return False
+        audio = self.audio
+        send = self.send
+        if audio is None or send is None or not audio.direction.sends:
+            return True
+        frames = announcement.take(
+            now_ns, samples=self.frame_samples, ulaw=audio.codec.name == "PCMU"
+        )
+        for frame in frames:
+            packet = self.sender.frame(
+                playout,
+                audio.codec.payload_type,
+                frame.payload,
+                now_ns,
+                skip=frame.skip,
+            )
+            try:
+                send(packet)
+            except OSError:
+                if not self.send_again(packet):
+                    playout.failed = True
+                    continue
+            playout.started_ns = playout.started_ns or now_ns
+            playout.ended_ns = now_ns
+            playout.frames += 1
+            playout.samples += len(frame.payload)
+        return not announcement.finished
+
+    # -- RTCP -----------------------------------------------------------------
+
+    def on_rtcp(self) -> None:
+        """Take one RTCP packet, if it comes from the peer."""
+        try:
+            data, address = self.rtcp.recvfrom(_READ)
+        except OSError:
+            return
+        expected = self.reception.latched or self._rtcp_peer
+        if expected is None or address[0] != expected[0]:
+            self._foreign += 1
+            return
+        try:
+            self.reports.receive(data, monotonic_ns())
+        except RtcpError:
+            self._invalid += 1
+            return
+        if self._latch is not Latch.OFF:
+            # Symmetric RTCP (RFC 4961): the peer's NAT may have moved its port.
+            self._rtcp_peer = address[0], address[1]
+
+    def send_report(self, now_ns: int, *, bye: bool = False) -> None:
+        """Send a report, or the last one."""
+        if self._rtcp_peer is None:
+            return
+        make = self.reports.bye if bye else self.reports.report
+        try:
+            self.rtcp.sendto(make(now_ns, utc_ns()), self._rtcp_peer)
+        except OSError:
+            self._send_errors += 1
+
+    # -- the end --------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let the sockets go; the main process drains their ports."""
+        self.rtp.close()
+        self.rtcp.close()
+
+    @property
+    def stats(self) -> LegStats:
+        """Figures up to now."""
+        reception, sender, reports = self.reception, self.sender, self.reports
+        return LegStats(
+            received=reception.received,
+            lost=reception.lost,
+            late=reception.late,
+            invalid=self._invalid,
+            foreign=self._foreign,
+            unheard=reception.unheard,
+            ssrc_changes=reception.changes,
+            rivals=reception.rivals,
+            jitter_ms=round(reception.jitter / _SAMPLES_PER_MS, 3),
+            sent=sender.packets,
+            octets=sender.octets,
+            send_errors=self._send_errors,
+            remote_lost=reports.remote_lost,
+            remote_jitter_ms=reports.remote_jitter_ms,
+        )

@@ -1,0 +1,96 @@
+"""A plain epoll loop: descriptors, and callbacks at times of the monotonic clock."""
+
+import heapq
+import select
+from collections.abc import Callable
+from itertools import count
+
+from agent.common.clock import monotonic_ns
+
+_NS = 1_000_000_000
+
+
+class Timer:
+    """A callback that is due once; `cancel` makes it none."""
+
+    __slots__ = ("at_ns", "callback")
+
+    def __init__(self, at_ns: int, callback: Callable[[int], None]) -> None:
+        self.at_ns = at_ns
+        self.callback: Callable[[int], None] | None = callback
+
+    def cancel(self) -> None:
+        """Take it back; harmless once it has fired."""
+        self.callback = None
+
+
+class Loop:
+    """Reads what is readable, then does what is due.
+
+    A handler takes one datagram each time it is called: the level-triggered epoll
+    comes back for the rest, after the others have had their turn.
+    """
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Callable[[], None]] = {}
+        self._timers: list[tuple[int, int, Timer]] = []
+        self._order = count()
+        self._running = False
+
+    def add_reader(self, fd: int, handler: Callable[[], None]) -> None:
+        """Call `handler` whenever `fd` is readable or has an error to tell."""
+        self._handlers[fd] = handler
+        self._epoll.register(fd, select.EPOLLIN)
+
+    def want_write(self, fd: int, *, on: bool) -> None:
+        """Call the handler of `fd` when it is writable, too."""
+        self._epoll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if on else 0))
+
+    def remove(self, fd: int) -> None:
+        """Forget `fd`; to be called before it is closed."""
+        if self._handlers.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def call_at(self, at_ns: int, callback: Callable[[int], None]) -> Timer:
+        """Call `callback(now_ns)` once `at_ns` has come."""
+        timer = Timer(at_ns, callback)
+        heapq.heappush(self._timers, (at_ns, next(self._order), timer))
+        return timer
+
+    def stop(self) -> None:
+        """Leave `run` after the present round."""
+        self._running = False
+
+    def close(self) -> None:
+        """Give the epoll descriptor back."""
+        self._epoll.close()
+
+    def run(self) -> None:
+        """Go round until `stop`."""
+        self._running = True
+        handlers = self._handlers
+        poll = self._epoll.poll
+        while self._running:
+            for fd, _ in poll(self._timeout()):
+                # An earlier handler of this round may have closed it.
+                if (handler := handlers.get(fd)) is not None:
+                    handler()
+            self._fire()
+
+    def _timeout(self) -> float:
+        timers = self._timers
+        while timers and timers[0][2].callback is None:
+            heapq.heappop(timers)
+        if not timers:
+            return -1
+        return max(0, timers[0][0] - monotonic_ns()) / _NS
+
+    def _fire(self) -> None:
+        timers = self._timers
+        now_ns = monotonic_ns()
+        while timers and timers[0][0] <= now_ns:
+            timer = heapq.heappop(timers)[2]
+            if (callback := timer.callback) is not None:
+                timer.callback = None
+                callback(now_ns)

@@ -1,0 +1,140 @@
+"""What the main process remembers of legs and recordings, to tell a successor.
+
+Each `commands` method gives the messages that put a fresh worker where a dead one
+stood.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from agent.media import control
+from agent.media.ports import PortPair
+from agent.media.tap import BLOCK_NS
+from agent.model.recording import SegmentMark
+
+RECENT_NS: Final = 3 * BLOCK_NS
+"Younger notes may have been lost with a block that was not written: repeated."
+_MAX_RECENT: Final = 64
+
+Addressed = tuple[control.Command, tuple[int, ...]]
+"A message and the descriptors that go with it."
+
+
+@dataclass(slots=True)
+class LegMemory:
+    """One leg: its sockets, and what it was told last."""
+
+    name: str
+    call: str
+    worker: int
+    ports: PortPair
+    configured: control.Configure | None = None
+    play: control.Play | None = None
+    partner: "LegMemory | None" = None
+    closing: bool = False
+    "Told to close; its ports are the worker's until that is confirmed."
+
+    def open_command(self, *, resumed: bool) -> Addressed:
+        """The message that hands the sockets over."""
+        fds = self.ports.rtp.fileno(), self.ports.rtcp.fileno()
+        return control.OpenLeg(leg=self.name, resumed=resumed), fds
+
+    def part(self) -> None:
+        """Forget the bridge to another leg."""
+        if self.partner is not None:
+            self.partner.partner = None
+            self.partner = None
+
+    def join(self, other: "LegMemory") -> None:
+        """Remember a bridge."""
+        self.part()
+        other.part()
+        self.partner, other.partner = other, self
+
+
+def leg_commands(legs: Sequence[LegMemory]) -> Iterator[Addressed]:
+    """Open, configure, bridge and play, as it was.
+
+    A notice that was interrupted begins anew: what counts is that all of it is sent.
+    """
+    for leg in legs:
+        yield leg.open_command(resumed=True)
+        if leg.configured is not None:
+            yield leg.configured, ()
+    for leg in legs:
+        if leg.partner is not None:
+            yield control.Bridge(a=leg.name, b=leg.partner.name), ()
+    for leg in legs:
+        if leg.play is not None:
+            yield leg.play, ()
+
+
+@dataclass(slots=True)
+class RecordingMemory:
+    """One recording, by what a new journal file of it begins with."""
+
+    name: str
+    worker: int
+    legs: tuple[str, str]
+    journal_key: bytes = field(repr=False)
+    key_id: bytes
+    begin: bytes = field(repr=False)
+    started_ns: int
+    tapped: tuple[bool, bool] = (True, True)
+    epoch: int = 0
+    "Counts the journal files: one for each worker that had it."
+    granted: bool = False
+    ended: bool = False
+    _recent: deque[tuple[int, bytes]] = field(
+        default_factory=lambda: deque(maxlen=_MAX_RECENT), repr=False
+    )
+
+    def note(self, note: bytes, now_ns: int) -> None:
+        """Remember a note for as long as it may be lost."""
+        self._recent.append((now_ns, note))
+
+    def tap(self, leg: str, *, on: bool) -> None:
+        """Remember whether a leg is journalled."""
+        first, second = self.tapped
+        if leg == self.legs[0]:
+            first = on
+        elif leg == self.legs[1]:
+            second = on
+        self.tapped = first, second
+
+    def start_command(
+        self, directory: Path, notes: tuple[bytes, ...] = ()
+    ) -> control.StartRecording:
+        """The message that starts a journal file; `notes` follow the begin note."""
+        return control.StartRecording(
+            recording=self.name,
+            legs=self.legs,
+            tapped=self.tapped,
+            journal_key=self.journal_key,
+            key_id=self.key_id,
+            epoch=self.epoch,
+            path=str(directory / f"{self.name}.{self.epoch}.journal"),
+            notes=(self.begin, *notes),
+        )
+
+    def commands(
+        self, directory: Path, lost_ns: int, now_ns: int
+    ) -> Iterator[Addressed]:
+        """A new journal file, with a gap from the last block that is certain."""
+        self.epoch += 1
+        gap_ns = max(lost_ns - BLOCK_NS, self.started_ns)
+        recent = [note for at, note in self._recent if at >= lost_ns - RECENT_NS]
+        gap = [
+            msgspec.json.encode(
+                SegmentMark(at_monotonic_ns=at, kind=kind, reason="worker-lost")
+            )
+            for at, kind in ((gap_ns, "gap-begin"), (now_ns, "gap-end"))
+        ]
+        yield self.start_command(directory, (*recent, *gap)), ()
+        if self.granted:
+            yield control.Grant(recording=self.name), ()

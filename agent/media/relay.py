@@ -1,0 +1,433 @@
+"""What one worker does: legs, bridges, playouts and recordings, on one loop."""
+
+import os
+import random
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from agent.common.clock import monotonic_ns, utc_ns
+from agent.formats.journal import SALT_SIZE, JournalHeader, JournalLimitError
+from agent.media import control, events
+from agent.media.announcement import Announcement, Playable
+from agent.media.leg import MediaLeg, Playout
+from agent.media.loop import Loop, Timer
+from agent.media.tap import BLOCK_NS, JournalTap, Target
+from agent.media.writer import Closed, Failed, JournalWriter, Opened, reason_of
+from agent.model.call import EndCause, Outcome
+from agent.model.recording import SegmentEnd
+
+_NS: Final = 1_000_000_000
+_NS_PER_SAMPLE: Final = 125_000
+MAX_QUIET_CHECK: Final = 1.0
+"Seconds between two looks whether legs are heard."
+
+
+@dataclass(slots=True)
+class _Recording:
+    tap: JournalTap
+    legs: tuple[str, str]
+
+
+class Relay:
+    """Obeys the commands of one main process after another.
+
+    `emit` takes what is to be told; it must not call back.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        emit: Callable[[events.WorkerEvent], None],
+        *,
+        timeout: float,
+        fsync_interval: float,
+        rng: random.Random,
+    ) -> None:
+        self._loop = loop
+        self._emit = emit
+        self._rng = rng
+        self._timeout_ns = int(timeout * _NS)
+        self._legs: dict[str, MediaLeg] = {}
+        self._sounds: dict[str, Playable] = {}
+        self._recordings: dict[str, _Recording] = {}
+        self._playing: dict[str, Timer] = {}
+        self._reporting: dict[str, Timer] = {}
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._writer = JournalWriter(
+            fsync_interval=fsync_interval,
+            notify=lambda: os.eventfd_write(self._wake, 1),
+        )
+        loop.add_reader(self._wake, self._on_written)
+        self._writer.start()
+        self._check_quiet(monotonic_ns())
+
+    # -- commands -------------------------------------------------------------
+
+    def obey(self, command: control.Command, descriptors: list[int]) -> None:
+        """Carry one command out.
+
+        What names a leg or a recording that is gone is void: the command and the
+        end have crossed.
+        """
+        now_ns = monotonic_ns()
+        match command:
+            case control.AddSound():
+                self._add_sound(command, descriptors)
+            case control.OpenLeg():
+                self._open_leg(command, descriptors, now_ns)
+            case control.Configure():
+                self._configure(command)
+            case control.Play():
+                self._play(command, now_ns)
+            case control.StopPlaying():
+                self._stop_playing(command.leg)
+            case control.Bridge():
+                self._bridge(command)
+            case control.Unbridge():
+                self._unbridge(command.leg)
+            case control.StartRecording():
+                self._start_recording(command, now_ns)
+            case control.Grant():
+                if (found := self._recordings.get(command.recording)) is not None:
+                    found.tap.grant()
+            case control.Mark():
+                if (found := self._recordings.get(command.recording)) is not None:
+                    found.tap.note(command.note, now_ns)
+            case control.Tap():
+                self._tap(command)
+            case control.StopRecording():
+                self._stop_recording(command.recording, command.end, now_ns)
+            case control.CloseLeg():
+                self._close_leg(command.leg, now_ns)
+            case control.Hello() | control.Retire():
+                # The worker's own business, done before it asks us.
+                pass
+
+    def _add_sound(self, command: control.AddSound, descriptors: list[int]) -> None:
+        fd = descriptors.pop()
+        try:
+            if not command.samples:
+                return
+            data = mmap(fd, 2 * command.samples, access=ACCESS_READ)
+        finally:
+            os.close(fd)
+        self._sounds[command.name] = Playable(
+            data, _Second(data, command.samples), command.samples
+        )
+
+    # -- legs -----------------------------------------------------------------
+
+    def _open_leg(
+        self, command: control.OpenLeg, descriptors: list[int], now_ns: int
+    ) -> None:
+        rtp, rtcp = (socket.socket(fileno=fd) for fd in descriptors)
+        descriptors.clear()
+        leg = MediaLeg(
+            command.leg,
+            rtp,
+            rtcp,
+            self._rng,
+            on_latched=lambda leg: self._emit(events.Latched(leg=leg.name)),
+            on_source=self._on_source,
+        )
+        self._legs[leg.name] = leg
+        if command.resumed:
+            leg.adopt_latch()
+        self._loop.add_reader(rtp.fileno(), leg.on_rtp)
+        self._loop.add_reader(rtcp.fileno(), leg.on_rtcp)
+        self._schedule_report(leg, now_ns)
+
+    def _on_source(self, leg: MediaLeg) -> None:
+        reception = leg.reception
+        self._emit(
+            events.SourceChanged(
+                leg=leg.name, ssrc_changes=reception.changes + reception.rivals
+            )
+        )
+
+    def _configure(self, command: control.Configure) -> None:
+        leg = self._legs.get(command.leg)
+        if leg is None:
+            return
+        leg.configure(command.audio, command.latch)
+        self._rewire(leg)
+
+    def _rewire(self, leg: MediaLeg) -> None:
+        leg.rewire()
+        if leg.partner is not None:
+            leg.partner.rewire()
+
+    def _bridge(self, command: control.Bridge) -> None:
+        a, b = self._legs.get(command.a), self._legs.get(command.b)
+        if a is None or b is None or a is b:
+            return
+        for leg in (a, b):
+            self._stop_playing(leg.name)
+            if leg.partner not in {None, a, b}:
+                self._unbridge(leg.name)
+        a.partner, b.partner = b, a
+        self._rewire(a)
+
+    def _unbridge(self, name: str) -> None:
+        leg = self._legs.get(name)
+        if leg is None or (partner := leg.partner) is None:
+            return
+        leg.partner = partner.partner = None
+        leg.rewire()
+        partner.rewire()
+
+    def _close_leg(self, name: str, now_ns: int) -> None:
+        leg = self._legs.get(name)
+        if leg is None:
+            return
+        self._stop_playing(name)
+        self._unbridge(name)
+        del self._legs[name]
+        self._reporting.pop(name).cancel()
+        leg.send_report(now_ns, bye=True)
+        self._loop.remove(leg.rtp.fileno())
+        self._loop.remove(leg.rtcp.fileno())
+        leg.close()
+        self._emit(events.LegClosed(leg=name, stats=leg.stats))
+
+    def _schedule_report(self, leg: MediaLeg, now_ns: int) -> None:
+        def fire(now_ns: int) -> None:
+            leg.send_report(now_ns)
+            self._schedule_report(leg, now_ns)
+
+        self._reporting[leg.name] = self._loop.call_at(
+            now_ns + leg.reports.delay_ns(), fire
+        )
+
+    def _check_quiet(self, now_ns: int) -> None:
+        for leg in self._legs.values():
+            audio = leg.audio
+            since_ns = max(leg.reception.heard_ns, leg.configured_ns)
+            quiet = (
+                audio is not None
+                and audio.direction.receives
+                and now_ns - since_ns >= self._timeout_ns
+            )
+            if quiet is leg.quiet:
+                continue
+            leg.quiet = quiet
+            if quiet:
+                seconds = (now_ns - since_ns) / _NS
+                self._emit(events.MediaQuiet(leg=leg.name, seconds=seconds))
+            else:
+                self._emit(events.MediaHeard(leg=leg.name))
+        step = min(int(MAX_QUIET_CHECK * _NS), max(self._timeout_ns // 4, _NS // 100))
+        self._loop.call_at(now_ns + step, self._check_quiet)
+
+    # -- playouts -------------------------------------------------------------
+
+    def _play(self, command: control.Play, now_ns: int) -> None:
+        leg = self._legs.get(command.leg)
+        sounds = [self._sounds.get(name) for name in command.sounds]
+        known = [sound for sound in sounds if sound is not None]
+        if leg is not None:
+            self._stop_playing(leg.name)
+        start_ns = now_ns
+        if leg is not None and leg.sender.sent_ns:
+            # In step with what was sent before: a frame takes its time.
+            frame_ns = leg.sender.samples * _NS_PER_SAMPLE
+            start_ns = max(now_ns, leg.sender.sent_ns + frame_ns)
+        playout = Playout(
+            command.token, Announcement(known, loop=command.loop, start_ns=start_ns)
+        )
+        if leg is None or len(known) < len(sounds) or not known:
+            self._tell_played(command.leg, playout, completed=False)
+            return
+        leg.playout = playout
+        self._rewire(leg)
+        self._schedule_frames(leg, playout)
+
+    def _schedule_frames(self, leg: MediaLeg, playout: Playout) -> None:
+        def fire(now_ns: int) -> None:
+            if leg.play(playout, now_ns):
+                self._schedule_frames(leg, playout)
+            else:
+                del self._playing[leg.name]
+                self._end_playout(leg, playout, completed=not playout.failed)
+
+        at_ns = playout.announcement.due_ns
+        if not leg.may_send:
+            # Held, or not negotiated yet: look again a frame later.
+            at_ns = monotonic_ns() + leg.frame_samples * _NS_PER_SAMPLE
+        self._playing[leg.name] = self._loop.call_at(at_ns, fire)
+
+    def _stop_playing(self, name: str) -> None:
+        leg = self._legs.get(name)
+        if leg is None or (playout := leg.playout) is None:
+            return
+        self._playing.pop(name).cancel()
+        self._end_playout(leg, playout, completed=False)
+
+    def _end_playout(self, leg: MediaLeg, playout: Playout, *, completed: bool) -> None:
+        leg.playout = None
+        self._rewire(leg)
+        self._tell_played(leg.name, playout, completed=completed)
+
+    def _tell_played(self, leg: str, playout: Playout, *, completed: bool) -> None:
+        self._emit(
+            events.PlayEnded(
+                leg=leg,
+                token=playout.token,
+                completed=completed,
+                frames=playout.frames,
+                sent_ms=playout.samples // 8,
+                started_ns=playout.started_ns,
+                ended_ns=playout.ended_ns,
+            )
+        )
+
+    # -- recordings -----------------------------------------------------------
+
+    def _start_recording(self, command: control.StartRecording, now_ns: int) -> None:
+        name = command.recording
+        legs = [self._legs.get(leg) for leg in command.legs]
+        if None in legs or name in self._recordings:
+            self._fail(name, "no-leg" if None in legs else "twice")
+            return
+        header = JournalHeader(
+            recording_id=name,
+            epoch=command.epoch,
+            key_id=command.key_id,
+            salt=os.urandom(SALT_SIZE),
+            utc_ns=utc_ns(),
+            monotonic_ns=now_ns,
+        )
+        try:
+            tap = JournalTap(
+                Target(
+                    header=header,
+                    journal_key=command.journal_key,
+                    path=Path(command.path),
+                ),
+                self._writer,
+                lambda reason: self._fail(name, reason),
+                now_ns,
+            )
+        except JournalLimitError:
+            self._fail(name, "bad-header")
+            return
+        self._recordings[name] = _Recording(tap, command.legs)
+        for note in command.notes:
+            tap.note(note, now_ns)
+        for index, (leg, on) in enumerate(zip(legs, command.tapped, strict=True)):
+            if leg is not None and on and not tap.failed:
+                leg.tap, leg.tap_index = tap, index
+        self._schedule_seal(tap, now_ns)
+
+    def _schedule_seal(self, tap: JournalTap, now_ns: int) -> None:
+        def fire(now_ns: int) -> None:
+            tap.seal(now_ns)
+            tap.expire(now_ns)
+            self._schedule_seal(tap, now_ns)
+
+        if self._recordings.get(tap.recording) is not None:
+            self._loop.call_at(now_ns + BLOCK_NS, fire)
+
+    def _tap(self, command: control.Tap) -> None:
+        found = self._recordings.get(command.recording)
+        leg = self._legs.get(command.leg)
+        if found is None or leg is None or command.leg not in found.legs:
+            return
+        if command.on and not found.tap.ended:
+            leg.tap, leg.tap_index = found.tap, found.legs.index(command.leg)
+        elif leg.tap is found.tap:
+            leg.tap = None
+
+    def _untap(self, found: _Recording) -> None:
+        for name in found.legs:
+            leg = self._legs.get(name)
+            if leg is not None and leg.tap is found.tap:
+                leg.tap = None
+
+    def _stop_recording(self, name: str, end: bytes, now_ns: int) -> None:
+        if (found := self._recordings.get(name)) is not None:
+            self._untap(found)
+            found.tap.end(end, now_ns)
+
+    def _fail(self, name: str, reason: str, errno: int | None = None) -> None:
+        found = self._recordings.pop(name, None)
+        if found is not None:
+            self._untap(found)
+        self._emit(events.RecordingFailed(recording=name, reason=reason, errno=errno))
+
+    def _on_written(self) -> None:
+        """The writer's thread has told something."""
+        os.eventfd_read(self._wake)
+        results = self._writer.results
+        while results:
+            result = results.popleft()
+            found = self._recordings.get(result.journal)
+            if found is None:
+                # It has failed here already, and that was told.
+                continue
+            match result:
+                case Opened():
+                    self._emit(
+                        events.RecordingOpened(
+                            recording=result.journal, path=str(found.tap.path)
+                        )
+                    )
+                case Failed():
+                    found.tap.failed = True
+                    reason = reason_of(result.errno)
+                    self._fail(result.journal, reason, result.errno)
+                case Closed():
+                    del self._recordings[result.journal]
+                    self._emit(
+                        events.RecordingClosed(
+                            recording=result.journal,
+                            path=str(found.tap.path),
+                            packets=found.tap.packets,
+                            blocks=found.tap.blocks,
+                            bytes=result.bytes,
+                        )
+                    )
+
+    # -- the end --------------------------------------------------------------
+
+    def finish(self, cause: EndCause) -> None:
+        """Close every journal, with an end if it has none, and every leg.
+
+        What was never granted is forgotten: nobody could open it.
+        """
+        now_ns = monotonic_ns()
+        end = SegmentEnd(
+            ended_at=utc_ns(),
+            ended_monotonic_ns=now_ns,
+            cause=cause,
+            outcome=Outcome.PARTIAL,
+        )
+        for name in list(self._recordings):
+            self._stop_recording(name, msgspec.json.encode(end), now_ns)
+        for name in list(self._legs):
+            self._close_leg(name, now_ns)
+        self._writer.stop()
+        self._on_written_at_end()
+        self._loop.remove(self._wake)
+        os.close(self._wake)
+
+    def _on_written_at_end(self) -> None:
+        os.eventfd_write(self._wake, 1)
+        self._on_written()
+
+
+class _Second:
+    """The later half of a sound's memory: its µ-law."""
+
+    def __init__(self, data: mmap, offset: int) -> None:
+        self._data = data
+        self._offset = offset
+
+    def __getitem__(self, index: slice, /) -> bytes:
+        return self._data[index.start + self._offset : index.stop + self._offset]

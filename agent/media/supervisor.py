@@ -1,0 +1,124 @@
+"""Keeps one worker process alive: start, notice a death, replace, give up a while."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from agent.common.clock import monotonic
+from agent.common.tasks import TaskSet
+from agent.media import control
+from agent.media.errors import MediaError
+from agent.media.link import WorkerLink
+from agent.model.call import EndCause
+
+RESPAWNS: Final = 3
+RESPAWN_WINDOW: Final = 10.0
+"A worker lost this often in so many seconds is given up …"
+BACK_OFF: Final = 10.0
+"… for so long."
+
+
+class Supervisor:
+    """One place for a worker, and whoever is in it.
+
+    `on_lost` is called when the worker died; `on_ready` when its successor can be
+    told everything; `on_given_up` when there will be none for a while.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        path: Path,
+        hello: control.Hello,
+        *,
+        on_report: Callable[[control.Report], None],
+        on_lost: Callable[[int], None],
+        on_ready: Callable[[int], None],
+        on_given_up: Callable[[int], None],
+    ) -> None:
+        self.index = index
+        self.up = False
+        "Whether there is a worker that can be told something."
+        self.given_up = False
+        self.lost = 0
+        self._path = path
+        self._hello = hello
+        self._on_report = on_report
+        self._on_lost = on_lost
+        self._on_ready = on_ready
+        self._on_given_up = on_given_up
+        self._link: WorkerLink | None = None
+        self._deaths: deque[float] = deque(maxlen=RESPAWNS)
+        self._tasks = TaskSet(self._task_failed)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the worker, if it is up."""
+        return self._link.pid if self.up and self._link is not None else None
+
+    async def start(self) -> None:
+        """Start the first worker. Raises MediaError."""
+        await self._spawn()
+        self.up = True
+
+    async def stop(self) -> None:
+        """Let the worker close its journals and end."""
+        await self._tasks.close()
+        if self._link is not None:
+            await self._link.retire(EndCause.AGENT_STOPPED)
+        self.up = False
+        self._link = None
+
+    def tell(self, message: control.Command, fds: tuple[int, ...] = ()) -> None:
+        """Send to the worker, if it is up; a successor is told by its owner.
+
+        Raises ControlError if the message is too long.
+        """
+        if self.up and self._link is not None:
+            self._link.send(message, fds)
+
+    async def _spawn(self) -> None:
+        link = WorkerLink(
+            self._path, on_report=self._on_report, on_lost=self._worker_died
+        )
+        await link.start(self._hello)
+        self._link = link
+
+    def _worker_died(self) -> None:
+        self.up = False
+        self._link = None
+        self.lost += 1
+        self._deaths.append(monotonic())
+        self._on_lost(self.index)
+        self._tasks.spawn(self._replace(), name=f"media-worker-{self.index}-replace")
+
+    async def _replace(self) -> None:
+        while True:
+            if self._died_too_often():
+                self.given_up = True
+                self._on_given_up(self.index)
+                await asyncio.sleep(BACK_OFF)
+                self._deaths.clear()
+            try:
+                await self._spawn()
+            except MediaError:
+                self._deaths.append(monotonic())
+                continue
+            self.given_up = False
+            self.up = True
+            self._on_ready(self.index)
+            return
+
+    def _died_too_often(self) -> bool:
+        return (
+            len(self._deaths) == RESPAWNS
+            and self._deaths[-1] - self._deaths[0] < RESPAWN_WINDOW
+        )
+
+    def _task_failed(self, name: str, error: BaseException) -> None:
+        # Not foreseen: the loop's handler logs it, with the traceback.
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": f"{name} failed", "exception": error}
+        )

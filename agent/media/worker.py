@@ -1,0 +1,194 @@
+"""One media worker: `python -m agent.media.worker LISTENING_FD`.
+
+It is given a listening control socket, and serves one main process at a time. When
+the main process goes away it relays and journals on for a while, so that another
+can take over; then it closes its journals and ends.
+"""
+
+import gc
+import os
+import random
+import resource
+import signal
+import socket
+import sys
+from collections import deque
+from typing import Final
+
+from agent.common.clock import monotonic_ns
+from agent.media import control
+from agent.media.errors import ControlError
+from agent.media.events import WorkerEvent
+from agent.media.loop import Loop, Timer
+from agent.media.relay import Relay
+from agent.media.sockets import forbid_dumps
+from agent.model.call import EndCause
+
+MAX_UNSENT: Final = 100_000
+"Reports that may wait for a main process that does not read."
+DUMPABLE: Final = "RECORDING_AGENT_DUMPABLE"
+"Environment variable of the tests that look for audio in the worker's memory."
+_NS: Final = 1_000_000_000
+
+
+class Worker:
+    """The control channel of one worker process, and its end."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._loop = Loop()
+        self._channel: socket.socket | None = None
+        self._unsent: deque[bytes] = deque(maxlen=MAX_UNSENT)
+        self._relay: Relay | None = None
+        self._orphan_ns = int(control.ORPHAN_SECONDS * _NS)
+        self._orphaned: Timer | None = None
+        self._cause: EndCause | None = None
+
+    def run(self) -> None:
+        """Serve until told to retire, or left alone for too long."""
+        self._listener.settimeout(0)
+        self._loop.add_reader(self._listener.fileno(), self._accept)
+        self._wait_for_main()
+        self._loop.run()
+        if self._relay is not None:
+            self._relay.finish(self._cause or EndCause.AGENT_DIED)
+        if self._channel is not None:
+            self._flush_at_end(self._channel)
+            self._channel.close()
+        self._listener.close()
+        self._loop.close()
+
+    # -- main processes, one at a time ----------------------------------------
+
+    def _wait_for_main(self) -> None:
+        self._orphaned = self._loop.call_at(
+            monotonic_ns() + self._orphan_ns, lambda _: self._loop.stop()
+        )
+
+    def _accept(self) -> None:
+        try:
+            channel, _ = self._listener.accept()
+        except OSError:
+            # It went away before it was received.
+            return
+        if self._channel is not None:
+            # Only one may command; the newer one is the one that lives.
+            self._detach()
+        if self._orphaned is not None:
+            self._orphaned.cancel()
+            self._orphaned = None
+        channel.settimeout(0)
+        self._channel = channel
+        self._loop.add_reader(channel.fileno(), self._on_channel)
+
+    def _detach(self) -> None:
+        channel = self._channel
+        if channel is None:
+            return
+        self._loop.remove(channel.fileno())
+        channel.close()
+        self._channel = None
+        self._unsent.clear()
+        self._wait_for_main()
+
+    def _on_channel(self) -> None:
+        channel = self._channel
+        if channel is None:
+            return
+        self._flush(channel)
+        try:
+            data, descriptors = control.receive(channel)
+        except BlockingIOError:
+            return
+        except (OSError, ControlError):
+            self._detach()
+            return
+        if not data:
+            self._detach()
+            return
+        try:
+            self._obey(control.decode_command(data), descriptors)
+        except ControlError:
+            self._detach()
+        finally:
+            for fd in descriptors:
+                os.close(fd)
+
+    def _obey(self, command: control.Command, descriptors: list[int]) -> None:
+        match command:
+            case control.Hello():
+                self._greet(command)
+            case control.Retire():
+                self._cause = EndCause(command.cause)
+                self._loop.stop()
+            case _:
+                if self._relay is None:
+                    raise ControlError("The main process did not say Hello.")
+                self._relay.obey(command, descriptors)
+
+    def _greet(self, hello: control.Hello) -> None:
+        # A main process of another version learns ours, and decides.
+        if self._relay is None and hello.version == control.VERSION:
+            self._orphan_ns = int(hello.orphan_seconds * _NS)
+            self._relay = Relay(
+                self._loop,
+                self._report,
+                timeout=hello.timeout,
+                fsync_interval=hello.fsync_interval,
+                rng=random.SystemRandom(),
+            )
+        self._report(control.Welcome(version=control.VERSION, pid=os.getpid()))
+
+    # -- reports --------------------------------------------------------------
+
+    def _report(self, report: control.Welcome | WorkerEvent) -> None:
+        if self._channel is not None:
+            self._unsent.append(control.encode(report))
+            self._flush(self._channel)
+
+    def _flush(self, channel: socket.socket) -> None:
+        waited = bool(self._unsent)
+        while self._unsent:
+            try:
+                channel.send(self._unsent[0])
+            except BlockingIOError:
+                self._loop.want_write(channel.fileno(), on=True)
+                return
+            except OSError:
+                # Its end is told by the next read.
+                self._unsent.clear()
+                return
+            self._unsent.popleft()
+        if waited:
+            self._loop.want_write(channel.fileno(), on=False)
+
+    def _flush_at_end(self, channel: socket.socket) -> None:
+        channel.settimeout(1.0)
+        try:
+            while self._unsent:
+                channel.send(self._unsent.popleft())
+        except OSError:
+            # The main process is gone: the journals themselves tell.
+            self._unsent.clear()
+
+
+def main() -> None:
+    """Entry point of the process; the argument is an inherited descriptor."""
+    # The main process decides when its calls end; a terminal's or a service
+    # manager's signal reaches it too.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if os.environ.get(DUMPABLE) != "1":
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        forbid_dumps()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    worker = Worker(socket.socket(fileno=int(sys.argv[1])))
+    # What exists now lives as long as the process: no collection need visit it.
+    gc.collect()
+    gc.freeze()
+    worker.run()
+
+
+if __name__ == "__main__":
+    main()
