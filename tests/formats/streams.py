@@ -1,0 +1,72 @@
+"""Made-up RTP senders for the timeline's tests."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from agent.formats.rtp.packet import RtpPacket
+from agent.formats.timeline import LegResult, LegTimeline
+
+MS = 1_000_000
+START = 5_000_000_000_000
+"Position 0 of the tests' segments, on the monotonic clock."
+CODECS = {8: "PCMA", 0: "PCMU", 13: "CN", 101: "telephone-event"}
+
+
+class Sent(NamedTuple):
+    """A packet and when it arrives, in milliseconds from position 0."""
+
+    at: float
+    packet: RtpPacket
+
+
+def sender(
+    numbers: Iterable[int],
+    *,
+    first_sequence: int = 100,
+    first_timestamp: int = 10_000,
+    ssrc: int = 0xA,
+    payload_type: int = 8,
+    start: float = 0.0,
+    delay: float = 0.0,
+    samples: int = 160,
+) -> list[Sent]:
+    """Packets of `samples` each; number n arrives at start + n packets + delay.
+
+    The payload of packet n is n repeated.
+    """
+    return [
+        Sent(
+            start + n * samples / 8 + delay,
+            RtpPacket(
+                payload_type=payload_type,
+                marker=False,
+                sequence_number=(first_sequence + n) % (1 << 16),
+                timestamp=(first_timestamp + n * samples) % (1 << 32),
+                ssrc=ssrc,
+                payload=bytes((n % 256,)) * samples,
+            ),
+        )
+        for n in numbers
+    ]
+
+
+def timeline(sent: Iterable[Sent]) -> LegTimeline:
+    """A leg that got these packets, in order of arrival."""
+    leg = LegTimeline(CODECS, START)
+    for at, packet in sorted(sent, key=lambda s: s.at):
+        leg.add(START + round(at * MS), packet.to_bytes())
+    return leg
+
+
+def finish(leg: LegTimeline, *, milliseconds: float) -> LegResult:
+    return leg.finish(START + round(milliseconds * MS))
+
+
+def placed(result: LegResult) -> list[tuple[int, int, int]]:
+    """(position, samples, first octet) of each frame."""
+    return [(f.position, f.length, f.payload[0]) for f in result.frames]
+
+
+def steady(numbers: Sequence[int], *, first: int = 0) -> list[tuple[int, int, int]]:
+    """What `placed` gives for whole packets at 20 ms each."""
+    return [(first + n * 160, 160, n % 256) for n in numbers]
