@@ -10,8 +10,9 @@ from collections.abc import Callable, Coroutine
 import structlog
 
 from agent.call import commands as do
-from agent.call.active import ActiveCall, Joint
+from agent.call.active import ActiveCall
 from agent.call.config import PeerConfig
+from agent.call.joint import Joint, RunningCall
 from agent.call.leg import Leg
 from agent.call.passthrough import PassthroughCall
 from agent.call.routing import NoRouteError, Plan
@@ -46,8 +47,8 @@ class CallControl:
         self._ledger = ledger
         self._guard = guard
         self._max_calls = max_calls
-        self._calls: dict[str, ActiveCall | PassthroughCall] = {}
-        self._by_name: dict[str, ActiveCall | PassthroughCall] = {}
+        self._calls: dict[str, RunningCall] = {}
+        self._by_name: dict[str, RunningCall] = {}
         self._peer_calls: dict[str, int] = {}
         self._tasks = TaskSet(self._task_failed)
         self._timer: asyncio.TimerHandle | None = None
@@ -75,7 +76,7 @@ class CallControl:
         """Run a call's coroutine in the background."""
         self._tasks.spawn(coroutine, name=name)
 
-    def register(self, name: str, call: ActiveCall | PassthroughCall) -> None:
+    def register(self, name: str, call: RunningCall) -> None:
         """Bring the events of a SIP session or media leg to `call`."""
         self._by_name[name] = call
 
@@ -153,9 +154,7 @@ class CallControl:
         if isinstance(call, ActiveCall):
             self._guarded(call, lambda: act(call))
 
-    def _guarded(
-        self, call: ActiveCall | PassthroughCall, act: Callable[[], None]
-    ) -> None:
+    def _guarded(self, call: RunningCall, act: Callable[[], None]) -> None:
         """Run one call's code; its failure ends that call and no other."""
         try:
             act()
@@ -221,7 +220,7 @@ class CallControl:
             peer=peer,
             media_id=new_id(),
         )
-        call: ActiveCall | PassthroughCall
+        call: RunningCall
         if plan.exempt and self.joint.media.workers_up == 0:
             call = PassthroughCall(
                 self.joint,
@@ -252,12 +251,10 @@ class CallControl:
             direction=plan.direction,
             begun_utc_ns=utc_ns(),
         )
-        self.spawn(
-            self._begin_with_intent(call, intent, plan), name=f"begin-{call_id}"
-        )
+        self.spawn(self._begin_with_intent(call, intent, plan), name=f"begin-{call_id}")
 
     async def _begin_with_intent(
-        self, call: ActiveCall | PassthroughCall, intent: CallIntent, plan: Plan
+        self, call: RunningCall, intent: CallIntent, plan: Plan
     ) -> None:
         """Write the intent before the call is answered; never hold up an emergency."""
         if plan.emergency:
@@ -276,17 +273,15 @@ class CallControl:
 
     # -- the end of a call ----------------------------------------------------
 
-    def _finished(self, call: ActiveCall | PassthroughCall, close: do.Close) -> None:
+    def _finished(self, call: RunningCall, close: do.Close) -> None:
         self.spawn(self._close(call, close), name=f"close-{call.call_id}")
 
-    async def _close(
-        self, call: ActiveCall | PassthroughCall, close: do.Close
-    ) -> None:
+    async def _close(self, call: RunningCall, close: do.Close) -> None:
         ended = utc_ns()
         self._forget(call)
         outcome = close.outcome
         if isinstance(call, ActiveCall):
-            for segment in call.segments:
+            for segment in call.capture.segments:
                 await self.joint.recorder.whole(segment)
             outcome = call.final_outcome(close)
         level = self._log.warning if outcome in _ALARMING else self._log.info
@@ -310,7 +305,7 @@ class CallControl:
                 "ledger_unwritable", call_id=call.call_id, reason=str(error)
             )
 
-    def _forget(self, call: ActiveCall | PassthroughCall) -> None:
+    def _forget(self, call: RunningCall) -> None:
         if self._calls.pop(call.call_id, None) is None:
             return
         for name in call.names:

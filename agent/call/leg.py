@@ -24,6 +24,8 @@ class Leg:
     peer: PeerConfig | None
     "The configured peer behind it, if it is one."
     media_id: str
+    target: str = ""
+    "The URI that was rung; empty for the party that rang."
     local: Address | None = None
     "Where its RTP arrives here; None while it has no media."
     negotiation: OfferAnswer | None = None

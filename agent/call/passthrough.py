@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from agent.call import commands as do
-from agent.call.active import Joint
+from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.routing import Plan
 from agent.common.errors import AgentError
@@ -79,7 +79,7 @@ class PassthroughCall:
                 now=joint.user_agent.now,
             )
             self._second = leg
-            joint.register(leg.session, self)  # type: ignore[arg-type]
+            joint.register(leg.session, self)
             # An emergency call waits for its target as long as the caller does.
             if not self._plan.emergency:
                 self._deadline = joint.user_agent.now + self._plan.route.ring_timeout

@@ -17,7 +17,6 @@ import structlog
 
 from agent.common.clock import monotonic_ns, utc_ns
 from agent.common.errors import AgentError
-from agent.common.ids import new_id
 from agent.common.tasks import TaskSet
 from agent.formats import journal
 from agent.formats.age import AgeError, KeyKind, Recipient
@@ -206,14 +205,11 @@ class Recorder:
 
     # -- while it runs --------------------------------------------------------
 
-    def hold(
-        self, segment: OpenSegment, legs: tuple[str, str], *, on: bool, reason: str
-    ) -> None:
+    def hold(self, segment: OpenSegment, legs: tuple[str, str], *, on: bool) -> None:
         """Stop (or go on) tapping both legs, marked on the timeline."""
         mark = SegmentMark(
             at_monotonic_ns=monotonic_ns(),
             kind="hold" if on else "resume",
-            reason=reason,
         )
         if not on:
             self._media.mark(segment.recording_id, msgspec.json.encode(mark))
@@ -226,9 +222,7 @@ class Recorder:
         self, segment: OpenSegment, codecs: dict[str, dict[str, str]]
     ) -> None:
         """Say in the journal which payload types mean what from now on."""
-        mark = SegmentMark(
-            at_monotonic_ns=monotonic_ns(), kind="codecs", codecs=codecs
-        )
+        mark = SegmentMark(at_monotonic_ns=monotonic_ns(), kind="codecs", codecs=codecs)
         self._media.mark(segment.recording_id, msgspec.json.encode(mark))
 
     # -- closing --------------------------------------------------------------
@@ -311,8 +305,3 @@ class Recorder:
 
     def _task_failed(self, name: str, error: BaseException) -> None:
         self._log.critical("task_failed", task=name, exc_info=error)
-
-
-def new_group() -> str:
-    """An id that ties a call's segments together."""
-    return new_id()

@@ -27,9 +27,7 @@ _LAZY: Final = {
 }
 for _verb, _help in _LAZY.items():
     # Imported when asked for: `keygen` needs no telephony.
-    app.command(
-        f"agent.cli.{_verb.replace('-', '_')}:command", name=_verb, help=_help
-    )
+    app.command(f"agent.cli.{_verb.replace('-', '_')}:command", name=_verb, help=_help)
 
 
 def main() -> None:

@@ -11,9 +11,7 @@ from agent.service.app import read_material
 from agent.service.config import ConfigError, load
 
 
-def command(
-    *, config: Annotated[Path, Parameter(name=["--config", "-c"])]
-) -> None:
+def command(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> None:
     """Judge a configuration file and the keys, notices and directory it names.
 
     Args:

@@ -123,7 +123,7 @@ class Phone:
     def _new_negotiation(self) -> OfferAnswer:
         return OfferAnswer(
             address=Address(self.address.host, self.rtp_port),
-            session_id=random.getrandbits(31),  # noqa: S311 - a test phone
+            session_id=random.getrandbits(31),
             codecs=(PCMA, PCMU),
         )
 
@@ -182,8 +182,8 @@ class Phone:
     async def _send_audio(self) -> None:
         """Send 20 ms frames by the loop's clock until the call is over."""
         loop = asyncio.get_running_loop()
-        sequence, timestamp = random.getrandbits(15), random.getrandbits(31)  # noqa: S311
-        ssrc = random.getrandbits(32)  # noqa: S311
+        sequence, timestamp = random.getrandbits(15), random.getrandbits(31)
+        ssrc = random.getrandbits(32)
         start = loop.time()
         index = 0
         while not self.ended.is_set() and self.audio is not None:

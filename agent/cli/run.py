@@ -11,9 +11,7 @@ from agent.service.config import load
 from agent.service.logs import configure
 
 
-def command(
-    *, config: Annotated[Path, Parameter(name=["--config", "-c"])]
-) -> None:
+def command(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> None:
     """Run until SIGTERM; log JSON lines on stdout.
 
     Args:

@@ -1,0 +1,1 @@
+"""From an open journal to a sealed recording, and the ledger of all calls."""

@@ -17,8 +17,8 @@ from typing import Final
 import structlog
 
 from agent import __version__
-from agent.call.active import Joint
 from agent.call.control import CallControl
+from agent.call.joint import Joint
 from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
 from agent.common.errors import AgentError
@@ -127,7 +127,9 @@ def _read_directory(
     if without:
         warnings.append(f"{without} officers have no key: quality staff only")
     if wrong:
-        warnings.append(f"{wrong} officers' keys are not {kind} keys: they open nothing")
+        warnings.append(
+            f"{wrong} officers' keys are not {kind} keys: they open nothing"
+        )
     return directory, warnings
 
 

@@ -22,7 +22,6 @@ from agent.recording.config import RecordingConfig
 from agent.signalling.config import SipConfig
 from agent.upload.config import StorageConfig
 
-
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -36,7 +35,9 @@ class ConfigError(AgentError):
         self.mistakes = tuple(mistakes)
 
 
-class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AgentConfig(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
     """`[agent]`: this host."""
 
     name: str
@@ -103,9 +104,7 @@ def decode(raw: dict[str, object]) -> Config:
     return config
 
 
-def _struct(
-    type_: type[S], raw: object, path: str, mistakes: list[str]
-) -> S | None:
+def _struct(type_: type[S], raw: object, path: str, mistakes: list[str]) -> S | None:
     """Decode one table field by field, so that one mistake hides no other."""
     if not isinstance(raw, dict):
         mistakes.append(f"{path}: a table is expected")

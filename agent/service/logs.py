@@ -48,8 +48,8 @@ class Masker:
 
 
 def _elide_exception(
-    logger: object,  # noqa: ARG001 - structlog's processor signature
-    method: str,  # noqa: ARG001
+    logger: object,
+    method: str,
     event: structlog.typing.EventDict,
 ) -> structlog.typing.EventDict:
     """Name an exception's type and place, not its values: they may be personal."""

@@ -1,0 +1,1 @@
+"""From the spool to central storage: put, read back, compare, then forget."""

@@ -1,0 +1,80 @@
+"""What every call uses of the rest of the agent."""
+
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.call.recorder import Recorder
+from agent.call.routing import RouteTable
+from agent.identity.directory import Directory
+from agent.identity.numbers import IdentityConfig
+from agent.media.pool import MediaPool
+from agent.media.sounds import Sound
+from agent.signalling.sip import core as sip
+from agent.signalling.useragent import UserAgent
+
+
+class Spawn(Protocol):
+    """Runs a coroutine in the background, under a name."""
+
+    def __call__(
+        self, coroutine: Coroutine[object, object, None], *, name: str
+    ) -> None: ...
+
+
+class RunningCall(Protocol):
+    """What call control asks of a call, recorded or passed through."""
+
+    call_id: str
+
+    @property
+    def names(self) -> list[str]:
+        """Ids of the SIP sessions and media legs whose events belong to it."""
+        ...
+
+    @property
+    def peer_name(self) -> str:
+        """The peer that sent it."""
+        ...
+
+    def begin(self) -> None:
+        """The intent is durable: go on with the plan."""
+
+    def refuse_unrecordable(self) -> None:
+        """The intent cannot be written, and the route refuses such calls."""
+
+    def on_sip(self, event: sip.Event) -> None:
+        """One event of one of its SIP sessions."""
+
+    def get_timer(self) -> float | None:
+        """Its next deadline, in monotonic seconds."""
+
+    def handle_timer(self, now: float) -> None:
+        """Act on the deadline."""
+
+    def stop(self) -> None:
+        """Clear it: the agent is stopping, or its code has failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joint:
+    """The agent's parts, as one call sees them."""
+
+    user_agent: UserAgent
+    media: MediaPool
+    recorder: Recorder
+    routes: RouteTable
+    directory: Callable[[], Directory]
+    notices: dict[str, Sound]
+    "Configured notice path to the sound the workers know."
+    identity: IdentityConfig
+    mask: Callable[[str], str]
+    "Shows a number as the log may show it."
+    host: str
+    software: str
+    rng: random.Random
+    max_segment: float
+    spawn: Spawn
+    register: Callable[[str, RunningCall], None]
+    "Makes a session's or a media leg's events reach its call."

@@ -1,0 +1,209 @@
+"""The legs of one call: their media, and what is agreed on each.
+
+Offers and answers of both legs meet here: what one leg chose decides what the other
+is offered, and a hold on one is offered to the other.
+"""
+
+from collections.abc import Callable
+
+import structlog
+
+from agent.call.joint import Joint
+from agent.call.leg import Leg
+from agent.call.routing import Plan
+from agent.common.errors import AgentError
+from agent.model.media import CODECS, Address, Codec, NegotiatedAudio
+from agent.signalling.offer_answer import NotAcceptableError, OfferAnswer
+from agent.signalling.sip.message import Request
+
+
+class Legs:
+    """All legs of one call, by name.
+
+    `on_agreed(leg, codecs_changed)` hears of every completed offer/answer exchange,
+    after the media worker has been told.
+    """
+
+    def __init__(
+        self,
+        joint: Joint,
+        *,
+        call_id: str,
+        plan: Plan,
+        invite: Request,
+        first: Leg,
+        on_agreed: Callable[[Leg, bool], None],
+    ) -> None:
+        self._joint = joint
+        self._call_id = call_id
+        self._plan = plan
+        self._invite = invite
+        self._on_agreed = on_agreed
+        self._legs = {first.name: first}
+        self._log = structlog.get_logger().bind(call_id=call_id)
+        self.first = first
+
+    def __getitem__(self, name: str) -> Leg:
+        return self._legs[name]
+
+    def get(self, name: str) -> Leg | None:
+        """A leg by its name, if there is one."""
+        return self._legs.get(name)
+
+    def add(self, leg: Leg) -> None:
+        """One more leg."""
+        self._legs[leg.name] = leg
+
+    def all(self) -> list[Leg]:
+        """Every leg there ever was, the first one first."""
+        return list(self._legs.values())
+
+    def of_session(self, session: str) -> Leg | None:
+        """The leg a SIP session belongs to."""
+        return next((x for x in self._legs.values() if x.session == session), None)
+
+    # -- media ------------------------------------------------------------------
+
+    async def open_media(self, leg: Leg) -> Address:
+        """Give a leg its ports. Raises AgentError if there are none."""
+        address = leg.peer.media_address if leg.peer is not None else ""
+        local = await self._joint.media.open_leg(
+            self._call_id, leg.media_id, address=address or None
+        )
+        leg.media_open = True
+        leg.local = local
+        if leg.gone:
+            self.close_media(leg)
+        return local
+
+    def close_media(self, leg: Leg) -> None:
+        """Give a leg's ports back."""
+        if leg.media_open:
+            leg.media_open = False
+            self._joint.media.close_leg(leg.media_id)
+
+    # -- the first exchange of each leg -----------------------------------------
+
+    def describe_first(self, partner: Leg | None) -> None:
+        """Make the description the first party is answered with.
+
+        What the partner chose goes first, so that no law need be converted. Raises
+        NotAcceptableError if its offer has nothing we can use.
+        """
+        first = self.first
+        codecs = [CODECS[name] for name in self._plan.route.codecs]
+        if partner is not None and partner.audio is not None:
+            chosen = partner.audio.codec.name
+            codecs.sort(key=lambda codec: codec.name != chosen)
+        negotiation = self.negotiate(first, codecs)
+        if self._invite.body:
+            first.local_description, audio = negotiation.answer(self._invite.body)
+            self._agreed(first, audio)
+        else:
+            first.awaits_answer = True
+            first.local_description = negotiation.offer()
+
+    def offer_to_target(self, leg: Leg) -> bytes:
+        """The first offer to a leg that is to be rung."""
+        codecs = [CODECS[name] for name in self._plan.route.codecs]
+        if (first := self.first.audio) is not None:
+            codecs.sort(key=lambda codec: codec.name != first.codec.name)
+        # The other law after it: converting between the two is a table lookup.
+        codecs += [codec for codec in CODECS.values() if codec not in codecs]
+        return self.negotiate(leg, codecs).offer()
+
+    def negotiate(self, leg: Leg, codecs: list[Codec]) -> OfferAnswer:
+        """Open a leg's offer/answer state. Raises NotAcceptableError without media."""
+        if leg.local is None:
+            raise NotAcceptableError("The leg has no media.")
+        return leg.begin_negotiation(leg.local, self._joint.rng.getrandbits(31), codecs)
+
+    def answered(self, leg: Leg, body: bytes) -> None:
+        """Take a target's answer: of a 2xx, or of a 183 before it.
+
+        Raises NotAcceptableError if it cannot be used, or if there is none.
+        """
+        if leg.negotiation is None:
+            raise NotAcceptableError("The leg has no media.")
+        if leg.negotiation.pending or body:
+            self._agreed(leg, leg.negotiation.receive_answer(body))
+
+    def acknowledged(self, leg: Leg, body: bytes) -> bool:
+        """Take what an ACK carries; False if the leg is left without audio."""
+        if not leg.awaits_answer or leg.negotiation is None:
+            return True
+        leg.awaits_answer = False
+        try:
+            self._agreed(leg, leg.negotiation.receive_answer(body))
+        except NotAcceptableError as error:
+            self._log.warning("answer_unusable", leg=leg.name, reason=str(error))
+            leg.negotiation.cancel_offer()
+            return leg.audio is not None
+        return True
+
+    # -- changes ------------------------------------------------------------------
+
+    def offered(self, leg: Leg, body: bytes | None, other: Leg | None) -> None:
+        """A party wants its session changed: hold, resume, another address.
+
+        It is answered at once; a new direction is then offered to `other`.
+        """
+        core, now = self._joint.user_agent.core, self._joint.user_agent.now
+        if leg.negotiation is None:
+            core.refuse_offer(leg.session, now, status=488)
+            return
+        try:
+            if body is None:
+                leg.awaits_answer = True
+                core.accept_offer(leg.session, now, body=leg.negotiation.offer())
+                return
+            answer, audio = leg.negotiation.answer(body)
+        except NotAcceptableError as error:
+            leg.awaits_answer = False
+            self._log.warning("offer_unusable", leg=leg.name, reason=str(error))
+            core.refuse_offer(leg.session, now, status=error.status)
+            return
+        core.accept_offer(leg.session, now, body=answer)
+        leg.local_description = answer
+        self._agreed(leg, audio)
+        if other is not None:
+            self._offer_direction(other, audio)
+
+    def offer_answered(self, leg: Leg, body: bytes) -> None:
+        """The peer answered our re-INVITE."""
+        if leg.negotiation is None or not leg.negotiation.pending:
+            return
+        try:
+            self._agreed(leg, leg.negotiation.receive_answer(body))
+        except NotAcceptableError as error:
+            # RFC 6141: a failed re-INVITE leaves the session as it was.
+            leg.negotiation.cancel_offer()
+            self._log.warning("answer_unusable", leg=leg.name, reason=str(error))
+
+    def offer_refused(self, leg: Leg) -> None:
+        """The peer refused our re-INVITE."""
+        if leg.negotiation is not None:
+            leg.negotiation.cancel_offer()
+
+    def _offer_direction(self, other: Leg, audio: NegotiatedAudio) -> None:
+        wanted = audio.direction.reversed
+        if (
+            other.negotiation is None
+            or other.audio is None
+            or other.audio.direction is wanted
+            or other.negotiation.pending
+        ):
+            return
+        try:
+            body = other.negotiation.offer(direction=wanted)
+            self._joint.user_agent.core.reoffer(
+                other.session, self._joint.user_agent.now, body=body
+            )
+        except AgentError as error:
+            other.negotiation.cancel_offer()
+            self._log.warning("hold_not_passed", leg=other.name, reason=str(error))
+
+    def _agreed(self, leg: Leg, audio: NegotiatedAudio) -> None:
+        if leg.media_open:
+            self._joint.media.configure(leg.media_id, audio, latch=leg.latch)
+            self._on_agreed(leg, leg.note_codecs(audio))

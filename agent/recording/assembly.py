@@ -1,0 +1,232 @@
+"""Journals of one segment → its stereo track and all its manifest says.
+
+Everything needed stands in the journals: the beginning, the marks, the end. The host
+that recorded it and whoever opens a dead host's journal go the same way.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from agent.common.errors import AgentError
+from agent.formats.aligner import StereoTrack, align
+from agent.formats.container import wav_header, wav_padding
+from agent.formats.journal import JournalError, NoteRecord, iter_blocks, iter_records
+from agent.formats.manifest import (
+    AudioFacts,
+    Gap,
+    LegFigures,
+    Manifest,
+    ManifestOfficer,
+    moment,
+)
+from agent.formats.timeline import LegResult, LegTimeline
+from agent.model.call import EndCause, Outcome
+from agent.model.recording import Note, SegmentBegin, SegmentEnd, SegmentMark
+
+ROLES: Final = ("customer", "officer")
+_SAMPLES_PER_MS: Final = 8
+_NOTES: Final = msgspec.json.Decoder(Note)
+
+
+class AssemblyError(AgentError):
+    """The journals do not make a recording."""
+
+    hint = "Keep the journal: it can be opened by hand, or by a newer version."
+
+
+@dataclass(slots=True)
+class Assembled:
+    """One segment, ready to be written as a WAV file."""
+
+    begin: SegmentBegin
+    end: SegmentEnd
+    track: StereoTrack
+    legs: tuple[LegResult, LegResult]
+    whole: bool
+    "Whether every journal was complete."
+
+    def wav(self) -> Iterator[bytes]:
+        """The WAV file in pieces of at most 1 MiB."""
+        form, samples = self.track.format, self.track.samples
+        yield wav_header(form, self.track.sample_rate, 2, samples)
+        yield from self.track.chunks()
+        yield wav_padding(form, 2, samples)
+
+    def manifest(self, audio_sha256: str, audio_size: int) -> Manifest:
+        """What is said of it; the digest and size are those of the WAV file."""
+        begin, end = self.begin, self.end
+        started, ended = moment(begin.started_at), moment(end.ended_at)
+        gaps = [
+            Gap(
+                leg=number,
+                start_ms=gap.start // _SAMPLES_PER_MS,
+                duration_ms=gap.samples // _SAMPLES_PER_MS,
+                reason=gap.reason,
+            )
+            for number, leg in enumerate(self.legs)
+            for gap in leg.gaps
+        ]
+        codecs = sorted(set().union(*(leg.audio_codecs for leg in self.legs)))
+        return Manifest(
+            id=begin.recording_id,
+            group=begin.group,
+            segment=begin.segment,
+            direction=begin.direction,
+            caller=begin.caller,
+            service=begin.service,
+            officers=tuple(
+                ManifestOfficer(
+                    number=officer.number, name=officer.name, from_=started, to=ended
+                )
+                for officer in begin.officers
+            ),
+            started=started,
+            ended=ended,
+            notices=begin.notices,
+            audio=AudioFacts(
+                format=f"wav-{self.track.format}",
+                codecs=tuple(codecs),
+                sample_rate=self.track.sample_rate,
+                channels=2,
+                duration_ms=self.track.samples // _SAMPLES_PER_MS,
+                sha256=audio_sha256,
+                size=audio_size,
+            ),
+            gaps=tuple(gaps),
+            legs=tuple(
+                LegFigures(
+                    role=role,
+                    packets=leg.figures.packets,
+                    lost=leg.figures.lost,
+                    duplicates=leg.figures.duplicates,
+                    reordered=leg.figures.reordered,
+                    jitter_ms=leg.figures.jitter_ms,
+                    ssrcs=leg.figures.ssrcs,
+                )
+                for role, leg in zip(ROLES, self.legs, strict=True)
+            ),
+            verdict=_verdict(self.legs),
+            end_cause=end.cause,
+            outcome=end.outcome,
+            agent=begin.agent,
+            host=begin.host,
+        )
+
+
+class _Collector:
+    """Takes the records of all journals, in order."""
+
+    def __init__(self) -> None:
+        self.begin: SegmentBegin | None = None
+        self.end: SegmentEnd | None = None
+        self.timelines: tuple[LegTimeline, LegTimeline] | None = None
+        self.last_arrival_ns = 0
+
+    def note(self, note: Note) -> None:
+        if isinstance(note, SegmentBegin):
+            if self.begin is not None:
+                return  # each epoch's journal repeats it
+            self.begin = note
+            start = note.started_monotonic_ns
+            self.timelines = (
+                LegTimeline(_codecs(note.codecs, 0), start),
+                LegTimeline(_codecs(note.codecs, 1), start),
+            )
+        elif isinstance(note, SegmentEnd):
+            self.end = note
+        elif self.timelines is not None:
+            self._mark(self.timelines, note)
+
+    def _mark(
+        self, timelines: tuple[LegTimeline, LegTimeline], note: SegmentMark
+    ) -> None:
+        for number, timeline in enumerate(timelines):
+            if note.codecs is not None:
+                timeline.set_codecs(_codecs(note.codecs, number))
+            elif note.leg in {None, number}:
+                timeline.mark(note.at_monotonic_ns, note.kind)
+
+
+def assemble(
+    journals: Sequence[Callable[[int], bytes]],
+    journal_key: bytes,
+    end: SegmentEnd | None = None,
+) -> Assembled:
+    """Read journals, in the order of their epochs, each through a file's `read`.
+
+    `end` is what the recorder knows of the end, if it is there to tell; else the last
+    note says, or the last packet. Raises JournalError, AssemblyError.
+    """
+    collector = _Collector()
+    whole = True
+    for index, read in enumerate(journals):
+        try:
+            blocks = iter_blocks(read, journal_key)
+            for block in blocks:
+                _take(collector, block)
+            whole = whole and blocks.complete
+        except JournalError:
+            if index == 0 and collector.begin is None:
+                raise
+            whole = False  # a later epoch that never got a whole header
+    if collector.begin is None or collector.timelines is None:
+        raise AssemblyError("no journal tells how the recording began.")
+    ended = end or collector.end or _guessed_end(collector, collector.begin)
+    if not whole or len(journals) > 1:
+        ended = msgspec.structs.replace(ended, outcome=Outcome.PARTIAL)
+    customer, officer = (
+        timeline.finish(ended.ended_monotonic_ns) for timeline in collector.timelines
+    )
+    track = align(customer, officer, max(customer.total, officer.total))
+    return Assembled(collector.begin, ended, track, (customer, officer), whole)
+
+
+def digest(chunks: Iterator[bytes]) -> tuple[str, int]:
+    """SHA-256, in hexadecimal, and size of a file in pieces."""
+    state, size = sha256(), 0
+    for chunk in chunks:
+        state.update(chunk)
+        size += len(chunk)
+    return state.hexdigest(), size
+
+
+def _take(collector: _Collector, block: bytes) -> None:
+    timelines = collector.timelines
+    for record in iter_records(block):
+        if isinstance(record, NoteRecord):
+            try:
+                collector.note(_NOTES.decode(record.note))
+            except msgspec.DecodeError as error:
+                raise AssemblyError("a note in the journal is unknown.") from error
+            timelines = collector.timelines
+        elif timelines is not None and record[0] < len(timelines):
+            timelines[record[0]].add(record[1], record[2])
+            collector.last_arrival_ns = record[1]
+
+
+def _guessed_end(collector: _Collector, begin: SegmentBegin) -> SegmentEnd:
+    """The host died: what was captured last is the end that is known."""
+    frame = 20_000_000
+    last = max(collector.last_arrival_ns + frame, begin.started_monotonic_ns)
+    return SegmentEnd(
+        ended_at=begin.started_at + last - begin.started_monotonic_ns,
+        ended_monotonic_ns=last,
+        cause=EndCause.AGENT_DIED,
+        outcome=Outcome.PARTIAL,
+    )
+
+
+def _codecs(table: dict[str, dict[str, str]], leg: int) -> dict[int, str]:
+    return {int(number): name for number, name in table.get(str(leg), {}).items()}
+
+
+def _verdict(legs: tuple[LegResult, LegResult]) -> str:
+    """`good`, or what is wrong: a side that was never heard."""
+    heard = [leg.figures.packets > 0 for leg in legs]
+    if all(heard):
+        return "good"
+    return "one-way" if any(heard) else "silent"

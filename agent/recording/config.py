@@ -1,0 +1,31 @@
+"""`[recording]`: what is recorded, for whose eyes, and what never is."""
+
+from typing import Literal
+
+import msgspec
+
+
+class RecordingConfig(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """The recording side of the daemon."""
+
+    recipients: tuple[str, ...]
+    "age recipients of each quality member and of the offline recovery key."
+    format: Literal["wire"] = "wire"
+    emergency: tuple[str, ...] = ("112",)
+    "Matched before any route; never announced, recorded, refused or limited."
+    exempt: tuple[str, ...] = ()
+    "Numbers, called or calling, that must never be recorded."
+    max_segment: float = 7200.0
+    "Seconds after which a recording goes on in a new segment."
+    finishers: int = 0
+    "Processes that finish recordings; 0 is one."
+    min_free_mb: int = 64
+    "Below this much free space the spool counts as full."
+
+    def __post_init__(self) -> None:
+        if self.max_segment < 1:
+            raise ValueError("max_segment must be at least 1 second")
+        if not self.emergency:
+            raise ValueError("emergency must name at least one number")

@@ -1,0 +1,295 @@
+"""The ledger: one row per call, one outcome per row. No number, no name, ever.
+
+A row stands before its call is answered, and is closed once, with the outcome.
+"""
+
+import contextlib
+import hashlib
+import hmac
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from agent.common.clock import utc_ns
+from agent.common.files import write_durably
+from agent.model.call import Outcome
+from agent.model.recording import RecordingState
+from agent.recording.database import Database, LedgerError
+
+__all__ = [
+    "CallIntent",
+    "Ledger",
+    "LedgerError",
+    "LedgerRow",
+    "RecordingRow",
+    "load_hash_key",
+    "read_rows",
+]
+
+RETENTION_NS: Final = 35 * 24 * 3600 * 1_000_000_000
+"How long a closed row is kept."
+RESERVE_BYTES: Final = 1 << 20
+"A few thousand rows; none of them is lost to a full disk."
+_STATES: Final = list(RecordingState)
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS calls (
+    call_id TEXT PRIMARY KEY,
+    sip_call_hash BLOB NOT NULL,
+    route TEXT NOT NULL,
+    direction TEXT NOT NULL,
+    begun_utc_ns INTEGER NOT NULL,
+    ended_utc_ns INTEGER,
+    outcome TEXT,
+    cause TEXT NOT NULL DEFAULT '',
+    sip_status INTEGER,
+    missing_ms INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX IF NOT EXISTS calls_begun ON calls (begun_utc_ns);
+CREATE TABLE IF NOT EXISTS recordings (
+    recording_id TEXT PRIMARY KEY,
+    call_id TEXT NOT NULL,
+    segment_group TEXT NOT NULL,
+    state TEXT NOT NULL,
+    started_utc_ns INTEGER NOT NULL,
+    changed_utc_ns INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS recordings_call ON recordings (call_id);
+"""
+
+_COLUMNS: Final = (
+    "call_id",
+    "route",
+    "direction",
+    "begun_utc_ns",
+    "ended_utc_ns",
+    "outcome",
+    "cause",
+    "sip_status",
+    "missing_ms",
+)
+_CALLS: Final = (
+    "SELECT call_id, route, direction, begun_utc_ns, ended_utc_ns, outcome, cause,"
+    " sip_status, missing_ms FROM calls "
+)
+_OPEN_CALLS: Final = _CALLS + "WHERE outcome IS NULL ORDER BY begun_utc_ns"
+_NEWEST_CALLS: Final = _CALLS + "ORDER BY begun_utc_ns DESC LIMIT ?"
+
+
+class CallIntent(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written of a call before it is answered."""
+
+    call_id: str
+    sip_call_id: str
+    "Kept as a keyed hash only."
+    route: str
+    direction: str
+    begun_utc_ns: int
+
+
+class RecordingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One segment, and how far it has come."""
+
+    recording_id: str
+    group: str
+    state: str
+    started_utc_ns: int
+    changed_utc_ns: int
+
+
+class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One call."""
+
+    call_id: str
+    route: str
+    direction: str
+    begun_utc_ns: int
+    ended_utc_ns: int | None
+    outcome: str | None
+    "One of agent.model.call.Outcome; None while the call runs."
+    cause: str
+    sip_status: int | None
+    missing_ms: int
+    recordings: list[RecordingRow]
+
+
+def load_hash_key(root: Path) -> bytes:
+    """The key of the SIP Call-IDs' hashes: made once, kept in the spool."""
+    path = root / "ledger.key"
+    if not path.exists():
+        write_durably(path, os.urandom(32))
+    return path.read_bytes()
+
+
+class Ledger:
+    """The ledger of one spool. Every method returns when its change is durable."""
+
+    def __init__(
+        self, path: Path, *, hash_key: bytes, reserve_bytes: int = RESERVE_BYTES
+    ) -> None:
+        self._hash_key = hash_key
+        self._database = Database(path, _SCHEMA, reserve_bytes=reserve_bytes)
+
+    async def start(self) -> None:
+        """Open the file, forget what is older than 35 days. Raises LedgerError."""
+        await self._database.start()
+        await self.expire(utc_ns() - RETENTION_NS)
+
+    async def close(self) -> None:
+        """Finish what is queued and close the file."""
+        await self._database.close()
+
+    # -- calls ------------------------------------------------------------------------
+
+    async def begin(self, intent: CallIntent) -> None:
+        """Write a call's intent. Raises LedgerError."""
+        digest = hmac.new(self._hash_key, intent.sip_call_id.encode(), hashlib.sha256)
+        await self._database.do(
+            lambda db: db.execute(
+                "INSERT INTO calls (call_id, sip_call_hash, route, direction,"
+                " begun_utc_ns) VALUES (?, ?, ?, ?, ?)",
+                (
+                    intent.call_id,
+                    digest.digest(),
+                    intent.route,
+                    intent.direction,
+                    intent.begun_utc_ns,
+                ),
+            )
+        )
+
+    async def close_call(
+        self,
+        call_id: str,
+        outcome: Outcome,
+        *,
+        ended_utc_ns: int,
+        cause: str = "",
+        sip_status: int | None = None,
+        missing_ms: int = 0,
+    ) -> None:
+        """Give a call its one outcome. Raises LedgerError if it has one already."""
+
+        def close(db: sqlite3.Connection) -> None:
+            changed = db.execute(
+                "UPDATE calls SET outcome = ?, cause = ?, sip_status = ?,"
+                " missing_ms = ?, ended_utc_ns = ? WHERE call_id = ?"
+                " AND outcome IS NULL",
+                (outcome, cause, sip_status, missing_ms, ended_utc_ns, call_id),
+            )
+            if changed.rowcount != 1:
+                raise LedgerError(
+                    f"call {call_id} is not open.", hint="Report this: it is a fault."
+                )
+
+        await self._database.do(close)
+
+    # -- recordings -------------------------------------------------------------------
+
+    async def segment(
+        self, call_id: str, recording_id: str, group: str, started_utc_ns: int
+    ) -> None:
+        """Note that a segment of a call is being recorded. Raises LedgerError."""
+        await self._database.do(
+            lambda db: db.execute(
+                "INSERT INTO recordings VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    recording_id,
+                    call_id,
+                    group,
+                    RecordingState.OPEN,
+                    started_utc_ns,
+                    utc_ns(),
+                ),
+            )
+        )
+
+    async def advance(self, recording_id: str, state: RecordingState) -> None:
+        """Note how far a recording has come; never backwards. Raises LedgerError."""
+        earlier = msgspec.json.encode(_STATES[: _STATES.index(state)]).decode()
+        await self._database.do(
+            lambda db: db.execute(
+                "UPDATE recordings SET state = ?, changed_utc_ns = ? WHERE"
+                " recording_id = ? AND state IN (SELECT value FROM json_each(?))",
+                (state, utc_ns(), recording_id, earlier),
+            )
+        )
+
+    async def forget_recording(self, recording_id: str) -> None:
+        """Nothing of it was ever written: it is no recording."""
+        await self._database.do(
+            lambda db: db.execute(
+                "DELETE FROM recordings WHERE recording_id = ?", (recording_id,)
+            )
+        )
+
+    # -- questions ----------------------------------------------------------------------
+
+    async def open_calls(self) -> list[LedgerRow]:
+        """Calls without an outcome, the oldest first."""
+        return await self._database.do(lambda db: _rows(db, db.execute(_OPEN_CALLS)))
+
+    async def call_of(self, recording_id: str) -> str:
+        """The call a recording belongs to; empty if it is not known."""
+        return await self._database.do(lambda db: _call_of(db, recording_id))
+
+    async def expire(self, before_utc_ns: int) -> None:
+        """Forget closed calls that began before a moment. Raises LedgerError."""
+
+        def expire(db: sqlite3.Connection) -> None:
+            db.execute(
+                "DELETE FROM recordings WHERE call_id IN (SELECT call_id FROM calls"
+                " WHERE outcome IS NOT NULL AND begun_utc_ns < ?)",
+                (before_utc_ns,),
+            )
+            db.execute(
+                "DELETE FROM calls WHERE outcome IS NOT NULL AND begun_utc_ns < ?",
+                (before_utc_ns,),
+            )
+
+        await self._database.do(expire)
+
+
+def _call_of(db: sqlite3.Connection, recording_id: str) -> str:
+    row = db.execute(
+        "SELECT call_id FROM recordings WHERE recording_id = ?", (recording_id,)
+    ).fetchone()
+    return str(row[0]) if row is not None else ""
+
+
+def _rows(db: sqlite3.Connection, calls: sqlite3.Cursor) -> list[LedgerRow]:
+    return [_row(db, call) for call in calls.fetchall()]
+
+
+def _row(db: sqlite3.Connection, call: tuple[object, ...]) -> LedgerRow:
+    recordings = db.execute(
+        "SELECT recording_id, segment_group, state, started_utc_ns, changed_utc_ns"
+        " FROM recordings WHERE call_id = ? ORDER BY started_utc_ns",
+        (call[0],),
+    ).fetchall()
+    values = dict(zip(_COLUMNS, call, strict=True))
+    values["recordings"] = [
+        dict(zip(RecordingRow.__struct_fields__, recording, strict=True))
+        for recording in recordings
+    ]
+    return msgspec.convert(values, LedgerRow)
+
+
+def read_rows(path: Path, *, limit: int = 50) -> list[LedgerRow]:
+    """The newest calls, read beside a running daemon or without one.
+
+    Raises LedgerError if there is no ledger to read.
+    """
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        ) as db:
+            return _rows(db, db.execute(_NEWEST_CALLS, (limit,)))
+    except sqlite3.Error as error:
+        raise LedgerError(
+            f"the ledger {path} cannot be read: {error}.",
+            hint="Check agent.spool, and that you may read it.",
+        ) from error

@@ -1,0 +1,210 @@
+"""The spool: what is being recorded, and what waits for central storage.
+
+    <root>/journal/<id>.<epoch>.journal   written by the media workers
+    <root>/keys/<id>.key.age              envelopes, durable before the journal
+    <root>/sealed/<id>/                   complete, to be uploaded; the upload queue
+    <root>/work/                          half-made; emptied at every start
+    <root>/quarantine/                    what has no key; never deleted by itself
+
+A recording moves to `sealed` by one rename of a directory; whatever is killed before
+that leaves the journal, whatever is killed after it leaves a complete directory.
+"""
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from agent.common.errors import AgentError
+from agent.common.files import make_private_directory, sync_directory, write_durably
+
+UPLOADS: Final = "upload.json"
+
+
+class SpoolError(AgentError):
+    """The spool cannot take what it should."""
+
+    permanent = False
+
+
+class SealedObject(msgspec.Struct, frozen=True, kw_only=True):
+    """One object of a sealed recording, and where it goes."""
+
+    file: str
+    target: Literal["locked", "state"]
+    key: str
+    sha256: str
+    size: int
+
+
+class Spool:
+    """One host's spool directory; one daemon at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.journal_directory = root / "journal"
+        self.keys_directory = root / "keys"
+        self.sealed_directory = root / "sealed"
+        self.work_directory = root / "work"
+        self.quarantine_directory = root / "quarantine"
+        self._lock: int | None = None
+
+    # -- start and end ------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Make the directories, take the lock, forget what was half-made.
+
+        Raises SpoolError if another daemon has the spool, or it cannot be written.
+        """
+        try:
+            for directory in (
+                self.root,
+                self.journal_directory,
+                self.keys_directory,
+                self.sealed_directory,
+                self.work_directory,
+                self.quarantine_directory,
+            ):
+                make_private_directory(directory)
+            self._take_lock()
+            for path in self.work_directory.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            for directory in (self.root, self.keys_directory):
+                for path in directory.glob(".*.tmp"):
+                    path.unlink()
+        except OSError as error:
+            raise SpoolError(
+                f"the spool {self.root} cannot be used: {error.strerror}.",
+                hint="Check agent.spool, its owner and its file system.",
+            ) from error
+
+    def close(self) -> None:
+        """Let another daemon have the spool."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _take_lock(self) -> None:
+        fd = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            raise SpoolError(
+                f"another daemon uses the spool {self.root}.",
+                hint="Stop it, or give this one a spool of its own.",
+            ) from None
+        self._lock = fd
+
+    # -- room -----------------------------------------------------------------------
+
+    def free_bytes(self) -> int:
+        """Bytes an ordinary process may still write here."""
+        status = os.statvfs(self.root)
+        return status.f_bavail * status.f_frsize
+
+    def check_writable(self, min_free: int) -> None:
+        """Raise SpoolError unless a recording that begins now has room."""
+        try:
+            free = self.free_bytes()
+            writable = os.access(self.journal_directory, os.W_OK | os.X_OK)
+            read_only = os.statvfs(self.journal_directory).f_flag & os.ST_RDONLY
+        except OSError as error:
+            raise SpoolError(
+                f"the spool cannot be read: {error.strerror}.",
+                hint="Check its file system.",
+            ) from error
+        if not writable or read_only:
+            raise SpoolError("the spool cannot be written.", hint="Check its owner.")
+        if free < min_free:
+            raise SpoolError(
+                f"the spool has {free >> 20} MiB left.",
+                hint="Make room, or let storage take what waits.",
+            )
+
+    # -- envelopes and journals -------------------------------------------------------
+
+    def envelope_path(self, recording_id: str) -> Path:
+        """Where a segment's key envelope lies until it is sealed."""
+        return self.keys_directory / f"{recording_id}.key.age"
+
+    def write_envelope(self, recording_id: str, data: bytes) -> None:
+        """Make a segment's key envelope durable. Raises OSError."""
+        write_durably(self.envelope_path(recording_id), data)
+
+    def journals_of(self, recording_id: str) -> list[Path]:
+        """One recording's journals, in the order of their epochs."""
+        found = self.journal_directory.glob(f"{recording_id}.*.journal")
+        return sorted(found, key=lambda path: int(path.name.split(".")[-2]))
+
+    def list_journals(self) -> dict[str, list[Path]]:
+        """Every recording that has journals, and these by epoch."""
+        names = {p.name.partition(".")[0] for p in self.journal_directory.iterdir()}
+        return {name: self.journals_of(name) for name in sorted(names)}
+
+    # -- sealed -----------------------------------------------------------------------
+
+    def begin_work(self, recording_id: str) -> Path:
+        """An empty directory in which a recording is sealed."""
+        work = self.work_directory / recording_id
+        if work.exists():
+            shutil.rmtree(work)
+        work.mkdir(mode=0o700)
+        return work
+
+    def commit_sealed(
+        self, recording_id: str, work: Path, objects: Sequence[SealedObject]
+    ) -> None:
+        """Make a filled work directory the sealed recording, all of it or nothing."""
+        write_durably(work / UPLOADS, msgspec.json.encode(list(objects)))
+        destination = self.sealed_directory / recording_id
+        try:
+            work.rename(destination)
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise
+            shutil.rmtree(work)  # it was sealed before: the first one stands
+        sync_directory(self.sealed_directory)
+
+    def list_sealed(self) -> list[str]:
+        """Recordings that wait for upload, the oldest first."""
+        found = [
+            (p.stat().st_mtime_ns, p.name) for p in self.sealed_directory.iterdir()
+        ]
+        return [name for _, name in sorted(found)]
+
+    def sealed_objects(self, recording_id: str) -> list[SealedObject]:
+        """What of a sealed recording goes where."""
+        data = (self.sealed_directory / recording_id / UPLOADS).read_bytes()
+        return msgspec.json.decode(data, type=list[SealedObject])
+
+    def sealed_path(self, recording_id: str, file: str) -> Path:
+        """One file of a sealed recording."""
+        return self.sealed_directory / recording_id / file
+
+    # -- the end ----------------------------------------------------------------------
+
+    def forget_sources(self, recording_id: str) -> None:
+        """Remove journal and envelope: the sealed directory has all that is needed."""
+        for path in self.journals_of(recording_id):
+            path.unlink(missing_ok=True)
+        self.envelope_path(recording_id).unlink(missing_ok=True)
+
+    def purge(self, recording_id: str) -> None:
+        """Remove all of a recording: storage has it.
+
+        The journals go first: while the sealed directory stands, the next start
+        knows that they are not needed.
+        """
+        self.forget_sources(recording_id)
+        sealed = self.sealed_directory / recording_id
+        if sealed.exists():
+            # Out of the queue in one step, so that no half of it is ever uploaded.
+            doomed = self.work_directory / f"purged-{recording_id}"
+            sealed.rename(doomed)
+            shutil.rmtree(doomed)

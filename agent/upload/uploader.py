@@ -1,0 +1,164 @@
+"""The uploader: sealed recordings → storage, verified → local copy purged.
+
+The queue is the spool's `sealed` directory; whether an object is stored is asked of
+the storage, never remembered. After a restart it goes on where the storage says.
+"""
+
+import asyncio
+import hashlib
+import os
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from agent.recording.spool import SealedObject, Spool
+from agent.upload.backend import (
+    ObjectDamagedError,
+    ObjectExistsError,
+    StorageBackend,
+    StorageError,
+)
+from agent.upload.retry import Backoff
+
+CONCURRENCY: Final = 4
+"Recordings under way at once: enough to hide the latency of one storage."
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One central storage."""
+
+    locked: StorageBackend
+    state: StorageBackend
+
+
+class Uploader:
+    """Stores what is sealed; `on_stored` and `on_purged` are awaited with each id."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        targets: Sequence[Target],
+        *,
+        on_stored: Callable[[str], Awaitable[None]],
+        on_purged: Callable[[str], Awaitable[None]],
+        rng: random.Random | None = None,
+    ) -> None:
+        self._spool = spool
+        self._targets = tuple(targets)
+        self._on_stored = on_stored
+        self._on_purged = on_purged
+        self._rng = rng or random.Random(os.urandom(8))  # noqa: S311 - jitter
+        self._queue: asyncio.Queue[str] = asyncio.Queue()
+        self._queued: set[str] = set()
+        self._log = structlog.get_logger()
+        self._backoff = Backoff(self._rng)
+        self._retry = asyncio.Event()
+        self.stored = 0
+        "Recordings stored since start."
+        self.failures = 0
+        "Attempts that failed since start."
+
+    @property
+    def pending(self) -> int:
+        """Recordings sealed and not yet stored."""
+        return len(self._queued)
+
+    def notify(self, recording_id: str) -> None:
+        """A recording has been sealed."""
+        if recording_id not in self._queued:
+            self._queued.add(recording_id)
+            self._queue.put_nowait(recording_id)
+
+    async def run(self) -> None:
+        """Store what waits and what comes, for ever."""
+        for recording_id in await asyncio.to_thread(self._spool.list_sealed):
+            self.notify(recording_id)
+        async with asyncio.TaskGroup() as group:
+            for index in range(CONCURRENCY):
+                group.create_task(self._work(), name=f"upload-{index}")
+
+    async def _work(self) -> None:
+        while True:
+            recording_id = await self._queue.get()
+            while True:
+                try:
+                    await self.store(recording_id)
+                    break
+                except (StorageError, OSError) as error:
+                    self.failures += 1
+                    delay = self._backoff.failed()
+                    self._log.error(
+                        "storing_failed",
+                        recording_id=recording_id,
+                        reason=str(error),
+                        pending=self.pending,
+                        retry_in=round(delay, 1),
+                    )
+                await asyncio.sleep(delay)
+            if self._backoff.failures:
+                self._log.info("storage_back", pending=self.pending)
+            self._backoff.succeeded()
+            self._queued.discard(recording_id)
+            self.stored += 1
+
+    async def store(self, recording_id: str) -> None:
+        """Store one sealed recording everywhere, tell, and purge it.
+
+        Raises StorageError or OSError; what was done until then stays done.
+        """
+        objects = self._spool.sealed_objects(recording_id)
+        for target in self._targets:
+            for sealed in objects:
+                backend = target.locked if sealed.target == "locked" else target.state
+                path = self._spool.sealed_path(recording_id, sealed.file)
+                await store_object(backend, sealed, path)
+        await self._on_stored(recording_id)
+        self._spool.purge(recording_id)
+        await self._on_purged(recording_id)
+
+    async def ensure_notice(self, digest: str, data: bytes) -> None:
+        """Keep a notice as evidence beside the recordings it is named in."""
+        backoff = Backoff(self._rng)
+        sealed = SealedObject(
+            file="", target="locked", key=f"notices/{digest}.wav", sha256=digest,
+            size=len(data),
+        )  # fmt: skip
+        for target in self._targets:
+            while True:
+                try:
+                    await store_object(target.locked, sealed, data)
+                    break
+                except (StorageError, OSError) as error:
+                    delay = backoff.failed()
+                    self._log.warning("notice_not_kept", reason=str(error))
+                await asyncio.sleep(delay)
+
+
+async def store_object(
+    backend: StorageBackend, sealed: SealedObject, source: Path | bytes
+) -> None:
+    """Put one object and read it back.
+
+    An object that is there already must be the same one: an earlier attempt's. Raises
+    ObjectExistsError if it is another, ObjectDamagedError if what was just put reads
+    back differently, StorageError.
+    """
+    existed = False
+    try:
+        await backend.put(sealed.key, source)
+    except ObjectExistsError:
+        existed = True
+    digest, size = hashlib.sha256(), 0
+    async for chunk in backend.get(sealed.key):
+        digest.update(chunk)
+        size += len(chunk)
+        if size > sealed.size:
+            break
+    if (size, digest.hexdigest()) != (sealed.size, sealed.sha256):
+        kind = ObjectExistsError if existed else ObjectDamagedError
+        raise kind(f"{sealed.key} holds other bytes.")
