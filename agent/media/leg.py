@@ -110,6 +110,8 @@ class MediaLeg:
         self._rtcp_peer = self._usable(
             (canonical_host(audio.remote_rtcp.host), audio.remote_rtcp.port)
         )
+        # Before a socket is connected: what was queued there is taken at once.
+        self.rewire()
         if inherited and self.reception.may_come_from(inherited, now_ns):
             self.reception.resume(inherited)
         elif anew:
@@ -134,13 +136,15 @@ class MediaLeg:
 
     def _attach(self, peer: Source) -> None:
         try:
-            sockets.connect(self.rtp, peer)
+            queued = sockets.connect(self.rtp, peer, _READ)
         except OSError:
             # No route to it now; the next negotiation tries again.
             self._send_errors += 1
             return
         self._connected = True
         self.send = self.rtp.send
+        for packet in queued:
+            self._take(packet, None)
 
     def rewire(self) -> None:
         """Recompute what becomes of each payload type: anything may have changed."""
@@ -192,6 +196,9 @@ class MediaLeg:
         except OSError:
             # Nothing there after all, or an ICMP error: reading has cleared it.
             return
+        self._take(packet, source)
+
+    def _take(self, packet: bytes, source: Source | None) -> None:
         now_ns = monotonic_ns()
         if source is not None and not self.reception.may_come_from(source, now_ns):
             self._foreign += 1
@@ -231,14 +238,14 @@ class MediaLeg:
                     tap.add_event(self.tap_index, now_ns, packet)
             return
         believed = reception.examine(packet, ssrc, sequence, now_ns, source)
-        if believed and source is not None:
-            self._attach(source)
-            self._on_latched(self)
         if reception.changes + reception.rivals != self._told_changes:
             self._told_changes = reception.changes + reception.rivals
             self._on_source(self)
         for arrival in believed:
             self._release(arrival)
+        if believed and source is not None:
+            self._on_latched(self)
+            self._attach(source)
 
     def _release(self, arrival: Arrival) -> None:
         """Relay and tap a packet that had to be looked at twice."""

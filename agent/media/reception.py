@@ -117,13 +117,9 @@ class Reception:
             and now_ns < self._left_until
         ):
             return False
-        match self._latch:
-            case Latch.OFF:
-                return source == self._expected
-            case Latch.ADDRESS:
-                return source[0] == self._expected[0]
-            case Latch.ANY:
-                return True
+        if self._latch is Latch.OFF:
+            return source == self._expected
+        return self._latch is Latch.ANY or source[0] == self._expected[0]
 
     def _forget(self) -> None:
         self._ssrc = -1

@@ -14,15 +14,27 @@ MAX_DISCARDED: Final = 4096
 "Datagrams thrown away in one go: more than a receive buffer holds."
 
 
-def connect(channel: socket.socket, peer: Source) -> None:
-    """Take datagrams from `peer` only, and none that were queued before.
+def connect(channel: socket.socket, peer: Source, size: int) -> list[bytes]:
+    """Take datagrams from `peer` only.
 
-    Raises OSError as connect does.
+    Returns those of `peer` that were queued already, cut to `size` bytes. Raises
+    OSError as connect does.
     """
     channel.connect(peer)
-    # The kernel filters what comes from now on; what strangers sent stands in the
-    # queue all the same.
-    discard(channel)
+    # The kernel filters what comes from now on; what strangers sent before stands
+    # in the queue all the same.
+    queued = []
+    for _ in range(MAX_DISCARDED):
+        try:
+            data, source = channel.recvfrom(size)
+        except BlockingIOError:
+            break
+        except OSError:
+            # An ICMP error of an earlier packet; reading it clears it.
+            continue
+        if (source[0], source[1]) == peer:
+            queued.append(data)
+    return queued
 
 
 def disconnect(channel: socket.socket) -> None:
@@ -51,7 +63,7 @@ def discard(channel: socket.socket) -> int:
         except BlockingIOError:
             break
         except OSError:
-            # An ICMP error of an earlier packet; reading it clears it.
+            # As above.
             continue
         count += 1
     return count

@@ -1,0 +1,171 @@
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, strategies as st
+
+from agent.formats.rtp.packet import RtpPacket, parse_rtp
+from agent.media.sender import Sender
+
+MS = 1_000_000
+START = 10**12
+AUDIO = b"\xd5" * 160
+
+
+class Stream:
+    """An origin of audio."""
+
+
+@pytest.fixture
+def sender() -> Sender:
+    return Sender(random.Random(7))
+
+
+def relay(
+    sender: Sender,
+    stream: object,
+    sequence: int,
+    timestamp: int,
+    now_ms: int,
+    *,
+    second: int = 8,
+    payload: bytes = AUDIO,
+) -> RtpPacket | None:
+    data = sender.relay(
+        stream, second, sequence, timestamp, payload, START + now_ms * MS
+    )
+    return parse_rtp(data) if data else None
+
+
+def frame(sender: Sender, stream: object, now_ms: int, *, skip: int = 0) -> RtpPacket:
+    return parse_rtp(sender.frame(stream, 8, AUDIO, START + now_ms * MS, skip=skip))
+
+
+def steps(packets: list[RtpPacket]) -> list[tuple[int, int]]:
+    return [
+        (
+            (b.sequence_number - a.sequence_number) & 0xFFFF,
+            (b.timestamp - a.timestamp) & 0xFFFFFFFF,
+        )
+        for a, b in pairwise(packets)
+    ]
+
+
+def test_notice_ringback_and_conversation_are_one_stream(sender: Sender) -> None:
+    notice, ringback, officer = Stream(), Stream(), Stream()
+    packets = [frame(sender, notice, 20 * n) for n in range(3)]
+    packets += [frame(sender, ringback, 60 + 20 * n) for n in range(2)]
+    for n in range(3):
+        packet = relay(
+            sender, officer, 65534 + n & 0xFFFF, 4294967136 + 160 * n, 101 + 20 * n
+        )
+        assert packet is not None
+        packets.append(packet)
+    assert {packet.ssrc for packet in packets} == {sender.ssrc}
+    assert steps(packets) == [(1, 160)] * 7
+    assert [p.marker for p in packets] == [
+        True, False, False, True, False, True, False, False
+    ]  # fmt: skip
+
+
+def test_a_pause_before_a_switch_is_in_the_timestamps(sender: Sender) -> None:
+    first = frame(sender, Stream(), 0)
+    second = relay(sender, Stream(), 7, 7, 1000)
+    assert second is not None
+    assert steps([first, second]) == [(1, 8000)]
+
+
+def test_a_wake_up_a_little_late_is_no_pause(sender: Sender) -> None:
+    first = frame(sender, Stream(), 0)
+    second = frame(sender, Stream(), 39)
+    assert steps([first, second]) == [(1, 160)]
+
+
+def test_skipped_time_is_marked(sender: Sender) -> None:
+    stream = Stream()
+    first, second = frame(sender, stream, 0), frame(sender, stream, 500, skip=3840)
+    assert steps([first, second]) == [(1, 4000)]
+    assert second.marker
+
+
+def test_gaps_and_reordering_of_the_source_pass_through(sender: Sender) -> None:
+    stream = Stream()
+    packets = [
+        relay(sender, stream, sequence, 160 * sequence, 20 * n)
+        for n, sequence in enumerate((100, 101, 104, 103, 105))
+    ]
+    assert all(packets)
+    base = packets[0]
+    assert base is not None
+    assert [
+        (packet.sequence_number - base.sequence_number) & 0xFFFF
+        for packet in packets
+        if packet
+    ] == [0, 1, 4, 3, 5]
+    assert packets[3] is not None
+    assert (packets[3].timestamp - base.timestamp) & 0xFFFFFFFF == 480
+
+
+def test_what_a_switch_overtook_is_not_sent(sender: Sender) -> None:
+    frame(sender, Stream(), 0)
+    stream = Stream()
+    assert relay(sender, stream, 50, 8000, 20)
+    assert relay(sender, stream, 49, 7840, 21) is None
+    assert relay(sender, stream, 51, 8160, 40)
+    assert sender.packets == 3
+
+
+def test_long_after_a_switch_a_late_packet_is_just_late(sender: Sender) -> None:
+    stream = Stream()
+    for n in range(40_000):
+        relay(sender, stream, n & 0xFFFF, 160 * n, 20 * n)
+    assert relay(sender, stream, 39_990, 160 * 39_990, 800_000)
+
+
+def test_a_payload_type_and_a_marker_of_the_source_are_kept(sender: Sender) -> None:
+    stream = Stream()
+    relay(sender, stream, 1, 160, 0)
+    event = relay(sender, stream, 2, 320, 20, second=0x80 | 101, payload=b"\1\2\3\4")
+    assert event is not None
+    assert (event.payload_type, event.marker, event.payload) == (101, True, b"\1\2\3\4")
+
+
+def test_counts_are_those_of_a_sender_report(sender: Sender) -> None:
+    stream = Stream()
+    first = frame(sender, stream, 0)
+    frame(sender, stream, 20)
+    assert (sender.packets, sender.octets) == (2, 320)
+    at = sender.timestamp_at(START + 30 * MS)
+    assert (at - first.timestamp) & 0xFFFFFFFF == 240
+
+
+def test_the_first_sequence_number_is_in_the_lower_half() -> None:
+    assert all(Sender(random.Random(n)).sequence < 0x8000 for n in range(100))
+
+
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.integers(0, 3), st.integers(0, 200)), max_size=60
+    )
+)
+def test_sequence_numbers_never_repeat_over_any_switches(
+    actions: list[tuple[bool, int, int]],
+) -> None:
+    sender = Sender(random.Random(1))
+    streams, playouts = [[Stream() for _ in range(4)] for _ in range(2)]
+    sequences = [10, 20_000, 40_000, 65_530]
+    seen: list[int] = []
+    now_ms = 0
+    for is_frame, index, wait in actions:
+        now_ms += wait
+        if is_frame:
+            seen.append(frame(sender, playouts[index], now_ms).sequence_number)
+            continue
+        sequences[index] = sequences[index] + 1 & 0xFFFF
+        packet = relay(
+            sender, streams[index], sequences[index], 160 * sequences[index], now_ms
+        )
+        assert packet is not None
+        seen.append(packet.sequence_number)
+    distances = [(b - a) & 0xFFFF for a, b in pairwise(seen)]
+    assert distances == [1] * len(distances)
