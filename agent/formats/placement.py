@@ -225,13 +225,13 @@ def _levels(
 
     Packets that a stalled network held back come in a burst and end at the old
     offset; a sender that stopped its clock never comes back to it. So the future
-    decides, up to where timestamps turn back or run ahead of all before.
+    decides, up to where timestamps turn back or run ahead of the chain's start.
     """
     breaks = []
-    envelope = 0.0
+    first = 0.0
     for low, turn, jump in zip(lowest, turns, jumps, strict=True):
-        broken = turn or (jump and low < envelope - ahead)
-        envelope = low if broken else min(envelope, low)
+        broken = turn or (jump and low < first - ahead)
+        first = low if broken else first
         breaks.append(broken)
     levels = lowest.copy()
     for at in range(len(levels) - 2, -1, -1):

@@ -155,6 +155,8 @@ def _divide(
     start: int, end: int, reason: GapReason, spans: Sequence[Span]
 ) -> Iterator[Gap]:
     """The parts of one silence: inside the spans for theirs, else for its reason."""
+    if start >= end:
+        return
     for span in _touching(start, end, spans):
         if start < span.start:
             yield Gap(start, span.start - start, reason)
