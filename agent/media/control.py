@@ -5,7 +5,9 @@ kernel's business, and descriptors travel with the message they belong to. Eithe
 side may be newer than the other after an upgrade; they compare VERSION first.
 """
 
+import os
 import socket
+from array import array
 from typing import Final
 
 import msgspec
@@ -207,12 +209,21 @@ def receive(channel: socket.socket) -> tuple[bytes, list[int]]:
 
     Raises OSError as recvmsg does, ControlError if the message was cut.
     """
-    data, descriptors, flags, _ = socket.recv_fds(
-        channel, MAX_MESSAGE, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+    # Not socket.recv_fds: it drops the flags it is given.
+    data, ancillary, flags, _ = channel.recvmsg(
+        MAX_MESSAGE,
+        socket.CMSG_LEN(MAX_DESCRIPTORS * array("i").itemsize),
+        socket.MSG_CMSG_CLOEXEC,
     )
+    descriptors = array("i")
+    for level, kind, body in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            descriptors.frombytes(body)
     if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        for fd in descriptors:
+            os.close(fd)
         raise ControlError("A control message was cut.")
-    return data, descriptors
+    return data, list(descriptors)
 
 
 def send(channel: socket.socket, data: bytes, descriptors: tuple[int, ...]) -> None:

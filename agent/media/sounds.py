@@ -11,7 +11,7 @@ from agent.formats.codecs.g711 import (
     encode_alaw,
     encode_ulaw,
 )
-from agent.formats.container import ContainerError, read_wav
+from agent.formats.container import ContainerError, SampleFormat, read_wav
 from agent.media.sound import Sound
 
 __all__ = ["MAX_SECONDS", "Sound", "SoundError", "load_notice"]
@@ -46,7 +46,7 @@ def load_notice(path: Path) -> Sound:
         raise SoundError(
             f"{path.name} has {rate} Hz and {channels} channels, not 8000 Hz and one."
         )
-    pcma, pcmu = _both_laws(path.name, encoding, samples)
+    pcma, pcmu = _both_laws(encoding, samples)
     if not pcma:
         raise SoundError(f"{path.name} is empty.")
     if len(pcma) > MAX_SECONDS * SAMPLE_RATE:
@@ -63,13 +63,11 @@ def load_notice(path: Path) -> Sound:
     )
 
 
-def _both_laws(name: str, encoding: str, samples: bytes) -> tuple[bytes, bytes]:
+def _both_laws(encoding: SampleFormat, samples: bytes) -> tuple[bytes, bytes]:
     match encoding:
-        case "alaw":
+        case SampleFormat.ALAW:
             return samples, samples.translate(ALAW_TO_ULAW)
-        case "ulaw":
+        case SampleFormat.ULAW:
             return samples.translate(ULAW_TO_ALAW), samples
-        case "pcm16":
+        case SampleFormat.PCM16:
             return encode_alaw(samples), encode_ulaw(samples)
-        case _:
-            raise SoundError(f"{name} is neither 16-bit PCM nor A-law nor µ-law.")

@@ -42,7 +42,7 @@ def test_every_sample_is_sent_across_the_borders_of_sounds() -> None:
 
 
 @pytest.mark.parametrize(("ulaw", "silence"), [(False, b"\xd5"), (True, b"\xff")])
-def test_the_last_frame_is_filled_with_silence(ulaw: bool, silence: bytes) -> None:
+def test_the_last_frame_is_filled_with_silence(*, ulaw: bool, silence: bytes) -> None:
     sound = playable(100)
     announcement = Announcement([sound], loop=False, start_ns=0)
     (frame,) = announcement.take(0, samples=FRAME, ulaw=ulaw)

@@ -1,0 +1,131 @@
+import errno
+import os
+import resource
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.media.writer import Closed, Failed, JournalWriter, Opened, Result, reason_of
+
+
+class Desk:
+    """A writer, and a place where its results can be waited for."""
+
+    def __init__(self, **options: int) -> None:
+        self._arrived = threading.Semaphore(0)
+        self.writer = JournalWriter(
+            fsync_interval=0.01, notify=self._arrived.release, **options
+        )
+
+    def result(self) -> Result:
+        assert self._arrived.acquire(timeout=10)
+        return self.writer.results.popleft()
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    desk = Desk()
+    desk.writer.start()
+    yield desk
+    desk.writer.stop()
+
+
+def test_a_journal_from_beginning_to_end(desk: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "a.journal"
+    desk.writer.open("a", path)
+    assert desk.result() == Opened("a")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert desk.writer.append("a", b"one")
+    assert desk.writer.append("a", b"two")
+    desk.writer.close("a")
+    assert desk.result() == Closed("a", 6)
+    assert path.read_bytes() == b"onetwo"
+
+
+def test_a_file_that_exists_is_never_touched(desk: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "a.journal"
+    path.write_bytes(b"another's")
+    desk.writer.open("a", path)
+    assert desk.result() == Failed("a", errno.EEXIST)
+    desk.writer.append("a", b"mine")
+    desk.writer.close("a")
+    desk.writer.open("b", tmp_path / "b.journal")
+    assert desk.result() == Opened("b")
+    assert path.read_bytes() == b"another's"
+
+
+def test_a_missing_directory_fails_one_journal_only(desk: Desk, tmp_path: Path) -> None:
+    desk.writer.open("a", tmp_path / "nowhere" / "a.journal")
+    assert desk.result() == Failed("a", errno.ENOENT)
+    desk.writer.open("b", tmp_path / "b.journal")
+    assert desk.result() == Opened("b")
+
+
+def test_a_full_disk_is_told_once_and_the_thread_lives_on(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.writer.open("a", tmp_path / "a.journal")
+    desk.writer.open("b", tmp_path / "b.journal")
+    assert (desk.result(), desk.result()) == (Opened("a"), Opened("b"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        desk.writer.append("a", bytes(900))
+        desk.writer.append("a", bytes(900))
+        desk.writer.append("a", bytes(900))
+        assert desk.result() == Failed("a", errno.EFBIG)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    desk.writer.append("b", b"goes on")
+    desk.writer.close("b")
+    assert desk.result() == Closed("b", 7)
+
+
+def test_a_failing_sync_is_told_once(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", refuse)
+    desk.writer.open("a", tmp_path / "a.journal")
+    desk.writer.append("a", b"data")
+    assert desk.result() == Opened("a")
+    assert desk.result() == Failed("a", errno.EIO)
+
+
+def test_what_is_written_is_synced_at_the_interval(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = threading.Semaphore(0)
+    monkeypatch.setattr(os, "fdatasync", lambda fd: synced.release())
+    desk.writer.open("a", tmp_path / "a.journal")
+    desk.writer.append("a", b"data")
+    assert synced.acquire(timeout=10)
+
+
+def test_a_queue_that_is_full_takes_no_more() -> None:
+    desk = Desk(max_queued=10)
+    assert desk.writer.append("a", bytes(10))
+    assert not desk.writer.append("a", b"1")
+    desk.writer.stop()
+
+
+def test_stopping_writes_and_closes_all(tmp_path: Path) -> None:
+    desk = Desk()
+    for name in "ab":
+        desk.writer.open(name, tmp_path / name)
+        desk.writer.append(name, b"data")
+    desk.writer.start()
+    desk.writer.stop()
+    assert sorted(map(repr, desk.writer.results)) == sorted(
+        map(repr, [Opened("a"), Opened("b"), Closed("a", 4), Closed("b", 4)])
+    )
+    assert (tmp_path / "b").read_bytes() == b"data"
+
+
+def test_reasons_have_names() -> None:
+    assert reason_of(errno.ENOSPC) == "ENOSPC"
+    assert reason_of(None) == "I/O error"
