@@ -12,7 +12,7 @@ from agent.common.ids import new_id
 from agent.formats.age import AgeError, Recipient, parse_recipient
 from agent.identity.tags import officer_number
 from agent.media.pool import PlayEnded
-from agent.media.sounds import Sound
+from agent.media.sound import Sound
 from agent.model.call import CallDirection, EndCause
 from agent.model.recording import NoticeEvidence, Officer, SegmentBegin
 from agent.signalling.sip.uri import parse_uri
@@ -139,7 +139,7 @@ def evidence(sound: Sound, event: PlayEnded) -> NoticeEvidence:
     to_utc = utc_ns() - monotonic_ns()
     return NoticeEvidence(
         sha256=sound.sha256,
-        language=sound.name.rpartition("/")[2].removesuffix(".wav"),
+        language=sound.language,
         duration_ms=sound.duration_ms,
         sent_ms=event.sent_ms,
         packets=event.frames,

@@ -10,7 +10,7 @@ from agent.call.routing import RouteTable
 from agent.identity.directory import Directory
 from agent.identity.numbers import IdentityConfig
 from agent.media.pool import MediaPool
-from agent.media.sounds import Sound
+from agent.media.sound import Sound
 from agent.signalling.sip import core as sip
 from agent.signalling.useragent import UserAgent
 
@@ -74,6 +74,8 @@ class Joint:
     host: str
     software: str
     rng: random.Random
+    advertised: str
+    "Media address told to peers where a NAT stands between; empty if none does."
     max_segment: float
     spawn: Spawn
     register: Callable[[str, RunningCall], None]

@@ -54,13 +54,9 @@ class Leg:
         return Latch(self.peer.latch) if self.peer is not None else Latch.ADDRESS
 
     def begin_negotiation(
-        self, local: Address, session_id: int, codecs: Sequence[Codec]
+        self, told: Address, session_id: int, codecs: Sequence[Codec]
     ) -> OfferAnswer:
-        """Open the offer/answer state of this leg, telling the peer our address."""
-        self.local = local
-        told = local
-        if self.peer is not None and self.peer.advertised:
-            told = Address(self.peer.advertised, local.port)
+        """Open the offer/answer state of this leg; the peer is `told` our address."""
         self.negotiation = OfferAnswer(
             address=told, session_id=session_id, codecs=codecs
         )

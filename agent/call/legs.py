@@ -12,6 +12,7 @@ from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.routing import Plan
 from agent.common.errors import AgentError
+from agent.media.pool import MediaError
 from agent.model.media import CODECS, Address, Codec, NegotiatedAudio
 from agent.signalling.offer_answer import NotAcceptableError, OfferAnswer
 from agent.signalling.sip.message import Request
@@ -204,6 +205,10 @@ class Legs:
             self._log.warning("hold_not_passed", leg=other.name, reason=str(error))
 
     def _agreed(self, leg: Leg, audio: NegotiatedAudio) -> None:
-        if leg.media_open:
+        if not leg.media_open:
+            return
+        try:
             self._joint.media.configure(leg.media_id, audio, latch=leg.latch)
-            self._on_agreed(leg, leg.note_codecs(audio))
+        except MediaError as error:
+            raise NotAcceptableError(str(error)) from error
+        self._on_agreed(leg, leg.note_codecs(audio))

@@ -61,7 +61,7 @@ class PassthroughCall:
             except AgentError as error:
                 self.log.warning("target_unreachable", reason=str(error))
                 continue
-            if self._over:
+            if self._is_over():
                 return
             peer = joint.routes.peer_at(flow.remote)
             leg = Leg(name="b", session="", flow=flow, peer=peer, media_id=new_id())
@@ -90,6 +90,10 @@ class PassthroughCall:
                 first.session, joint.user_agent.now, status=last_status
             )
             self._end(EndCause.ERROR, last_status)
+
+    def _is_over(self) -> bool:
+        """Whether the caller left while we waited."""
+        return self._over
 
     def on_sip(self, event: sip.Event) -> None:
         """One event of either session, passed to the other."""

@@ -7,6 +7,7 @@ soon as its envelope is sealed; what stays until sealing is the one-way journal 
 """
 
 import asyncio
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from agent.formats.envelope import SegmentKey
 from agent.media.pool import MediaPool, RecordingClosed
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import RecordingState, SegmentBegin, SegmentEnd, SegmentMark
-from agent.recording.finisher import FinisherPool, FinishJob
+from agent.recording.finisher import Finished, FinisherPool, FinishJob
 from agent.recording.ledger import Ledger
 from agent.recording.spool import Spool
 from agent.upload.uploader import Uploader
@@ -250,11 +251,12 @@ class Recorder:
         recording_id = segment.recording_id
         if not await self.whole(segment):
             end = msgspec.structs.replace(end, outcome=Outcome.PARTIAL)
-        journals = self._spool.list_journals().get(recording_id, [])
+        journals = self._spool.journals_of(recording_id)
         if not journals:
             # Nothing was ever written: the envelope opens nothing and goes too.
             self._segments.pop(recording_id, None)
             self._spool.purge(recording_id)
+            await self._ledger.forget_recording(recording_id)
             return
         await self._ledger.advance(recording_id, RecordingState.CLOSED)
         job = FinishJob(
@@ -264,22 +266,7 @@ class Recorder:
             recipient=segment.recipient,
             end=end,
         )
-        attempt = 0
-        while True:
-            try:
-                finished = await self._finishers.finish(job)
-                break
-            except (AgentError, OSError) as error:
-                delay = RETRY_DELAYS[min(attempt, len(RETRY_DELAYS) - 1)]
-                attempt += 1
-                self._log.error(
-                    "finishing_failed",
-                    call_id=segment.call_id,
-                    recording_id=recording_id,
-                    reason=str(error),
-                    retry_in=delay,
-                )
-                await asyncio.sleep(delay)
+        finished = await self._finish_for_sure(segment, job)
         self._segments.pop(recording_id, None)
         await self._ledger.advance(recording_id, RecordingState.SEALED)
         self._log.info(
@@ -291,6 +278,23 @@ class Recorder:
             lost=finished.lost,
         )
         self._uploader.notify(recording_id)
+
+    async def _finish_for_sure(self, segment: OpenSegment, job: FinishJob) -> Finished:
+        """Try until it is done: the key is here, and gone after a restart."""
+        for attempt in itertools.count():
+            try:
+                return await self._finishers.finish(job)
+            except (AgentError, OSError) as error:
+                delay = RETRY_DELAYS[min(attempt, len(RETRY_DELAYS) - 1)]
+                self._log.error(
+                    "finishing_failed",
+                    call_id=segment.call_id,
+                    recording_id=segment.recording_id,
+                    reason=str(error),
+                    retry_in=delay,
+                )
+            await asyncio.sleep(delay)
+        raise AssertionError  # the loop ends by returning
 
     # -- the end --------------------------------------------------------------
 

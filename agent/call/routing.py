@@ -104,12 +104,11 @@ class RouteTable:
             raise NoRouteError(f"peer {peer.name} has no route for the called number")
         direction = CallDirection(route.direction)
         names = route.to + ((route.overflow,) if route.overflow else ())
+        steps: tuple[Step, ...] = _OUTBOUND_STEPS
         if exempt:
             steps = _EXEMPT_STEPS
         elif direction is CallDirection.INBOUND:
             steps = _INBOUND_STEPS
-        else:
-            steps = _OUTBOUND_STEPS
         return Plan(
             route=route,
             direction=direction,

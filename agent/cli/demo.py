@@ -73,7 +73,14 @@ def command(
     (out / "call.wav").write_bytes(audio)
     (out / "manifest.json").write_bytes(manifest)
     draw_waveform(audio, parse_manifest(manifest), out / "waveform.png")
-    print_report(console, site, events, parse_manifest(manifest), files, refused)
+    print_report(
+        console,
+        site=site,
+        events=events,
+        manifest=parse_manifest(manifest),
+        files=files,
+        refused=refused,
+    )
 
 
 async def _place_call(site: Site, console: Console) -> None:
@@ -150,11 +157,8 @@ async def _wait_for(
 
 def read_log(path: Path) -> list[dict[str, str]]:
     """The whole JSON lines of a log; what is no JSON is passed over."""
-    entries = []
-    for line in path.read_bytes().split(b"\n")[:-1]:
-        if line.startswith(b"{"):
-            entries.append(msgspec.json.decode(line))
-    return entries
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [msgspec.json.decode(line) for line in lines if line.startswith(b"{")]
 
 
 def stored_files(site: Site, recording: str) -> dict[str, Path]:

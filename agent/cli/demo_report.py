@@ -26,6 +26,7 @@ _WORDS = {
 
 def print_report(
     console: Console,
+    *,
     site: Site,
     events: Sequence[Mapping[str, str]],
     manifest: Manifest,
@@ -73,10 +74,10 @@ def draw_waveform(audio: bytes, manifest: Manifest, path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    wav = read_wav(audio)
-    samples = np.frombuffer(decode_to_pcm16(wav), "<i2").reshape(-1, wav.channels)
-    seconds = np.arange(len(samples)) / wav.rate
-    end = len(samples) / wav.rate
+    wav = decode_to_pcm16(read_wav(audio))
+    samples = np.frombuffer(wav.samples, "<i2").reshape(-1, wav.channels)
+    seconds = np.arange(len(samples)) / wav.sample_rate
+    end = len(samples) / wav.sample_rate
     started = _parse(manifest.started["utc"])
     figure, axes = plt.subplots(2, 1, sharex=True, figsize=(11, 5))
     for axis, channel, label in zip(
@@ -108,4 +109,4 @@ def _time(event: Mapping[str, str]) -> datetime:
 
 
 def _parse(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(text)

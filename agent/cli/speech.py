@@ -6,6 +6,7 @@ import subprocess
 import wave
 
 import numpy as np
+import numpy.typing as npt
 
 from agent.common.errors import AgentError
 
@@ -51,7 +52,7 @@ def wav_file(samples: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _to_telephone(samples: np.ndarray, rate: int) -> bytes:
+def _to_telephone(samples: npt.NDArray[np.float64], rate: int) -> bytes:
     """Low-pass to the telephone band, resample, bring to half of full scale."""
     taps = np.arange(-64, 65)
     kernel = np.sinc(2 * 3400 / rate * taps) * np.hamming(len(taps))
@@ -60,4 +61,4 @@ def _to_telephone(samples: np.ndarray, rate: int) -> bytes:
     positions = np.arange(count) * (rate / RATE)
     resampled = np.interp(positions, np.arange(len(smooth)), smooth)
     peak = np.abs(resampled).max() or 1.0
-    return (resampled * (16000 / peak)).astype("<i2").tobytes()
+    return bytes((resampled * (16000 / peak)).astype("<i2").tobytes())

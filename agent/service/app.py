@@ -26,7 +26,8 @@ from agent.common.tasks import TaskSet
 from agent.formats.age import KeyKind, Recipient, parse_recipient
 from agent.identity.directory import Directory
 from agent.media.pool import MediaPool
-from agent.media.sounds import Sound, SoundError, load_notice
+from agent.media.sound import Sound
+from agent.media.sounds import SoundError, load_notice
 from agent.media.tones import busy, ringback
 from agent.model.recording import RecordingState
 from agent.recording.finisher import FinisherPool
@@ -109,7 +110,8 @@ def _read_directory(
     if not config.officers.directory:
         return Directory(()), ["officers.directory is empty: no officer has a name"]
     try:
-        directory = Directory.load(base / config.officers.directory)
+        path = base / config.officers.directory
+        directory = Directory.load(path, config=config.identity)
     except (AgentError, OSError) as error:
         mistakes.append(f"officers.directory: {error}")
         return Directory(()), []
@@ -249,6 +251,7 @@ class Agent:
                 host=config.agent.name,
                 software=software,
                 rng=rng,
+                advertised=config.media.advertised,
                 max_segment=config.recording.max_segment,
                 spawn=control.spawn,
                 register=control.register,

@@ -72,7 +72,7 @@ class UserAgent:
                     f"the host of a target has no address: {error}.",
                     hint="Check the target's URI and the host's name service.",
                 ) from error
-            host = found[0][4][0]
+            host = str(found[0][4][0])
         remote = Address(host, port)
         for listener in self._listeners:
             if (":" in listener.address.host) == (":" in host):

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent.recording.ledger import LedgerRow, read_rows
+
 from agent.formats.age import (
     Identity,
     KeyKind,
@@ -22,7 +24,6 @@ from agent.formats.age import (
 )
 from agent.formats.envelope import open_envelope
 from agent.formats.manifest import Manifest, parse_manifest
-from agent.recording.ledger import LedgerRow, read_rows
 
 CALLER = "0401234567"
 SERVICE = "0295000000"
