@@ -6,6 +6,8 @@ from agent.model.media import Address
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.headers import Headers
 from agent.signalling.sip.message import Request, Response, response_to
+from agent.signalling.sip.parser import parse_message
+from agent.signalling.sip.transaction.layer import Event, TransactionLayer
 from agent.signalling.sip.transaction.machine import Machine, MachineEvent
 from agent.signalling.sip.uri import parse_uri
 
@@ -65,5 +67,24 @@ def transmissions(machine: AnyMachine, until: float, start: float = 0.0) -> list
 def events(machine: AnyMachine) -> list[MachineEvent]:
     found = []
     while (event := machine.next_event()) is not None:
+        found.append(event)
+    return found
+
+
+def sent(layer: TransactionLayer) -> list[Request | Response]:
+    return [parse_message(data) for data, _ in layer.data_to_send()]
+
+
+def statuses(layer: TransactionLayer) -> list[int]:
+    return [m.status for m in sent(layer) if isinstance(m, Response)]
+
+
+def methods(layer: TransactionLayer) -> list[str]:
+    return [m.method for m in sent(layer) if isinstance(m, Request)]
+
+
+def layer_events(layer: TransactionLayer) -> list[Event]:
+    found = []
+    while (event := layer.next_event()) is not None:
         found.append(event)
     return found

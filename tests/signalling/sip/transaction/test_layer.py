@@ -12,7 +12,6 @@ from agent.signalling.sip.transaction.layer import (
     DROP,
     AckReceived,
     CancelReceived,
-    Event,
     RequestReceived,
     ResponseReceived,
     StrayResponse,
@@ -24,8 +23,12 @@ from tests.signalling.sip.transaction.samples import (
     ALICE,
     BOB,
     FLOW,
+    layer_events,
     make_request,
     make_response,
+    methods,
+    sent,
+    statuses,
 )
 
 FROM_ALICE = Flow("udp", BOB, ALICE)
@@ -37,29 +40,10 @@ def make_layer(**options: Any) -> TransactionLayer:
     return TransactionLayer(rng=random.Random(1), **options)
 
 
-def sent(layer: TransactionLayer) -> list[Request | Response]:
-    return [parse_message(data) for data, _ in layer.data_to_send()]
-
-
-def statuses(layer: TransactionLayer) -> list[int]:
-    return [m.status for m in sent(layer) if isinstance(m, Response)]
-
-
-def methods(layer: TransactionLayer) -> list[str]:
-    return [m.method for m in sent(layer) if isinstance(m, Request)]
-
-
-def events(layer: TransactionLayer) -> list[Event]:
-    found = []
-    while (event := layer.next_event()) is not None:
-        found.append(event)
-    return found
-
-
 def receive_invite(layer: TransactionLayer, via: str = VIA) -> RequestReceived:
     """A new INVITE from Alice at 0, its 100 taken off."""
     layer.receive(make_request(via=via), FROM_ALICE, 0.0)
-    (event,) = events(layer)
+    (event,) = layer_events(layer)
     assert isinstance(event, RequestReceived)
     assert statuses(layer) == [100]
     return event
@@ -81,7 +65,7 @@ def test_invite_is_told_once_and_answered_100_at_once() -> None:
     request = make_request(via="SIP/2.0/UDP 10.0.0.1;rport;branch=z9hG4bKa")
     request.headers.add("Timestamp", "54")
     layer.receive(request, FROM_ALICE, 0.0)
-    assert events(layer) == [RequestReceived("t1", request, FROM_ALICE)]
+    assert layer_events(layer) == [RequestReceived("t1", request, FROM_ALICE)]
     via = "SIP/2.0/UDP 10.0.0.1;rport=5060;branch=z9hG4bKa;received=192.0.2.1"
     assert request.headers.get("Via") == via
     ((data, flow),) = layer.data_to_send()
@@ -101,7 +85,7 @@ def test_retransmitted_invite_is_answered_and_not_told() -> None:
     assert statuses(layer) == [180]
     layer.receive(make_request(via=VIA), FROM_ALICE, 0.5)
     assert statuses(layer) == [180]
-    assert events(layer) == []
+    assert layer_events(layer) == []
     assert layer.stats.retransmissions == 1
     assert layer.stats.requests == 1
 
@@ -110,7 +94,7 @@ def test_other_requests_are_told_and_not_answered() -> None:
     layer = make_layer()
     request = make_request("OPTIONS", via=VIA)
     layer.receive(request, FROM_ALICE, 0.0)
-    assert events(layer) == [RequestReceived("t1", request, FROM_ALICE)]
+    assert layer_events(layer) == [RequestReceived("t1", request, FROM_ALICE)]
     assert layer.data_to_send() == []
     layer.send_response("t1", make_response(request, 200), 0.1)
     layer.receive(make_request("OPTIONS", via=VIA), FROM_ALICE, 1.0)
@@ -124,9 +108,9 @@ def test_other_requests_are_told_and_not_answered() -> None:
 def test_unanswered_request_is_given_up() -> None:
     layer = make_layer()
     layer.receive(make_request("OPTIONS", via=VIA), FROM_ALICE, 0.0)
-    events(layer)
+    layer_events(layer)
     layer.handle_timer(32.0)
-    assert events(layer) == [TransactionFailed("t1", FailureReason.TIMEOUT)]
+    assert layer_events(layer) == [TransactionFailed("t1", FailureReason.TIMEOUT)]
     assert layer.stats.failures == 1
     assert len(layer) == 0
 
@@ -137,7 +121,7 @@ def test_ack_for_a_refusal_is_absorbed() -> None:
     layer.send_response(event.key, make_response(event.request, 486), 0.1)
     assert layer.get_timer() == 0.6
     layer.receive(make_request("ACK", via=VIA, to_tag="bob"), FROM_ALICE, 0.2)
-    assert events(layer) == []
+    assert layer_events(layer) == []
     assert layer.get_timer() == 5.2
     layer.handle_timer(5.2)
     assert len(layer) == 0
@@ -150,7 +134,7 @@ def test_refusal_without_ack_fails() -> None:
     while (at := layer.get_timer()) is not None:
         layer.handle_timer(at)
     assert statuses(layer) == [486] * 11
-    assert events(layer) == [TransactionFailed(event.key, FailureReason.NO_ACK)]
+    assert layer_events(layer) == [TransactionFailed(event.key, FailureReason.NO_ACK)]
 
 
 def test_ack_for_a_2xx_is_told() -> None:
@@ -160,11 +144,11 @@ def test_ack_for_a_2xx_is_told() -> None:
     other_branch = VIA.replace("bKa", "bKb")
     ack = make_request("ACK", via=other_branch, to_tag="bob")
     layer.receive(ack, FROM_ALICE, 0.2)
-    assert events(layer) == [AckReceived(ack, FROM_ALICE)]
+    assert layer_events(layer) == [AckReceived(ack, FROM_ALICE)]
     # Some put the INVITE's branch into it.
     ack = make_request("ACK", via=VIA, to_tag="bob")
     layer.receive(ack, FROM_ALICE, 0.3)
-    assert events(layer) == [AckReceived(ack, FROM_ALICE)]
+    assert layer_events(layer) == [AckReceived(ack, FROM_ALICE)]
     assert statuses(layer) == [200]
     assert layer.get_timer() == 32.1
 
@@ -187,7 +171,7 @@ def test_ack_out_of_nowhere_is_told() -> None:
     layer = make_layer()
     ack = make_request("ACK", via=VIA, to_tag="bob")
     layer.receive(ack, FROM_ALICE, 0.0)
-    assert events(layer) == [AckReceived(ack, FROM_ALICE)]
+    assert layer_events(layer) == [AckReceived(ack, FROM_ALICE)]
     assert layer.data_to_send() == []
     assert len(layer) == 0
 
@@ -214,7 +198,7 @@ def test_cancel_is_answered_and_told() -> None:
     layer.data_to_send()
     cancel = make_request("CANCEL", via=VIA)
     layer.receive(cancel, FROM_ALICE, 1.0)
-    assert events(layer) == [CancelReceived(event.key, cancel)]
+    assert layer_events(layer) == [CancelReceived(event.key, cancel)]
     (answer,) = sent(layer)
     assert isinstance(answer, Response)
     assert (answer.status, answer.cseq.method) == (200, "CANCEL")
@@ -222,7 +206,7 @@ def test_cancel_is_answered_and_told() -> None:
     layer.send_response(event.key, make_response(event.request, 487), 1.0)
     assert statuses(layer) == [487]
     layer.receive(make_request("CANCEL", via=VIA), FROM_ALICE, 1.5)
-    assert events(layer) == []
+    assert layer_events(layer) == []
     assert statuses(layer) == [200]
 
 
@@ -232,7 +216,7 @@ def test_cancel_before_any_tag_gets_one() -> None:
     layer.receive(make_request("CANCEL", via=VIA), FROM_ALICE, 1.0)
     (answer,) = sent(layer)
     assert answer.to.tag
-    assert [type(e) for e in events(layer)] == [CancelReceived]
+    assert [type(e) for e in layer_events(layer)] == [CancelReceived]
     assert layer.next_event() is None
     layer.send_response(event.key, make_response(event.request, 487), 1.0)
 
@@ -245,7 +229,7 @@ def test_cancel_after_a_final_response_has_no_effect(status: int) -> None:
     layer.data_to_send()
     layer.receive(make_request("CANCEL", via=VIA), FROM_ALICE, 0.1)
     assert statuses(layer) == [200]
-    assert events(layer) == []
+    assert layer_events(layer) == []
 
 
 def test_cancel_of_nothing_is_answered_481() -> None:
@@ -257,7 +241,7 @@ def test_cancel_of_nothing_is_answered_481() -> None:
     assert isinstance(answers[0], Response)
     assert answers[0].status == 481
     assert answers[0].to.tag
-    assert events(layer) == []
+    assert layer_events(layer) == []
     assert len(layer) == 0
     assert layer.stats.unmatched_cancels == 100
 
@@ -268,20 +252,20 @@ def test_client_older_than_rfc_3261() -> None:
     layer.receive(make_request(via=OLD_VIA), FROM_ALICE, 0.5)
     assert statuses(layer) == [100]
     layer.receive(make_request("CANCEL", via=OLD_VIA), FROM_ALICE, 0.6)
-    assert [type(e) for e in events(layer)] == [CancelReceived]
+    assert [type(e) for e in layer_events(layer)] == [CancelReceived]
     layer.send_response(event.key, make_response(event.request, 487), 0.6)
     assert statuses(layer) == [200, 487]
     ack = make_request("ACK", via=OLD_VIA, to_tag="other")
     layer.receive(ack, FROM_ALICE, 0.7)
-    assert events(layer) == [AckReceived(ack, FROM_ALICE)]
+    assert layer_events(layer) == [AckReceived(ack, FROM_ALICE)]
     layer.receive(make_request("ACK", via=OLD_VIA, to_tag="bob"), FROM_ALICE, 0.7)
-    assert events(layer) == []
+    assert layer_events(layer) == []
     layer.handle_timer(5.7)
     assert [at for at in (layer.get_timer(),) if at] == [32.6]
     layer.handle_timer(32.6)
     assert len(layer) == 0
     layer.receive(make_request("ACK", via=OLD_VIA, to_tag="bob"), FROM_ALICE, 33.0)
-    assert [type(e) for e in events(layer)] == [AckReceived]
+    assert [type(e) for e in layer_events(layer)] == [AckReceived]
 
 
 def test_full_table_refuses_calls_but_lets_them_end() -> None:
@@ -290,12 +274,12 @@ def test_full_table_refuses_calls_but_lets_them_end() -> None:
         layer.receive(make_request(via=f"{VIA}{number}"), FROM_ALICE, 0.0)
     assert statuses(layer) == [100, 100, 100, 100, 503, 503]
     assert layer.stats.overload == 2
-    assert len(events(layer)) == 4
+    assert len(layer_events(layer)) == 4
     bye = make_request("BYE", via=f"{VIA}bye", to_tag="bob")
     layer.receive(bye, FROM_ALICE, 0.0)
-    assert [type(e) for e in events(layer)] == [RequestReceived]
+    assert [type(e) for e in layer_events(layer)] == [RequestReceived]
     layer.receive(make_request("CANCEL", via=f"{VIA}0"), FROM_ALICE, 0.0)
-    assert [type(e) for e in events(layer)] == [CancelReceived]
+    assert [type(e) for e in layer_events(layer)] == [CancelReceived]
     assert statuses(layer) == [200]
     bye = make_request("BYE", via=f"{VIA}bye2", to_tag="bob")
     layer.receive(bye, FROM_ALICE, 0.0)
@@ -317,7 +301,7 @@ def test_admission_comes_before_any_state() -> None:
         via = f"{VIA}{call_id}"
         layer.receive(make_request(via=via, call_id=call_id), FROM_ALICE, 0.0)
     assert statuses(layer) == [403, 100]
-    assert len(events(layer)) == 1
+    assert len(layer_events(layer)) == 1
     assert len(layer) == 1
     assert layer.stats.refused == 2
     # Not about what belongs to something known, nor about ACK and CANCEL.
@@ -370,7 +354,7 @@ def test_request_gets_our_via_and_its_responses_are_told() -> None:
     layer.receive(trying, FLOW, 0.1)
     layer.receive(final, FLOW, 0.2)
     layer.receive(final, FLOW, 0.3)
-    assert events(layer) == [
+    assert layer_events(layer) == [
         ResponseReceived(key, trying, FLOW),
         ResponseReceived(key, final, FLOW),
     ]
@@ -385,7 +369,7 @@ def test_refusal_is_acknowledged() -> None:
     key, invite = send_invite(layer)
     refusal = make_response(invite, 486)
     layer.receive(refusal, FLOW, 0.1)
-    assert events(layer) == [ResponseReceived(key, refusal, FLOW)]
+    assert layer_events(layer) == [ResponseReceived(key, refusal, FLOW)]
     (ack,) = sent(layer)
     assert ack.top_via == invite.top_via
     assert ack.to.tag == "bob"
@@ -398,14 +382,14 @@ def test_every_2xx_of_a_fork_is_told_and_then_stray() -> None:
     second = make_response(invite, 200, to_tag="carol")
     layer.receive(first, FLOW, 0.1)
     layer.receive(second, FLOW, 10.0)
-    assert events(layer) == [
+    assert layer_events(layer) == [
         ResponseReceived(key, first, FLOW),
         ResponseReceived(key, second, FLOW),
     ]
     layer.handle_timer(32.1)
     assert len(layer) == 0
     layer.receive(second, FLOW, 33.0)
-    assert events(layer) == [StrayResponse(second, FLOW)]
+    assert layer_events(layer) == [StrayResponse(second, FLOW)]
     assert layer.stats.dropped_responses == 0
 
 
@@ -431,7 +415,7 @@ FOREIGN = "SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKours"
 def test_response_to_nothing_of_ours_is_dropped(response: Response) -> None:
     layer = make_layer()
     layer.receive(response, FLOW, 0.0)
-    assert events(layer) == []
+    assert layer_events(layer) == []
     assert layer.data_to_send() == []
     assert layer.stats.dropped_responses == 1
 
@@ -445,7 +429,7 @@ def test_response_by_another_name_or_for_others_too_is_dropped() -> None:
     passed_on = make_response(invite, 200)
     passed_on.headers.add("Via", FOREIGN)
     layer.receive(passed_on, FLOW, 0.1)
-    assert events(layer) == []
+    assert layer_events(layer) == []
     assert layer.stats.dropped_responses == 2
     assert layer.get_timer() == 0.5
 
@@ -456,7 +440,7 @@ def test_unanswered_request_fails() -> None:
     while (at := layer.get_timer()) is not None:
         layer.handle_timer(at)
     assert methods(layer) == ["BYE"] * 11
-    assert events(layer) == [TransactionFailed(key, FailureReason.TIMEOUT)]
+    assert layer_events(layer) == [TransactionFailed(key, FailureReason.TIMEOUT)]
     assert len(layer) == 0
 
 
@@ -479,13 +463,13 @@ def test_cancel_waits_for_a_provisional() -> None:
     assert cancel.top_via == invite.top_via
     assert len(cancel.vias) == 1
     assert cancel.headers.get("Reason") == "Q.850;cause=16"
-    assert len(events(layer)) == 1
+    assert len(layer_events(layer)) == 1
 
     layer.receive(make_response(cancel, 200), FLOW, 0.4)
-    assert events(layer) == []
+    assert layer_events(layer) == []
     terminated = make_response(invite, 487)
     layer.receive(terminated, FLOW, 0.4)
-    assert events(layer) == [ResponseReceived(key, terminated, FLOW)]
+    assert layer_events(layer) == [ResponseReceived(key, terminated, FLOW)]
     assert methods(layer) == ["ACK"]
 
 
@@ -505,14 +489,14 @@ def test_cancelled_and_silent_fails_after_64_t1() -> None:
     key, invite = send_invite(layer)
     layer.receive(make_response(invite, 180), FLOW, 0.0)
     layer.cancel(key, 100.0)
-    events(layer)
+    layer_events(layer)
     while (at := layer.get_timer()) is not None and at < 132.0:
         layer.handle_timer(at)
     assert methods(layer) == ["CANCEL"] * 11
-    assert events(layer) == []
+    assert layer_events(layer) == []
     layer.handle_timer(132.0)
     # The CANCEL's own timeout is not told.
-    assert events(layer) == [TransactionFailed(key, FailureReason.TIMEOUT)]
+    assert layer_events(layer) == [TransactionFailed(key, FailureReason.TIMEOUT)]
     assert len(layer) == 0
 
 
@@ -523,7 +507,7 @@ def test_2xx_crossing_the_cancel_is_told() -> None:
     layer.cancel(key, 1.0)
     accepted = make_response(invite, 200)
     layer.receive(accepted, FLOW, 1.1)
-    assert events(layer)[-1] == ResponseReceived(key, accepted, FLOW)
+    assert layer_events(layer)[-1] == ResponseReceived(key, accepted, FLOW)
 
 
 @pytest.mark.parametrize("status", [200, 486])
@@ -587,7 +571,7 @@ def test_transport_failure_is_told_to_whom_it_concerns() -> None:
     elsewhere = Flow("udp", ALICE, Address("192.0.2.77", 5060))
     layer.send_request(make_request("OPTIONS"), elsewhere, 0.0)
     layer.transport_failed(FLOW, 0.1)
-    assert events(layer) == [TransactionFailed(key, FailureReason.TRANSPORT)]
+    assert layer_events(layer) == [TransactionFailed(key, FailureReason.TRANSPORT)]
     assert len(layer) == 1
 
 
@@ -595,6 +579,8 @@ def test_transport_failure_does_not_end_an_incoming_call() -> None:
     layer = make_layer()
     event = receive_invite(layer)
     layer.transport_failed(FROM_ALICE, 0.1)
-    assert events(layer) == [TransactionFailed(event.key, FailureReason.TRANSPORT)]
+    assert layer_events(layer) == [
+        TransactionFailed(event.key, FailureReason.TRANSPORT)
+    ]
     layer.send_response(event.key, make_response(event.request, 486), 0.2)
     assert statuses(layer) == [486]

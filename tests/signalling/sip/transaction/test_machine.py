@@ -112,6 +112,11 @@ def test_what_is_not_in_the_table_changes_nothing() -> None:
     assert machine.get_timer() is None
 
 
+def test_refusal_names_input_and_state_only() -> None:
+    error = Doorkeeper()._refuse(Input.KNOCK)
+    assert str(error) == "KNOCK is not allowed in WAITING of this transaction."
+
+
 def test_what_actions_do_is_for_the_subclass_to_say() -> None:
     machine: Machine[State, Input, Action] = Machine(
         TABLE, State.WAITING, reliable=False, timers=DEFAULT_TIMERS
