@@ -1,0 +1,142 @@
+"""What the user agent core tells the application. Every event names its session."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.message import Request, Response
+
+SessionId = str
+"Opaque; unique in one user agent core."
+
+
+class EndReason(StrEnum):
+    """Why a session that was confirmed is over."""
+
+    BYE = "bye"
+    "The peer hung up."
+    NO_ACK = "no-ack"
+    "No ACK came for our 2xx."
+    DIALOG_FAILED = "dialog-failed"
+    "The peer no longer knows the dialog, or no longer answers in it."
+    LOCAL = "local"
+    "We hung up, and the peer has answered or never will."
+
+
+@dataclass(frozen=True, slots=True)
+class InviteReceived:
+    """A new call, fit to be answered: `ring`, `accept`, `refuse` or `hang_up` it."""
+
+    session: SessionId
+    request: Request
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The caller gave up before our answer; it has its 487. The session is over."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """A provisional response other than 100 to our INVITE, of any of its forks."""
+
+    session: SessionId
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The first 2xx to our INVITE.
+
+    It has its ACK, unless the INVITE had no offer and the response has: then
+    `acknowledge` must send the answer.
+    """
+
+    session: SessionId
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Our INVITE failed. The session is over.
+
+    The response is None for a timeout (408), a failed transport (503), and when a
+    2xx crossed our CANCEL (487).
+    """
+
+    session: SessionId
+    status: int
+    response: Response | None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The first ACK for a 2xx of ours; its body may hold the answer to our offer."""
+
+    session: SessionId
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class OfferReceived:
+    """The peer wants the session changed: `accept_offer` or `refuse_offer`.
+
+    None for a body: the peer asks for an offer of ours, and answers it in the ACK.
+    """
+
+    session: SessionId
+    body: bytes | None
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class OfferAnswered:
+    """The 2xx to our `reoffer`."""
+
+    session: SessionId
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRefused:
+    """Our `reoffer` failed; the session goes on as it was (RFC 6141)."""
+
+    session: SessionId
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInDialog:
+    """A request of a method that the application asked for: `answer_request` it."""
+
+    session: SessionId
+    key: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The one last event of a session that was confirmed."""
+
+    session: SessionId
+    reason: EndReason
+    request: Request | None
+    "The peer's BYE."
+
+
+Event = (
+    InviteReceived
+    | Cancelled
+    | Progressed
+    | Accepted
+    | Refused
+    | Acknowledged
+    | OfferReceived
+    | OfferAnswered
+    | OfferRefused
+    | RequestInDialog
+    | Ended
+)

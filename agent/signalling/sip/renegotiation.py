@@ -1,0 +1,169 @@
+"""Who may offer when in a confirmed session: RFC 3261 section 14, RFC 3311, RFC 6141.
+
+Knows nothing of messages: the session sends what this allows.
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from agent.signalling.sip.errors import LocalSipError
+
+MAX_GLARES: Final = 6
+"""How often one offer is sent before 491 is taken for an answer.
+
+Two ends that draw their delays honestly need a second attempt; who says 491 for
+ever would keep us sending.
+"""
+
+
+class State(Enum):
+    """Where offer and answer stand."""
+
+    STABLE = auto()
+    OFFERING = auto()
+    "Our re-INVITE has no final response."
+    ANSWERING = auto()
+    "The peer's re-INVITE or UPDATE has none."
+    AWAITING_ANSWER = auto()
+    "Our offer stands in a 2xx, the answer will come in the ACK."
+
+
+class Input(Enum):
+    """What can happen."""
+
+    OFFER = auto()
+    RECV_OFFER = auto()
+    RECV_2XX = auto()
+    RECV_491 = auto()
+    RECV_FAILURE = auto()
+    ANSWER = auto()
+    "We answer the peer's offer, or refuse it, or it is withdrawn."
+    ANSWER_WITH_OFFER = auto()
+    RECV_ACK = auto()
+
+
+class Action(Enum):
+    """What to do about it."""
+
+    NOTHING = auto()
+    SEND = auto()
+    PASS = auto()
+    REFUSE_491 = auto()
+    REFUSE_500 = auto()
+    BACK_OFF = auto()
+
+
+# What is not in this table is not allowed and changes nothing.
+TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
+    (State.STABLE, Input.OFFER): (Action.SEND, State.OFFERING),
+    (State.STABLE, Input.RECV_OFFER): (Action.PASS, State.ANSWERING),
+    (State.STABLE, Input.ANSWER_WITH_OFFER): (Action.NOTHING, State.AWAITING_ANSWER),
+    (State.OFFERING, Input.RECV_OFFER): (Action.REFUSE_491, State.OFFERING),
+    (State.OFFERING, Input.RECV_2XX): (Action.PASS, State.STABLE),
+    (State.OFFERING, Input.RECV_491): (Action.BACK_OFF, State.STABLE),
+    (State.OFFERING, Input.RECV_FAILURE): (Action.PASS, State.STABLE),
+    # Section 14.2: a second INVITE before the first is answered.
+    (State.ANSWERING, Input.RECV_OFFER): (Action.REFUSE_500, State.ANSWERING),
+    (State.ANSWERING, Input.ANSWER): (Action.NOTHING, State.STABLE),
+    (State.ANSWERING, Input.ANSWER_WITH_OFFER): (
+        Action.NOTHING,
+        State.AWAITING_ANSWER,
+    ),
+    # RFC 5407 section 3.1.5.
+    (State.AWAITING_ANSWER, Input.RECV_OFFER): (
+        Action.REFUSE_491,
+        State.AWAITING_ANSWER,
+    ),
+    (State.AWAITING_ANSWER, Input.RECV_ACK): (Action.NOTHING, State.STABLE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A session description to offer, and headers to go with it."""
+
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Renegotiation:
+    """Offers of both ends, one at a time.
+
+    `owns_call_id`: we sent the first INVITE, which decides who of two that offered
+    at once tries again first.
+    """
+
+    def __init__(self, *, owns_call_id: bool, rng: random.Random) -> None:
+        self.state = State.STABLE
+        self._owns_call_id = owns_call_id
+        self._rng = rng
+        self._wanted: Offer | None = None
+        self._sent: Offer | None = None
+        self._glares = 0
+        self._not_before: float | None = None
+
+    def want(self, offer: Offer) -> None:
+        """Have `offer` sent as soon as it may be, instead of one not yet sent."""
+        self._wanted = offer
+        self._glares = 0
+
+    def take_due(self, now: float) -> Offer | None:
+        """The offer to send now, if there is one and it may go."""
+        offer = self._wanted
+        if offer is None or self.state is not State.STABLE:
+            return None
+        if self._not_before is not None and now < self._not_before:
+            return None
+        self._step(Input.OFFER)
+        self._wanted = self._not_before = None
+        self._sent = offer
+        return offer
+
+    def answered(self) -> None:
+        """Our offer has its 2xx."""
+        self._step(Input.RECV_2XX)
+
+    def refused(self, status: int, now: float) -> bool:
+        """Our offer failed; tells whether it will be tried again."""
+        self._glares += 1
+        again = status == 491 and self._glares < MAX_GLARES
+        self._step(Input.RECV_491 if again else Input.RECV_FAILURE)
+        if not again:
+            return False
+        if self._wanted is None:
+            self._wanted = self._sent
+        # Section 14.1: in units of 10 ms.
+        first, last = (210, 400) if self._owns_call_id else (0, 200)
+        self._not_before = now + self._rng.randint(first, last) / 100
+        return True
+
+    def receive_offer(self) -> int | None:
+        """The peer offers: None to pass it on, else the status that refuses it."""
+        action = self._step(Input.RECV_OFFER)
+        return _VERDICTS.get(action)
+
+    def answer(self, *, with_offer: bool) -> None:
+        """The peer's request is done with; `with_offer`: the ACK must answer."""
+        self._step(Input.ANSWER_WITH_OFFER if with_offer else Input.ANSWER)
+
+    def acknowledged(self) -> None:
+        """The ACK has come for our latest 2xx."""
+        if self.state is State.AWAITING_ANSWER:
+            self._step(Input.RECV_ACK)
+
+    def get_timer(self) -> float | None:
+        """When an offer that met another may be tried again."""
+        return self._not_before if self.state is State.STABLE else None
+
+    def _step(self, input_: Input) -> Action:
+        entry = TRANSITIONS.get((self.state, input_))
+        if entry is None:
+            raise LocalSipError(f"{input_.name} is not allowed in {self.state.name}.")
+        action, self.state = entry
+        return action
+
+
+_VERDICTS: Final = {Action.REFUSE_491: 491, Action.REFUSE_500: 500}

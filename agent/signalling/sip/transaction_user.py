@@ -1,0 +1,129 @@
+"""What the sessions of one user agent share: transactions, tags, the way to events."""
+
+import random
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from agent.signalling.sip.dialog import SDP
+from agent.signalling.sip.events import Event, SessionId
+from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.message import Request, Response, response_to
+from agent.signalling.sip.timers import Timers
+from agent.signalling.sip.transaction.layer import TransactionLayer
+
+MAX_RETRY_AFTER: Final = 10
+"Seconds, RFC 3261 section 14.2."
+
+Lines = Sequence[tuple[str, str]]
+
+
+class TransactionUser:
+    """Sends for sessions, and remembers whose each open transaction is."""
+
+    def __init__(
+        self,
+        layer: TransactionLayer,
+        *,
+        rng: random.Random,
+        timers: Timers,
+        product: str,
+        allow: Sequence[str],
+        supported: Sequence[str],
+    ) -> None:
+        self.rng = rng
+        self.timers = timers
+        self.events: deque[Event] = deque()
+        self.allow = ("Allow", ", ".join(allow))
+        self.extensions = frozenset(supported)
+        "Option tags a peer may require."
+        self.capabilities = (
+            self.allow,
+            ("Accept", SDP),
+            ("Supported", ", ".join(supported)),
+        )
+        "What an OPTIONS asks for (RFC 3261 section 11.2)."
+        self._layer = layer
+        self._product = product
+        self._owners: dict[str, SessionId] = {}
+
+    def emit(self, event: Event) -> None:
+        """Tell the application."""
+        self.events.append(event)
+
+    def new_tag(self) -> str:
+        """A From- or To-tag: 64 bits, for they name and protect the dialog."""
+        return f"{self.rng.getrandbits(64):016x}"
+
+    def new_cseq(self) -> int:
+        """Where a dialog's numbers begin: far from the 2**31 they must not reach."""
+        return self.rng.randrange(1, 2**16)
+
+    def retry_after(self) -> tuple[str, str]:
+        """The header of a 500 for who asked too early."""
+        return "Retry-After", str(self.rng.randint(0, MAX_RETRY_AFTER))
+
+    def own(self, key: str, owner: SessionId) -> None:
+        """The transaction `key` is the session's until its final response."""
+        self._owners[key] = owner
+
+    def owner(self, key: str) -> SessionId | None:
+        """Whose transaction it is."""
+        return self._owners.get(key)
+
+    def disown(self, key: str) -> None:
+        """The transaction `key` is done with."""
+        self._owners.pop(key, None)
+
+    def send_request(
+        self, request: Request, flow: Flow, now: float, *, owner: SessionId | None
+    ) -> str:
+        """Send in a new transaction. Raises LocalSipError, and sends nothing."""
+        request.headers.add("User-Agent", self._product)
+        key = self._layer.send_request(request, flow, now)
+        if owner is not None:
+            self._owners[key] = owner
+        return key
+
+    def send_ack(self, ack: Request, flow: Flow, now: float) -> None:
+        """Send the ACK to a 2xx, which is no transaction."""
+        self._layer.send_stateless(ack, flow, now)
+
+    def cancel(self, key: str, now: float, headers: Lines) -> None:
+        """Cancel our INVITE. Raises LocalSipError for a broken header."""
+        self._layer.cancel(key, now, headers)
+
+    def respond(
+        self,
+        key: str,
+        request: Request,
+        status: int,
+        now: float,
+        *,
+        reason: str | None = None,
+        to_tag: str | None = None,
+        headers: Lines = (),
+        body: bytes = b"",
+    ) -> Response:
+        """Answer `request`, received in the transaction `key`; returns what was sent.
+
+        Raises LocalSipError, and sends nothing, for a broken header.
+        """
+        response = response_to(
+            request,
+            status,
+            reason,
+            to_tag=to_tag,
+            headers=headers,
+            body=body,
+            content_type=SDP if body else None,
+        )
+        response.headers.add("Server", self._product)
+        self._layer.send_response(key, response, now)
+        if status >= 200:
+            self._owners.pop(key, None)
+        return response
+
+    def respond_again(self, key: str, response: Response, now: float) -> None:
+        """Send once more what `respond` sent."""
+        self._layer.send_response(key, response, now)
