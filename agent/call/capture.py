@@ -10,6 +10,7 @@ from agent.call.routing import Plan
 from agent.common.clock import monotonic_ns, utc_ns
 from agent.common.ids import new_id
 from agent.formats.age import AgeError, Recipient, parse_recipient
+from agent.identity.numbers import normalise
 from agent.identity.tags import officer_number
 from agent.media.pool import PlayEnded
 from agent.media.sound import Sound
@@ -47,7 +48,9 @@ class Capture:
             group=self._group,
             segment=command.segment,
             direction=self._plan.direction,
-            caller=self._caller if inbound else self._called,
+            caller=self._caller
+            if inbound
+            else normalise(self._called, self._joint.identity),
             service=self._called,
             officers=(person,),
             notices=command.notices,

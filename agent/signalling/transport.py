@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from agent.common.errors import AgentError
 from agent.model.media import Address
@@ -41,12 +41,13 @@ class UdpTransport(asyncio.DatagramProtocol):
         """Open the socket. Raises TransportError."""
         address = self._listener.address
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
-            sock = socket.socket(family, socket.SOCK_DGRAM)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
             sock.bind((address.host, address.port))
         except OSError as error:
+            sock.close()
             raise TransportError(f"cannot listen on udp {address}: {error}.") from error
         loop = asyncio.get_running_loop()
         await loop.create_datagram_endpoint(lambda: self, sock=sock)
@@ -64,8 +65,8 @@ class UdpTransport(asyncio.DatagramProtocol):
     # -- asyncio's callbacks ---------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.DatagramTransport):
-            self._transport = transport
+        # Python 3.11's own datagram transport is no instance of DatagramTransport.
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         remote = Address(addr[0], addr[1])

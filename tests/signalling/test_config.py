@@ -1,0 +1,32 @@
+import pytest
+
+from agent.model.media import Address
+from agent.signalling.config import Listener, SipConfig, parse_listen
+
+
+@pytest.mark.parametrize(
+    ("entry", "listener"),
+    [
+        ("udp:127.0.0.1:5060", Listener("udp", Address("127.0.0.1", 5060))),
+        ("tcp:127.0.0.1:5061", Listener("tcp", Address("127.0.0.1", 5061))),
+        ("udp:[2001:db8::1]:5060", Listener("udp", Address("2001:db8::1", 5060))),
+    ],
+)
+def test_listen_entries(entry: str, listener: Listener) -> None:
+    assert parse_listen(entry) == listener
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["", "udp", "udp:5060", "udp:host:5060", "udp:127.0.0.1:0", "udp:127.0.0.1:70000"],
+)
+def test_bad_listen_entries_are_named(entry: str) -> None:
+    with pytest.raises(ValueError, match="listen entry"):
+        SipConfig(listen=(entry,))
+
+
+def test_unknown_transports_and_empty_lists() -> None:
+    with pytest.raises(ValueError, match="udp or tcp"):
+        parse_listen("sctp:127.0.0.1:5060")
+    with pytest.raises(ValueError, match="at least one"):
+        SipConfig(listen=())

@@ -1,0 +1,60 @@
+import asyncio
+import socket
+
+import pytest
+
+from agent.model.media import Address
+from agent.signalling.config import Listener
+from agent.signalling.sip.flow import Flow
+from agent.signalling.transport import TransportError, UdpTransport
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_datagrams_come_with_their_flow_and_go_back(host: str) -> None:
+    received: asyncio.Queue[tuple[bytes, Flow]] = asyncio.Queue()
+    ours, theirs = Address(host, free_port(host)), Address(host, free_port(host))
+    one = UdpTransport(Listener("udp", ours), lambda d, f: received.put_nowait((d, f)))
+    two = UdpTransport(
+        Listener("udp", theirs), lambda d, f: received.put_nowait((d, f))
+    )
+    await one.start()
+    await two.start()
+    try:
+        one.send(b"hello", Flow("udp", ours, theirs))
+        async with asyncio.timeout(5):
+            assert await received.get() == (b"hello", Flow("udp", theirs, ours))
+            two.send(b"back", Flow("udp", theirs, ours))
+            assert await received.get() == (b"back", Flow("udp", ours, theirs))
+    finally:
+        one.close()
+        two.close()
+        await asyncio.sleep(0)  # the loop closes the sockets in its next turn
+    one.send(b"closed: void", Flow("udp", ours, theirs))
+
+
+async def test_a_port_in_use_is_named() -> None:
+    address = Address("127.0.0.1", free_port())
+    one = UdpTransport(Listener("udp", address), lambda _d, _f: None)
+    await one.start()
+    try:
+        other = UdpTransport(Listener("udp", address), lambda _d, _f: None)
+        with pytest.raises(TransportError, match=str(address.port)):
+            await other.start()
+        other.close()
+    finally:
+        one.close()
+        await asyncio.sleep(0)
+
+
+async def test_a_refused_datagram_is_counted_and_harms_nothing() -> None:
+    address = Address("127.0.0.1", free_port())
+    transport = UdpTransport(Listener("udp", address), lambda _d, _f: None)
+    transport.error_received(ConnectionRefusedError())
+    assert transport.send_errors == 1
