@@ -115,6 +115,7 @@ class CallSession:
         self._notices: tuple[str, ...] = ()
         self._evidence: list[NoticeEvidence] = []
         self._segment = 0
+        self._capturing = False
         self._failures = 0
         self._early_media = False
         self._cause: EndCause | None = None
@@ -325,6 +326,7 @@ class CallSession:
 
     def _open_segment(self, now: float) -> None:
         self._segment += 1
+        self._capturing = True
         self._timer = now + self._max_segment
         self._emit(
             out.OpenRecording(
@@ -353,11 +355,14 @@ class CallSession:
         self._finish(EndCause.MEDIA_TIMEOUT, RECOVERY_ON_TIMER)
 
     def _recording_failed(self, now: float) -> None:
+        if not self._capturing:
+            return  # a late word about a segment that is closed
         self._failures += 1
         if self._plan.route.on_recording_failure == "refuse":
             self._finish(EndCause.RECORDING_FAILED, NETWORK_OUT_OF_ORDER)
             return
         self._timer = None
+        self._capturing = False
         self._emit(out.CloseRecording(cause=EndCause.RECORDING_FAILED))
         self._go_unrecorded(self._reason)
 
@@ -381,7 +386,7 @@ class CallSession:
 
     def _finish(self, cause: EndCause, q850: int) -> None:
         """End a call whose parties talked."""
-        if self._recorded and self._segment > 0:
+        if self._capturing:
             self._emit(out.CloseRecording(cause=cause))
         self._hang_up_all(q850)
         if self._plan.exempt:

@@ -30,20 +30,27 @@ SERVICE = "0295000000"
 ROOT = Path(__file__).resolve().parents[2]
 
 
+_GIVEN: set[int] = set()
+
+
 def free_ports(count: int, *, start: int = 15000, stop: int = 19900) -> list[int]:
     """UDP ports of 127.0.0.1 nobody uses now, below the ephemeral range.
 
-    They begin at a place of this process's own, so that tests side by side differ.
+    They begin at a place of this process's own, so that tests side by side differ,
+    and none is given out twice.
     """
     found: list[int] = []
     span = range(start + (os.getpid() * 40) % (stop - start - 400), stop, 2)
     for port in span:
+        if port in _GIVEN:
+            continue
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
         found.append(port)
+        _GIVEN.add(port)
         if len(found) == count:
             break
     return found
