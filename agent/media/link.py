@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import sys
 from collections import deque
@@ -207,8 +208,10 @@ class WorkerLink:
 
     def _kill_process(self) -> None:
         if self._process is not None and self._process.returncode is None:
+            # Not Process.kill: it polls, and so may reap the child before asyncio's
+            # watcher does.
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+                os.kill(self._process.pid, signal.SIGKILL)
 
     def _task_failed(self, name: str, error: BaseException) -> None:
         raise MediaError(f"{name} failed.") from error

@@ -34,13 +34,22 @@ class Loop:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[], None]] = {}
+        self._urgent: set[int] = set()
         self._timers: list[tuple[int, int, Timer]] = []
         self._order = count()
         self._running = False
 
-    def add_reader(self, fd: int, handler: Callable[[], None]) -> None:
-        """Call `handler` whenever `fd` is readable or has an error to tell."""
+    def add_reader(
+        self, fd: int, handler: Callable[[], None], *, urgent: bool = False
+    ) -> None:
+        """Call `handler` whenever `fd` is readable or has an error to tell.
+
+        An `urgent` one is called before all others of its round (and once more in
+        its turn): what was sent to it before a packet is known before the packet is.
+        """
         self._handlers[fd] = handler
+        if urgent:
+            self._urgent.add(fd)
         self._epoll.register(fd, select.EPOLLIN)
 
     def want_write(self, fd: int, *, on: bool) -> None:
@@ -51,6 +60,7 @@ class Loop:
         """Forget `fd`; to be called before it is closed."""
         if self._handlers.pop(fd, None) is not None:
             self._epoll.unregister(fd)
+            self._urgent.discard(fd)
 
     def call_at(self, at_ns: int, callback: Callable[[int], None]) -> Timer:
         """Call `callback(now_ns)` once `at_ns` has come."""
@@ -70,9 +80,14 @@ class Loop:
         """Go round until `stop`."""
         self._running = True
         handlers = self._handlers
+        urgent = self._urgent
         poll = self._epoll.poll
         while self._running:
-            for fd, _ in poll(self._timeout()):
+            ready = poll(self._timeout())
+            for fd, _ in ready:
+                if fd in urgent:
+                    handlers[fd]()
+            for fd, _ in ready:
                 # An earlier handler of this round may have closed it.
                 if (handler := handlers.get(fd)) is not None:
                     handler()

@@ -26,6 +26,8 @@ from agent.model.call import EndCause
 
 MAX_UNSENT: Final = 100_000
 "Reports that may wait for a main process that does not read."
+MAX_COMMANDS: Final = 256
+"Commands obeyed before packets have their turn again."
 DUMPABLE: Final = "RECORDING_AGENT_DUMPABLE"
 "Environment variable of the tests that look for audio in the worker's memory."
 _NS: Final = 1_000_000_000
@@ -79,7 +81,7 @@ class Worker:
             self._orphaned = None
         channel.settimeout(0)
         self._channel = channel
-        self._loop.add_reader(channel.fileno(), self._on_channel)
+        self._loop.add_reader(channel.fileno(), self._on_channel, urgent=True)
 
     def _detach(self) -> None:
         channel = self._channel
@@ -92,20 +94,26 @@ class Worker:
         self._wait_for_main()
 
     def _on_channel(self) -> None:
-        channel = self._channel
-        if channel is None:
-            return
-        self._flush(channel)
-        try:
-            data, descriptors = control.receive(channel)
-        except BlockingIOError:
-            return
-        except (OSError, ControlError):
-            self._detach()
-            return
-        if not data:
-            self._detach()
-            return
+        # All there is, before any packet: what was agreed before a packet was sent
+        # must be known when it is looked at.
+        for _ in range(MAX_COMMANDS):
+            channel = self._channel
+            if channel is None:
+                return
+            self._flush(channel)
+            try:
+                data, descriptors = control.receive(channel)
+            except BlockingIOError:
+                return
+            except (OSError, ControlError):
+                self._detach()
+                return
+            if not data:
+                self._detach()
+                return
+            self._take(data, descriptors)
+
+    def _take(self, data: bytes, descriptors: list[int]) -> None:
         try:
             self._obey(control.decode_command(data), descriptors)
         except ControlError:

@@ -108,3 +108,23 @@ def test_writability_is_told_on_request(loop: Loop) -> None:
     loop.want_write(fd, on=False)
     loop.remove(fd)
     os.close(fd)
+
+
+def test_the_urgent_come_first(loop: Loop) -> None:
+    fds = [os.eventfd(1) for _ in range(3)]
+    called: list[int] = []
+
+    def handler(index: int) -> None:
+        called.append(index)
+        loop.remove(fds[index])
+        if not called[2:]:
+            return
+        loop.stop()
+
+    for index, fd in enumerate(fds):
+        loop.add_reader(fd, lambda index=index: handler(index), urgent=index == 2)
+    loop.run()
+    assert called[0] == 2
+    assert sorted(called) == [0, 1, 2]
+    for fd in fds:
+        os.close(fd)

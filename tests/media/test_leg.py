@@ -1,0 +1,307 @@
+import random
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from agent.common.clock import monotonic_ns
+from agent.formats.codecs.g711 import ULAW_TO_ALAW
+from agent.formats.rtp.packet import parse_rtp
+from agent.formats.rtp.rtcp import Bye, ReceiverReport, ReportBlock, parse_compound
+from agent.media.announcement import Announcement, Playable
+from agent.media.leg import MediaLeg, Playout
+from agent.model.media import PCMU, Address, Direction, Latch
+from tests.media.phones import HOST, Phone, audio_bytes
+
+
+def udp() -> socket.socket:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((HOST, 0))
+        name = probe.getsockname()
+    channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    # By number, as the pool does it: only such a port survives disconnecting.
+    channel.bind(name)
+    channel.settimeout(0)
+    return channel
+
+
+class Bench:
+    """Two bridged legs on real sockets, driven by hand."""
+
+    def __init__(self) -> None:
+        self.latched: list[str] = []
+        self.sources: list[str] = []
+        self.a, self.b = self.leg("a"), self.leg("b")
+        self.a.partner, self.b.partner = self.b, self.a
+        self.phones = Phone(), Phone()
+        for leg, phone in zip((self.a, self.b), self.phones, strict=True):
+            phone.agent = Address(*leg.rtp.getsockname())
+
+    def leg(self, name: str) -> MediaLeg:
+        return MediaLeg(
+            name,
+            udp(),
+            udp(),
+            random.Random(1),
+            on_latched=lambda leg: self.latched.append(leg.name),
+            on_source=lambda leg: self.sources.append(leg.name),
+        )
+
+    def configure(self, **changes: object) -> None:
+        for leg, phone in zip((self.a, self.b), self.phones, strict=True):
+            audio = replace(phone.negotiated(telephone_event=101), **changes)
+            leg.configure(audio, Latch.ADDRESS)
+        self.a.rewire()
+        self.b.rewire()
+
+    def relay(self, count: int) -> list[bytes]:
+        """Let leg a take datagrams; what the phone at b hears."""
+        for _ in range(count):
+            self.a.on_rtp()
+        return [packet.payload for packet in self.phones[1].heard()]
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    yield bench
+    for leg in (bench.a, bench.b):
+        leg.close()
+    for phone in bench.phones:
+        phone.rtp.close()
+        phone.rtcp.close()
+
+
+def test_the_latch_takes_two_packets_and_what_was_queued(bench: Bench) -> None:
+    bench.configure()
+    phone = bench.phones[0]
+    for n in range(5):
+        phone.say(audio_bytes(n))
+    assert bench.relay(2) == [audio_bytes(n) for n in range(5)]
+    assert bench.latched == ["a"]
+    assert bench.a.stats.received == 5
+
+
+def test_nobody_is_heard_before_the_negotiation(bench: Bench) -> None:
+    bench.phones[0].say(b"early")
+    assert bench.relay(1) == []
+    assert bench.a.stats.foreign == 1
+    assert not bench.a.may_send
+
+
+def test_an_empty_socket_is_no_matter(bench: Bench) -> None:
+    bench.configure()
+    bench.a.on_rtp()
+    bench.a.on_rtcp()
+    assert bench.a.stats.invalid == 0
+
+
+def test_broken_padding_is_invalid(bench: Bench) -> None:
+    bench.configure()
+    packet = bench.phones[0].next_packet(b"\xff")
+    bench.phones[0].send(b"\xa0" + packet[1:])
+    assert bench.relay(1) == []
+    assert bench.a.stats.invalid == 1
+
+
+def test_what_was_negotiated_away_while_held_is_dropped(bench: Bench) -> None:
+    bench.configure()
+    phone = bench.phones[0]
+    phone.say(b"in the old type")
+    bench.relay(1)
+    audio = replace(phone.negotiated(), codec=PCMU)
+    bench.a.configure(audio, Latch.ADDRESS)
+    phone.send(phone.next_packet(b"in the new", payload_type=0))
+    bench.a.rewire()
+    assert bench.relay(1) == [b"in the new".translate(ULAW_TO_ALAW)]
+    assert bench.a.stats.received == 2
+
+
+def test_a_peer_without_telephone_events_gets_none(bench: Bench) -> None:
+    bench.configure()
+    bench.b.configure(bench.phones[1].negotiated(), Latch.ADDRESS)
+    bench.a.rewire()
+    phone = bench.phones[0]
+    phone.say(b"a")
+    phone.send(phone.next_packet(b"\1\2\3\4", payload_type=101))
+    assert bench.relay(2) == [b"a"]
+
+
+def test_an_unreachable_or_absent_remote_is_sent_nothing(bench: Bench) -> None:
+    bench.configure()
+    phone = bench.phones[1]
+    held = Address("0.0.0.0", 4000)  # noqa: S104 - hold of RFC 2543
+    for remote in (held, Address(HOST, 0)):
+        audio = replace(phone.negotiated(), remote=remote, remote_rtcp=remote)
+        bench.b.configure(audio, Latch.ADDRESS)
+        assert not bench.b.may_send
+        assert not bench.b.send_again(b"x")
+        bench.b.send_report(0)
+    bench.phones[0].say(b"1")
+    bench.phones[0].say(b"2")
+    assert bench.relay(2) == []
+
+
+def test_a_remote_that_cannot_be_connected_to_is_counted(bench: Bench) -> None:
+    bench.configure()
+    # A broadcast address, which a socket must be allowed to use.
+    remote = Address("255.255.255.255", 4000)
+    audio = replace(bench.phones[1].negotiated(), remote=remote, remote_rtcp=remote)
+    bench.b.configure(audio, Latch.OFF)
+    assert bench.b.stats.send_errors == 1
+    bench.b.send_report(0)
+    assert bench.b.stats.send_errors == 2
+
+
+def test_frames_the_kernel_refuses_are_not_sent(bench: Bench) -> None:
+    bench.configure()
+    remote = Address("255.255.255.255", 4000)
+    audio = replace(bench.phones[1].negotiated(), remote=remote)
+    bench.b.configure(audio, Latch.ADDRESS)
+    data = bytes(320)
+    playout = Playout(
+        1, Announcement([Playable(data, data, 320)], loop=False, start_ns=0)
+    )
+    now_ns = monotonic_ns()
+    while bench.b.play(playout, now_ns):
+        now_ns += 20_000_000
+    assert playout.failed
+    assert (playout.frames, playout.samples) == (0, 0)
+    assert not bench.b.play(playout, now_ns)
+
+
+def test_a_refused_port_does_not_lose_the_next_frame(bench: Bench) -> None:
+    bench.configure()
+    phone = bench.phones[1]
+    phone.say(b"x")
+    phone.say(b"y")
+    bench.b.on_rtp()
+    bench.b.on_rtp()
+    name = phone.rtp.getsockname()
+    phone.rtp.close()
+    assert bench.b.send is not None
+    bench.b.send(b"refused")
+    phone.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    phone.rtp.bind(name)
+    phone.rtp.settimeout(0)
+    data = bytes(160)
+    playout = Playout(
+        1, Announcement([Playable(data, data, 160)], loop=False, start_ns=0)
+    )
+    assert not bench.b.play(playout, monotonic_ns())
+    assert not playout.failed
+    assert [packet.payload for packet in phone.heard()] == [data]
+
+
+@pytest.mark.parametrize(
+    ("ptime", "samples"), [(20, 160), (35, 240), (5, 80), (0, 80), (500, 960)]
+)
+def test_frames_are_of_the_peers_length(bench: Bench, ptime: int, samples: int) -> None:
+    assert bench.a.frame_samples == 160
+    bench.configure(ptime=ptime)
+    assert bench.a.frame_samples == samples
+
+
+def test_a_leg_that_must_not_be_heard_is_not_relayed(bench: Bench) -> None:
+    bench.configure(direction=Direction.SENDONLY)
+    bench.phones[0].say(b"1")
+    bench.phones[0].say(b"2")
+    assert bench.relay(2) == []
+    assert bench.a.stats.received == 2
+
+
+# -- RTCP ---------------------------------------------------------------------
+
+
+def rtcp(bench: Bench, phone: Phone, data: bytes) -> None:
+    phone.rtcp.sendto(data, bench.a.rtcp.getsockname())
+    bench.a.on_rtcp()
+
+
+def test_the_peers_reports_are_taken(bench: Bench) -> None:
+    bench.configure()
+    block = ReportBlock(bench.a.sender.ssrc, 0, 3, 0, 16)
+    rtcp(bench, bench.phones[0], ReceiverReport(1, (block,)).to_bytes())
+    assert (bench.a.stats.remote_lost, bench.a.stats.remote_jitter_ms) == (3, 2.0)
+    rtcp(bench, bench.phones[0], b"garbage")
+    assert bench.a.stats.invalid == 1
+
+
+def test_reports_follow_the_peers_port_but_no_stranger(bench: Bench) -> None:
+    bench.configure()
+    with Phone() as moved:
+        rtcp(bench, moved, ReceiverReport(1).to_bytes())
+        bench.a.send_report(monotonic_ns())
+        assert parse_compound(moved.rtcp.recv(2000))
+        bench.a.configure(bench.phones[0].negotiated(), Latch.OFF)
+        rtcp(bench, moved, ReceiverReport(1).to_bytes())
+        bench.a.send_report(monotonic_ns(), bye=True)
+        last = parse_compound(bench.phones[0].rtcp.recv(2000))
+        assert isinstance(last[-1], Bye)
+
+
+def test_before_the_negotiation_rtcp_is_foreign(bench: Bench) -> None:
+    rtcp(bench, bench.phones[0], ReceiverReport(1).to_bytes())
+    assert bench.a.stats.foreign == 1
+
+
+# -- a latch that is inherited ------------------------------------------------
+
+
+def successor(bench: Bench) -> MediaLeg:
+    """A leg of the same sockets in the next process."""
+    leg = bench.leg("a")
+    leg.rtp.close()
+    leg.rtp = bench.a.rtp.dup()
+    return MediaLeg(
+        "a",
+        leg.rtp,
+        leg.rtcp,
+        random.Random(2),
+        on_latched=lambda _: bench.latched.append("again"),
+        on_source=lambda _: None,
+    )
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_latch_is_inherited_unless_the_peer_has_moved(
+    bench: Bench, *, moved: bool
+) -> None:
+    bench.configure()
+    phone = bench.phones[0]
+    phone.say(b"1")
+    phone.say(b"2")
+    bench.relay(2)
+    leg = successor(bench)
+    leg.adopt_latch()
+    audio = phone.negotiated()
+    if moved:
+        audio = replace(audio, remote=Address("127.0.0.2", 4000))
+    leg.configure(audio, Latch.ADDRESS)
+    phone.say(b"3")
+    phone.say(b"4")
+    leg.on_rtp()
+    leg.on_rtp()
+    assert leg.stats.received == (0 if moved else 2)
+    assert leg.stats.foreign == (2 if moved else 0)
+    leg.close()
+
+
+def test_there_may_be_no_latch_to_inherit(bench: Bench) -> None:
+    leg = successor(bench)
+    leg.adopt_latch()
+    assert leg.reception.latched is None
+    leg.close()
+
+
+def test_the_relayed_packet_is_the_legs_own(bench: Bench) -> None:
+    bench.configure()
+    phone = bench.phones[0]
+    said = [parse_rtp(phone.say(audio_bytes(n))) for n in range(2)]
+    bench.a.on_rtp()
+    bench.a.on_rtp()
+    heard = bench.phones[1].heard()
+    assert {packet.ssrc for packet in heard} == {bench.b.sender.ssrc}
+    assert heard[0].marker
+    assert heard[0].ssrc != said[0].ssrc

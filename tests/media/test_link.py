@@ -1,0 +1,144 @@
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.media import control, link
+from agent.media.errors import MediaError
+from agent.media.link import WorkerLink, retire_orphans
+from agent.model.call import EndCause
+from tests.media.phones import PATIENCE
+
+HELLO = control.Hello(version=control.VERSION, timeout=60.0, fsync_interval=2.0)
+
+
+class Watched:
+    """A link, and what it told."""
+
+    def __init__(self, path: Path) -> None:
+        self.reports: list[control.Report] = []
+        self.lost = asyncio.Event()
+        self.link = WorkerLink(
+            path, on_report=self.reports.append, on_lost=self.lost.set
+        )
+
+    async def gone(self) -> bool:
+        async with asyncio.timeout(PATIENCE):
+            return await self.lost.wait()
+
+
+async def test_a_worker_is_started_and_retired(tmp_path: Path) -> None:
+    watched = Watched(tmp_path / "media-0.sock")
+    await watched.link.start(HELLO)
+    assert (tmp_path / "media-0.sock").stat().st_mode & 0o777 == 0o600
+    pid = watched.link.pid
+    assert pid is not None
+    await watched.link.retire(EndCause.AGENT_STOPPED)
+    assert not watched.lost.is_set()
+    assert os.listdir(tmp_path) == []  # noqa: PTH208
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_a_deep_directory_is_no_matter(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100) / ("e" * 100)
+    deep.mkdir(parents=True)
+    watched = Watched(deep / "media-0.sock")
+    await watched.link.start(HELLO)
+    await watched.link.retire(EndCause.AGENT_STOPPED)
+
+
+async def test_a_death_is_told_once(tmp_path: Path) -> None:
+    watched = Watched(tmp_path / "media-0.sock")
+    await watched.link.start(HELLO)
+    os.kill(watched.link.pid or 0, signal.SIGKILL)
+    assert await watched.gone()
+    watched.link.send(control.CloseLeg(leg="void"))
+    await watched.link.retire(EndCause.AGENT_STOPPED)
+
+
+async def test_a_worker_that_does_not_read_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "MAX_QUEUED", 1_000_000)
+    watched = Watched(tmp_path / "media-0.sock")
+    await watched.link.start(HELLO)
+    os.kill(watched.link.pid or 0, signal.SIGSTOP)
+    for _ in range(20):
+        watched.link.send(control.Mark(recording="r", note=bytes(100_000)))
+    assert await watched.gone()
+
+
+async def test_what_has_to_wait_is_sent_in_order(tmp_path: Path) -> None:
+    watched = Watched(tmp_path / "media-0.sock")
+    await watched.link.start(HELLO)
+    pid = watched.link.pid or 0
+    os.kill(pid, signal.SIGSTOP)
+    for _ in range(20):
+        watched.link.send(control.Mark(recording="r", note=bytes(100_000)))
+    os.kill(pid, signal.SIGCONT)
+    await watched.link.retire(EndCause.AGENT_STOPPED)
+    assert not watched.lost.is_set()
+
+
+async def test_a_worker_that_cannot_start_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(MediaError, match=r"died at its start|cannot be"):
+        await Watched(tmp_path / "media-0.sock").link.start(HELLO)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+    with pytest.raises(MediaError, match="cannot be started"):
+        await Watched(tmp_path / "media-0.sock").link.start(HELLO)
+
+
+async def test_a_worker_that_does_not_answer_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "START_SECONDS", 0.1)
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\nexec sleep 60\n")
+    script.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(script))
+    with pytest.raises(MediaError, match="does not answer"):
+        await Watched(tmp_path / "media-0.sock").link.start(HELLO)
+
+
+async def test_a_worker_of_another_version_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(tmp_path / "media-0.sock")
+    monkeypatch.setattr(control, "VERSION", control.VERSION + 1)
+    with pytest.raises(MediaError, match="speaks version 1"):
+        await watched.link.start(HELLO)
+    await watched.link.kill()
+
+
+async def test_a_worker_that_does_not_end_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "RETIRE_SECONDS", 0.1)
+    watched = Watched(tmp_path / "media-0.sock")
+    await watched.link.start(HELLO)
+    pid = watched.link.pid or 0
+    os.kill(pid, signal.SIGSTOP)
+    await watched.link.retire(EndCause.AGENT_STOPPED)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_orphans_are_retired(tmp_path: Path) -> None:
+    stale = tmp_path / "media-1.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(stale))
+    watched = Watched(tmp_path / "media-0.sock")
+    await watched.link.start(HELLO)
+    assert await retire_orphans(tmp_path) == 1
+    assert await watched.gone()
+    assert os.listdir(tmp_path) == []  # noqa: PTH208
+    assert await retire_orphans(tmp_path) == 0
+    await watched.link.kill()

@@ -1,0 +1,123 @@
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from agent.media import control
+from agent.media.memory import LegMemory, RecordingMemory, leg_commands
+from agent.media.ports import PortPair
+from agent.media.tap import BLOCK_NS
+from agent.model.media import Latch
+from tests.media.phones import Phone
+
+SECOND = 1_000_000_000
+JOURNALS = Path("/spool/journal")
+
+
+def leg(name: str) -> LegMemory:
+    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    return LegMemory(name, "call", 0, PortPair(4000, a, b))
+
+
+@pytest.fixture
+def recording() -> RecordingMemory:
+    return RecordingMemory(
+        name="r",
+        worker=0,
+        legs=("c", "o"),
+        journal_key=b"secret" * 5,
+        key_id=b"k" * 8,
+        begin=b'"begin"',
+        started_ns=100 * SECOND,
+    )
+
+
+def test_a_successor_is_told_sockets_then_bridges_then_sounds() -> None:
+    a, b, c = legs = [leg(name) for name in "abc"]
+    with Phone() as phone:
+        a.configured = control.Configure(
+            leg="a", audio=phone.negotiated(), latch=Latch.OFF
+        )
+    a.join(b)
+    c.play = control.Play(leg="c", token=1, sounds=("s",), loop=True)
+    told = list(leg_commands(legs))
+    assert [type(message) for message, _ in told] == [
+        control.OpenLeg,
+        control.Configure,
+        control.OpenLeg,
+        control.OpenLeg,
+        control.Bridge,
+        control.Bridge,
+        control.Play,
+    ]
+    message, fds = told[0]
+    assert message == control.OpenLeg(leg="a", resumed=True)
+    assert fds == (a.ports.rtp.fileno(), a.ports.rtcp.fileno())
+    for memory in legs:
+        memory.ports.close()
+
+
+def test_a_leg_has_one_partner() -> None:
+    a, b, c = legs = [leg(name) for name in "abc"]
+    a.join(b)
+    a.join(c)
+    assert (a.partner, b.partner, c.partner) == (c, None, a)
+    c.part()
+    c.part()
+    assert (a.partner, c.partner) == (None, None)
+    for memory in legs:
+        memory.ports.close()
+
+
+def test_taps_are_remembered(recording: RecordingMemory) -> None:
+    recording.tap("o", on=False)
+    recording.tap("x", on=False)
+    assert recording.start_command(JOURNALS).tapped == (True, False)
+    recording.tap("c", on=False)
+    recording.tap("o", on=True)
+    assert recording.start_command(JOURNALS).tapped == (False, True)
+
+
+def test_every_writer_has_its_own_file(recording: RecordingMemory) -> None:
+    first = recording.start_command(JOURNALS)
+    told = [m for m, _ in recording.commands(JOURNALS, 200 * SECOND, 201 * SECOND)]
+    (second,) = told
+    assert isinstance(second, control.StartRecording)
+    assert (first.path, second.path) == (
+        "/spool/journal/r.0.journal",
+        "/spool/journal/r.1.journal",
+    )
+    assert (first.epoch, second.epoch) == (0, 1)
+    assert first.notes == (b'"begin"',)
+
+
+def test_the_gap_begins_where_the_last_block_is_certain(
+    recording: RecordingMemory,
+) -> None:
+    recording.granted = True
+    recording.note(b'"old"', 190 * SECOND)
+    recording.note(b'"young"', 199 * SECOND)
+    start, grant = (
+        m for m, _ in recording.commands(JOURNALS, 200 * SECOND, 201 * SECOND)
+    )
+    assert isinstance(start, control.StartRecording)
+    assert start.notes[:2] == (b'"begin"', b'"young"')
+    gap = [json.loads(note) for note in start.notes[2:]]
+    assert [(mark["kind"], mark["at_monotonic_ns"]) for mark in gap] == [
+        ("gap-begin", 200 * SECOND - BLOCK_NS),
+        ("gap-end", 201 * SECOND),
+    ]
+    assert {mark["reason"] for mark in gap} == {"worker-lost"}
+    assert grant == control.Grant(recording="r")
+
+
+def test_a_gap_does_not_begin_before_the_recording(recording: RecordingMemory) -> None:
+    lost_ns = recording.started_ns + SECOND // 10
+    ((start, _),) = recording.commands(JOURNALS, lost_ns, lost_ns + SECOND)
+    assert isinstance(start, control.StartRecording)
+    assert json.loads(start.notes[1])["at_monotonic_ns"] == recording.started_ns
+
+
+def test_no_key_in_a_representation(recording: RecordingMemory) -> None:
+    assert "secret" not in repr(recording)

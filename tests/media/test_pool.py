@@ -1,0 +1,717 @@
+import asyncio
+import json
+import os
+import random
+import resource
+import signal
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.formats.codecs.g711 import ULAW_TO_ALAW
+from agent.formats.journal import Journal, NoteRecord, PacketRecord
+from agent.formats.rtp.packet import RtpPacket, parse_rtp
+from agent.formats.rtp.rtcp import Bye, parse_compound
+from agent.media import supervisor
+from agent.media.pool import (
+    LegClosed,
+    MediaError,
+    MediaHeard,
+    MediaQuiet,
+    NoPortsError,
+    NoWorkerError,
+    PlayEnded,
+    RecordingClosed,
+    RecordingFailed,
+    RecordingOpened,
+    SourceChanged,
+    WorkerLost,
+    WorkerReady,
+)
+from agent.model.media import PCMU, Address, Direction, Latch
+from tests.media.phones import HOST, Phone, Site, audio_bytes, note_kinds, site, sound
+
+NOTICE = sound("notice", random.Random(1).randbytes(10 * 160 + 40))
+RINGBACK = sound("ringback", random.Random(2).randbytes(400))
+FIRST = 42200
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Site]:
+    ports = FIRST, FIRST + 99
+    async with site(tmp_path, ports=ports, sounds=(NOTICE, RINGBACK)) as running:
+        yield running
+
+
+@pytest.fixture
+def customer() -> Iterator[Phone]:
+    with Phone(ssrc=0xC0) as phone:
+        yield phone
+
+
+@pytest.fixture
+def officer() -> Iterator[Phone]:
+    with Phone(ssrc=0x0F) as phone:
+        yield phone
+
+
+async def talk(running: Site, customer: Phone, officer: Phone) -> None:
+    """Two latched, bridged legs: `c` and `o` of call `call`."""
+    await running.connect("call", "c", customer)
+    await running.connect("call", "o", officer)
+    running.pool.bridge("c", "o")
+    await running.settle()
+    await running.latch("c", customer)
+    await running.latch("o", officer)
+    await customer.hear_many(2)
+    await officer.hear_many(2)
+
+
+def packet(payload_type: int, sequence: int, ssrc: int, payload: bytes) -> RtpPacket:
+    return RtpPacket(
+        payload_type=payload_type,
+        marker=False,
+        sequence_number=sequence,
+        timestamp=160 * sequence,
+        ssrc=ssrc,
+        payload=payload,
+    )
+
+
+def packets(journal: Journal, leg: int) -> list[bytes]:
+    return [
+        bytes(record.packet)
+        for record in journal.records
+        if isinstance(record, PacketRecord) and record.leg == leg
+    ]
+
+
+def notes(journal: Journal) -> list[bytes]:
+    return [r.note for r in journal.records if isinstance(r, NoteRecord)]
+
+
+def continuous(heard: list[RtpPacket]) -> bool:
+    first = heard[0]
+    return all(
+        packet.ssrc == first.ssrc
+        and packet.sequence_number == (first.sequence_number + n) & 0xFFFF
+        for n, packet in enumerate(heard)
+    )
+
+
+# -- what a leg hears ---------------------------------------------------------
+
+
+async def test_notice_ringback_and_conversation_are_one_stream(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await running.connect("call", "c", customer)
+    await running.connect("call", "o", officer)
+    token = running.pool.play("c", ["notice"])
+    notice = await customer.hear_many(11)
+    ended = await running.event(PlayEnded)
+    running.pool.play("c", ["ringback"], loop=True)
+    ringback = await customer.hear_many(5)
+    running.pool.bridge("c", "o")
+    broken_off = await running.event(PlayEnded)
+    sent = await running.latch("o", officer)
+    sent += [officer.say(audio_bytes(n)) for n in range(2, 20)]
+    heard = notice + ringback
+    while heard[-1].payload != parse_rtp(sent[-1]).payload:
+        heard.append(await customer.hear())
+
+    assert (ended.leg, ended.token, ended.completed) == ("c", token, True)
+    assert (ended.frames, ended.sent_ms) == (11, 220)
+    assert 180_000_000 <= ended.ended_ns - ended.started_ns < 2_000_000_000
+    assert not broken_off.completed
+    played = b"".join(p.payload for p in notice)
+    assert played == NOTICE.pcma.ljust(11 * 160, b"\xd5")
+    assert continuous(heard)
+    assert {p.payload_type for p in heard} == {8}
+    assert [p.payload for p in heard[-20:]] == [parse_rtp(p).payload for p in sent]
+    starts = [n for n, p in enumerate(heard) if p.marker]
+    assert starts == [0, 11, len(heard) - 20]
+    for before, after in zip(notice, (notice + ringback)[1:], strict=False):
+        assert (after.timestamp - before.timestamp) & 0xFFFFFFFF == 160
+    # No frame is sent before its time.
+    assert ended.ended_ns - ended.started_ns >= 200_000_000 - 5_000_000
+
+
+async def test_both_directions_and_both_laws(running: Site, customer: Phone) -> None:
+    with Phone(codec=PCMU) as officer:
+        await talk(running, customer, officer)
+        officer.say(bytes(range(160)))
+        heard = await customer.hear()
+        assert heard.payload == bytes(range(160)).translate(ULAW_TO_ALAW)
+        assert heard.payload_type == 8
+        running.pool.play("o", ["notice"])
+        assert (await officer.hear()).payload == NOTICE.pcmu[:160]
+
+
+async def test_a_longer_ptime_is_kept_to(running: Site, customer: Phone) -> None:
+    await running.connect("call", "c", customer, ptime=60)
+    running.pool.play("c", ["notice"])
+    heard = await customer.hear_many(4)
+    assert [len(p.payload) for p in heard] == [480] * 4
+
+
+async def test_telephone_events_pass_and_are_not_journalled(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await running.connect("call", "c", customer, telephone_event=101)
+    await running.connect("call", "o", officer, telephone_event=96)
+    running.pool.bridge("c", "o")
+    await running.latch("c", customer)
+    recording = await running.record(("c", "o"))
+    digit = b"\x05\x8a\x03\x20"
+    event = customer.next_packet(digit, payload_type=101, marker=True)
+    customer.send(event)
+    last = customer.say(audio_bytes(9))
+    heard = await officer.hear_many(4)
+    assert (heard[2].payload_type, heard[2].payload, heard[2].marker) == (
+        96,
+        digit,
+        True,
+    )
+    running.pool.stop_recording(recording, b"{}")
+    await running.event(RecordingClosed)
+    assert packets(running.journal(recording), 0) == [event[:12], last]
+
+
+async def test_a_peer_on_hold_is_sent_nothing(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    running.pool.configure("c", customer.negotiated(direction=Direction.RECVONLY))
+    await running.settle()
+    officer.say(b"held")
+    await running.settle()
+    running.pool.configure("c", customer.negotiated())
+    await running.settle()
+    officer.say(b"resumed")
+    assert (await customer.hear()).payload == b"resumed"
+
+
+async def test_a_notice_waits_for_a_peer_on_hold(
+    running: Site, customer: Phone
+) -> None:
+    await running.connect("call", "c", customer)
+    running.pool.configure("c", customer.negotiated(direction=Direction.INACTIVE))
+    running.pool.play("c", ["notice"])
+    running.pool.configure("c", customer.negotiated())
+    heard = await customer.hear_many(11)
+    played = b"".join(p.payload for p in heard)
+    assert played.startswith(NOTICE.pcma)
+    assert (await running.event(PlayEnded)).completed
+
+
+async def test_playing_to_a_bridged_leg_suspends_the_relay(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    running.pool.play("c", ["notice"])
+    await customer.hear()
+    officer.say(b"not heard")
+    customer.say(b"still heard")
+    assert (await officer.hear()).payload == b"still heard"
+    await customer.hear_many(10)
+    await running.event(PlayEnded)
+    officer.say(b"heard again")
+    assert (await customer.hear()).payload == b"heard again"
+
+
+async def test_a_new_playout_replaces_the_old(running: Site, customer: Phone) -> None:
+    await running.connect("call", "c", customer)
+    first = running.pool.play("c", ["ringback"], loop=True)
+    await customer.hear()
+    second = running.pool.play("c", ["notice"])
+    ended = await running.event(PlayEnded)
+    assert (ended.token, ended.completed) == (first, False)
+    running.pool.stop_playing("c")
+    ended = await running.event(PlayEnded)
+    assert (ended.token, ended.completed) == (second, False)
+
+
+@pytest.mark.parametrize(("leg", "name"), [("c", "unknown"), ("nobody", "notice")])
+async def test_what_cannot_be_played_is_told(
+    running: Site, customer: Phone, leg: str, name: str
+) -> None:
+    await running.connect("call", "c", customer)
+    token = running.pool.play(leg, [name])
+    ended = await running.event(PlayEnded)
+    assert (ended.token, ended.completed, ended.frames) == (token, False, 0)
+
+
+async def test_unbridged_legs_do_not_hear_each_other(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    running.pool.unbridge("c")
+    await running.settle()
+    officer.say(b"alone")
+    await running.settle()
+    running.pool.bridge("c", "o")
+    await running.settle()
+    officer.say(b"together")
+    assert (await customer.hear()).payload == b"together"
+
+
+# -- who is believed ----------------------------------------------------------
+
+
+async def test_strangers_change_nothing(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    recording = await running.record(("c", "o"))
+    with Phone(ssrc=0xBAD) as stranger:
+        stranger.agent = customer.agent
+        wild = packet(8, 65535, customer.ssrc, b"x" * 160)
+        spoofed = [
+            b"x",
+            b"\x00" * 172,
+            bytes(65000),
+            wild.to_bytes(),
+            *(stranger.next_packet(b"spoofed") for _ in range(20)),
+        ]
+        said = []
+        for data in spoofed:
+            stranger.send(data)
+            said.append(customer.say(audio_bytes(customer.sequence)))
+        heard = await officer.hear_many(len(said))
+    assert [p.payload for p in heard] == [parse_rtp(p).payload for p in said]
+    running.pool.stop_recording(recording, b"{}")
+    await running.event(RecordingClosed)
+    assert packets(running.journal(recording), 0) == said
+    running.pool.close_leg("c")
+    stats = (await running.event(LegClosed)).stats
+    assert (stats.received, stats.lost, stats.invalid) == (26, 0, 0)
+    assert stats.rivals == stats.ssrc_changes == 0
+
+
+async def test_before_the_latch_strangers_are_drained(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await running.connect("call", "c", customer, latch=Latch.OFF)
+    await running.connect("call", "o", officer)
+    running.pool.bridge("c", "o")
+    await running.settle()
+    with Phone() as stranger:
+        stranger.agent = customer.agent
+        for _ in range(10):
+            stranger.say(b"spoofed")
+            customer.say(b"customer")
+        heard = await officer.hear_many(10)
+    assert {p.payload for p in heard} == {b"customer"}
+
+
+async def test_garbage_from_the_peer_itself_is_dropped(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    garbage = [
+        b"",
+        b"x",
+        b"\x00" * 172,
+        bytes(5000),
+        b"\xbf\x08" + bytes(10),
+        packet(77, 1002, customer.ssrc, b"unknown type").to_bytes(),
+    ]
+    for data in garbage:
+        customer.send(data)
+    customer.say(b"audio")
+    assert (await officer.hear()).payload == b"audio"
+    running.pool.close_leg("c")
+    assert (await running.event(LegClosed)).stats.invalid == len(garbage)
+
+
+async def test_an_unknown_source_at_the_peers_address_is_flagged_only(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    recording = await running.record(("c", "o"))
+    said = []
+    for n in range(20):
+        said.append(customer.say(audio_bytes(n)))
+        rival = packet(8, n, 0xBAD, b"rival")
+        customer.send(rival.to_bytes())
+    heard = await officer.hear_many(20)
+    assert {p.payload for p in heard} == {audio_bytes(n) for n in range(20)}
+    assert continuous(heard)
+    assert (await running.event(SourceChanged)).ssrc_changes == 1
+    running.pool.stop_recording(recording, b"{}")
+    await running.event(RecordingClosed)
+    assert packets(running.journal(recording), 0) == said
+
+
+async def test_a_header_extension_is_not_relayed_but_journalled(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    recording = await running.record(("c", "o"))
+    plain = customer.next_packet(b"payload")
+    extended = b"\x90" + plain[1:12] + b"\xbe\xde\x00\x01abcd" + plain[12:]
+    customer.send(extended)
+    heard = await officer.hear()
+    assert heard.payload == b"payload"
+    running.pool.stop_recording(recording, b"{}")
+    await running.event(RecordingClosed)
+    assert packets(running.journal(recording), 0) == [extended]
+
+
+async def test_a_moved_peer_is_heard_at_its_new_place(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    with Phone(ssrc=0xC1) as moved:
+        moved.agent = customer.agent
+        running.pool.configure("c", moved.negotiated())
+        await running.settle()
+        customer.say(b"old")
+        customer.say(b"old")
+        await running.latch("c", moved)
+        customer.say(b"old")
+        moved.say(b"new")
+        heard = await officer.hear_many(3)
+        assert [p.payload for p in heard][-1] == b"new"
+        assert b"old" not in {p.payload for p in heard}
+        assert continuous(heard)
+        officer.say(b"to the new place")
+        assert (await moved.hear()).payload == b"to the new place"
+
+
+async def test_a_phone_that_does_not_listen_kills_nothing(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    customer.rtp.close()
+    for n in range(10):
+        officer.say(audio_bytes(n))
+    running.pool.play("o", ["notice"])
+    await officer.hear_many(11)
+    assert (await running.event(PlayEnded)).completed
+    assert running.pool.stats.workers_lost == 0
+
+
+async def test_silence_is_told_and_its_end(
+    tmp_path: Path, customer: Phone, officer: Phone
+) -> None:
+    async with site(tmp_path, ports=(FIRST, FIRST + 99), timeout_s=0.1) as running:
+        await running.connect("call", "c", customer)
+        await running.connect("call", "o", officer)
+        held = officer.negotiated(direction=Direction.SENDONLY)
+        running.pool.configure("o", held)
+        quiet = await running.event(MediaQuiet)
+        assert quiet.leg == "c"
+        assert 0.1 <= quiet.seconds < 10
+        for n in range(3):
+            customer.say(audio_bytes(n))
+        assert (await running.event(MediaHeard)).leg == "c"
+        assert [event.leg for event in running.told(MediaQuiet)] == ["c"]
+
+
+# -- RTCP and ports -----------------------------------------------------------
+
+
+async def test_the_end_of_a_leg_says_goodbye(running: Site, customer: Phone) -> None:
+    await running.connect("call", "c", customer)
+    running.pool.play("c", ["notice"])
+    source = (await customer.hear()).ssrc
+    running.pool.close_leg("c")
+    report = parse_compound(await customer.hear_rtcp())
+    assert report[-1] == Bye((source,))
+    assert not (await running.event(PlayEnded)).completed
+    await running.event(LegClosed)
+    # Void, all of them: the leg is gone.
+    running.pool.close_leg("c")
+    running.pool.configure("c", customer.negotiated())
+    running.pool.stop_playing("c")
+    running.pool.unbridge("c")
+    running.pool.bridge("c", "c")
+
+
+async def test_a_port_is_drained_before_the_next_call_has_it(
+    tmp_path: Path, customer: Phone, officer: Phone
+) -> None:
+    async with site(tmp_path, ports=(FIRST, FIRST + 1), drain=0.2) as running:
+        await running.connect("one", "c", customer)
+        with pytest.raises(NoPortsError):
+            await running.pool.open_leg("two", "o")
+        running.pool.close_leg("c")
+        await running.event(LegClosed)
+        with pytest.raises(NoPortsError):
+            await running.pool.open_leg("two", "o")
+        customer.say(b"late")
+        customer.say(b"late")
+        drained = asyncio.get_running_loop().create_future()
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    await running.connect("two", "o", officer)
+                    break
+                except NoPortsError:
+                    await asyncio.wait({drained}, timeout=0.05)
+        assert officer.agent == customer.agent
+        await running.latch("o", officer)
+        running.pool.close_leg("o")
+        assert (await running.event(LegClosed)).stats.foreign == 0
+
+
+async def test_both_legs_of_a_call_share_a_worker(tmp_path: Path) -> None:
+    async with site(tmp_path, ports=(FIRST, FIRST + 99), workers=2) as running:
+        for call in ("one", "two"):
+            for leg in ("a", "b"):
+                await running.pool.open_leg(call, call + leg)
+        pool = running.pool
+        places = {name: leg.worker for name, leg in pool._legs.items()}
+        assert places["onea"] == places["oneb"] != places["twoa"] == places["twob"]
+        assert pool.workers_up == len(set(pool.worker_pids)) == 2
+
+
+async def test_addresses_told_to_peers(tmp_path: Path) -> None:
+    async with site(tmp_path, ports=(FIRST, FIRST + 99)) as running:
+        pool = running.pool
+        assert (await pool.open_leg("one", "a")) == Address(HOST, FIRST)
+        assert (await pool.open_leg("one", "b", address="::1")).host == "::1"
+        with pytest.raises(MediaError, match="already"):
+            await pool.open_leg("one", "a")
+        with Phone() as phone:
+            bad = replace(phone.negotiated(), remote=Address("phone.example", 4000))
+        with pytest.raises(MediaError, match="no IP address"):
+            pool.configure("a", bad)
+
+
+# -- recordings ---------------------------------------------------------------
+
+
+async def test_nothing_is_on_disk_before_the_grant(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    recording = await running.record(("c", "o"), grant=False)
+    said = [customer.say(audio_bytes(n)) for n in range(5)]
+    await officer.hear_many(5)
+    assert list(running.journals.iterdir()) == []
+    running.pool.grant_journal(recording)
+    opened = await running.event(RecordingOpened)
+    assert opened.path == str(running.journals / f"{recording}.0.journal")
+    running.pool.mark(recording, b'{"type":"mark","kind":"hold"}')
+    running.pool.stop_recording(recording, b'{"type":"end"}')
+    closed = await running.event(RecordingClosed)
+    journal = running.journal(recording)
+    assert journal.complete
+    assert packets(journal, 0) == said
+    assert note_kinds(notes(journal)) == ["begin", "hold", "end"]
+    assert (closed.packets, closed.blocks) == (5, journal.blocks)
+    assert closed.bytes == os.stat(closed.path).st_size  # noqa: PTH116
+
+
+async def test_what_is_not_tapped_is_not_journalled(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    recording = await running.record(("c", "o"))
+    before = customer.say(b"before")
+    await officer.hear()
+    running.pool.tap(recording, "c", on=False)
+    await running.settle()
+    customer.say(b"held")
+    await officer.hear()
+    running.pool.tap(recording, "c", on=True)
+    after = customer.say(b"after")
+    await officer.hear()
+    running.pool.stop_recording(recording, b"{}")
+    await running.event(RecordingClosed)
+    customer.say(b"too late")
+    assert packets(running.journal(recording), 0) == [before, after]
+
+
+async def test_a_full_disk_ends_the_recording_and_not_the_call(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    recording = await running.record(("c", "o"))
+    (worker,) = running.pool.worker_pids
+    resource.prlimit(worker, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+    for n in range(10):
+        customer.say(audio_bytes(n))
+    await officer.hear_many(10)
+    running.pool.mark(recording, b"{}")
+    failed = await running.event(RecordingFailed)
+    assert (failed.recording, failed.reason) == (recording, "EFBIG")
+    running.pool.stop_recording(recording, b"{}")
+    customer.say(b"goes on")
+    assert (await officer.hear()).payload == b"goes on"
+    assert len(running.told(RecordingFailed)) == 1
+    assert running.told(RecordingClosed) == []
+    # What reached the disk before stays readable.
+    assert notes(running.journal(recording)) == [b'{"type":"begin"}']
+
+
+async def test_recordings_that_cannot_begin(running: Site, customer: Phone) -> None:
+    await running.connect("call", "c", customer)
+    await running.record(("c", "nobody"), grant=False)
+    assert (await running.event(RecordingFailed)).reason == "no-leg"
+    running.pool.start_recording(
+        "not-a-uuid", legs=("c", "c"), journal_key=b"", key_id=b"", begin=b""
+    )
+    assert (await running.event(RecordingFailed)).reason == "bad-header"
+    running.pool.start_recording(
+        "long", legs=("c", "c"), journal_key=b"", key_id=b"", begin=bytes(200_000)
+    )
+    assert (await running.event(RecordingFailed)).reason == "note-too-long"
+
+
+# -- the death of a worker ----------------------------------------------------
+
+
+async def test_a_killed_worker_is_replaced_under_the_running_call(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    with Phone() as waiting:
+        await running.connect("other", "w", waiting)
+        running.pool.play("w", ["ringback"], loop=True)
+        await waiting.hear()
+        recording = await running.record(("c", "o"))
+        first = customer.say(b"before")
+        await officer.hear()
+        running.pool.mark(recording, b'{"type":"mark","kind":"codecs"}')
+        (worker,) = running.pool.worker_pids
+        os.kill(worker, signal.SIGKILL)
+        lost = await running.event(WorkerLost)
+        assert set(lost.legs) == {"c", "o", "w"}
+        assert lost.recordings == (recording,)
+        await running.event(WorkerReady)
+        await running.event(RecordingOpened)
+        waiting.heard()
+        assert (await waiting.hear()).payload
+    # The latch was inherited: the same ports, and strangers still kept out.
+    with Phone() as stranger:
+        stranger.agent = customer.agent
+        for _ in range(3):
+            stranger.say(b"spoofed")
+    said = [customer.say(b"after"), customer.say(b"again")]
+    assert [p.payload for p in await officer.hear_many(2)] == [b"after", b"again"]
+    officer.say(b"x")
+    officer.say(b"y")
+    await customer.hear_many(2)
+    running.pool.stop_recording(recording, b'{"type":"end"}')
+    closed = await running.event(RecordingClosed)
+    assert closed.path.endswith(f"{recording}.1.journal")
+    one, two = running.journal(recording, 0), running.journal(recording, 1)
+    assert not one.complete
+    assert set(packets(one, 0)) <= {first}
+    assert two.complete
+    assert (one.header.epoch, two.header.epoch) == (0, 1)
+    assert one.header.salt != two.header.salt
+    assert packets(two, 0) == said
+    assert note_kinds(notes(two)) == ["begin", "codecs", "gap-begin", "gap-end", "end"]
+    gap = [json.loads(note)["at_monotonic_ns"] for note in notes(two)[2:4]]
+    assert gap[0] < gap[1]
+    assert running.pool.stats.workers_lost == 1
+
+
+async def test_a_notice_begins_anew_in_the_next_worker(
+    running: Site, customer: Phone
+) -> None:
+    await running.connect("call", "c", customer)
+    token = running.pool.play("c", ["notice"])
+    await customer.hear_many(3)
+    os.kill(running.pool.worker_pids[0], signal.SIGKILL)
+    await running.event(WorkerReady)
+    ended = await running.event(PlayEnded)
+    assert (ended.token, ended.completed, ended.frames) == (token, True, 11)
+    last = customer.heard()[-11:]
+    assert b"".join(p.payload for p in last).startswith(NOTICE.pcma)
+    assert continuous(last)
+
+
+async def test_what_is_asked_while_there_is_no_worker(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    recording = await running.record(("c", "o"))
+    other = await running.record(("c", "o"), grant=False)
+    os.kill(running.pool.worker_pids[0], signal.SIGKILL)
+    await running.event(WorkerLost)
+    assert running.pool.workers_up == 0
+    pool = running.pool
+    pool.stop_recording(recording, b"{}")
+    pool.tap(other, "o", on=False)
+    pool.grant_journal(other)
+    broken_off = pool.play("c", ["notice"])
+    pool.bridge("c", "o")
+    stopped = pool.play("o", ["ringback"], loop=True)
+    pool.play("o", ["ringback"], loop=True)
+    pool.stop_playing("o")
+    pool.unbridge("c")
+    fresh = pool.open_leg("new", "n")
+    pool.close_leg("o")
+    assert (await fresh).host == HOST
+    assert (await running.event(RecordingFailed)).reason == "worker-lost"
+    tokens = {(await running.event(PlayEnded)).token for _ in range(3)}
+    assert {broken_off, stopped} < tokens
+    assert (await running.event(LegClosed)).leg == "o"
+    # Its officer's leg is gone: it cannot be taken up again.
+    failed = await running.event(RecordingFailed)
+    assert (failed.recording, failed.reason) == (other, "no-leg")
+
+
+async def test_a_worker_that_dies_again_and_again_is_given_up_a_while(
+    running: Site,
+    customer: Phone,
+    officer: Phone,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "BACK_OFF", 0.5)
+    await talk(running, customer, officer)
+    recording = await running.record(("c", "o"))
+    running.pool.play("c", ["ringback"], loop=True)
+    for n in range(supervisor.RESPAWNS):
+        os.kill(running.pool.worker_pids[0], signal.SIGKILL)
+        await running.event(WorkerLost)
+        if n < supervisor.RESPAWNS - 1:
+            await running.event(WorkerReady)
+    failed = await running.event(RecordingFailed)
+    assert (failed.recording, failed.reason) == (recording, "worker-lost")
+    await running.event(PlayEnded)
+    with pytest.raises(NoWorkerError):
+        await running.pool.open_leg("new", "n")
+    running.pool.play("c", ["notice"])
+    assert not (await running.event(PlayEnded)).completed
+    await running.record(("c", "o"), grant=False)
+    assert (await running.event(RecordingFailed)).reason == "no-worker"
+    # After the back-off the call itself is taken up again.
+    await running.event(WorkerReady)
+    await running.settle()
+    customer.say(b"a")
+    customer.say(b"b")
+    assert {(await officer.hear()).payload for _ in range(2)} == {b"a", b"b"}
+
+
+async def test_stopping_closes_journals(
+    tmp_path: Path, customer: Phone, officer: Phone
+) -> None:
+    async with site(tmp_path, ports=(FIRST, FIRST + 99)) as running:
+        await talk(running, customer, officer)
+        recording = await running.record(("c", "o"))
+        (worker,) = running.pool.worker_pids
+    journal = running.journal(recording)
+    assert journal.complete
+    assert note_kinds(notes(journal)) == ["begin", "agent-stopped"]
+    assert (await running.event(RecordingClosed)).recording == recording
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+async def test_a_directory_that_cannot_be_used_refuses_the_start(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "run").write_bytes(b"a file")
+    with pytest.raises(MediaError, match="cannot be used"):
+        async with site(tmp_path, ports=(FIRST, FIRST + 1)):
+            raise AssertionError
