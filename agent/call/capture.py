@@ -1,5 +1,7 @@
 """The recording side of one call: who is in a segment, what is held, what it means."""
 
+import functools
+
 import structlog
 
 from agent.call.commands import OpenRecording
@@ -127,14 +129,20 @@ class Capture:
         if not entry.recipient:
             self._log.warning("officer_without_key", number=shown)
             return officer, None
-        try:
-            recipient = parse_recipient(entry.recipient)
-        except AgeError:
-            recipient = None
+        recipient = _recipient(entry.recipient)
         if recipient is None or recipient.kind is not self._joint.recorder.kind:
             self._log.error("officer_key_unusable", number=shown)
             return officer, None
         return officer, recipient
+
+
+@functools.lru_cache(maxsize=4096)
+def _recipient(text: str) -> Recipient | None:
+    """A directory's key, parsed once: a post-quantum one takes a millisecond."""
+    try:
+        return parse_recipient(text)
+    except AgeError:
+        return None
 
 
 def evidence(sound: Sound, event: PlayEnded) -> NoticeEvidence:

@@ -1,10 +1,21 @@
-"""Bech32 (BIP 173) as age uses it: without the limit of 90 characters."""
+"""Bech32 (BIP 173) as age uses it: without the limit of 90 characters.
 
+Base32 (RFC 4648) cuts the same groups of five bits, with another alphabet and at the
+speed of C; only the checksum is reckoned here.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable
 from typing import Final
 
 from agent.formats.age.errors import KeyFormatError
 
 _CHARSET: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_BASE32: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_TO_VALUES: Final = bytes.maketrans(_BASE32, bytes(range(32)))
+_FROM_VALUES: Final = bytes.maketrans(bytes(range(32)), _CHARSET.encode())
+_TO_BASE32: Final = bytes.maketrans(bytes(range(32)), _BASE32)
 _VALUES: Final = {character: value for value, character in enumerate(_CHARSET)}
 _GENERATOR: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 
@@ -27,10 +38,11 @@ MAX_LENGTH: Final = 4096
 
 def encode(prefix: str, data: bytes) -> str:
     """Encode `data` in lower case under the human-readable `prefix`."""
-    values = _regroup(data, 8, 5, pad=True)
-    checksum = _polymod(_expand(prefix) + values + [0] * _CHECKSUM_LENGTH) ^ 1
-    values += [checksum >> 5 * (5 - i) & 31 for i in range(_CHECKSUM_LENGTH)]
-    return prefix + "1" + "".join([_CHARSET[value] for value in values])
+    values = base64.b32encode(data).rstrip(b"=").translate(_TO_VALUES)
+    expanded = bytes(_expand(prefix)) + values + bytes(_CHECKSUM_LENGTH)
+    checksum = _polymod(expanded) ^ 1
+    values += bytes(checksum >> 5 * (5 - i) & 31 for i in range(_CHECKSUM_LENGTH))
+    return f"{prefix}1{values.translate(_FROM_VALUES).decode()}"
 
 
 def decode(text: str) -> tuple[str, bytes]:
@@ -54,7 +66,7 @@ def decode(text: str) -> tuple[str, bytes]:
         raise KeyFormatError("This key has a character that no key has.") from None
     if _polymod(_expand(prefix) + values) != 1:
         raise KeyFormatError("This key has a typing error: its checksum is wrong.")
-    return prefix, bytes(_regroup(values[:-_CHECKSUM_LENGTH], 5, 8, pad=False))
+    return prefix, _join(bytes(values[:-_CHECKSUM_LENGTH]))
 
 
 def _expand(prefix: str) -> list[int]:
@@ -62,28 +74,20 @@ def _expand(prefix: str) -> list[int]:
     return [code >> 5 for code in codes] + [0] + [code & 31 for code in codes]
 
 
-def _polymod(values: list[int]) -> int:
+def _polymod(values: Iterable[int]) -> int:
     checksum = 1
     for value in values:
         checksum = (checksum & 0x1FFFFFF) << 5 ^ value ^ _FOLDED[checksum >> 25]
     return checksum
 
 
-def _regroup(
-    values: bytes | list[int], width: int, new_width: int, *, pad: bool
-) -> list[int]:
-    accumulator = bits = 0
-    regrouped: list[int] = []
-    for value in values:
-        accumulator = (accumulator << width | value) & 0xFFF
-        bits += width
-        while bits >= new_width:
-            bits -= new_width
-            regrouped.append(accumulator >> bits & ((1 << new_width) - 1))
-    rest = accumulator & ((1 << bits) - 1)
-    if pad:
-        if bits:
-            regrouped.append(rest << (new_width - bits))
-    elif bits >= width or rest:
+def _join(values: bytes) -> bytes:
+    """Groups of five bits back into bytes; what is over must be zeros, and few."""
+    padded = values.translate(_TO_BASE32) + b"=" * (-len(values) % 8)
+    try:
+        data = base64.b32decode(padded)
+    except binascii.Error:
+        raise KeyFormatError("This key is padded wrongly.") from None
+    if base64.b32encode(data) != padded:
         raise KeyFormatError("This key is padded wrongly.")
-    return regrouped
+    return data
