@@ -3,6 +3,7 @@
 `session_states` has its table; `uac` and `uas` have what comes before the answer.
 """
 
+from abc import ABC, abstractmethod
 from typing import Final
 
 from agent.signalling.sip.acceptance import Acceptances
@@ -42,7 +43,7 @@ MAX_REQUESTS: Final = 8
 "Requests the application has not answered yet."
 
 
-class Session:
+class Session(ABC):
     """One INVITE and all that follows from it, until its BYE is answered.
 
     What the application asks for does nothing once the session is over, because
@@ -98,6 +99,13 @@ class Session:
             and not self._reinvite
         )
 
+    @property
+    def dialog(self) -> Dialog:
+        """The dialog that counts; raises LocalSipError before there is one."""
+        if self._dialog is None:
+            raise LocalSipError("There is no dialog yet.")
+        return self._dialog
+
     def dialog_with(self, remote_tag: str | None) -> Dialog | None:
         """The dialog, early or confirmed, whose other end has that tag."""
         dialog = self._dialog
@@ -130,13 +138,13 @@ class Session:
 
     def accept_offer(self, body: bytes, now: float) -> None:
         """Answer the peer's offer; nothing if it was withdrawn."""
-        if self._offer is None or self._dialog is None:
+        if self._offer is None:
             return
         key, request = self._offer
         response = self._user.respond(
             key, request, 200, now, headers=self._target_lines(), body=body
         )
-        self._dialog.refresh(request)
+        self.dialog.refresh(request)
         is_invite = request.method == "INVITE"
         if is_invite:
             self._acceptances.add(key, response, now)
@@ -196,13 +204,11 @@ class Session:
     def receive_2xx_again(self, response: Response, now: float, *, stray: bool) -> None:
         """A 2xx to an INVITE of ours beyond the first (section 13.2.2.4).
 
-        `stray`: the INVITE transaction is gone, too late for another branch of it.
+        `stray`: its transaction is gone, which only a UAC minds.
         """
         ack = self._acks.get((response.to.tag, response.cseq.number))
         if ack is not None:
             self._user.send_ack(ack[0], ack[1], now)
-        elif not stray:
-            self._receive_surplus(response, now)
 
     # -- what the peer sends ----------------------------------------------------
 
@@ -331,11 +337,9 @@ class Session:
         action, self.state = entry
         return action
 
+    @abstractmethod
     def _hang_up_early(self, action: Action, headers: Lines, now: float) -> None:
-        raise NotImplementedError
-
-    def _receive_surplus(self, response: Response, now: float) -> None:
-        """A first 2xx from another branch of a fork."""
+        """End what is not confirmed, as `action` says."""
 
     def _acknowledged(self, action: Action | None, ack: Request, now: float) -> None:
         """The first ACK for a 2xx of ours."""
@@ -365,10 +369,9 @@ class Session:
         self._acks[dialog.remote_tag, number] = ack, flow
 
     def _send_bye(self, headers: Lines, now: float) -> None:
-        if self._dialog is not None:
-            bye = self._dialog.request("BYE", headers=headers)
-            hop = self._dialog.next_hop(self._flow)
-            self._bye = self._user.send_request(bye, hop, now, owner=self.id)
+        bye = self.dialog.request("BYE", headers=headers)
+        hop = self.dialog.next_hop(self._flow)
+        self._bye = self._user.send_request(bye, hop, now, owner=self.id)
 
     def _bye_done(self) -> None:
         if self._step(Input.BYE_DONE) is Action.TELL:
@@ -393,14 +396,12 @@ class Session:
         return self.state is State.CONFIRMED and not self._acceptances
 
     def _offer_if_due(self, now: float) -> None:
-        if self._dialog is None or not self._may_offer:
-            return
-        offer = self._renegotiation.take_due(now)
+        offer = self._renegotiation.take_due(now) if self._may_offer else None
         if offer is None:
             return
         lines = (self._user.allow, *offer.headers)
-        invite = self._dialog.request("INVITE", headers=lines, body=offer.body)
-        hop = self._dialog.next_hop(self._flow)
+        invite = self.dialog.request("INVITE", headers=lines, body=offer.body)
+        hop = self.dialog.next_hop(self._flow)
         self._reinvite = self._user.send_request(invite, hop, now, owner=self.id)
         self._reinvite_by = now + self._user.timers.b
 
@@ -412,13 +413,11 @@ class Session:
 
     def _reoffer_answered(self, response: Response, now: float) -> None:
         self._reinvite, self._reinvite_by = "", None
-        if self._dialog is None:
-            return
         # RFC 5407 section 3.2.3: also when a BYE is under way.
-        self._acknowledge(self._dialog, response.cseq.number, now)
+        self._acknowledge(self.dialog, response.cseq.number, now)
         self._renegotiation.answered()
         if not self.over:
-            self._dialog.refresh(response)
+            self.dialog.refresh(response)
             self._user.emit(OfferAnswered(self.id, response))
             self._offer_if_due(now)
 

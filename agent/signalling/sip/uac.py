@@ -61,9 +61,9 @@ class UacSession(Session):
 
     def acknowledge(self, body: bytes, now: float) -> None:
         """Send the ACK with the answer to the offer that came in the 2xx."""
-        if self._dialog is not None and self._ask(Input.ACKNOWLEDGE) is not None:
+        if self._ask(Input.ACKNOWLEDGE) is not None:
             number = self.invite.cseq.number
-            self._acknowledge(self._dialog, number, now, body=body)
+            self._acknowledge(self.dialog, number, now, body=body)
             self._step(Input.ACKNOWLEDGE)
             self._acknowledge_by = None
 
@@ -86,6 +86,17 @@ class UacSession(Session):
             self._user.disown(key)
             self._refused(status, None, now)
 
+    def receive_2xx_again(self, response: Response, now: float, *, stray: bool) -> None:
+        if stray or not self._is_surplus(response):
+            super().receive_2xx_again(response, now, stray=stray)
+        elif self._surplus < MAX_FORKS:
+            # Another branch of a fork was answered too: nobody is there for it.
+            self._surplus += 1
+            dialog = Dialog.uac(self.invite, response, contact=self._contact)
+            self._acknowledge(dialog, response.cseq.number, now)
+            hop = dialog.next_hop(self._flow)
+            self._user.send_request(dialog.request("BYE"), hop, now, owner=None)
+
     def get_timer(self) -> float | None:
         times = (super().get_timer(), self._linger, self._acknowledge_by)
         return min((at for at in times if at is not None), default=None)
@@ -99,6 +110,14 @@ class UacSession(Session):
                 self._user.emit(Ended(self.id, EndReason.NO_ACK, None))
         if self._linger is not None and now >= self._linger:
             self._linger = None
+
+    def _is_surplus(self, response: Response) -> bool:
+        name = response.to.tag, response.cseq.number
+        return (
+            name[0] != self.dialog.remote_tag
+            and name[1] == self.invite.cseq.number
+            and name not in self._acks
+        )
 
     def _hang_up_early(self, action: Action, headers: Lines, now: float) -> None:
         if action is Action.CANCEL:
@@ -141,27 +160,11 @@ class UacSession(Session):
     def _acknowledge_and_bye(self, headers: Lines, now: float) -> None:
         self._acknowledge_by = None
         self._abandon(now)
-        if self._dialog is not None:
-            self._acknowledge(self._dialog, self.invite.cseq.number, now)
-            self._send_bye(headers, now)
+        self._acknowledge(self.dialog, self.invite.cseq.number, now)
+        self._send_bye(headers, now)
 
     def _refused(self, status: int, response: Response | None, now: float) -> None:
         self._abandon(now)
         self._step(Input.RECV_FAILURE)
         self._early.clear()
         self._user.emit(Refused(self.id, status, response))
-
-    def _receive_surplus(self, response: Response, now: float) -> None:
-        number = response.cseq.number
-        if (
-            self._dialog is None
-            or response.to.tag == self._dialog.remote_tag
-            or number != self.invite.cseq.number
-            or self._surplus >= MAX_FORKS
-        ):
-            return
-        self._surplus += 1
-        dialog = Dialog.uac(self.invite, response, contact=self._contact)
-        self._acknowledge(dialog, number, now)
-        hop = dialog.next_hop(self._flow)
-        self._user.send_request(dialog.request("BYE"), hop, now, owner=None)

@@ -40,7 +40,7 @@ class UasSession(Session):
             contact=contact,
         )
         self._key = key
-        self._dialog: Dialog = Dialog.uas(
+        self._dialog = Dialog.uas(
             invite,
             local_tag=self.local_tag,
             contact=contact,
@@ -65,7 +65,7 @@ class UasSession(Session):
         """Send the 2xx, and again until its ACK."""
         if self._ask(Input.ACCEPT) is None:
             return
-        self._contact = self._dialog.contact = contact
+        self._contact = self.dialog.contact = contact
         lines = (*self._target_lines(), *headers)
         response = self._respond(200, now, headers=lines, body=body)
         self._step(Input.ACCEPT)

@@ -1,0 +1,517 @@
+import pytest
+
+from agent.signalling.sip import core as sip
+from agent.signalling.sip.core import ALLOW
+from agent.signalling.sip.errors import LocalSipError
+from agent.signalling.sip.message import Request
+from agent.signalling.sip.renegotiation import MAX_GLARES
+from agent.signalling.sip.session import MAX_ACKS, MAX_REQUESTS
+from agent.signalling.sip.session_states import State
+from tests.signalling.sip.pair import (
+    ALICE,
+    ANSWER,
+    BOB,
+    OFFER,
+    Pair,
+    Peer,
+    Phone,
+    answered_peer,
+    confirmed_with_peer,
+)
+
+HELD = b"v=0\r\ns=held\r\n"
+
+
+def reoffered() -> tuple[Phone, Peer, str, Request]:
+    """Alice, who sent a re-INVITE; her session, and the re-INVITE."""
+    alice, peer, session, _ = confirmed_with_peer()
+    alice.core.reoffer(session, 0.0, body=HELD, headers=(("Session-ID", "x"),))
+    alice.wire.run(0.0)
+    reinvite = peer.request("INVITE")
+    peer.take()
+    return alice, peer, session, reinvite
+
+
+def offered(method: str = "INVITE", body: bytes = HELD) -> tuple[Phone, Peer, str]:
+    """Alice, to whom the peer offered."""
+    alice, peer, session, invite = confirmed_with_peer()
+    peer.send(peer.in_dialog(method, invite, cseq=10, body=body), ALICE)
+    assert peer.take() == (["100"] if method == "INVITE" else [])
+    return alice, peer, session
+
+
+# -- BYE -----------------------------------------------------------------------
+
+
+def test_the_peer_hangs_up() -> None:
+    pair = Pair()
+    ours, theirs = pair.establish()
+    pair.alice.core.hang_up(ours, pair.wire.now, headers=(("Reason", "SIP;cause=200"),))
+    pair.run(0.0)
+    assert pair.bob.last.reason == "bye"
+    assert pair.bob.last.request.headers.get("Reason") == "SIP;cause=200"
+    assert pair.alice.events == [sip.Ended(ours, sip.EndReason.LOCAL, None)]
+    assert pair.bob.events == [
+        sip.Ended(theirs, sip.EndReason.BYE, pair.bob.last.request)
+    ]
+    pair.alice.hang_up(ours)
+    pair.bob.hang_up(theirs)
+    pair.run(70.0)
+    assert pair.wire.names() == ["BYE", "200"]
+    assert pair.is_clean()
+
+
+@pytest.mark.parametrize("status", [200, 401, 481, 500, 603])
+def test_any_final_response_ends_our_bye(status: int) -> None:
+    alice, peer, session, _ = confirmed_with_peer()
+    alice.hang_up(session)
+    alice.wire.run(0.0)
+    bye = peer.request("BYE")
+    peer.respond(bye, 100, ALICE)
+    assert alice.names == []
+    peer.respond(bye, status, ALICE)
+    assert alice.events == [sip.Ended(session, sip.EndReason.LOCAL, None)]
+
+
+def test_our_bye_may_go_unanswered() -> None:
+    alice, peer, session, _ = confirmed_with_peer()
+    alice.hang_up(session)
+    assert len(alice.core) == 0
+    alice.wire.run(31.9)
+    assert alice.names == []
+    assert set(peer.take()) == {"BYE"}
+    alice.wire.run(32.0)
+    assert alice.events == [sip.Ended(session, sip.EndReason.LOCAL, None)]
+
+
+def test_a_bye_with_the_wrong_tags_is_nothing() -> None:
+    alice, peer, session, invite = confirmed_with_peer()
+    for name, value in (
+        ("From", "<sip:201@192.0.2.2>;tag=mallory"),
+        ("From", "<sip:201@192.0.2.2>"),
+        ("To", "<sip:me@example.com>;tag=guess"),
+        ("To", "<sip:me@example.com>"),
+        ("Call-ID", "guess"),
+    ):
+        bye = peer.in_dialog("BYE", invite, cseq=9)
+        bye.headers.set(name, value)
+        peer.send(bye, ALICE)
+        assert peer.take() == ["481"]
+    assert alice.names == []
+    assert alice.find(session).state is State.CONFIRMED
+
+
+# -- other requests in the dialog ---------------------------------------------
+
+
+def test_lower_numbers_are_refused() -> None:
+    alice, peer, _, invite = confirmed_with_peer()
+    peer.send(peer.in_dialog("INFO", invite, cseq=20), ALICE)
+    peer.send(peer.in_dialog("BYE", invite, cseq=19), ALICE)
+    assert peer.take() == ["200", "500"]
+    assert alice.names == []
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [("INFO", "200"), ("PRACK", "481"), ("REFER", "405"), ("NOTIFY", "405")],
+)
+def test_what_is_answered_without_asking(method: str, status: str) -> None:
+    alice, peer, _, invite = confirmed_with_peer()
+    peer.send(peer.in_dialog(method, invite, cseq=20), ALICE)
+    assert peer.take() == [status]
+    assert alice.names == []
+
+
+def test_options_tells_what_we_can() -> None:
+    _alice, peer, _, invite = confirmed_with_peer()
+    peer.send(peer.in_dialog("OPTIONS", invite, cseq=20), ALICE)
+    headers = peer.response(200).headers
+    assert headers.get("Accept") == "application/sdp"
+    assert headers.get("Allow") == ", ".join(ALLOW)
+    assert "Supported" in headers
+
+
+def test_an_update_without_an_offer_moves_the_target() -> None:
+    alice, peer, session, invite = confirmed_with_peer()
+    moved = [("Contact", f"<sip:moved@{BOB}>")]
+    peer.send(peer.in_dialog("UPDATE", invite, cseq=20, headers=moved), ALICE)
+    assert str(peer.response(200).contact) == "<sip:me@192.0.2.1:5060>"
+    assert alice.names == []
+    alice.hang_up(session)
+    alice.wire.run(0.0)
+    assert str(peer.request("BYE").uri) == f"sip:moved@{BOB}"
+
+
+def passing_up() -> tuple[Phone, Peer, str, Request]:
+    return confirmed_with_peer(pass_up={"INFO", "MESSAGE"}, allow=(*ALLOW, "MESSAGE"))
+
+
+def test_requests_may_be_passed_up() -> None:
+    alice, peer, session, invite = passing_up()
+    peer.send(peer.in_dialog("MESSAGE", invite, cseq=20), ALICE)
+    event = alice.last
+    assert event == sip.RequestInDialog(session, event.key, event.request)
+    with pytest.raises(LocalSipError):
+        alice.core.answer_request(session, event.key, 0.0, status=180)
+    lines = (("Warning", "399 x y"),)
+    alice.core.answer_request(
+        session, event.key, 0.0, status=202, headers=lines, body=ANSWER
+    )
+    alice.core.answer_request(session, event.key, 0.0, status=202)
+    alice.wire.run(0.0)
+    assert peer.names == ["202"]
+    assert peer.response(202).body == ANSWER
+    assert peer.response(202).headers.get("Warning") == "399 x y"
+
+
+def test_not_too_many_are_passed_up() -> None:
+    alice, peer, _, invite = passing_up()
+    for number in range(MAX_REQUESTS + 3):
+        peer.send(peer.in_dialog("INFO", invite, cseq=20 + number), ALICE)
+    assert peer.take() == ["500"] * 3
+    assert alice.names == ["RequestInDialog"] * MAX_REQUESTS
+
+
+def test_what_the_application_leaves_is_answered_at_the_end() -> None:
+    alice, peer, session, invite = passing_up()
+    peer.send(peer.in_dialog("INFO", invite, cseq=20), ALICE)
+    key = alice.last.key
+    peer.send(peer.in_dialog("BYE", invite, cseq=21), ALICE)
+    assert peer.take() == ["200", "487"]
+    alice.core.answer_request(session, key, 0.0, status=200)
+    alice.wire.run(80.0)
+    assert peer.take() == []
+    assert alice.names == ["RequestInDialog", "Ended"]
+    assert not alice.core._user._owners
+
+
+def test_what_the_application_leaves_for_too_long_is_forgotten() -> None:
+    alice, peer, session, invite = passing_up()
+    peer.send(peer.in_dialog("INFO", invite, cseq=20), ALICE)
+    key = alice.last.key
+    alice.wire.run(33.0)
+    alice.core.answer_request(session, key, 33.0, status=200)
+    alice.wire.run(33.0)
+    assert peer.take() == []
+    assert not alice.core._user._owners
+
+
+# -- our offers ----------------------------------------------------------------
+
+
+def test_our_offer_is_answered() -> None:
+    alice, peer, session, reinvite = reoffered()
+    assert reinvite.body == HELD
+    assert reinvite.headers.get("Session-ID") == "x"
+    assert "UPDATE" in (reinvite.headers.get("Allow") or "")
+    assert str(reinvite.contact) == "<sip:me@192.0.2.1:5060>"
+    peer.respond(reinvite, 100, ALICE)
+    peer.respond(reinvite, 183, ALICE)
+    assert alice.names == []
+    peer.respond(reinvite, 200, ALICE, contact=f"sip:moved@{BOB}", body=ANSWER)
+    assert alice.names == ["OfferAnswered"]
+    assert alice.last.session == session
+    assert alice.last.response.body == ANSWER
+    assert peer.request("ACK").cseq.number == reinvite.cseq.number
+    peer.take()
+    peer.respond(reinvite, 200, ALICE, body=ANSWER)
+    assert peer.take() == ["ACK"]
+    assert alice.names == ["OfferAnswered"]
+    alice.hang_up(session)
+    alice.wire.run(0.0)
+    assert str(peer.request("BYE").uri) == f"sip:moved@{BOB}"
+
+
+@pytest.mark.parametrize("status", [302, 401, 486, 487, 488, 500, 503])
+def test_a_refused_offer_leaves_the_session(status: int) -> None:
+    alice, peer, session, reinvite = reoffered()
+    peer.respond(reinvite, status, ALICE)
+    assert alice.events == [sip.OfferRefused(session, status)]
+    assert alice.find(session).state is State.CONFIRMED
+    alice.core.reoffer(session, 0.0, body=OFFER)
+    alice.wire.run(0.0)
+    assert peer.take() == ["ACK", "INVITE"]
+
+
+def test_offers_go_one_by_one() -> None:
+    alice, peer, session, reinvite = reoffered()
+    alice.core.reoffer(session, 0.0, body=b"v=never")
+    alice.core.reoffer(session, 0.0, body=OFFER)
+    alice.wire.run(0.0)
+    assert peer.take() == []
+    peer.respond(reinvite, 488, ALICE)
+    assert peer.request("INVITE").body == OFFER
+
+
+@pytest.mark.parametrize("status", [408, 481])
+def test_the_peer_has_lost_the_dialog(status: int) -> None:
+    alice, peer, session, reinvite = reoffered()
+    peer.respond(reinvite, status, ALICE)
+    assert peer.names == ["ACK", "BYE"]
+    assert alice.events == [sip.Ended(session, sip.EndReason.DIALOG_FAILED, None)]
+    assert len(alice.core) == 0
+    peer.respond(peer.request("BYE"), 481, ALICE)
+    alice.wire.run(40.0)
+    assert alice.names == ["Ended"]
+    assert len(alice.core._sessions) == 0
+
+
+def test_the_peer_no_longer_answers() -> None:
+    alice, _, session, _ = reoffered()
+    alice.wire.run(31.9)
+    assert alice.names == []
+    alice.wire.run(32.0)
+    assert alice.events == [sip.Ended(session, sip.EndReason.DIALOG_FAILED, None)]
+
+
+def test_the_network_refuses_our_offer() -> None:
+    alice, _, session, _ = reoffered()
+    alice.core.transport_failed(alice.wire.flow(ALICE, BOB), 0.0)
+    alice.wire.run(0.0)
+    assert alice.events == [sip.OfferRefused(session, 503)]
+
+
+def test_an_offer_that_only_rings_is_cancelled_in_the_end() -> None:
+    alice, peer, session, reinvite = reoffered()
+    peer.respond(reinvite, 180, ALICE)
+    alice.wire.run(32.0)
+    assert peer.names == ["CANCEL"]
+    peer.respond(peer.request("CANCEL"), 200, ALICE)
+    peer.respond(reinvite, 487, ALICE)
+    assert alice.events == [sip.OfferRefused(session, 487)]
+
+
+def test_glare_is_tried_again() -> None:
+    alice, peer, session, reinvite = reoffered()
+    peer.respond(reinvite, 491, ALICE)
+    alice.wire.run(2.0)
+    assert peer.take() == ["ACK"]
+    assert alice.names == []
+    alice.wire.run(4.0)
+    again = peer.request("INVITE")
+    assert again.body == HELD
+    assert again.headers.get("Session-ID") == "x"
+    assert again.cseq.number == reinvite.cseq.number + 1
+    peer.respond(again, 200, ALICE, body=ANSWER)
+    assert alice.names == ["OfferAnswered"]
+    assert alice.last.session == session
+
+
+def test_glare_does_not_last_for_ever() -> None:
+    alice, peer, session, reinvite = reoffered()
+    for _ in range(MAX_GLARES - 1):
+        peer.respond(reinvite, 491, ALICE)
+        alice.wire.run(alice.wire.now + 4.0)
+        reinvite = peer.request("INVITE")
+    peer.respond(reinvite, 491, ALICE)
+    assert alice.events == [sip.OfferRefused(session, 491)]
+
+
+def test_an_offer_waits_for_the_ack() -> None:
+    bob, peer, session, response = answered_peer()
+    bob.core.reoffer(session, 0.0, body=HELD)
+    bob.wire.run(0.1)
+    assert peer.take() == []
+    peer.send(peer.in_dialog("ACK", response, cseq=1), BOB)
+    assert peer.names == ["INVITE"]
+    assert peer.request("INVITE").body == HELD
+
+
+def test_what_cannot_be_offered() -> None:
+    alice, peer, session, _ = confirmed_with_peer()
+    with pytest.raises(LocalSipError):
+        alice.core.reoffer(session, 0.0, body=b"")
+    with pytest.raises(LocalSipError):
+        alice.core.reoffer(session, 0.0, body=OFFER, headers=(("X", "a\nb"),))
+    with pytest.raises(LocalSipError):
+        alice.core.hang_up(session, 0.0, headers=(("X", "a\nb"),))
+    alice.wire.run(10.0)
+    assert peer.take() == []
+    alice.hang_up(session)
+    alice.core.reoffer(session, 10.0, body=OFFER)
+    alice.wire.run(10.0)
+    assert peer.take() == ["BYE"]
+
+
+def test_many_offers_leave_no_trace() -> None:
+    pair = Pair()
+    ours, theirs = pair.establish()
+    pair.alice.on = pair.accept_offers(pair.alice)
+    for _ in range(2 * MAX_ACKS):
+        pair.alice.core.reoffer(ours, pair.wire.now, body=HELD)
+        pair.run(1.0)
+        pair.bob.core.reoffer(theirs, pair.wire.now, body=HELD)
+        pair.run(1.0)
+    assert pair.alice.names.count("OfferAnswered") == 2 * MAX_ACKS
+    assert pair.bob.names.count("OfferAnswered") == 2 * MAX_ACKS
+    assert len(pair.alice.find(ours)._acks) == MAX_ACKS
+    assert not pair.alice.core._user._owners
+
+
+# -- the peer's offers ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_the_peers_offer_is_answered(method: str) -> None:
+    alice, peer, session = offered(method)
+    assert alice.last == sip.OfferReceived(session, HELD, alice.last.request)
+    alice.core.accept_offer(session, 0.0, body=ANSWER)
+    alice.core.accept_offer(session, 0.0, body=ANSWER)
+    alice.core.refuse_offer(session, 0.0, status=488)
+    alice.wire.run(0.0)
+    assert peer.names == ["200"]
+    response = peer.response(200)
+    assert response.body == ANSWER
+    assert str(response.contact) == "<sip:me@192.0.2.1:5060>"
+    peer.take()
+    alice.wire.run(0.5)
+    if method == "UPDATE":
+        assert peer.take() == []
+        assert alice.names == ["OfferReceived"]
+        return
+    assert peer.take() == ["200"]
+    peer.send(peer.in_dialog("ACK", peer_invite(alice, session), cseq=10), ALICE)
+    assert alice.names == ["OfferReceived", "Acknowledged"]
+    alice.wire.run(40.0)
+    assert peer.take() == []
+
+
+def peer_invite(alice: Phone, session: str) -> Request:
+    return alice.find(session).invite
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_the_peers_offer_is_refused(method: str) -> None:
+    alice, peer, session = offered(method)
+    with pytest.raises(LocalSipError):
+        alice.core.refuse_offer(session, 0.0, status=200)
+    lines = (("Warning", "399 x y"),)
+    alice.core.refuse_offer(session, 0.0, status=488, headers=lines)
+    alice.wire.run(0.0)
+    assert peer.response(488).headers.get("Warning") == "399 x y"
+    assert alice.find(session).state is State.CONFIRMED
+
+
+def test_the_peer_asks_for_our_offer() -> None:
+    alice, peer, session = offered(body=b"")
+    assert alice.last.body is None
+    alice.core.accept_offer(session, 0.0, body=OFFER)
+    alice.core.reoffer(session, 0.0, body=HELD)
+    alice.wire.run(0.0)
+    assert peer.response(200).body == OFFER
+    invite = peer_invite(alice, session)
+    # Our offer is open until the ACK (RFC 5407 section 3.1.5).
+    peer.send(peer.in_dialog("INVITE", invite, cseq=11, body=HELD), ALICE)
+    assert peer.take() == ["200", "100", "491"]
+    peer.send(peer.in_dialog("ACK", invite, cseq=10, body=ANSWER), ALICE)
+    assert alice.last.request.body == ANSWER
+    assert peer.take() == ["INVITE"]
+
+
+def test_a_second_offer_before_the_first_is_answered() -> None:
+    alice, peer, session = offered()
+    invite = peer_invite(alice, session)
+    peer.send(peer.in_dialog("INVITE", invite, cseq=11, body=HELD), ALICE)
+    assert 0 <= int(peer.response(500).headers.get("Retry-After") or "-1") <= 10
+    peer.send(peer.in_dialog("UPDATE", invite, cseq=12, body=HELD), ALICE)
+    assert peer.take() == ["100", "500", "500"]
+    assert alice.names == ["OfferReceived"]
+
+
+def test_the_peers_offer_meets_ours() -> None:
+    alice, peer, _, reinvite = reoffered()
+    for method in ("INVITE", "UPDATE"):
+        cseq = 10 if method == "INVITE" else 11
+        peer.send(peer.in_dialog(method, reinvite, cseq=cseq, body=HELD), ALICE)
+    assert peer.take() == ["100", "491", "491"]
+    assert alice.names == []
+
+
+def test_an_offer_of_ours_waits_for_the_peers() -> None:
+    alice, peer, session = offered("UPDATE")
+    alice.core.reoffer(session, 0.0, body=OFFER)
+    alice.wire.run(0.0)
+    assert peer.take() == []
+    alice.core.accept_offer(session, 0.0, body=ANSWER)
+    alice.wire.run(0.0)
+    assert peer.take() == ["200", "INVITE"]
+
+
+def test_the_target_moves_only_with_our_consent() -> None:
+    alice, peer, session, invite = confirmed_with_peer()
+    moved = [("Contact", f"<sip:moved@{BOB}>")]
+    for cseq, accepted in ((10, False), (11, True)):
+        request = peer.in_dialog("UPDATE", invite, cseq=cseq, body=HELD, headers=moved)
+        peer.send(request, ALICE)
+        if accepted:
+            alice.core.accept_offer(session, 0.0, body=ANSWER)
+        else:
+            alice.core.refuse_offer(session, 0.0, status=488)
+        target = str(alice.find(session).dialog.remote_target)
+        assert (target == f"sip:moved@{BOB}") == accepted
+
+
+def test_the_peer_withdraws_its_offer() -> None:
+    alice, peer, session, invite = confirmed_with_peer()
+    reinvite = peer.in_dialog("INVITE", invite, cseq=10, body=HELD, branch="z9hG4bKw")
+    peer.send(reinvite, ALICE)
+    cancel = peer.in_dialog("CANCEL", invite, cseq=10, branch="z9hG4bKw")
+    peer.send(cancel, ALICE)
+    assert sorted(peer.take()) == ["100", "200", "487"]
+    alice.core.accept_offer(session, 0.0, body=ANSWER)
+    alice.find(session).receive_cancel("other", 0.0)
+    alice.wire.run(0.0)
+    assert peer.take() == []
+    alice.core.reoffer(session, 0.0, body=HELD)
+    alice.wire.run(0.0)
+    assert peer.take() == ["INVITE"]
+
+
+def test_an_update_must_be_answered_in_time() -> None:
+    alice, peer, session = offered("UPDATE")
+    alice.core.reoffer(session, 0.0, body=HELD)
+    alice.wire.run(33.0)
+    assert peer.take()[0] == "INVITE"
+    alice.core.accept_offer(session, 33.0, body=ANSWER)
+    alice.wire.run(33.0)
+    assert "200" not in peer.take()
+
+
+def test_a_re_invite_survives_the_network() -> None:
+    alice, peer, session = offered()
+    alice.core.transport_failed(alice.wire.flow(ALICE, BOB), 0.0)
+    alice.core.accept_offer(session, 0.0, body=ANSWER)
+    alice.wire.run(0.0)
+    assert peer.take() == ["200"]
+
+
+def test_no_ack_for_a_re_invite_ends_the_call() -> None:
+    alice, peer, session = offered()
+    alice.core.accept_offer(session, 0.0, body=ANSWER)
+    alice.wire.run(31.9)
+    assert alice.names == ["OfferReceived"]
+    alice.wire.run(32.0)
+    assert "BYE" in peer.names
+    assert alice.last == sip.Ended(session, sip.EndReason.NO_ACK, None)
+
+
+def test_2xx_without_ack_do_not_pile_up() -> None:
+    bob, peer, session, response = answered_peer()
+    peer.send(peer.in_dialog("INVITE", response, cseq=2, body=HELD), BOB)
+    bob.core.accept_offer(session, 0.0, body=ANSWER)
+    peer.send(peer.in_dialog("INVITE", response, cseq=3, body=HELD), BOB)
+    assert peer.take() == ["100", "200", "100", "500"]
+    for cseq in (1, 2):
+        peer.send(peer.in_dialog("ACK", response, cseq=cseq), BOB)
+    assert bob.names == ["OfferReceived", "Acknowledged", "Acknowledged"]
+    peer.send(peer.in_dialog("INVITE", response, cseq=4, body=HELD), BOB)
+    assert bob.names[-1] == "OfferReceived"
+
+
+def test_an_offer_in_another_language() -> None:
+    _alice, peer, _, invite = confirmed_with_peer()
+    lines = [("Content-Type", "text/plain")]
+    request = peer.in_dialog("INVITE", invite, cseq=21, body=b"hold", headers=lines)
+    peer.send(request, ALICE)
+    assert peer.response(415).headers.get("Accept") == "application/sdp"
