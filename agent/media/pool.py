@@ -8,6 +8,7 @@ socket, so that a dead worker's successor goes on where it stopped.
 import asyncio
 import contextlib
 import os
+import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -134,12 +135,15 @@ class MediaPool:
     async def start(self) -> None:
         """Spawn the workers and shake hands with each. Raises MediaError.
 
+        Allows this process as many descriptors as it may have: each leg holds two.
         Workers that a dead main process left behind close their journals first.
         """
         try:
             make_private_directory(self._directory)
         except OSError as error:
             raise MediaError(f"{self._directory} cannot be used: {error}.") from error
+        _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
         await retire_orphans(self._directory)
         results = await asyncio.gather(
             *(worker.start() for worker in self._workers), return_exceptions=True
