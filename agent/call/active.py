@@ -388,10 +388,18 @@ class ActiveCall:
         joint.register(leg.session, self)
 
     def _from_towards(self, leg: Leg) -> NameAddr:
-        """The first party's From, at our address, without its tag."""
+        """The first party's From, at our address, without its tag.
+
+        RFC 3323 section 4.1: what it asks to be hidden ends at the last peer we trust.
+        """
         original = self._invite.from_
         user = original.uri.user
-        if not user or original.uri.host == "anonymous.invalid":
+        hidden = not _HIDES_FROM.isdisjoint(b2bua.privacy_of(self._invite))
+        if (
+            not user
+            or original.uri.host == "anonymous.invalid"
+            or (hidden and not leg.trusted)
+        ):
             return b2bua.anonymous_from()
         ours = self._contact(leg)
         return NameAddr(original.display, Uri("sip", user, ours.host, ours.port), ())
@@ -421,5 +429,7 @@ class ActiveCall:
             self._playing[token] = (name, command)
 
 
+_HIDES_FROM = frozenset({"header", "id", "user"})
+"Priv-values of RFC 3323 and RFC 3325 that withhold the caller's number."
 _INCOMPATIBLE = 88
 "Q.850: incompatible destination."

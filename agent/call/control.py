@@ -5,6 +5,8 @@ to, and closes the ledger row when the call is over. No error of one call leaves
 """
 
 import asyncio
+import contextlib
+import functools
 from collections.abc import Callable, Coroutine
 
 import structlog
@@ -49,12 +51,18 @@ class CallControl:
         self._max_calls = max_calls
         self._calls: dict[str, RunningCall] = {}
         self._by_name: dict[str, RunningCall] = {}
+        self._call_ids: dict[str, str] = {}
+        "Of the INVITEs we sent, by session."
+        self._sent: dict[str, str] = {}
+        "User part that each of those Call-IDs asked for: what comes back is a loop."
         self._peer_calls: dict[str, int] = {}
         self._tasks = TaskSet(self._task_failed)
         self._timer: asyncio.TimerHandle | None = None
+        self._deadlines: dict[str, float] = {}
         self._log = structlog.get_logger()
         self._joint: Joint | None = None
         self._draining = False
+        self._idle = asyncio.Event()
         self.refused_strangers = 0
         "Requests from addresses that are no configured peer."
 
@@ -73,12 +81,25 @@ class CallControl:
         return len(self._calls)
 
     def spawn(self, coroutine: Coroutine[object, object, None], *, name: str) -> None:
-        """Run a call's coroutine in the background."""
-        self._tasks.spawn(coroutine, name=name)
+        """Run a call's coroutine in the background; `name` ends in its call's id."""
+        self._tasks.spawn(self._then_rearm(coroutine, name), name=name)
+
+    async def _then_rearm(
+        self, coroutine: Coroutine[object, object, None], name: str
+    ) -> None:
+        await coroutine
+        if (call := self._calls.get(_call_id(name))) is not None:
+            self._rearm(call)
 
     def register(self, name: str, call: RunningCall) -> None:
-        """Bring the events of a SIP session or media leg to `call`."""
+        """Bring the events of a session we began, or of a media leg, to `call`."""
+        if call.call_id not in self._calls:
+            return  # it ended while this was being made: nobody would forget the name
         self._by_name[name] = call
+        invite = self.joint.user_agent.core.invite_of(name)
+        if invite is not None:
+            self._call_ids[name] = invite.call_id
+            self._sent[invite.call_id] = invite.uri.user or ""
 
     # -- admission ------------------------------------------------------------
 
@@ -121,7 +142,7 @@ class CallControl:
                     event.leg, lambda call: call.on_media_quiet(event.leg, quiet=False)
                 )
             case media.RecordingOpened():
-                recorder.opened(event.recording)
+                recorder.opened(event)
             case media.RecordingFailed():
                 recorder.failed(event.recording, event.reason)
             case media.RecordingClosed():
@@ -141,7 +162,6 @@ class CallControl:
                 self._log.info("media_worker_ready", worker=event.worker)
             case _:
                 pass
-        self.rearm()
 
     def on_recording_failed(self, call_id: str, reason: str, kept: bool) -> None:  # noqa: FBT001 - the recorder's callback
         """A segment's capture broke."""
@@ -164,7 +184,7 @@ class CallControl:
                 call.stop()
             except Exception as again:  # noqa: BLE001 - reported; nothing is left to try
                 self._log.critical("call_stuck", call_id=call.call_id, exc_info=again)
-        self.rearm()
+        self._rearm(call)
 
     # -- a new call -----------------------------------------------------------
 
@@ -174,6 +194,10 @@ class CallControl:
         peer = self.joint.routes.peer_at(event.flow.remote)
         if peer is None:  # admitted, then removed from the table
             core.refuse(event.session, now, status=403)
+            return
+        if b2bua.is_loop(request, self._sent):
+            self._log.warning("loop_refused", peer=peer.name)
+            core.refuse(event.session, now, status=482)
             return
         called = request.uri.user or ""
         tag = caller_tag(request, trusted=peer.trusted, config=self.joint.identity)
@@ -243,7 +267,7 @@ class CallControl:
             )
         self._calls[call_id] = call
         self._peer_calls[peer.name] = self._peer_calls.get(peer.name, 0) + 1
-        self.register(event.session, call)
+        self._by_name[event.session] = call
         intent = CallIntent(
             call_id=call_id,
             sip_call_id=event.request.call_id,
@@ -308,44 +332,53 @@ class CallControl:
     def _forget(self, call: RunningCall) -> None:
         if self._calls.pop(call.call_id, None) is None:
             return
+        self._deadlines.pop(call.call_id, None)
+        if not self._calls:
+            self._idle.set()
         for name in call.names:
             self._by_name.pop(name, None)
+            if (call_id := self._call_ids.pop(name, None)) is not None:
+                self._sent.pop(call_id, None)
         peer = call.peer_name
         self._peer_calls[peer] = self._peer_calls.get(peer, 1) - 1
 
     # -- time -----------------------------------------------------------------
 
-    def rearm(self) -> None:
-        """Wake at the earliest deadline of any call."""
-        loop = asyncio.get_running_loop()
-        deadlines = [t for c in self._calls.values() if (t := c.get_timer())]
-        at = min(deadlines, default=None)
+    def _rearm(self, call: RunningCall) -> None:
+        """Take note of a call's deadline, and wake at the earliest of all."""
+        deadline = call.get_timer() if call.call_id in self._calls else None
+        if deadline is None:
+            self._deadlines.pop(call.call_id, None)
+        else:
+            self._deadlines[call.call_id] = deadline
+        at = min(self._deadlines.values(), default=None)
         if self._timer is not None:
-            if at is not None and self._timer.when() == at:
+            if self._timer.when() == at:
                 return
             self._timer.cancel()
             self._timer = None
         if at is not None:
-            self._timer = loop.call_at(at, self._fire, at)
+            self._timer = asyncio.get_running_loop().call_at(at, self._fire, at)
 
     def _fire(self, at: float) -> None:
         self._timer = None
         now = max(at, self.joint.user_agent.now)
-        for call in list(self._calls.values()):
-            deadline = call.get_timer()
-            if deadline is not None and deadline <= now:
-                self._guarded(call, lambda call=call: call.handle_timer(now))  # type: ignore[misc]
-        self.rearm()
+        due = [name for name, when in self._deadlines.items() if when <= now]
+        for name in due:
+            if (call := self._calls.get(name)) is not None:
+                self._guarded(call, functools.partial(call.handle_timer, now))
+            else:
+                self._deadlines.pop(name, None)
 
     # -- stopping -------------------------------------------------------------
 
     async def drain(self, seconds: float) -> None:
         """Take no new calls; let running ones end; then clear the rest."""
         self._draining = True
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        while self._calls and loop.time() < deadline:
-            await asyncio.sleep(0.1)
+        if self._calls:
+            self._idle.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), seconds)
         for call in list(self._calls.values()):
             self._guarded(call, call.stop)
         await self._tasks.drain(5.0)
@@ -358,9 +391,14 @@ class CallControl:
 
     def _task_failed(self, name: str, error: BaseException) -> None:
         self._log.critical("task_failed", task=name, exc_info=error)
-        call = self._calls.get(name.partition("-")[2])
+        call = self._calls.get(_call_id(name))
         if call is not None:
             self._guarded(call, call.stop)
+
+
+def _call_id(task: str) -> str:
+    """The call a task's name ends in."""
+    return task.partition("-")[2]
 
 
 _ALARMING = {Outcome.BLOCKED, Outcome.UNRECORDED, Outcome.PARTIAL, Outcome.FAILED}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent.call.config import PeerConfig
-from agent.model.media import Address, Codec, Latch, NegotiatedAudio
+from agent.model.media import Address, Codec, Direction, Latch, NegotiatedAudio
 from agent.signalling.offer_answer import OfferAnswer
 from agent.signalling.sip.flow import Flow
 
@@ -33,6 +33,8 @@ class Leg:
     "What we told the peer last, for repeating it in a 2xx after a 183."
     awaits_answer: bool = False
     "We offered in a 2xx: the answer comes with the ACK."
+    wanted: Direction | None = None
+    "What is to be offered as soon as the offer under way is done."
     media_open: bool = False
     gone: bool = False
     codecs_seen: dict[str, str] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from agent.call.leg import Leg
 from agent.call.routing import Plan
 from agent.common.errors import AgentError
 from agent.media.pool import MediaError
-from agent.model.media import CODECS, Address, Codec, NegotiatedAudio
+from agent.model.media import CODECS, Address, Codec, Direction, NegotiatedAudio
 from agent.signalling.offer_answer import NotAcceptableError, OfferAnswer
 from agent.signalling.sip.message import Request
 
@@ -139,8 +139,8 @@ class Legs:
         except NotAcceptableError as error:
             self._log.warning("answer_unusable", leg=leg.name, reason=str(error))
             leg.negotiation.cancel_offer()
-            return leg.audio is not None
-        return True
+        self._offer_wanted(leg)
+        return leg.audio is not None
 
     # -- changes ------------------------------------------------------------------
 
@@ -168,7 +168,8 @@ class Legs:
         leg.local_description = answer
         self._agreed(leg, audio)
         if other is not None:
-            self._offer_direction(other, audio)
+            other.wanted = audio.direction.reversed
+            self._offer_wanted(other)
 
     def offer_answered(self, leg: Leg, body: bytes) -> None:
         """The peer answered our re-INVITE."""
@@ -180,29 +181,29 @@ class Legs:
             # RFC 6141: a failed re-INVITE leaves the session as it was.
             leg.negotiation.cancel_offer()
             self._log.warning("answer_unusable", leg=leg.name, reason=str(error))
+        self._offer_wanted(leg)
 
     def offer_refused(self, leg: Leg) -> None:
         """The peer refused our re-INVITE."""
         if leg.negotiation is not None:
             leg.negotiation.cancel_offer()
+            self._offer_wanted(leg)
 
-    def _offer_direction(self, other: Leg, audio: NegotiatedAudio) -> None:
-        wanted = audio.direction.reversed
-        if (
-            other.negotiation is None
-            or other.audio is None
-            or other.audio.direction is wanted
-            or other.negotiation.pending
-        ):
+    def _offer_wanted(self, leg: Leg) -> None:
+        """Offer a leg the direction it should have; later, if an offer is under way."""
+        if leg.negotiation is None or leg.audio is None or leg.negotiation.pending:
+            return
+        wanted, leg.wanted = leg.wanted, None
+        if wanted is None or leg.audio.direction is wanted:
             return
         try:
-            body = other.negotiation.offer(direction=wanted)
+            body = leg.negotiation.offer(direction=wanted)
             self._joint.user_agent.core.reoffer(
-                other.session, self._joint.user_agent.now, body=body
+                leg.session, self._joint.user_agent.now, body=body
             )
         except AgentError as error:
-            other.negotiation.cancel_offer()
-            self._log.warning("hold_not_passed", leg=other.name, reason=str(error))
+            leg.negotiation.cancel_offer()
+            self._log.warning("hold_not_passed", leg=leg.name, reason=str(error))
 
     def _agreed(self, leg: Leg, audio: NegotiatedAudio) -> None:
         if not leg.media_open:

@@ -14,7 +14,7 @@ from agent.call.leg import Leg
 from agent.call.routing import Plan
 from agent.common.errors import AgentError
 from agent.common.ids import new_id
-from agent.model.call import EndCause, Outcome
+from agent.model.call import CallDirection, EndCause, Outcome
 from agent.signalling import b2bua
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.message import Request
@@ -39,6 +39,7 @@ class PassthroughCall:
         self._invite = invite
         self._first = first
         self._second: Leg | None = None
+        self._sessions = [first.session]
         self._targets = list(plan.targets)
         self._finished = finished
         self._answered = False
@@ -79,6 +80,7 @@ class PassthroughCall:
                 now=joint.user_agent.now,
             )
             self._second = leg
+            self._sessions.append(leg.session)
             joint.register(leg.session, self)
             # An emergency call waits for its target as long as the caller does.
             if not self._plan.emergency:
@@ -122,6 +124,9 @@ class PassthroughCall:
                     contact=parse_uri(f"sip:{first.flow.local}"),
                     body=event.response.body,
                 )
+            case sip.Acknowledged() if from_first and not self._invite.body:
+                # The target made the offer, and this is its answer.
+                core.acknowledge(second.session, now, body=event.request.body)
             case sip.Refused():
                 status, _ = b2bua.map_failure(event.status)
                 self._second = None
@@ -140,10 +145,18 @@ class PassthroughCall:
                 core.refuse_offer(other.session, now, status=event.status)
             case sip.Cancelled() | sip.Ended():
                 core.hang_up(other.session, now, headers=())
-                self._end(EndCause.CALLER_HANGUP, None)
+                self._end(self._cause_of(event, from_first=from_first), None)
             case _:
                 pass
         self._joint.user_agent.flush()
+
+    def _cause_of(self, event: sip.Event, *, from_first: bool) -> EndCause:
+        if isinstance(event, sip.Ended) and event.reason != "bye":
+            return EndCause.SIGNALLING_TIMEOUT
+        if from_first:
+            return EndCause.CALLER_HANGUP
+        outbound = self._plan.direction is CallDirection.OUTBOUND
+        return EndCause.CUSTOMER_HANGUP if outbound else EndCause.OFFICER_HANGUP
 
     def get_timer(self) -> float | None:
         """When the target has rung long enough."""
@@ -182,9 +195,8 @@ class PassthroughCall:
 
     @property
     def names(self) -> list[str]:
-        """The sessions whose events belong to this call."""
-        legs = [self._first] if self._second is None else [self._first, self._second]
-        return [leg.session for leg in legs]
+        """The sessions whose events belong to this call, also those of tried targets."""
+        return self._sessions
 
     @property
     def peer_name(self) -> str:

@@ -11,6 +11,7 @@ import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -22,7 +23,7 @@ from agent.common.tasks import TaskSet
 from agent.formats import journal
 from agent.formats.age import AgeError, KeyKind, Recipient
 from agent.formats.envelope import SegmentKey
-from agent.media.pool import MediaPool, RecordingClosed
+from agent.media.pool import MediaPool, RecordingClosed, RecordingOpened
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import RecordingState, SegmentBegin, SegmentEnd, SegmentMark
 from agent.recording.finisher import Finished, FinisherPool, FinishJob
@@ -47,8 +48,8 @@ class OpenSegment:
     journal_key: bytes = field(repr=False)
     gap: bool = False
     "Whether capture was interrupted: a worker died, a disk filled."
-    opened: bool = False
-    "Whether a journal exists."
+    journals: list[Path] = field(default_factory=list)
+    "Those that exist, in the order of their epochs."
     closed: "asyncio.Future[RecordingClosed | None]"
 
 
@@ -169,10 +170,10 @@ class Recorder:
 
     # -- what the workers say -------------------------------------------------
 
-    def opened(self, recording_id: str) -> None:
+    def opened(self, event: RecordingOpened) -> None:
         """A journal exists on disk."""
-        if (segment := self._segments.get(recording_id)) is not None:
-            segment.opened = True
+        if (segment := self._segments.get(event.recording)) is not None:
+            segment.journals.append(Path(event.path))
 
     def failed(self, recording_id: str, reason: str) -> None:
         """A worker cannot go on writing a journal."""
@@ -202,7 +203,7 @@ class Recorder:
             recording_id=segment.recording_id,
             reason=reason,
         )
-        self._on_failed(segment.call_id, reason, segment.opened)
+        self._on_failed(segment.call_id, reason, bool(segment.journals))
 
     # -- while it runs --------------------------------------------------------
 
@@ -251,8 +252,7 @@ class Recorder:
         recording_id = segment.recording_id
         if not await self.whole(segment):
             end = msgspec.structs.replace(end, outcome=Outcome.PARTIAL)
-        journals = self._spool.journals_of(recording_id)
-        if not journals:
+        if not segment.journals:
             # Nothing was ever written: the envelope opens nothing and goes too.
             self._segments.pop(recording_id, None)
             self._spool.purge(recording_id)
@@ -261,7 +261,7 @@ class Recorder:
         await self._ledger.advance(recording_id, RecordingState.CLOSED)
         job = FinishJob(
             recording_id=recording_id,
-            journals=tuple(journals),
+            journals=tuple(segment.journals),
             journal_key=segment.journal_key,
             recipient=segment.recipient,
             end=end,
