@@ -163,18 +163,20 @@ def assemble(
     """
     collector = _Collector()
     whole = True
-    for index, read in enumerate(journals):
+    failure: JournalError | None = None
+    for read in journals:
         try:
             blocks = iter_blocks(read, journal_key)
             for block in blocks:
                 _take(collector, block)
             whole = whole and blocks.complete
-        except JournalError:
-            if index == 0 and collector.begin is None:
-                raise
-            whole = False  # a later epoch that never got a whole header
+        except JournalError as error:
+            # One that never got a whole header, beside others that did: each epoch
+            # repeats how the recording began.
+            whole = False
+            failure = failure or error
     if collector.begin is None or collector.timelines is None:
-        raise AssemblyError("no journal tells how the recording began.")
+        raise failure or AssemblyError("no journal tells how the recording began.")
     ended = end or collector.end or _guessed_end(collector, collector.begin)
     if not whole or len(journals) > 1:
         ended = msgspec.structs.replace(ended, outcome=Outcome.PARTIAL)

@@ -16,9 +16,14 @@ from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from agent.common.errors import AgentError
+from agent.recording.reserve import Reserve
 
 MAX_BATCH: Final = 500
 "Changes in one transaction: what comes later waits for the next."
+LOG_PAGES: Final = 1000
+"Pages in the write-ahead log after which they are copied into the database …"
+LOG_PAGES_WHEN_FULL: Final = 8
+"… and while the disk is full."
 
 T = TypeVar("T")
 
@@ -36,10 +41,10 @@ class Database:
     def __init__(self, path: Path, schema: str, *, reserve_bytes: int) -> None:
         self._path = path
         self._schema = schema
-        self._reserve = path.with_suffix(".reserve")
-        self._reserve_bytes = reserve_bytes
+        self._reserve = Reserve(path.with_suffix(".reserve"), reserve_bytes)
         self._queue: queue.Queue[_Work | None] = queue.Queue()
         self._thread: threading.Thread | None = None
+        self._closed = False
         self.commits = 0
         "Transactions so far."
 
@@ -54,19 +59,25 @@ class Database:
         await opened
 
     async def close(self) -> None:
-        """Finish what is queued and close the file."""
+        """Finish what is queued and close the file; what comes later is refused."""
+        self._closed = True
         if self._thread is not None:
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
             self._thread = None
 
-    async def do(self, act: Callable[[sqlite3.Connection], T]) -> T:
+    async def do(
+        self, act: Callable[[sqlite3.Connection], T], *, grows: bool = False
+    ) -> T:
         """Run `act` in a transaction, with whatever else is waiting.
 
-        Raises LedgerError: what `act` raised itself, or that nothing was written.
+        What `grows` adds rows; it is refused the last room on a full disk.
+        Raises what `act` raised itself, or LedgerError: nothing was written.
         """
+        if self._closed or self._thread is None:
+            raise LedgerError("the ledger is closed.")
         loop = asyncio.get_running_loop()
-        work = _Work(act, loop, loop.create_future())
+        work = _Work(act, grows, loop, loop.create_future())
         self._queue.put(work)
         return cast("T", await work.future)
 
@@ -74,23 +85,36 @@ class Database:
         self, loop: asyncio.AbstractEventLoop, opened: "asyncio.Future[None]"
     ) -> None:
         try:
-            db = self._open()
+            try:
+                db = self._open()
+            except sqlite3.Error:
+                # A full disk: the daemon must start all the same.
+                if not self._reserve.give_up(last=True):
+                    raise
+                db = self._open()
         except (sqlite3.Error, OSError) as error:
+            self._closed = True
             failure = LedgerError(f"the ledger {self._path} cannot be opened: {error}.")
             loop.call_soon_threadsafe(opened.set_exception, failure)
             return
+        self._keep_reserve(db)
         loop.call_soon_threadsafe(opened.set_result, None)
         with contextlib.closing(db):
             while (batch := self._next_batch()) is not None:
                 self._commit(db, batch)
 
     def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, isolation_level=None)
+        # Its companions -wal and -shm are made with the mode of the file itself.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self._path.chmod(0o600)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.executescript(self._schema)
-        self._keep_reserve()
+        db = sqlite3.connect(self._path, isolation_level=None)
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.executescript(self._schema)
+        except sqlite3.Error:
+            db.close()
+            raise
         return db
 
     def _next_batch(self) -> "list[_Work] | None":
@@ -110,24 +134,27 @@ class Database:
         return batch
 
     def _commit(self, db: sqlite3.Connection, batch: "list[_Work]") -> None:
-        """Run a batch as one transaction; on a full disk, once more on the reserve."""
-        for attempt in range(2):
+        """Run a batch as one transaction; on a full disk, again on the reserve."""
+        for attempt in range(3):
+            last = attempt == 2 or self._reserve.spent
+            if last and not (batch := _without_growth(batch)):
+                return
             try:
                 results = self._transact(db, batch)
             except sqlite3.Error as error:
-                if attempt == 0 and self._reserve.exists() and _is_full(error):
-                    self._reserve.unlink()
+                if attempt < 2 and _is_full(error):
+                    self._make_room(db, last=attempt == 1)
                     continue
                 failure = LedgerError(f"the ledger cannot be written: {error}.")
                 for work in batch:
                     work.fail(failure)
                 return
             for work, result in zip(batch, results, strict=True):
-                if isinstance(result, LedgerError):
+                if isinstance(result, Exception):
                     work.fail(result)
                 else:
                     work.succeed(result)
-            self._keep_reserve()
+            self._keep_reserve(db)
             return
 
     def _transact(self, db: sqlite3.Connection, batch: "list[_Work]") -> list[object]:
@@ -138,13 +165,15 @@ class Database:
                 db.execute("SAVEPOINT one")
                 try:
                     results.append(work.act(db))
-                except LedgerError as error:
+                except (sqlite3.IntegrityError, sqlite3.ProgrammingError) as error:
+                    db.execute("ROLLBACK TO one")
+                    results.append(LedgerError(f"the ledger refuses this: {error}."))
+                except sqlite3.Error:
+                    raise  # the file's fault, so everybody's
+                except Exception as error:  # noqa: BLE001 - it goes to its own waiter
                     # One writer's mistake is not another's.
                     db.execute("ROLLBACK TO one")
                     results.append(error)
-                except sqlite3.IntegrityError as error:
-                    db.execute("ROLLBACK TO one")
-                    results.append(LedgerError(f"the ledger refuses this: {error}."))
                 db.execute("RELEASE one")
             db.execute("COMMIT")
         except sqlite3.Error:
@@ -154,18 +183,29 @@ class Database:
         self.commits += 1
         return results
 
-    def _keep_reserve(self) -> None:
-        """Keep room for a few thousand rows, to be given up on a full disk."""
-        if self._reserve_bytes == 0 or self._reserve.exists():
-            return
-        status = os.statvfs(self._path.parent)
-        if status.f_bavail * status.f_frsize < 4 * self._reserve_bytes:
-            return  # given up once already, and there is no room yet
-        fd = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.posix_fallocate(fd, 0, self._reserve_bytes)
-        finally:
-            os.close(fd)
+    def _make_room(self, db: sqlite3.Connection, *, last: bool) -> None:
+        """On a full disk: give up the reserve, and keep the log short.
+
+        The log grows by pages for every row; once these are in the database it starts
+        anew in the room it has. So the reserve goes into rows, not into the log.
+        """
+        self._reserve.give_up(last=last)
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("PRAGMA wal_checkpoint(RESTART)")
+        db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES_WHEN_FULL}")
+
+    def _keep_reserve(self, db: sqlite3.Connection) -> None:
+        if self._reserve.keep():
+            db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+
+
+def _without_growth(batch: "list[_Work]") -> "list[_Work]":
+    """The last room is for closing what stands: refuse the rest."""
+    failure = LedgerError("the ledger has no room for more: the disk is full.")
+    for work in batch:
+        if work.grows:
+            work.fail(failure)
+    return [work for work in batch if not work.grows]
 
 
 class _Work:
@@ -174,10 +214,12 @@ class _Work:
     def __init__(
         self,
         act: Callable[[sqlite3.Connection], object],
+        grows: bool,  # noqa: FBT001
         loop: asyncio.AbstractEventLoop,
         future: "asyncio.Future[object]",
     ) -> None:
         self.act = act
+        self.grows = grows
         self._loop = loop
         self.future = future
 
@@ -201,4 +243,5 @@ def _is_full(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", None) in {
         sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
     }

@@ -6,32 +6,41 @@ one rename, so that a finisher killed at any moment has done either all or nothi
 """
 
 import asyncio
+import fcntl
 import functools
 import hashlib
 import io
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Sequence
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from multiprocessing import connection
 from pathlib import Path
+from threading import Thread
 from typing import Final
 from zoneinfo import ZoneInfo
+
+import structlog
 
 from agent.common.errors import AgentError
 from agent.formats.age import Encryptor, parse_recipient
 from agent.formats.envelope import SegmentKey
-from agent.formats.journal import peek_header
+from agent.formats.journal import HEADER_SIZE, JournalError, peek_header
 from agent.formats.manifest import Manifest
+from agent.model.call import Outcome
 from agent.model.recording import SegmentEnd
 from agent.recording.assembly import assemble, digest
 from agent.recording.spool import SealedObject, Spool
 
 NICE: Final = 10
 "Below everything that carries a live call."
+CLOSE_SECONDS: Final = 5.0
+"How long a job under way may hold up the daemon's end; the journal is still there."
 JOBS_PER_PROCESS: Final = 500
 "Then a fresh process: what one long recording took is given back."
 HELSINKI: Final = ZoneInfo("Europe/Helsinki")
@@ -63,7 +72,10 @@ class Finished:
     outcome: str
     duration_ms: int
     size: int
+    "Bytes of sealed audio."
     lost: int
+    salvaged: str = ""
+    "Why its journal was sealed as it is; empty if it was not."
 
 
 class FinisherPool:
@@ -73,6 +85,8 @@ class FinisherPool:
         self._spool = spool
         self._workers = workers or 1
         self._pool: ProcessPoolExecutor | None = None
+        self._jobs = 0
+        self._log = structlog.get_logger()
 
     async def start(self) -> None:
         """Start a process, so that the first call finds it warm."""
@@ -81,20 +95,21 @@ class FinisherPool:
         await loop.run_in_executor(self._pool, os.getpid)
 
     async def close(self) -> None:
-        """End the processes; what they had not finished is finished at next start."""
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+        """End the processes; what they had not finished is salvaged at next start."""
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        pool.shutdown(wait=False, cancel_futures=True)
+        children = multiprocessing.active_children()
+        await asyncio.to_thread(_end, children, CLOSE_SECONDS)
 
     async def finish(self, job: FinishJob) -> Finished:
         """Finish one segment. Raises AgentError or OSError; then nothing changed."""
         for attempt in range(2):
-            if self._pool is None:
-                raise FinisherError("the finishers are stopped.")
-            pool = self._pool
+            pool = self._take_pool()
             loop = asyncio.get_running_loop()
             try:
-                return await loop.run_in_executor(
+                finished = await loop.run_in_executor(
                     pool, functools.partial(finish, job, self._spool.root)
                 )
             except BrokenProcessPool as error:
@@ -103,28 +118,96 @@ class FinisherPool:
                     self._pool = self._new_pool()
                 if attempt:
                     raise FinisherError("a finisher died twice.") from error
+            else:
+                if finished.salvaged:
+                    self._log.error(
+                        "finishing_impossible",
+                        recording_id=job.recording_id,
+                        reason=finished.salvaged,
+                    )
+                return finished
         raise AssertionError  # the loop returns or raises
 
+    def _take_pool(self) -> ProcessPoolExecutor:
+        """The pool for one more job; a fresh one after so many.
+
+        Not by max_tasks_per_child: with it, Python 3.11 may leave the job after the
+        last one of a process waiting for ever.
+        """
+        if self._pool is None:
+            raise FinisherError("the finishers are stopped.")
+        if self._jobs >= JOBS_PER_PROCESS * self._workers:
+            self._pool.shutdown(wait=False)  # what it has is still finished
+            self._pool = self._new_pool()
+        self._jobs += 1
+        return self._pool
+
     def _new_pool(self) -> ProcessPoolExecutor:
+        self._jobs = 0
         return ProcessPoolExecutor(
             max_workers=self._workers,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_be_humble,
-            max_tasks_per_child=JOBS_PER_PROCESS,
         )
 
 
+def _end(children: list[multiprocessing.process.BaseProcess], seconds: float) -> None:
+    """Wait for processes, all of them together at most `seconds`; then kill."""
+    connection.wait([child.sentinel for child in children], timeout=seconds)
+    for child in children:
+        child.join(timeout=0.1)
+        if child.is_alive():
+            child.kill()
+            child.join()
+
+
 def _be_humble() -> None:
+    """Give way to live calls, and do not outlive the daemon.
+
+    A finisher that went on alone would be in the way of the next daemon's recovery.
+    """
     os.nice(NICE)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon says when to stop
+    Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def finish(job: FinishJob, root: Path) -> Finished:
     """Seal one segment in the spool at `root` and forget its journals.
 
-    Raises JournalError, AssemblyError, AgeError, OSError.
+    Journals that make no recording here (a fault of ours, or of the disk) are sealed
+    as they are: whoever has the key may yet open them. Raises OSError, and AgentError
+    if trying again may help; then nothing changed.
     """
     spool = Spool(root)
-    work = spool.begin_work(job.recording_id)
+    identity = job.recording_id
+    if spool.is_sealed(identity):
+        # An earlier attempt was killed after its last step but one.
+        return _salvaged(job, spool, "it was sealed before.")
+    try:
+        finished = _finish(job, spool)
+    except AgentError as error:
+        spool.abandon_work(identity)
+        if not error.permanent:
+            raise
+        salvage(identity, spool)
+        return _salvaged(job, spool, str(error))
+    except OSError:
+        spool.abandon_work(identity)  # its room may be what is missing
+        raise
+    spool.forget_sources(identity)
+    return finished
+
+
+def _finish(job: FinishJob, spool: Spool) -> Finished:
+    identity = job.recording_id
+    work = spool.begin_work(identity)
     recipient = parse_recipient(job.recipient)
     with ExitStack() as stack:
         files = [stack.enter_context(path.open("rb")) for path in job.journals]
@@ -139,7 +222,6 @@ def finish(job: FinishJob, root: Path) -> Finished:
             size += len(chunk)
             yield chunk
 
-    identity = job.recording_id
     audio = _seal(
         work / f"{identity}.wav.age", tee(), Encryptor([recipient], os.urandom)
     )
@@ -159,13 +241,28 @@ def finish(job: FinishJob, root: Path) -> Finished:
         _object(f"{identity}.json.age", "manifest", day, facts),
     ]
     spool.commit_sealed(identity, work, objects)
-    spool.forget_sources(identity)
     return Finished(
         recording_id=identity,
         outcome=manifest.outcome,
         duration_ms=manifest.audio.duration_ms,
         size=audio[1],
         lost=sum(leg.lost for leg in manifest.legs),
+    )
+
+
+def _salvaged(job: FinishJob, spool: Spool, reason: str) -> Finished:
+    spool.forget_sources(job.recording_id)
+    return Finished(
+        recording_id=job.recording_id,
+        outcome=Outcome.PARTIAL,
+        duration_ms=0,
+        size=sum(
+            sealed.size
+            for sealed in spool.sealed_objects(job.recording_id)
+            if sealed.key.startswith("audio/")
+        ),
+        lost=0,
+        salvaged=reason,
     )
 
 
@@ -183,9 +280,15 @@ def salvage(recording_id: str, spool: Spool) -> None:
         (spool.envelope_path(recording_id), "keys"),
         *((journal, "audio") for journal in journals),
     ):
-        # Copied, not moved: until the rename of the directory nothing is taken away.
-        found = _write(work / path.name, _pieces(path))
-        objects.append(_object(path.name, folder, day, found))
+        aside = work / path.name
+        if _is_settled(path):
+            # A second name, not a copy: it takes no room on a full disk and no time
+            # at a start.
+            aside.hardlink_to(path)
+            facts = digest(_pieces(path))
+        else:
+            facts = _write(aside, _pieces(path))
+        objects.append(_object(path.name, folder, day, facts))
     spool.commit_sealed(recording_id, work, objects)
     spool.forget_sources(recording_id)
 
@@ -193,14 +296,23 @@ def salvage(recording_id: str, spool: Spool) -> None:
 def finish_to_wav(journals: Sequence[bytes], key: SegmentKey) -> tuple[bytes, Manifest]:
     """A dead host's journals → WAV file and manifest, where the key is.
 
-    `journals` are whole files in the order of their epochs. Raises JournalError,
-    AssemblyError.
+    `journals` are all files of one recording, each whole, in any order. Raises
+    JournalError, AssemblyError.
     """
-    recording_id = peek_header(journals[0]).recording_id
-    readers: list[Callable[[int], bytes]] = [io.BytesIO(data).read for data in journals]
+    ordered = sorted(journals, key=_epoch)
+    recording_id = peek_header(ordered[0]).recording_id
+    readers: list[Callable[[int], bytes]] = [io.BytesIO(data).read for data in ordered]
     assembled = assemble(readers, key.journal_key(recording_id))
     wav = b"".join(assembled.wav())
     return wav, assembled.manifest(*digest(iter([wav])))
+
+
+def _epoch(journal: bytes) -> int:
+    """Which of a recording's journals it is; those cut inside the header come last."""
+    try:
+        return peek_header(journal[:HEADER_SIZE]).epoch
+    except JournalError:
+        return 1 << 32
 
 
 def _object(name: str, folder: str, day: str, found: tuple[str, int]) -> SealedObject:
@@ -238,7 +350,23 @@ def _write(path: Path, chunks: Iterable[bytes]) -> tuple[str, int]:
     return state.hexdigest(), size
 
 
-def _pieces(path: Path) -> Iterable[bytes]:
+def _is_settled(path: Path) -> bool:
+    """Make what a dead process wrote durable; False if one that lives may add to it.
+
+    The kernel grants a read lease only where nobody has the file open for writing.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        os.fsync(fd)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while piece := file.read(1 << 20):
             yield piece

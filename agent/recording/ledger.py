@@ -31,6 +31,8 @@ __all__ = [
 
 RETENTION_NS: Final = 35 * 24 * 3600 * 1_000_000_000
 "How long a closed row is kept."
+EXPIRED_PER_CALL: Final = 4
+"Old rows that go with each new one: no sweep of a day's rows ever holds up a call."
 RESERVE_BYTES: Final = 1 << 20
 "A few thousand rows; none of them is lost to a full disk."
 _STATES: Final = list(RecordingState)
@@ -76,6 +78,20 @@ _CALLS: Final = (
     " sip_status, missing_ms FROM calls "
 )
 _OPEN_CALLS: Final = _CALLS + "WHERE outcome IS NULL ORDER BY begun_utc_ns"
+_EXPIRED_CALLS: Final = (
+    "SELECT call_id FROM calls WHERE outcome IS NOT NULL AND begun_utc_ns < ?"
+    " ORDER BY begun_utc_ns LIMIT ?"
+)
+_FORGET_RECORDINGS: Final = (
+    f"DELETE FROM recordings WHERE call_id IN ({_EXPIRED_CALLS})"  # noqa: S608 - ours
+)
+_FORGET_CALLS: Final = f"DELETE FROM calls WHERE call_id IN ({_EXPIRED_CALLS})"  # noqa: S608
+_RECORDINGS: Final = (
+    "SELECT recording_id, segment_group, state, started_utc_ns, changed_utc_ns"
+    " FROM recordings "
+)
+_RECORDINGS_OF: Final = _RECORDINGS + "WHERE call_id = ? ORDER BY started_utc_ns"
+_UNFINISHED_RECORDINGS: Final = _RECORDINGS + "WHERE state != ? ORDER BY started_utc_ns"
 _NEWEST_CALLS: Final = _CALLS + "ORDER BY begun_utc_ns DESC LIMIT ?"
 
 
@@ -147,8 +163,9 @@ class Ledger:
     async def begin(self, intent: CallIntent) -> None:
         """Write a call's intent. Raises LedgerError."""
         digest = hmac.new(self._hash_key, intent.sip_call_id.encode(), hashlib.sha256)
-        await self._database.do(
-            lambda db: db.execute(
+
+        def begin(db: sqlite3.Connection) -> None:
+            db.execute(
                 "INSERT INTO calls (call_id, sip_call_hash, route, direction,"
                 " begun_utc_ns) VALUES (?, ?, ?, ?, ?)",
                 (
@@ -159,7 +176,9 @@ class Ledger:
                     intent.begun_utc_ns,
                 ),
             )
-        )
+            _expire(db, intent.begun_utc_ns - RETENTION_NS, EXPIRED_PER_CALL)
+
+        await self._database.do(begin, grows=True)
 
     async def close_call(
         self,
@@ -204,7 +223,8 @@ class Ledger:
                     started_utc_ns,
                     utc_ns(),
                 ),
-            )
+            ),
+            grows=True,
         )
 
     async def advance(self, recording_id: str, state: RecordingState) -> None:
@@ -226,7 +246,7 @@ class Ledger:
             )
         )
 
-    # -- questions ----------------------------------------------------------------------
+    # -- questions ---------------------------------------------------------------
 
     async def open_calls(self) -> list[LedgerRow]:
         """Calls without an outcome, the oldest first."""
@@ -236,21 +256,23 @@ class Ledger:
         """The call a recording belongs to; empty if it is not known."""
         return await self._database.do(lambda db: _call_of(db, recording_id))
 
+    async def open_recordings(self) -> list[RecordingRow]:
+        """Recordings that are not purged yet, the oldest first."""
+        return await self._database.do(
+            lambda db: _recordings(
+                db.execute(_UNFINISHED_RECORDINGS, (RecordingState.PURGED,))
+            )
+        )
+
     async def expire(self, before_utc_ns: int) -> None:
         """Forget closed calls that began before a moment. Raises LedgerError."""
+        await self._database.do(lambda db: _expire(db, before_utc_ns, -1))
 
-        def expire(db: sqlite3.Connection) -> None:
-            db.execute(
-                "DELETE FROM recordings WHERE call_id IN (SELECT call_id FROM calls"
-                " WHERE outcome IS NOT NULL AND begun_utc_ns < ?)",
-                (before_utc_ns,),
-            )
-            db.execute(
-                "DELETE FROM calls WHERE outcome IS NOT NULL AND begun_utc_ns < ?",
-                (before_utc_ns,),
-            )
 
-        await self._database.do(expire)
+def _expire(db: sqlite3.Connection, before_utc_ns: int, limit: int) -> None:
+    """Forget closed calls, at most `limit` (-1: all)."""
+    db.execute(_FORGET_RECORDINGS, (before_utc_ns, limit))
+    db.execute(_FORGET_CALLS, (before_utc_ns, limit))
 
 
 def _call_of(db: sqlite3.Connection, recording_id: str) -> str:
@@ -265,17 +287,14 @@ def _rows(db: sqlite3.Connection, calls: sqlite3.Cursor) -> list[LedgerRow]:
 
 
 def _row(db: sqlite3.Connection, call: tuple[object, ...]) -> LedgerRow:
-    recordings = db.execute(
-        "SELECT recording_id, segment_group, state, started_utc_ns, changed_utc_ns"
-        " FROM recordings WHERE call_id = ? ORDER BY started_utc_ns",
-        (call[0],),
-    ).fetchall()
     values = dict(zip(_COLUMNS, call, strict=True))
-    values["recordings"] = [
-        dict(zip(RecordingRow.__struct_fields__, recording, strict=True))
-        for recording in recordings
-    ]
+    values["recordings"] = _recordings(db.execute(_RECORDINGS_OF, (call[0],)))
     return msgspec.convert(values, LedgerRow)
+
+
+def _recordings(rows: sqlite3.Cursor) -> list[RecordingRow]:
+    fields = RecordingRow.__struct_fields__
+    return [RecordingRow(**dict(zip(fields, row, strict=True))) for row in rows]
 
 
 def read_rows(path: Path, *, limit: int = 50) -> list[LedgerRow]:

@@ -14,7 +14,7 @@ from agent.recording.finisher import salvage
 from agent.recording.ledger import Ledger, LedgerRow
 from agent.recording.spool import Spool
 
-Action = Literal["salvaged", "kept", "quarantined", "dropped"]
+Action = Literal["salvaged", "kept", "quarantined", "dropped", "left"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,45 +23,56 @@ class Recovered:
 
     recording_id: str
     action: Action
-    "`kept`: it was sealed already. `dropped`: nothing of it was ever written."
+    """`kept`: it was sealed already. `dropped`: nothing of it was ever written.
+    `left`: the disk does not take it now; the next start tries again."""
 
 
 async def recover(spool: Spool, ledger: Ledger) -> list[Recovered]:
     """Seal what a killed run left; close its ledger rows. Raises LedgerError, OSError.
 
-    To be called before anything is recorded.
+    To be called before anything is recorded, and after the last writer of the run
+    before has ended.
     """
-    found = []
-    sealed = set(spool.list_sealed())
-    for recording_id in spool.list_journals():
-        if recording_id in sealed:
-            spool.forget_sources(recording_id)
-            found.append(Recovered(recording_id, "kept"))
-        elif spool.envelope_path(recording_id).exists():
-            salvage(recording_id, spool)
-            sealed.add(recording_id)
-            found.append(Recovered(recording_id, "salvaged"))
-        else:
-            _quarantine(spool, recording_id)
-            found.append(Recovered(recording_id, "quarantined"))
-    for path in sorted(spool.keys_directory.glob("*.key.age")):
-        # The envelope is written first: this recording's journal never was.
-        recording_id = path.name.partition(".")[0]
-        path.unlink()
-        if recording_id not in sealed:
+    found = [_seal(spool, recording_id) for recording_id in spool.list_journals()]
+    sealed = spool.list_sealed()
+    there = {*sealed, *spool.list_journals(), *spool.list_quarantined()}
+    for recording_id in spool.list_envelopes():
+        # The envelope is written first: its recording's journal never was, or it is
+        # sealed with a copy of this. The ledger first: a start killed in between
+        # finds the envelope again.
+        if recording_id not in there:
             await ledger.forget_recording(recording_id)
             found.append(Recovered(recording_id, "dropped"))
+        if not spool.journals_of(recording_id):
+            spool.envelope_path(recording_id).unlink()
     for recording_id in sealed:
         await ledger.advance(recording_id, RecordingState.SEALED)
+    for recording in await ledger.open_recordings():
+        if recording.recording_id in there:
+            continue
+        if recording.state == RecordingState.OPEN:
+            await ledger.forget_recording(recording.recording_id)
+        elif recording.state == RecordingState.STORED:
+            await ledger.advance(recording.recording_id, RecordingState.PURGED)
     for row in await ledger.open_calls():
         await _close(ledger, row)
     return found
 
 
-def _quarantine(spool: Spool, recording_id: str) -> None:
-    """A journal nobody has a key for cannot happen by protocol: keep it, and say so."""
-    for journal in spool.journals_of(recording_id):
-        journal.rename(spool.quarantine_directory / journal.name)
+def _seal(spool: Spool, recording_id: str) -> Recovered:
+    if spool.is_sealed(recording_id):
+        spool.forget_sources(recording_id)
+        return Recovered(recording_id, "kept")
+    if not spool.envelope_path(recording_id).exists():
+        # A journal nobody has a key for cannot happen by protocol: keep it, say so.
+        spool.quarantine(recording_id)
+        return Recovered(recording_id, "quarantined")
+    try:
+        salvage(recording_id, spool)
+    except OSError:
+        # A full disk must not keep the daemon from carrying calls.
+        return Recovered(recording_id, "left")
+    return Recovered(recording_id, "salvaged")
 
 
 async def _close(ledger: Ledger, row: LedgerRow) -> None:

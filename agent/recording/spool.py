@@ -13,8 +13,9 @@ that leaves the journal, whatever is killed after it leaves a complete directory
 import errno
 import fcntl
 import os
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -24,6 +25,7 @@ from agent.common.errors import AgentError
 from agent.common.files import make_private_directory, sync_directory, write_durably
 
 UPLOADS: Final = "upload.json"
+_JOURNAL: Final = re.compile(r"([0-9a-f-]{36})\.(\d{1,9})\.journal")
 
 
 class SpoolError(AgentError):
@@ -140,22 +142,40 @@ class Spool:
     def journals_of(self, recording_id: str) -> list[Path]:
         """One recording's journals, in the order of their epochs."""
         found = self.journal_directory.glob(f"{recording_id}.*.journal")
-        return sorted(found, key=lambda path: int(path.name.split(".")[-2]))
+        return _by_recording(found).get(recording_id, [])
 
     def list_journals(self) -> dict[str, list[Path]]:
         """Every recording that has journals, and these by epoch."""
-        names = {p.name.partition(".")[0] for p in self.journal_directory.iterdir()}
-        return {name: self.journals_of(name) for name in sorted(names)}
+        return _by_recording(self.journal_directory.iterdir())
+
+    def list_envelopes(self) -> list[str]:
+        """Every recording whose envelope is not sealed with it yet."""
+        found = self.keys_directory.glob("*.key.age")
+        return sorted(path.name.removesuffix(".key.age") for path in found)
+
+    def quarantine(self, recording_id: str) -> None:
+        """Put a recording's journals aside. Raises OSError."""
+        for path in self.journals_of(recording_id):
+            path.rename(self.quarantine_directory / path.name)
+
+    def list_quarantined(self) -> list[str]:
+        """Every recording whose journals were put aside."""
+        return sorted(_by_recording(self.quarantine_directory.iterdir()))
 
     # -- sealed -----------------------------------------------------------------------
 
     def begin_work(self, recording_id: str) -> Path:
         """An empty directory in which a recording is sealed."""
+        self.abandon_work(recording_id)
+        work = self.work_directory / recording_id
+        work.mkdir(mode=0o700)
+        return work
+
+    def abandon_work(self, recording_id: str) -> None:
+        """Give back the room that a half-sealed recording takes."""
         work = self.work_directory / recording_id
         if work.exists():
             shutil.rmtree(work)
-        work.mkdir(mode=0o700)
-        return work
 
     def commit_sealed(
         self, recording_id: str, work: Path, objects: Sequence[SealedObject]
@@ -179,9 +199,19 @@ class Spool:
         return [name for _, name in sorted(found)]
 
     def sealed_objects(self, recording_id: str) -> list[SealedObject]:
-        """What of a sealed recording goes where."""
-        data = (self.sealed_directory / recording_id / UPLOADS).read_bytes()
-        return msgspec.json.decode(data, type=list[SealedObject])
+        """What of a sealed recording goes where. Raises OSError, SpoolError."""
+        path = self.sealed_directory / recording_id / UPLOADS
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=list[SealedObject])
+        except msgspec.DecodeError as error:
+            raise SpoolError(
+                f"{path} is damaged.",
+                hint="Its files are whole or not by themselves: upload them by hand.",
+            ) from error
+
+    def is_sealed(self, recording_id: str) -> bool:
+        """Whether a recording waits for upload."""
+        return (self.sealed_directory / recording_id).is_dir()
 
     def sealed_path(self, recording_id: str, file: str) -> Path:
         """One file of a sealed recording."""
@@ -207,4 +237,17 @@ class Spool:
             # Out of the queue in one step, so that no half of it is ever uploaded.
             doomed = self.work_directory / f"purged-{recording_id}"
             sealed.rename(doomed)
+            sync_directory(self.sealed_directory)
             shutil.rmtree(doomed)
+
+
+def _by_recording(paths: Iterable[Path]) -> dict[str, list[Path]]:
+    """Journals by recording, in the order of their epochs; other files left out."""
+    found: dict[str, list[tuple[int, Path]]] = {}
+    for path in paths:
+        if match := _JOURNAL.fullmatch(path.name):
+            found.setdefault(match[1], []).append((int(match[2]), path))
+    return {
+        recording_id: [path for _, path in sorted(found[recording_id])]
+        for recording_id in sorted(found)
+    }

@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from agent.common.errors import AgentError
 from agent.recording.spool import SealedObject, Spool
 from agent.upload.backend import (
     ObjectDamagedError,
@@ -22,7 +23,7 @@ from agent.upload.backend import (
     StorageBackend,
     StorageError,
 )
-from agent.upload.retry import Backoff
+from agent.upload.retry import LONGEST, Backoff
 
 CONCURRENCY: Final = 4
 "Recordings under way at once: enough to hide the latency of one storage."
@@ -57,7 +58,8 @@ class Uploader:
         self._queued: set[str] = set()
         self._log = structlog.get_logger()
         self._backoff = Backoff(self._rng)
-        self._retry = asyncio.Event()
+        self._resume_at = 0.0
+        "When storage that failed is tried again, for all that waits."
         self.stored = 0
         "Recordings stored since start."
         self.failures = 0
@@ -83,42 +85,63 @@ class Uploader:
                 group.create_task(self._work(), name=f"upload-{index}")
 
     async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             recording_id = await self._queue.get()
-            while True:
-                try:
-                    await self.store(recording_id)
-                    break
-                except (StorageError, OSError) as error:
-                    self.failures += 1
-                    delay = self._backoff.failed()
-                    self._log.error(
-                        "storing_failed",
-                        recording_id=recording_id,
-                        reason=str(error),
-                        pending=self.pending,
-                        retry_in=round(delay, 1),
-                    )
+            if (delay := self._resume_at - loop.time()) > 0:
                 await asyncio.sleep(delay)
+            try:
+                await self.store(recording_id)
+            except (AgentError, OSError) as error:
+                self._put_off(recording_id, error, loop)
+                continue
             if self._backoff.failures:
                 self._log.info("storage_back", pending=self.pending)
             self._backoff.succeeded()
             self._queued.discard(recording_id)
             self.stored += 1
 
+    def _put_off(
+        self,
+        recording_id: str,
+        error: AgentError | OSError,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        """Try again later, behind the others: none of them waits for this one alone."""
+        self.failures += 1
+        if isinstance(error, AgentError) and error.permanent:
+            delay = LONGEST
+            loop.call_later(delay, self._queue.put_nowait, recording_id)
+        else:
+            if self._resume_at <= loop.time():
+                # Of several that fail at once only the first counts.
+                self._resume_at = loop.time() + self._backoff.failed()
+            delay = self._resume_at - loop.time()
+            self._queue.put_nowait(recording_id)
+        self._log.error(
+            "storing_failed",
+            recording_id=recording_id,
+            reason=str(error),
+            pending=self.pending,
+            retry_in=round(delay, 1),
+        )
+
     async def store(self, recording_id: str) -> None:
         """Store one sealed recording everywhere, tell, and purge it.
 
-        Raises StorageError or OSError; what was done until then stays done.
+        Raises AgentError or OSError; what was done until then stays done.
         """
-        objects = self._spool.sealed_objects(recording_id)
-        for target in self._targets:
-            for sealed in objects:
-                backend = target.locked if sealed.target == "locked" else target.state
-                path = self._spool.sealed_path(recording_id, sealed.file)
-                await store_object(backend, sealed, path)
-        await self._on_stored(recording_id)
-        self._spool.purge(recording_id)
+        if await asyncio.to_thread(self._spool.is_sealed, recording_id):
+            objects = await asyncio.to_thread(self._spool.sealed_objects, recording_id)
+            for target in self._targets:
+                for sealed in objects:
+                    locked = sealed.target == "locked"
+                    backend = target.locked if locked else target.state
+                    path = self._spool.sealed_path(recording_id, sealed.file)
+                    await store_object(backend, sealed, path)
+            await self._on_stored(recording_id)
+            await asyncio.to_thread(self._spool.purge, recording_id)
+        # Else an attempt before this one failed after its purge.
         await self._on_purged(recording_id)
 
     async def ensure_notice(self, digest: str, data: bytes) -> None:

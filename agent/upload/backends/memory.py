@@ -43,8 +43,9 @@ class MemoryBackend:
 
     async def list(self, prefix: str) -> AsyncIterator[ObjectInfo]:
         self._before("list", prefix)
+        folder = f"{prefix.rstrip('/')}/" if prefix else ""
         for key, data in sorted(self.objects.items()):
-            if key.startswith(prefix):
+            if key.startswith(folder):
                 yield ObjectInfo(key, len(data))
 
 

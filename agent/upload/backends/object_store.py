@@ -1,15 +1,18 @@
 """Storage through obstore: a local directory; object stores through the same API."""
 
 import asyncio
+import functools
 import os
-from collections.abc import AsyncIterator
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn, ParamSpec, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import (
-    AlreadyExistsError,
     BaseError,
     NotFoundError,
     PermissionDeniedError,
@@ -27,45 +30,75 @@ from agent.upload.backend import (
     StorageError,
 )
 
+MAX_FOLDERS: Final = 1000
+"How many folders are remembered; a day has three."
+THREADS: Final = 4
+"Of one storage's own: one that hangs must not keep envelopes from the spool."
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 class DirectoryBackend:
-    """A local directory. Objects appear whole (link after write) and durable."""
+    """A local directory. Objects appear durable and whole (link after write)."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._store: LocalStore | None = None
+        self._folders: set[Path] = set()
+        "Whose own entries are known to be durable."
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="storage")
 
     async def put(self, key: str, source: Path | bytes) -> None:
+        # Not through obstore, which reads a file whole before it writes it, and
+        # syncs nothing.
+        self._opened()
         try:
-            await obstore.put_async(
-                self._opened(), key, source, mode="create", use_multipart=False
-            )
-            await asyncio.to_thread(self._make_durable, key)
-        except (BaseError, OSError) as error:
+            await self._in_thread(self._create, self._root / key, source)
+        except FileNotFoundError as error:
+            # The folder, or the file to be put, was taken away under our feet.
+            self._folders.clear()
+            raise StorageError(f"{key} has no place or no source.") from error
+        except OSError as error:
             _raise(key, error)
 
     async def get(self, key: str) -> AsyncIterator[bytes]:
+        store = self._opened()
         try:
-            result = await obstore.get_async(self._opened(), key)
-            async for chunk in result.stream(min_chunk_size=CHUNK):
+            first, rest = await self._in_thread(_begin_reading, store, key)
+            if first:
+                yield first
+            while rest and (chunk := await self._in_thread(next, rest, None)):
                 yield bytes(chunk)
         except (BaseError, OSError) as error:
             _raise(key, error)
 
     async def head(self, key: str) -> ObjectInfo:
+        store = self._opened()
         try:
-            meta = await obstore.head_async(self._opened(), key)
+            meta = await self._in_thread(obstore.head, store, key)
         except (BaseError, OSError) as error:
             _raise(key, error)
         return ObjectInfo(key, meta["size"])
 
     async def list(self, prefix: str) -> AsyncIterator[ObjectInfo]:
+        store = self._opened()
         try:
-            async for batch in obstore.list(self._opened(), prefix):
+            batches = obstore.list(store, prefix)
+            while batch := await self._in_thread(next, batches, None):
                 for meta in batch:
                     yield ObjectInfo(meta["path"], meta["size"])
         except (BaseError, OSError) as error:
             _raise(prefix, error)
+
+    async def _in_thread(
+        self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        # Not obstore's own coroutines: they are answered from threads of which Python
+        # knows nothing, and one that answers while the interpreter ends aborts it.
+        loop = asyncio.get_running_loop()
+        call = functools.partial(act, *args, **kwargs)
+        return await loop.run_in_executor(self._threads, call)
 
     def _opened(self) -> LocalStore:
         # Not at start: a directory that is not mounted yet must not stop recording.
@@ -78,19 +111,50 @@ class DirectoryBackend:
             self._store = LocalStore(self._root)
         return self._store
 
-    def _make_durable(self, key: str) -> None:
-        """Fsync an object and every directory its creation may have changed."""
-        path = self._root / key
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    def _create(self, path: Path, source: Path | bytes) -> None:
+        """Write a file aside, make it durable, and give it its name if that is free."""
+        self._make_folder(path.parent)
+        # A name that no key has and that listings leave out.
+        aside = path.with_name(f"{path.name}#{uuid.uuid4().int}")
         try:
-            os.fchmod(fd, 0o600)
-            os.fsync(fd)
+            fd = os.open(
+                aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
+            )
+            with os.fdopen(fd, "wb") as file:
+                if isinstance(source, bytes):
+                    file.write(source)
+                else:
+                    with source.open("rb") as data:
+                        shutil.copyfileobj(data, file, CHUNK)
+                file.flush()
+                os.fsync(file.fileno())
+            path.hardlink_to(aside)
         finally:
-            os.close(fd)
-        for parent in path.parents:
-            sync_directory(parent)
-            if parent == self._root:
+            aside.unlink(missing_ok=True)
+            # Also where the name was taken: perhaps by us, killed before this.
+            sync_directory(path.parent)
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder in self._folders:
+            return
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for parent in folder.parents:
+            if not parent.is_relative_to(self._root):
                 break
+            sync_directory(parent)
+        if len(self._folders) >= MAX_FOLDERS:
+            self._folders.clear()
+        self._folders.add(folder)
+
+
+def _begin_reading(
+    store: LocalStore, key: str
+) -> "tuple[bytes, obstore.BytesStream | None]":
+    """All of a small object at once, as most are: each thread's turn costs CPU."""
+    result = obstore.get(store, key)
+    if result.meta["size"] <= CHUNK:
+        return bytes(result.bytes()), None
+    return b"", result.stream(min_chunk_size=CHUNK)
 
 
 def open_store(url: str, base: Path) -> DirectoryBackend:
@@ -106,14 +170,12 @@ def open_store(url: str, base: Path) -> DirectoryBackend:
 
 def _raise(key: str, error: BaseException) -> NoReturn:
     match error:
-        case AlreadyExistsError():
+        case FileExistsError():
             raise ObjectExistsError(f"{key} exists.") from error
         case NotFoundError() | FileNotFoundError():
             raise ObjectMissingError(f"{key} is not there.") from error
         case PermissionDeniedError() | UnauthenticatedError() | PermissionError():
             raise StorageDeniedError(f"{key} may not be touched.") from error
-        case StorageError():
-            raise error
         case _:
             reason = str(error).partition("\n")[0]
             raise StorageError(f"{key}: {reason}.") from error
