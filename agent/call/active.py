@@ -326,7 +326,7 @@ class ActiveCall:
             self.log.warning("offer_unusable", reason=str(error))
             self._session.unacceptable(488, "Not Acceptable Here")
         except AgentError as error:
-            self.log.error("media_refused", reason=str(error))
+            self.log.warning("media_refused", reason=str(error))
             self._session.unacceptable(503, "No Media Available")
         else:
             if not first.gone:

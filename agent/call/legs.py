@@ -13,7 +13,7 @@ from agent.call.leg import Leg
 from agent.call.routing import Plan
 from agent.common.errors import AgentError
 from agent.media.pool import MediaError
-from agent.model.media import CODECS, Address, Codec, Direction, NegotiatedAudio
+from agent.model.media import CODECS, Address, Codec, NegotiatedAudio
 from agent.signalling.offer_answer import NotAcceptableError, OfferAnswer
 from agent.signalling.sip.message import Request
 

@@ -42,7 +42,7 @@ class PassthroughCall:
         self._sessions = [first.session]
         self._targets = list(plan.targets)
         self._finished = finished
-        self._answered = False
+        self._awaits_answer = False
         self._over = False
         self._deadline: float | None = None
         self.call_id = call_id
@@ -116,7 +116,7 @@ class PassthroughCall:
                     body=event.response.body,
                 )
             case sip.Accepted():
-                self._answered = True
+                self._awaits_answer = not self._invite.body
                 self._deadline = None
                 core.accept(
                     first.session,
@@ -124,8 +124,9 @@ class PassthroughCall:
                     contact=parse_uri(f"sip:{first.flow.local}"),
                     body=event.response.body,
                 )
-            case sip.Acknowledged() if from_first and not self._invite.body:
-                # The target made the offer, and this is its answer.
+            case sip.Acknowledged() if self._awaits_answer:
+                # The target made the offer, and this is the caller's answer.
+                self._awaits_answer = False
                 core.acknowledge(second.session, now, body=event.request.body)
             case sip.Refused():
                 status, _ = b2bua.map_failure(event.status)
@@ -195,7 +196,7 @@ class PassthroughCall:
 
     @property
     def names(self) -> list[str]:
-        """The sessions whose events belong to this call, also those of tried targets."""
+        """Its sessions, also those with targets that did not answer."""
         return self._sessions
 
     @property

@@ -137,6 +137,11 @@ class UserAgentCore:
         """Sessions that are not over."""
         return self._sessions.open
 
+    def invite_of(self, session: SessionId) -> Request | None:
+        """The INVITE that began a session, while anything of it can still come."""
+        found = self._sessions.get(session)
+        return None if found is None else found.invite
+
     @property
     def transaction_stats(self) -> transaction.TransactionStats:
         return self._layer.stats
