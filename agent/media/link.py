@@ -88,7 +88,8 @@ class WorkerLink:
         except TimeoutError:
             await self.kill()
             raise MediaError("A media worker does not answer.") from None
-        except MediaError:
+        except BaseException:
+            # Also when the start itself is cancelled: nobody else knows of it.
             await self.kill()
             raise
         finally:

@@ -52,6 +52,7 @@ class Supervisor:
         self._link: WorkerLink | None = None
         self._deaths: deque[float] = deque(maxlen=RESPAWNS)
         self._tasks = TaskSet(self._task_failed)
+        self._stopping = False
 
     @property
     def pid(self) -> int | None:
@@ -65,6 +66,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Let the worker close its journals and end."""
+        self._stopping = True
         await self._tasks.close()
         if self._link is not None:
             await self._link.retire(EndCause.AGENT_STOPPED)
@@ -92,6 +94,8 @@ class Supervisor:
         self.lost += 1
         self._deaths.append(monotonic())
         self._on_lost(self.index)
+        if self._stopping:
+            return
         self._tasks.spawn(self._replace(), name=f"media-worker-{self.index}-replace")
 
     async def _replace(self) -> None:

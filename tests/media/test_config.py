@@ -1,0 +1,16 @@
+import msgspec
+import pytest
+
+from agent.media.config import MediaConfig
+
+
+def test_the_defaults_are_those_of_the_example() -> None:
+    config = msgspec.convert({}, MediaConfig)
+    assert config == MediaConfig()
+    assert config.ports == (20000, 29999)
+    assert config.workers == 0
+
+
+def test_unknown_keys_are_mistakes() -> None:
+    with pytest.raises(msgspec.ValidationError, match="worker"):
+        msgspec.convert({"worker": 2}, MediaConfig)

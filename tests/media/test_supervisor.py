@@ -1,0 +1,87 @@
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.media import control, supervisor
+from agent.media.supervisor import Supervisor
+from tests.media.phones import PATIENCE
+
+HELLO = control.Hello(version=control.VERSION, timeout=60.0, fsync_interval=2.0)
+
+
+class Place:
+    """A supervisor, and what it told."""
+
+    def __init__(self, directory: Path) -> None:
+        self.told: list[str] = []
+        self._news = asyncio.Event()
+        self.supervisor = Supervisor(
+            7,
+            directory / "media-7.sock",
+            HELLO,
+            on_report=lambda _: None,
+            on_lost=lambda index: self._tell(f"lost {index}"),
+            on_ready=lambda index: self._tell(f"ready {index}"),
+            on_given_up=lambda index: self._tell(f"given up {index}"),
+        )
+
+    def _tell(self, what: str) -> None:
+        self.told.append(what)
+        self._news.set()
+
+    async def until(self, *told: str) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while self.told != list(told):
+                self._news.clear()
+                await self._news.wait()
+
+    def kill(self) -> None:
+        assert self.supervisor.pid is not None
+        os.kill(self.supervisor.pid, signal.SIGKILL)
+
+
+async def test_a_dead_worker_is_replaced(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    await place.supervisor.start()
+    first = place.supervisor.pid
+    place.kill()
+    await place.until("lost 7", "ready 7")
+    assert place.supervisor.up
+    assert place.supervisor.lost == 1
+    assert place.supervisor.pid not in {None, first}
+    await place.supervisor.stop()
+    assert not place.supervisor.up
+    assert place.supervisor.pid is None
+
+
+async def test_successors_that_cannot_start_are_deaths_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "BACK_OFF", 0.05)
+    place = Place(tmp_path)
+    await place.supervisor.start()
+    python = sys.executable
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    place.kill()
+    await place.until("lost 7", "given up 7")
+    assert place.supervisor.given_up
+    assert not place.supervisor.up
+    monkeypatch.setattr(sys, "executable", python)
+    await place.until("lost 7", "given up 7", "ready 7")
+    assert not place.supervisor.given_up
+    await place.supervisor.stop()
+
+
+async def test_stopping_ends_a_replacement_that_is_under_way(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    await place.supervisor.start()
+    place.kill()
+    await place.until("lost 7")
+    await place.supervisor.stop()
+    assert place.told == ["lost 7"]
+    assert not place.supervisor.up
+    place.supervisor.tell(control.CloseLeg(leg="void"))
