@@ -68,7 +68,8 @@ def command(
     if Path(target).is_file():
         found = _from_files(Path(target))
     else:
-        found = asyncio.run(_from_storage(target, config, locked_url, url))
+        pairs = _storages(config, locked_url, url)
+        found = asyncio.run(_from_storage(target, pairs))
     key = open_envelope(found.envelope, identities)
     manifest, wav = _decrypt(found, key)
     out.mkdir(parents=True, exist_ok=True)
@@ -122,11 +123,12 @@ def _from_files(path: Path) -> Found:
     return _complete(found)
 
 
-async def _from_storage(
-    recording_id: str, config: Path | None, locked_url: str, url: str
-) -> Found:
-    pairs = [(locked_url, url)] if locked_url and url else []
+def _storages(
+    config: Path | None, locked_url: str, url: str
+) -> list[tuple[StorageBackend, StorageBackend]]:
+    """The storages to be searched, each as audio and keys. Raises OpenError."""
     base = Path()
+    pairs = [(locked_url, url)] if locked_url and url else []
     if config is not None:
         base = config.resolve().parent
         pairs += [(s.locked_url, s.url) for s in load(config).storage]
@@ -134,15 +136,17 @@ async def _from_storage(
         raise OpenError(
             "no storage was named.", hint="Give --config, or --locked-url and --url."
         )
+    return [(open_store(one, base), open_store(other, base)) for one, other in pairs]
+
+
+async def _from_storage(
+    recording_id: str, storages: list[tuple[StorageBackend, StorageBackend]]
+) -> Found:
     found = Found(recording_id)
-    for locked, state in pairs:
-        for address, prefixes in (
-            (locked, ("audio/", "manifest/")),
-            (state, ("keys/",)),
-        ):
-            backend = open_store(address, base)
-            for prefix in prefixes:
-                await _collect(backend, prefix, found)
+    for locked, state in storages:
+        await _collect(locked, "audio/", found)
+        await _collect(locked, "manifest/", found)
+        await _collect(state, "keys/", found)
     return _complete(found)
 
 

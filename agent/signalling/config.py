@@ -41,13 +41,12 @@ def parse_listen(entry: str) -> Listener:
     host, _, port = rest.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     try:
-        if not 0 < int(port) < 65536:
-            raise ValueError(port)
+        number = int(port)
         ipaddress.ip_address(host)
-    except ValueError as error:
-        raise ValueError(
-            f"listen entry {entry!r} is not transport:address:port"
-        ) from error
+    except ValueError:
+        number = 0
+    if not 0 < number < 65536:
+        raise ValueError(f"listen entry {entry!r} is not transport:address:port")
     if transport not in {"udp", "tcp"}:
         raise ValueError(f"listen entry {entry!r}: transport must be udp or tcp")
-    return Listener(transport, Address(host, int(port)))
+    return Listener(transport, Address(host, number))

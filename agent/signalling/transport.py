@@ -72,6 +72,6 @@ class UdpTransport(asyncio.DatagramProtocol):
         remote = Address(addr[0], addr[1])
         self._on_datagram(data, Flow("udp", self._listener.address, remote))
 
-    def error_received(self, exc: Exception) -> None:  # noqa: ARG002
+    def error_received(self, exc: Exception) -> None:
         # Unconnected UDP sockets do not say which peer it was.
         self.send_errors += 1
