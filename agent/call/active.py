@@ -23,7 +23,7 @@ from agent.model.recording import NoticeEvidence
 from agent.signalling import b2bua
 from agent.signalling.offer_answer import NotAcceptableError
 from agent.signalling.sip import core as sip
-from agent.signalling.sip.message import Request
+from agent.signalling.sip.message import Request, Response
 from agent.signalling.sip.uri import NameAddr, Uri, parse_uri
 from agent.signalling.transport import TransportError
 
@@ -65,6 +65,8 @@ class ActiveCall:
         self._playing: dict[int, tuple[str, do.Play]] = {}
         self._unplayed: set[str] = set()
         self._evidence: NoticeEvidence | None = None
+        self._answer_headers: list[tuple[str, str]] = []
+        "What of the target's 2xx goes into ours, if the target answers first."
         self._quiet: set[str] = set()
         self.call_id = call_id
         self.capture = Capture(
@@ -161,7 +163,7 @@ class ActiveCall:
                 early = self._early_media(leg, event.response.body)
                 self._session.target_ringing(leg.name, now, early_media=early)
             case sip.Accepted():
-                self._accepted(leg, event.response.body)
+                self._accepted(leg, event.response)
             case sip.Refused():
                 leg.gone = True
                 self._legs.close_media(leg)
@@ -188,9 +190,9 @@ class ActiveCall:
                 pass
         self.run()
 
-    def _accepted(self, leg: Leg, body: bytes) -> None:
+    def _accepted(self, leg: Leg, response: Response) -> None:
         try:
-            self._legs.answered(leg, body)
+            self._legs.answered(leg, response.body)
         except NotAcceptableError as error:
             self.log.warning("answer_unusable", leg=leg.name, reason=str(error))
             self._perform(do.HangUp(leg=leg.name, q850=_INCOMPATIBLE))
@@ -199,6 +201,11 @@ class ActiveCall:
         if leg.name == self._session.partner:
             inbound = self._plan.direction is CallDirection.INBOUND
             self.log.info("officer_answered" if inbound else "customer_answered")
+            self._answer_headers = b2bua.pass_response_headers(
+                response,
+                from_trusted=leg.trusted,
+                to_trusted=self._legs.first.trusted,
+            )
         self._session.target_answered(leg.name, self._now)
 
     def _early_media(self, leg: Leg, body: bytes) -> bool:
@@ -335,6 +342,7 @@ class ActiveCall:
                     self._now,
                     contact=self._contact(first),
                     body=first.local_description,
+                    headers=self._answer_headers,
                 )
         self.run()
 
