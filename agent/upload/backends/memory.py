@@ -21,9 +21,9 @@ class MemoryBackend:
 
     async def put(self, key: str, source: Path | bytes) -> None:
         self._before("put", key)
-        if key in self.objects:
-            raise ObjectExistsError(f"{key} exists.")
         data = await asyncio.to_thread(_read, source)
+        if key in self.objects:  # asked last: another may have put it meanwhile
+            raise ObjectExistsError(f"{key} exists.")
         self.objects[key] = data
         self._before("put done", key)
 

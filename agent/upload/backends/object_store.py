@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import itertools
 import os
 import shutil
 import uuid
@@ -135,12 +136,14 @@ class DirectoryBackend:
             sync_directory(path.parent)
 
     def _make_folder(self, folder: Path) -> None:
-        if folder in self._folders:
+        if folder == self._root or folder in self._folders:
             return
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for parent in folder.parents:
-            if not parent.is_relative_to(self._root):
-                break
+        # Not `parents=True`: it gives them the umask's mode, and would put a storage
+        # in the place of one that is no longer mounted.
+        below = [*itertools.takewhile(self._root.__ne__, folder.parents)]
+        for made in (*reversed(below), folder):
+            made.mkdir(mode=0o700, exist_ok=True)
+        for parent in (*below, self._root):
             sync_directory(parent)
         if len(self._folders) >= MAX_FOLDERS:
             self._folders.clear()
