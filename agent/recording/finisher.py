@@ -153,9 +153,8 @@ class FinisherPool:
 
 def _end(children: list[multiprocessing.process.BaseProcess], seconds: float) -> None:
     """Wait for processes, all of them together at most `seconds`; then kill."""
-    connection.wait([child.sentinel for child in children], timeout=seconds)
     for child in children:
-        child.join(timeout=0.1)
+        child.join(timeout=seconds / len(children))
         if child.is_alive():
             child.kill()
             child.join()

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -48,10 +47,12 @@ entropy = random.Random(7).randbytes
 "Keys of tests need to differ, not to be secret."
 
 
-@cache
-def quality(kind: KeyKind = KeyKind.CLASSIC) -> "SegmentKey":
+_QUALITY = {kind: SegmentKey(generate_identity(kind, entropy)) for kind in KeyKind}
+
+
+def quality(kind: KeyKind = KeyKind.CLASSIC) -> SegmentKey:
     """Who may open everything."""
-    return SegmentKey(generate_identity(kind, entropy))
+    return _QUALITY[kind]
 
 
 def payload(leg: int, number: int) -> bytes:

@@ -1,0 +1,377 @@
+import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from agent.formats.age import KeyKind
+from agent.formats.container import read_wav
+from agent.formats.journal import NotAJournalError
+from agent.recording.finisher import (
+    NICE,
+    Finished,
+    FinisherError,
+    FinisherPool,
+    finish,
+    finish_to_wav,
+)
+from agent.recording.spool import Spool
+from tests.recording.segments import (
+    CALLER,
+    DAY,
+    OFFICER,
+    Segment,
+    end,
+    mark,
+    payload,
+    stereo,
+    write_segment,
+)
+
+
+def sealed_directory(spool: Spool, segment: Segment) -> Path:
+    return spool.sealed_directory / segment.id
+
+
+def all_files(spool: Spool) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(spool.root)): path.read_bytes()
+        for path in spool.root.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("kind", KeyKind)
+def test_a_finished_call_opens_with_exact_samples(spool: Spool, kind: KeyKind) -> None:
+    heard = [*range(10), *range(30, 50)]
+    segment = write_segment(spool, (range(10), range(30, 50), end(50)), kind=kind)
+    finished = finish(segment.job(spool), spool.root)
+    wav, manifest = segment.opened(sealed_directory(spool, segment))
+    assert read_wav(wav).samples == stereo(heard, 50)
+    assert manifest.audio.sha256 == sha256(wav).hexdigest()
+    assert manifest.audio.size == len(wav)
+    assert manifest.caller == CALLER
+    assert manifest.officers[0].name == OFFICER
+    path = spool.sealed_path(segment.id, f"{segment.id}.wav.age")
+    assert finished == Finished(
+        recording_id=segment.id,
+        outcome="recorded",
+        duration_ms=1000,
+        size=path.stat().st_size,
+        lost=40,
+    )
+
+
+def test_the_sealed_directory(spool: Spool) -> None:
+    segment = write_segment(spool)
+    envelope = spool.envelope_path(segment.id).read_bytes()
+    finish(segment.job(spool), spool.root)
+    objects = spool.sealed_objects(segment.id)
+    # The envelope first: audio that nobody can open would be no recording.
+    assert [(sealed.target, sealed.key) for sealed in objects] == [
+        ("state", f"keys/{DAY}/{segment.id}.key.age"),
+        ("locked", f"audio/{DAY}/{segment.id}.wav.age"),
+        ("locked", f"manifest/{DAY}/{segment.id}.json.age"),
+    ]
+    for sealed in objects:
+        path = spool.sealed_path(segment.id, sealed.file)
+        data = path.read_bytes()
+        assert (sealed.size, sealed.sha256) == (len(data), sha256(data).hexdigest())
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert spool.sealed_path(segment.id, objects[0].file).read_bytes() == envelope
+    assert set(all_files(spool)) == {
+        "lock",
+        *(f"sealed/{segment.id}/{sealed.file}" for sealed in objects),
+        f"sealed/{segment.id}/upload.json",
+    }
+
+
+def test_no_plaintext_in_any_file_at_any_time(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = [payload(0, 7), payload(1, 7), CALLER[1:].encode(), OFFICER.encode()]
+    # Interleaved as in the track, too.
+    secrets += [stereo([7], 8)[-200:], b"RIFF", b"fi\x00", OFFICER[:5].encode()]
+    seen = 0
+    fsync = os.fsync
+
+    def look(fd: int) -> None:
+        nonlocal seen
+        seen += 1
+        fsync(fd)
+        for name, data in all_files(spool).items():
+            for secret in secrets:
+                assert secret not in data, name
+
+    segment = write_segment(spool)
+    monkeypatch.setattr(os, "fsync", look)
+    finish(segment.job(spool), spool.root)
+    look(os.open(spool.root, os.O_RDONLY | os.O_CLOEXEC))
+    assert seen > 3
+    names = "".join(all_files(spool))
+    assert CALLER[1:] not in names
+    assert OFFICER[:5] not in names
+
+
+def test_two_epochs_are_partial(spool: Spool) -> None:
+    segment = write_segment(
+        spool,
+        (range(10),),
+        (mark(10, "gap-begin"), mark(20, "gap-end"), range(20, 30), end(30)),
+        frames=30,
+    )
+    finished = finish(segment.job(spool), spool.root)
+    wav, manifest = segment.opened(sealed_directory(spool, segment))
+    assert read_wav(wav).samples == stereo([*range(10), *range(20, 30)], 30)
+    assert finished.outcome == manifest.outcome == "partial"
+    assert {gap.reason for gap in manifest.gaps} == {"gap"}
+
+
+def test_a_torn_journal_is_partial(spool: Spool) -> None:
+    segment = write_segment(spool, (range(25), range(25, 50)), whole=False)
+    [path] = spool.journals_of(segment.id)
+    os.truncate(path, path.stat().st_size - 100)
+    assert finish(segment.job(spool), spool.root).outcome == "partial"
+    wav, _ = segment.opened(sealed_directory(spool, segment))
+    assert read_wav(wav).samples == stereo(range(25), 50)
+
+
+def test_a_journal_opened_where_the_key_is_gives_the_same(spool: Spool) -> None:
+    segment = write_segment(spool, (range(10), range(20, 50), end(50)))
+    journals = [path.read_bytes() for path in spool.journals_of(segment.id)]
+    wav, manifest = finish_to_wav(journals, segment.key)
+    finish(segment.job(spool), spool.root)
+    assert (wav, manifest) == segment.opened(sealed_directory(spool, segment))
+
+
+def test_a_dead_hosts_journals_in_any_order(spool: Spool) -> None:
+    parts = [(range(n, n + 1),) for n in range(11)]
+    segment = write_segment(spool, *parts, frames=11, whole=False)
+    journals = [path.read_bytes() for path in spool.journals_of(segment.id)]
+    by_name = [journals[n] for n in (0, 1, 10, *range(2, 10))]
+    wav, manifest = finish_to_wav([b"torn", *by_name], segment.key)
+    assert read_wav(wav).samples == stereo(range(11), 11)
+    assert (manifest.outcome, manifest.end_cause) == ("partial", "agent-died")
+    with pytest.raises(NotAJournalError):
+        finish_to_wav([b"torn"], segment.key)
+
+
+# -- what goes wrong ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("torn", [0, 40])
+def test_what_makes_no_recording_is_sealed_as_it_is(spool: Spool, torn: int) -> None:
+    segment = write_segment(spool)
+    [path] = spool.journals_of(segment.id)
+    os.truncate(path, torn)
+    finished = finish(segment.job(spool), spool.root)
+    assert "not a journal" in finished.salvaged
+    assert (finished.outcome, finished.size) == ("partial", torn)
+    assert [sealed.file for sealed in spool.sealed_objects(segment.id)] == [
+        f"{segment.id}.key.age",
+        f"{segment.id}.0.journal",
+    ]
+    assert spool.list_journals() == {}
+
+
+def test_a_codec_without_decoder_loses_nothing(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = write_segment(spool)
+    [journal] = [path.read_bytes() for path in spool.journals_of(segment.id)]
+    monkeypatch.setattr("agent.formats.aligner._FORMATS", {})
+    finished = finish(segment.job(spool), spool.root)
+    assert "no decoder for PCMA" in finished.salvaged
+    monkeypatch.undo()
+    path = spool.sealed_path(segment.id, f"{segment.id}.0.journal")
+    assert path.read_bytes() == journal
+    wav, _ = finish_to_wav([journal], segment.key)
+    assert read_wav(wav).samples == stereo(range(50), 50)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), FinisherError("later.")]
+)
+def test_a_full_disk_changes_nothing(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    segment = write_segment(spool)
+    before = all_files(spool)
+
+    def fail(_fd: int) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(type(error)):
+            finish(segment.job(spool), spool.root)
+    assert all_files(spool) == before
+    assert finish(segment.job(spool), spool.root).outcome == "recorded"
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing may catch it and go on."""
+
+
+class Steps:
+    """Counts what touches files, and is killed before one of them."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, kill_at: int) -> None:
+        self.done = 0
+        self._patch = patch
+        self._kill_at = kill_at
+        for name in ("open", "mkdir", "rename", "unlink", "replace"):
+            self._wrap(name, Path)
+        for name in ("fsync", "open"):
+            self._wrap(name, os)
+
+    def _wrap(self, name: str, owner: object) -> None:
+        real = getattr(owner, name)
+
+        def step(*args: object, **kwargs: object) -> object:
+            if self.done == self._kill_at:
+                raise Killed
+            self.done += 1
+            return real(*args, **kwargs)
+
+        self._patch.setattr(owner, name, step)
+
+
+def test_killed_between_any_two_steps_and_done_again(tmp_path: Path) -> None:
+    """The pool runs a job again whose process died."""
+    kill_at = 0
+    killed = True
+    while killed:
+        spool = Spool(tmp_path / str(kill_at))
+        spool.prepare()
+        segment = write_segment(spool, frames=5)
+        job = segment.job(spool)
+        with pytest.MonkeyPatch.context() as patch:
+            Steps(patch, kill_at)
+            try:
+                finish(job, spool.root)
+                killed = False
+            except Killed:
+                killed = True
+        finished = finish(job, spool.root)
+        assert finished.outcome in {"recorded", "partial"}
+        assert finished.size > 0
+        wav, manifest = segment.opened(sealed_directory(spool, segment))
+        assert read_wav(wav).samples == stereo(range(5), 5)
+        assert manifest.outcome == "recorded"
+        assert spool.list_journals() == {}
+        assert spool.list_envelopes() == []
+        assert list(spool.work_directory.iterdir()) == []
+        spool.close()
+        kill_at += 1
+    assert kill_at > 15
+
+
+# -- the pool -----------------------------------------------------------------------
+
+
+@pytest.fixture
+async def pool(spool: Spool) -> AsyncIterator[FinisherPool]:
+    pool = FinisherPool(spool)
+    await pool.start()
+    yield pool
+    await pool.close()
+
+
+def pids(pool: FinisherPool) -> list[int]:
+    assert pool._pool is not None
+    return list(pool._pool._processes)
+
+
+async def test_a_pool_finishes_many(pool: FinisherPool, spool: Spool) -> None:
+    segments = [write_segment(spool, frames=5) for _ in range(5)]
+    done = await asyncio.gather(*(pool.finish(s.job(spool)) for s in segments))
+    assert [finished.recording_id for finished in done] == [s.id for s in segments]
+    [pid] = pids(pool)
+    assert os.getpriority(os.PRIO_PROCESS, pid) >= NICE
+
+
+async def test_a_pool_survives_its_processes_death(
+    pool: FinisherPool, spool: Spool
+) -> None:
+    segments = [write_segment(spool, frames=5) for _ in range(3)]
+    [pid] = pids(pool)
+    os.kill(pid, signal.SIGKILL)
+    done = await asyncio.gather(*(pool.finish(s.job(spool)) for s in segments))
+    assert {finished.outcome for finished in done} == {"recorded"}
+    assert pids(pool) != [pid]
+
+
+async def test_a_job_that_kills_two_processes_is_told(
+    pool: FinisherPool, spool: Spool
+) -> None:
+    segment = write_segment(spool, frames=5)
+    job = replace(segment.job(spool), journals=(Deadly(),))  # type: ignore[arg-type]
+    with pytest.raises(FinisherError, match="died twice"):
+        await pool.finish(job)
+    assert (await pool.finish(segment.job(spool))).outcome == "recorded"
+
+
+class Deadly:
+    """Kills whoever unpickles it."""
+
+    def __reduce__(self) -> tuple[object, tuple[int]]:
+        return os._exit, (1,)
+
+
+async def test_a_pool_tells_of_what_it_salvaged(
+    pool: FinisherPool, spool: Spool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    segment = write_segment(spool, frames=5)
+    os.truncate(spool.journals_of(segment.id)[0], 0)
+    assert (await pool.finish(segment.job(spool))).salvaged
+    assert "finishing_impossible" in capsys.readouterr().out
+
+
+async def test_a_pool_that_is_closed(spool: Spool) -> None:
+    pool = FinisherPool(spool)
+    await pool.close()
+    segment = write_segment(spool, frames=5)
+    with pytest.raises(FinisherError, match="stopped"):
+        await pool.finish(segment.job(spool))
+
+
+_ORPHAN = """
+import asyncio, os, sys
+from pathlib import Path
+from agent.recording.finisher import FinisherPool
+from agent.recording.spool import Spool
+
+async def main():
+    pool = FinisherPool(Spool(Path(sys.argv[1])))
+    await pool.start()
+    print(*pool._pool._processes, flush=True)
+    sys.stdin.read()
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_a_finisher_does_not_outlive_the_daemon(spool: Spool, tmp_path: Path) -> None:
+    script = tmp_path / "orphan.py"
+    script.write_text(_ORPHAN)
+    command = [sys.executable, str(script), str(spool.root)]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    ) as daemon:  # fmt: skip
+        assert daemon.stdout is not None
+        finisher = os.pidfd_open(int(daemon.stdout.readline()))
+        daemon.kill()
+        ended, _, _ = select.select([finisher], [], [], 20)
+        os.close(finisher)
+    assert ended

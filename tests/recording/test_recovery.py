@@ -1,0 +1,341 @@
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from agent.formats.envelope import open_envelope
+from agent.model.call import CallDirection, EndCause, Outcome
+from agent.model.recording import RecordingState
+from agent.recording import finisher, recovery, spool as spool_module
+from agent.recording.finisher import finish, finish_to_wav
+from agent.recording.ledger import CallIntent, Ledger, read_rows
+from agent.recording.recovery import Recovered, recover
+from agent.recording.spool import Spool
+from tests.recording.segments import Segment, quality, stereo, write_segment
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
+    ledger = Ledger(tmp_path / "ledger.sqlite", hash_key=b"h", reserve_bytes=0)
+    await ledger.start()
+    yield ledger
+    await ledger.close()
+
+
+async def call(ledger: Ledger, name: str, *recordings: str) -> None:
+    intent = CallIntent(
+        call_id=name,
+        sip_call_id=name,
+        route="",
+        direction=CallDirection.INBOUND,
+        begun_utc_ns=1 << 62,
+    )
+    await ledger.begin(intent)
+    for recording in recordings:
+        await ledger.segment(name, recording, recording, 1 << 62)
+
+
+def outcomes(tmp_path: Path) -> dict[str, str | None]:
+    return {row.call_id: row.outcome for row in read_rows(tmp_path / "ledger.sqlite")}
+
+
+def states(tmp_path: Path) -> dict[str, str]:
+    return {
+        recording.recording_id: recording.state
+        for row in read_rows(tmp_path / "ledger.sqlite")
+        for recording in row.recordings
+    }
+
+
+def left(spool: Spool) -> set[str]:
+    """Files of recordings, by name."""
+    return {
+        str(path.relative_to(spool.root))
+        for path in spool.root.rglob("*")
+        if path.is_file() and path.name != "lock"
+    }
+
+
+async def test_nothing_to_do(spool: Spool, ledger: Ledger) -> None:
+    assert await recover(spool, ledger) == []
+
+
+async def test_a_journal_is_sealed_as_it_is(
+    spool: Spool, ledger: Ledger, tmp_path: Path
+) -> None:
+    segment = write_segment(
+        spool, (range(10),), (range(20, 30),), frames=30, whole=False
+    )
+    await call(ledger, "call", segment.id)
+    journals = [path.read_bytes() for path in spool.journals_of(segment.id)]
+    envelope = spool.envelope_path(segment.id).read_bytes()
+    found = await recover(spool, ledger)
+    assert found == [Recovered(segment.id, "salvaged")]
+    assert left(spool) == {
+        f"sealed/{segment.id}/{name}"
+        for name in (
+            f"{segment.id}.0.journal",
+            f"{segment.id}.1.journal",
+            f"{segment.id}.key.age",
+            "upload.json",
+        )
+    }
+    objects = spool.sealed_objects(segment.id)
+    [day] = {"/".join(sealed.key.split("/")[1:4]) for sealed in objects}
+    assert [(sealed.target, sealed.key) for sealed in objects] == [
+        ("state", f"keys/{day}/{segment.id}.key.age"),
+        ("locked", f"audio/{day}/{segment.id}.0.journal"),
+        ("locked", f"audio/{day}/{segment.id}.1.journal"),
+    ]
+    for sealed, data in zip(objects, [envelope, *journals], strict=True):
+        path = spool.sealed_path(segment.id, sealed.file)
+        assert path.read_bytes() == data
+        assert sealed.size == len(data)
+    assert outcomes(tmp_path) == {"call": "partial"}
+    assert states(tmp_path) == {segment.id: "sealed"}
+    assert read_rows(tmp_path / "ledger.sqlite")[0].cause == EndCause.AGENT_DIED
+    # And where the key is, it opens.
+    key = open_envelope(envelope, [quality().identity])
+    wav, manifest = finish_to_wav(journals[::-1], key)
+    assert wav.endswith(stereo([*range(10), *range(20, 30)], 30))
+    assert manifest.outcome == "partial"
+
+
+async def test_the_day_is_the_local_one_of_the_last_write(
+    spool: Spool, ledger: Ledger
+) -> None:
+    segment = write_segment(spool)
+    [path] = spool.journals_of(segment.id)
+    # 22:30 UTC on New Year's Eve is the next year in Helsinki.
+    os.utime(path, ns=(0, 1_798_756_200_000_000_000))
+    await recover(spool, ledger)
+    keys = {sealed.key.rsplit("/", 1)[0] for sealed in spool.sealed_objects(segment.id)}
+    assert keys == {"keys/2027/01/01", "audio/2027/01/01"}
+
+
+async def test_a_journal_that_somebody_still_writes_is_copied(
+    spool: Spool, ledger: Ledger
+) -> None:
+    segment = write_segment(spool, (range(10),), whole=False)
+    [path] = spool.journals_of(segment.id)
+    with path.open("ab", buffering=0) as writer:
+        await recover(spool, ledger)
+        writer.write(b"what an orphan adds")
+    [_, sealed] = spool.sealed_objects(segment.id)
+    copy = spool.sealed_path(segment.id, sealed.file)
+    assert copy.stat().st_size == sealed.size
+
+
+async def test_sealed_with_its_journal_left_over(
+    spool: Spool, ledger: Ledger, tmp_path: Path
+) -> None:
+    segment = write_segment(spool)
+    await call(ledger, "call", segment.id)
+    [path] = spool.journals_of(segment.id)
+    data, envelope = path.read_bytes(), spool.envelope_path(segment.id).read_bytes()
+    finish(segment.job(spool), spool.root)
+    path.write_bytes(data)
+    spool.write_envelope(segment.id, envelope)
+    assert await recover(spool, ledger) == [Recovered(segment.id, "kept")]
+    assert not path.exists()
+    assert not spool.envelope_path(segment.id).exists()
+    assert spool.sealed_path(segment.id, f"{segment.id}.wav.age").exists()
+    assert states(tmp_path) == {segment.id: "sealed"}
+
+
+async def test_an_envelope_without_a_journal_is_dropped(
+    spool: Spool, ledger: Ledger, tmp_path: Path
+) -> None:
+    segment = write_segment(spool)
+    [path] = spool.journals_of(segment.id)
+    path.unlink()
+    await call(ledger, "call", segment.id)
+    assert await recover(spool, ledger) == [Recovered(segment.id, "dropped")]
+    assert left(spool) == set()
+    assert outcomes(tmp_path) == {"call": "failed"}
+    assert states(tmp_path) == {}
+
+
+async def test_a_journal_without_an_envelope_is_kept_aside(
+    spool: Spool, ledger: Ledger, tmp_path: Path
+) -> None:
+    segment = write_segment(spool)
+    spool.envelope_path(segment.id).unlink()
+    await call(ledger, "call", segment.id)
+    assert await recover(spool, ledger) == [Recovered(segment.id, "quarantined")]
+    assert left(spool) == {f"quarantine/{segment.id}.0.journal"}
+    assert await recover(spool, ledger) == []
+    assert states(tmp_path) == {segment.id: "open"}
+    assert outcomes(tmp_path) == {"call": "partial"}
+
+
+async def test_rows_without_files(spool: Spool, ledger: Ledger, tmp_path: Path) -> None:
+    await call(ledger, "before the answer")
+    await call(ledger, "nothing written", "a")
+    await call(ledger, "stored", "b")
+    await call(ledger, "closed", "c")
+    await ledger.advance("b", RecordingState.STORED)
+    await ledger.advance("c", RecordingState.CLOSED)
+    await call(ledger, "done")
+    await ledger.close_call("done", Outcome.EXEMPT, ended_utc_ns=1)
+    assert await recover(spool, ledger) == []
+    assert outcomes(tmp_path) == {
+        "before the answer": "failed",
+        "nothing written": "failed",
+        "stored": "partial",
+        "closed": "partial",
+        "done": "exempt",
+    }
+    # A closed recording without files was taken away by hand: its row says so.
+    assert states(tmp_path) == {"b": "purged", "c": "closed"}
+
+
+async def test_a_disk_that_takes_nothing_stops_no_start(
+    spool: Spool, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    segment = write_segment(spool)
+    await call(ledger, "call", segment.id)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "hardlink_to", full)
+        assert await recover(spool, ledger) == [Recovered(segment.id, "left")]
+    assert outcomes(tmp_path) == {"call": "partial"}
+    assert spool.journals_of(segment.id)
+    assert spool.envelope_path(segment.id).exists()
+    assert await recover(spool, ledger) == [Recovered(segment.id, "salvaged")]
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing may catch it and go on."""
+
+
+class Steps:
+    """Counts the steps of a recovery and is killed before one of them."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, kill_at: int) -> None:
+        self.done = 0
+        self._patch = patch
+        self._kill_at = kill_at
+        for name in ("rename", "unlink", "mkdir", "hardlink_to"):
+            self._wrap(Path, name)
+        for module, name in (
+            (spool_module, "write_durably"),
+            (spool_module, "sync_directory"),
+            (spool_module.shutil, "rmtree"),
+            (finisher, "digest"),
+        ):
+            self._wrap(module, name)
+        for name in ("forget_recording", "advance", "close_call", "open_recordings"):
+            self._wrap_async(Ledger, name)
+
+    def _step(self) -> None:
+        if self.done == self._kill_at:
+            raise Killed
+        self.done += 1
+
+    def _wrap(self, owner: object, name: str) -> None:
+        real: Callable[..., object] = getattr(owner, name)
+
+        def step(*args: object, **kwargs: object) -> object:
+            self._step()
+            return real(*args, **kwargs)
+
+        self._patch.setattr(owner, name, step)
+
+    def _wrap_async(self, owner: object, name: str) -> None:
+        real: Callable[..., Awaitable[object]] = getattr(owner, name)
+
+        async def step(*args: object, **kwargs: object) -> object:
+            self._step()
+            return await real(*args, **kwargs)
+
+        self._patch.setattr(owner, name, step)
+
+
+def everything(spool: Spool) -> dict[str, Segment]:
+    """One recording in each state a kill can leave it in."""
+    segments = {
+        name: write_segment(spool, frames=5)
+        for name in ("journal", "sealed", "envelope", "keyless", "done")
+    }
+    for name in ("sealed", "done"):
+        segment = segments[name]
+        [path] = spool.journals_of(segment.id)
+        sources = path.read_bytes(), spool.envelope_path(segment.id).read_bytes()
+        finish(segment.job(spool), spool.root)
+        if name == "sealed":
+            path.write_bytes(sources[0])
+            spool.write_envelope(segment.id, sources[1])
+    spool.journals_of(segments["envelope"].id)[0].unlink()
+    spool.envelope_path(segments["keyless"].id).unlink()
+    return segments
+
+
+async def test_killed_between_any_two_steps(tmp_path: Path) -> None:
+    """… and started again: the same as without."""
+    kill_at = 0
+    while True:
+        directory = tmp_path / str(kill_at)
+        directory.mkdir()
+        spool = Spool(directory / "spool")
+        spool.prepare()
+        segments = everything(spool)
+        ledger = Ledger(directory / "ledger.sqlite", hash_key=b"h", reserve_bytes=0)
+        await ledger.start()
+        for name, segment in segments.items():
+            await call(ledger, name, segment.id)
+        with pytest.MonkeyPatch.context() as patch:
+            steps = Steps(patch, kill_at)
+            try:
+                await recovery.recover(spool, ledger)
+                killed = False
+            except Killed:
+                killed = True
+        spool.close()
+        spool.prepare()
+        await recover(spool, ledger)
+        assert await recover(spool, ledger) == []
+        ids = {name: segment.id for name, segment in segments.items()}
+        assert left(spool) == {
+            f"quarantine/{ids['keyless']}.0.journal",
+            *(
+                f"sealed/{ids['journal']}/{name}"
+                for name in (
+                    "upload.json",
+                    f"{ids['journal']}.key.age",
+                    f"{ids['journal']}.0.journal",
+                )
+            ),
+            *(
+                f"sealed/{ids[state]}/{name}"
+                for state in ("sealed", "done")
+                for name in (
+                    "upload.json",
+                    f"{ids[state]}.key.age",
+                    f"{ids[state]}.wav.age",
+                    f"{ids[state]}.json.age",
+                )
+            ),
+        }, kill_at
+        assert outcomes(directory) == {
+            "journal": "partial",
+            "sealed": "partial",
+            "envelope": "failed",
+            "keyless": "partial",
+            "done": "partial",
+        }, kill_at
+        assert states(directory) == {
+            ids["journal"]: "sealed",
+            ids["sealed"]: "sealed",
+            ids["keyless"]: "open",
+            ids["done"]: "sealed",
+        }, kill_at
+        await ledger.close()
+        spool.close()
+        if not killed:
+            break
+        kill_at += 1
+    assert steps.done == kill_at > 20
