@@ -25,7 +25,7 @@ from agent.common.errors import AgentError
 from agent.common.tasks import TaskSet
 from agent.formats.age import KeyKind, Recipient, parse_recipient
 from agent.identity.directory import Directory
-from agent.media.pool import MediaPool
+from agent.media.pool import MediaPool, retire_orphans
 from agent.media.sound import Sound
 from agent.media.sounds import SoundError, load_notice
 from agent.media.tones import busy, ringback
@@ -179,6 +179,8 @@ class Agent:
         ledger = Ledger(root / "ledger.sqlite", hash_key=load_hash_key(root))
         await ledger.start()
         stack.push_async_callback(ledger.close)
+        # A worker that outlived its main may still be closing journals.
+        await retire_orphans(root / "run")
         for found in await recover(spool, ledger):
             self._log.warning(
                 "recovered", recording_id=found.recording_id, action=found.action
