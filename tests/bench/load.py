@@ -17,11 +17,10 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from agent.signalling.sip.core import UserAgentCore
-
 from agent.model.media import PCMA, PCMU, Address
 from agent.signalling.offer_answer import OfferAnswer
 from agent.signalling.sip import core as sip
+from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.timers import DEFAULT_TIMERS
 from agent.signalling.sip.uri import NameAddr, parse_uri

@@ -33,9 +33,8 @@ def compare(call: Call, wav: bytes, offset_of: list[int]) -> tuple[int, int]:
         for index in range(first, last):
             expected += 1
             at = anchor + (index - first) * FRAME
-            found += (
-                anchor >= 0
-                and samples[at : at + FRAME] == payload(call.number, side, index)
+            found += anchor >= 0 and samples[at : at + FRAME] == payload(
+                call.number, side, index
             )
     return found, expected
 

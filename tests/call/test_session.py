@@ -37,9 +37,7 @@ def call(
     max_segment: float = 7200.0,
     **route: Any,
 ) -> CallSession:
-    direction = (
-        CallDirection.OUTBOUND if steps == OUTBOUND else CallDirection.INBOUND
-    )
+    direction = CallDirection.OUTBOUND if steps == OUTBOUND else CallDirection.INBOUND
     config = RouteConfig(
         name="r",
         from_="trunk",
@@ -124,9 +122,7 @@ def test_outbound_call_announces_to_both_after_the_customers_answer() -> None:
     session.notice_played(evidence(), 8.0)
     assert commands(session) == [
         do.Bridge(a="a", b="b1"),
-        do.OpenRecording(
-            segment=1, customer="b1", officer="a", notices=(evidence(),)
-        ),
+        do.OpenRecording(segment=1, customer="b1", officer="a", notices=(evidence(),)),
     ]
     session.left("b1", 9.0)
     assert commands(session)[-1] == do.Close(
@@ -287,7 +283,7 @@ def test_unrecordable_call_goes_on_alarmed_unannounced_unrecorded() -> None:
 
 
 @pytest.mark.parametrize("missing", [True, False])
-def test_notice_failure_refuses(missing: bool) -> None:  # noqa: FBT001
+def test_notice_failure_refuses(missing: bool) -> None:
     session = call()
     session.begin(() if missing else ("fi",), 0.0)
     session.acknowledged(0.1)
@@ -314,9 +310,7 @@ def test_long_recording_goes_on_in_a_new_segment() -> None:
     session.handle_timer(102.0)
     assert commands(session) == [
         do.CloseRecording(cause=EndCause.SEGMENT_LIMIT),
-        do.OpenRecording(
-            segment=2, customer="a", officer="b1", notices=(evidence(),)
-        ),
+        do.OpenRecording(segment=2, customer="a", officer="b1", notices=(evidence(),)),
     ]
     assert session.get_timer() == 202.0
 
@@ -324,7 +318,7 @@ def test_long_recording_goes_on_in_a_new_segment() -> None:
 @pytest.mark.parametrize(
     ("kept", "outcome"), [(True, Outcome.PARTIAL), (False, Outcome.UNRECORDED)]
 )
-def test_recording_failure_goes_on_by_policy(kept: bool, outcome: Outcome) -> None:  # noqa: FBT001
+def test_recording_failure_goes_on_by_policy(kept: bool, outcome: Outcome) -> None:
     session = talking()
     session.recording_failed("disk full", 3.0, kept=kept)
     assert commands(session) == [
@@ -378,7 +372,7 @@ def test_unacceptable_offer_after_the_target_answered_clears_the_target() -> Non
 
 
 @pytest.mark.parametrize("exempt", [True, False])
-def test_stopping_closes_what_talks_and_fails_what_does_not(exempt: bool) -> None:  # noqa: FBT001
+def test_stopping_closes_what_talks_and_fails_what_does_not(exempt: bool) -> None:
     session = call(exempt=exempt)
     session.begin(("fi",), 0.0)
     session.stop(1.0)
@@ -453,7 +447,10 @@ def apply(session: CallSession, input_: Input, now: float) -> None:
     walk=st.lists(INPUTS, max_size=40),
 )
 def test_any_walk_keeps_the_promises(
-    steps: tuple[Step, ...], can_record: bool, failure: str, walk: list[Input]  # noqa: FBT001
+    steps: tuple[Step, ...],
+    can_record: bool,
+    failure: str,
+    walk: list[Input],
 ) -> None:
     session = call(
         steps,

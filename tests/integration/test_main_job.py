@@ -1,6 +1,7 @@
 """The main job on a real daemon, with phones of our own on real sockets."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -62,7 +63,7 @@ async def test_a_call_is_announced_connected_recorded_and_stored(
     packets = [h.packet for h in caller.heard]
     assert len({p.ssrc for p in packets}) == 1
     numbers = [p.sequence_number for p in packets]
-    steps = {(b - a) % 65536 for a, b in zip(numbers, numbers[1:], strict=False)}
+    steps = {(b - a) % 65536 for a, b in itertools.pairwise(numbers)}
     assert steps == {1}
 
     [recording] = daemon.recordings()

@@ -8,13 +8,13 @@ import socket
 import subprocess
 import sys
 import time
+import wave
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.recording.ledger import LedgerRow, read_rows
-
+from agent.common.clock import utc_now
 from agent.formats.age import (
     Identity,
     KeyKind,
@@ -24,6 +24,7 @@ from agent.formats.age import (
 )
 from agent.formats.envelope import open_envelope
 from agent.formats.manifest import Manifest, parse_manifest
+from agent.recording.ledger import LedgerRow, read_rows
 
 CALLER = "0401234567"
 SERVICE = "0295000000"
@@ -58,8 +59,6 @@ def free_ports(count: int, *, start: int = 15000, stop: int = 19900) -> list[int
 
 def wav_notice(path: Path, samples: bytes) -> None:
     """Write 16-bit, 8 kHz, mono samples as a WAV file."""
-    import wave
-
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -109,7 +108,7 @@ class Daemon:
         for name in ("quality", "recovery", "officer-201", "officer-202"):
             self.identities[name] = generate_identity(kind, os.urandom)
             (root / f"{name}.txt").write_text(
-                identity_file(self.identities[name], _now())
+                identity_file(self.identities[name], utc_now())
             )
         (root / "storage/locked").mkdir(parents=True, exist_ok=True)
         (root / "storage/state").mkdir(parents=True, exist_ok=True)
@@ -281,12 +280,6 @@ url = "file://{root}/storage/state"
                 parse_manifest(manifest),
                 decrypt(path.read_bytes(), identities),
             )
-
-
-def _now() -> Any:
-    from agent.common.clock import utc_now
-
-    return utc_now()
 
 
 def _kill(pid: int) -> None:

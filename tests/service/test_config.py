@@ -101,5 +101,5 @@ def test_unreadable_files(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "agent.toml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ConfigError, match="agent.toml"):
+    with pytest.raises(ConfigError, match=r"agent\.toml"):
         load(path)

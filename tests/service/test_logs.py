@@ -29,7 +29,7 @@ def test_an_exception_is_named_by_type_and_place_never_by_its_values() -> None:
     stream = io.StringIO()
     configure(LogConfig(level="debug"), stream)
     try:
-        raise ValueError("0401234567")
+        int("0401234567x")
     except ValueError as error:
         structlog.get_logger().critical("failed", exc_info=error)
     [line] = lines(stream)
