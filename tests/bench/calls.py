@@ -1,4 +1,4 @@
-"""Calls a second, each with a notice, an answer, a second journalled, sealed, stored."""
+"""Calls a second, each announced, answered, journalled for a second, and stored."""
 
 import argparse
 import tempfile

@@ -130,7 +130,7 @@ def run(daemon: Daemon, arguments: argparse.Namespace) -> None:
 
     found = expected = compared = 0
     offsets: list[int] = []
-    by_caller = {f"+3584{c.number:08d}"[:]: c for c in load.calls}
+    by_caller = {f"+3584{c.number:08d}": c for c in load.calls}
     for index, recording in enumerate(sorted(daemon.recordings(), key=lambda r: r.id)):
         if index % 10:
             continue
@@ -138,8 +138,8 @@ def run(daemon: Daemon, arguments: argparse.Namespace) -> None:
         one, of = compare(call, recording.wav, offsets)
         found, expected, compared = found + one, expected + of, compared + 1
     print(
-        f"compared sample by sample: {compared} recordings, {found} of {expected} frames"
-        f" exact and in place"
+        f"compared sample by sample: {compared} recordings,"
+        f" {found} of {expected} frames exact and in place"
     )
     print(f"median place of the first compared frame: {statistics.median(offsets)}")
     load.close()
