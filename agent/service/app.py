@@ -180,8 +180,6 @@ class Agent:
         await ledger.start()
         stack.push_async_callback(ledger.close)
         # A worker that outlived its main may still be closing journals.
-        await retire_orphans(root / "run")
-        # A dead run's workers may still be writing: their journals come first.
         if orphans := await retire_orphans(root / "run"):
             self._log.warning("orphans_retired", workers=orphans)
         for found in await recover(spool, ledger):
