@@ -1,0 +1,342 @@
+"""kill -9 in each phase of a call, then a restart: what is lost, and what is said."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent.formats.manifest import Manifest, parse_manifest
+from tests.lab.daemon import ROOT, Daemon
+from tests.lab.parties import (
+    Parties,
+    channels,
+    parties,
+    sine,
+    tone_frames,
+    tone_seconds,
+    until,
+)
+
+pytestmark = pytest.mark.crash
+
+BOUND = 1.0
+"Seconds of audio a killed host may lose, beside what a busy machine adds."
+SLACK = 0.4
+ORPHAN_SECONDS = 5.0
+
+
+def open_with_key(
+    daemon: Daemon, recording_id: str, key: str = "quality"
+) -> tuple[bytes, Manifest]:
+    """What `recording-agent open` makes of a recording."""
+    out = daemon.root / f"opened-{key}"
+    identity = daemon.root / f"{key}.txt"
+    command = ["open", recording_id, "-i", identity, "-c", daemon.config, "-o", out]
+    subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "agent", *command],
+        cwd=ROOT,
+        check=True,
+        timeout=30,
+        capture_output=True,
+    )
+    manifest = parse_manifest((out / f"{recording_id}.json").read_bytes())
+    return (out / f"{recording_id}.wav").read_bytes(), manifest
+
+
+def journals(daemon: Daemon) -> dict[str, Path]:
+    """Stored journals by recording."""
+    return {
+        name.partition(".")[0]: path for name, path in daemon.stored(".journal").items()
+    }
+
+
+def assert_nothing_is_left(daemon: Daemon) -> None:
+    for directory in ("journal", "keys", "sealed", "work", "quarantine"):
+        assert list((daemon.spool / directory).iterdir()) == [], directory
+
+
+async def gone(pids: list[int], seconds: float) -> None:
+    """Wait until processes have ended; zombies have."""
+    deadline = time.monotonic() + seconds
+    while alive := [pid for pid in pids if _lives(pid)]:
+        assert time.monotonic() < deadline, f"{alive} still live"
+        await asyncio.sleep(0.05)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+async def _in_the_notice(call: Parties) -> None:
+    await call.ring()
+    await until(call.caller.connected)
+    await asyncio.sleep(0.3)
+
+
+async def _while_ringing(call: Parties) -> None:
+    call.officer.answer_after = None
+    await call.ring()
+    await call.daemon.logged("notice_played")
+    await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize("reach", [_in_the_notice, _while_ringing])
+async def test_killed_before_the_answer(
+    daemon_at: Callable[..., Daemon], reach: Callable[[Parties], object]
+) -> None:
+    daemon = daemon_at(notice=sine(600, 0.4 if reach is _while_ringing else 3)).start()
+    async with parties(daemon) as call:
+        await reach(call)
+        [row] = daemon.rows()
+        assert row.outcome is None or row.outcome == ""
+        before = daemon.children()
+        daemon.kill()
+    await gone(before, ORPHAN_SECONDS)
+    daemon.start()
+    [row] = daemon.rows()
+    assert (row.outcome, row.cause) == ("failed", "agent-died")
+    assert daemon.stored(".age") == {}
+    assert_nothing_is_left(daemon)
+    daemon.stop()
+
+
+async def test_killed_just_after_the_answer(
+    daemon_at: Callable[..., Daemon],
+) -> None:
+    daemon = daemon_at().start()
+    async with parties(daemon) as call:
+        await call.ring()
+        await until(call.officer.connected)
+        daemon.kill()
+    daemon.start()
+    [row] = daemon.rows()
+    assert row.outcome in {"failed", "partial"}
+    assert row.cause == "agent-died"
+    if row.recordings:
+        daemon.wait_for("stored")
+        [recording_id] = journals(daemon)
+        _, manifest = open_with_key(daemon, recording_id)
+        assert manifest.audio.duration_ms < 1000
+    else:
+        assert daemon.stored(".age") == {}
+    daemon.stop()
+    assert_nothing_is_left(daemon)
+
+
+async def test_killed_in_the_middle_of_talk(
+    daemon_at: Callable[..., Daemon],
+) -> None:
+    daemon = daemon_at().start()
+    async with parties(daemon) as call:
+        await call.connect()
+        await asyncio.sleep(3.0)
+        daemon.kill()
+    daemon.start()
+    [row] = daemon.rows()
+    assert (row.outcome, row.cause) == ("partial", "agent-died")
+    daemon.wait_for("stored")
+    [recording_id] = journals(daemon)
+    assert daemon.stored(".wav.age") == {}
+    for key in ("quality", "recovery", "officer-201"):
+        wav, manifest = open_with_key(daemon, recording_id, key)
+        assert (manifest.outcome, manifest.end_cause) == ("partial", "agent-died")
+        left, right = channels(wav)
+        assert tone_seconds(left, 1000) > 3.0 - BOUND - SLACK
+        assert tone_seconds(right, 1700) > 3.0 - BOUND - SLACK
+        assert tone_seconds(left, 1700) == tone_seconds(right, 1000) == 0
+    with pytest.raises(subprocess.CalledProcessError):
+        open_with_key(daemon, recording_id, "officer-202")
+    daemon.stop()
+    assert_nothing_is_left(daemon)
+
+
+async def test_killed_between_hang_up_and_sealing(
+    daemon_at: Callable[..., Daemon],
+) -> None:
+    daemon = daemon_at().start()
+    async with parties(daemon) as call:
+        await call.connect()
+        await asyncio.sleep(1.5)
+        # Stopped finishers cannot seal before all is killed.
+        for pid in finishers(daemon):
+            os.kill(pid, signal.SIGSTOP)
+        await call.hang_up()
+        await daemon.logged("ended")
+        daemon.kill()
+    daemon.start()
+    [row] = daemon.rows()
+    # The journal was closed, and the row with it: nothing was lost.
+    assert row.outcome in {"recorded", "partial"}
+    daemon.wait_for("stored")
+    [recording_id] = journals(daemon)
+    wav, manifest = open_with_key(daemon, recording_id)
+    assert manifest.end_cause == "caller-hangup"
+    assert manifest.outcome == "recorded"
+    left, right = channels(wav)
+    assert tone_seconds(left, 1000) > 1.4
+    assert tone_seconds(right, 1700) > 1.4
+    daemon.stop()
+    assert_nothing_is_left(daemon)
+
+
+async def test_killed_when_sealed_but_not_stored(
+    daemon_at: Callable[..., Daemon],
+) -> None:
+    daemon = daemon_at().start()
+    storage, away = daemon.root / "storage", daemon.root / "away"
+    storage.rename(away)
+    storage.write_text("in the way")
+    async with parties(daemon) as call:
+        await call.connect()
+        await asyncio.sleep(1.0)
+        await call.hang_up()
+        await daemon.logged("sealed")
+        await daemon.logged("storing_failed")
+    daemon.kill()
+    storage.unlink()
+    away.rename(storage)
+    daemon.start()
+    daemon.wait_for("stored")
+    [recording] = daemon.recordings()
+    assert recording.manifest.outcome == "recorded"
+    left, _ = channels(recording.wav)
+    assert tone_seconds(left, 1000) > 0.9
+    [row] = daemon.rows()
+    assert row.outcome == "recorded"
+    daemon.stop()
+    assert_nothing_is_left(daemon)
+
+
+async def test_workers_outlive_main_for_a_while_and_close_their_journals(
+    daemon_at: Callable[..., Daemon],
+) -> None:
+    daemon = daemon_at().start()
+    async with parties(daemon) as call:
+        await call.connect()
+        await asyncio.sleep(1.0)
+        children = daemon.children()
+        workers = daemon.media_workers()
+        assert workers
+        daemon.kill(workers=False)
+        await asyncio.sleep(2.0)
+        assert all(_lives(pid) for pid in workers)
+        relayed = call.officer.heard[-25:]
+        assert tone_frames((h.packet.payload for h in relayed), 1000) >= 20
+        await gone(children, ORPHAN_SECONDS)
+    daemon.start()
+    [row] = daemon.rows()
+    assert (row.outcome, row.cause) == ("partial", "agent-died")
+    daemon.wait_for("stored")
+    [recording_id] = journals(daemon)
+    wav, manifest = open_with_key(daemon, recording_id)
+    assert (manifest.outcome, manifest.end_cause) == ("partial", "agent-died")
+    left, right = channels(wav)
+    assert tone_seconds(left, 1000) > 5.5
+    assert tone_seconds(right, 1700) > 5.5
+
+
+async def test_a_restart_takes_over_from_workers_that_still_record(
+    daemon_at: Callable[..., Daemon],
+) -> None:
+    daemon = daemon_at().start()
+    async with parties(daemon) as call:
+        await call.connect()
+        await asyncio.sleep(1.5)
+        children = daemon.children()
+        daemon.kill(workers=False)
+        killed_after = (time.monotonic_ns() - call.officer.connected_ns) / 1e9
+        daemon.start()
+        await gone(children, 1.0)
+    assert daemon.log("orphans_retired")
+    daemon.wait_for("stored")
+    [recording_id] = journals(daemon)
+    wav, manifest = open_with_key(daemon, recording_id)
+    assert manifest.end_cause == "agent-died"
+    left, _ = channels(wav)
+    # They were told to close their journals: nothing of theirs is lost.
+    assert tone_seconds(left, 1000) >= killed_after - 0.1
+    daemon.stop()
+    assert_nothing_is_left(daemon)
+
+
+async def test_a_call_survives_its_media_worker(
+    daemon_at: Callable[..., Daemon],
+) -> None:
+    daemon = daemon_at().start()
+    async with parties(daemon) as call:
+        await call.connect()
+        remote = call.caller.audio
+        await asyncio.sleep(2.0)
+        [worker] = daemon.media_workers()
+        os.kill(worker, signal.SIGKILL)
+        killed_ns = time.monotonic_ns()
+        await daemon.logged("media_worker_ready")
+        await asyncio.sleep(2.0)
+        assert call.caller.audio == remote
+        assert not call.officer.ended.is_set()
+        after = [h for h in call.caller.heard if h.arrival_ns > killed_ns]
+        assert tone_frames((h.packet.payload for h in after), 1700) > 75
+        await call.hang_up()
+        total = (call.caller.ended_ns - call.officer.connected_ns) / 1e9
+        await daemon.logged("stored")
+    [row] = daemon.rows()
+    assert row.outcome == "partial"
+    [recording] = daemon.recordings()
+    assert recording.manifest.outcome == "partial"
+    assert recording.manifest.end_cause == "caller-hangup"
+    assert recording.manifest.gaps
+    left, right = channels(recording.wav)
+    assert abs(len(left) / 8000 - total) < 0.2
+    for samples, frequency in ((left, 1000), (right, 1700)):
+        before, after_ = samples[: 2 * 8000], samples[-2 * 8000 :]
+        assert tone_seconds(before, frequency) > 2.0 - BOUND - SLACK
+        assert tone_seconds(after_, frequency) > 1.7
+    daemon.stop()
+    assert_nothing_is_left(daemon)
+
+
+def finishers(daemon: Daemon) -> list[int]:
+    """Pids of the finisher processes."""
+    found = []
+    for pid in daemon.children():
+        with contextlib.suppress(OSError):
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+@pytest.mark.parametrize("moment", ["idle", "working"])
+async def test_a_killed_finisher_costs_nothing(
+    daemon_at: Callable[..., Daemon], moment: str
+) -> None:
+    daemon = daemon_at().start()
+    async with parties(daemon) as call:
+        await call.connect()
+        await asyncio.sleep(1.0)
+        pids = finishers(daemon)
+        assert pids
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL if moment == "idle" else signal.SIGSTOP)
+        await call.hang_up()
+        await daemon.logged("ended")
+        if moment == "working":
+            await asyncio.sleep(0.2)
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+        await daemon.logged("stored")
+    [recording] = daemon.recordings()
+    assert recording.manifest.outcome == "recorded"
+    assert daemon.rows()[0].outcome == "recorded"
+    daemon.stop()
+    assert_nothing_is_left(daemon)
