@@ -213,6 +213,10 @@ class Spool:
         """Whether a recording waits for upload."""
         return (self.sealed_directory / recording_id).is_dir()
 
+    def sealed_at(self, recording_id: str) -> int:
+        """When it was sealed, in UTC nanoseconds. Raises FileNotFoundError."""
+        return (self.sealed_directory / recording_id).stat().st_mtime_ns
+
     def sealed_path(self, recording_id: str, file: str) -> Path:
         """One file of a sealed recording."""
         return self.sealed_directory / recording_id / file

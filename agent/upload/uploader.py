@@ -5,6 +5,7 @@ the storage, never remembered. After a restart it goes on where the storage says
 """
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import random
@@ -55,7 +56,7 @@ class Uploader:
         self._on_purged = on_purged
         self._rng = rng or random.Random(os.urandom(8))  # noqa: S311 - jitter
         self._queue: asyncio.Queue[str] = asyncio.Queue()
-        self._queued: set[str] = set()
+        self._queued: dict[str, None] = {}
         self._log = structlog.get_logger()
         self._backoff = Backoff(self._rng)
         self._resume_at = 0.0
@@ -70,10 +71,20 @@ class Uploader:
         """Recordings sealed and not yet stored."""
         return len(self._queued)
 
+    def waiting_since(self) -> int | None:
+        """When what waits longest was sealed, in nanoseconds since the Unix epoch.
+
+        None if nothing waits.
+        """
+        for recording_id in self._queued:  # in the order in which they were sealed
+            with contextlib.suppress(FileNotFoundError):  # purged this very moment
+                return self._spool.sealed_at(recording_id)
+        return None
+
     def notify(self, recording_id: str) -> None:
         """A recording has been sealed."""
         if recording_id not in self._queued:
-            self._queued.add(recording_id)
+            self._queued[recording_id] = None
             self._queue.put_nowait(recording_id)
 
     async def run(self) -> None:
@@ -98,7 +109,7 @@ class Uploader:
             if self._backoff.failures:
                 self._log.info("storage_back", pending=self.pending)
             self._backoff.succeeded()
-            self._queued.discard(recording_id)
+            self._queued.pop(recording_id, None)
             self.stored += 1
 
     def _put_off(

@@ -1,0 +1,381 @@
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from agent.common.errors import AgentError
+from agent.recording.database import LedgerError
+from agent.recording.spool import UPLOADS, SealedObject, Spool
+from agent.upload import uploader as uploader_module
+from agent.upload.backend import (
+    ObjectDamagedError,
+    ObjectExistsError,
+    StorageDeniedError,
+    StorageError,
+)
+from agent.upload.backends.memory import MemoryBackend
+from agent.upload.uploader import CONCURRENCY, Target, Uploader, store_object
+
+IDS = [f"{n}23e4567-e89b-42d3-a456-426614174000" for n in range(10)]
+ONE = IDS[1]
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    spool = Spool(tmp_path / "spool")
+    spool.prepare()
+    yield spool
+    spool.close()
+
+
+def seal(spool: Spool, recording_id: str) -> dict[str, bytes]:
+    """A sealed recording; returns what storage is to hold of it, by key."""
+    work = spool.begin_work(recording_id)
+    objects, wanted = [], {}
+    for kind, folder in (("key.age", "keys"), ("wav.age", "audio")):
+        data = f"{kind} of {recording_id}".encode()
+        name = f"{recording_id}.{kind}"
+        (work / name).write_bytes(data)
+        objects.append(
+            SealedObject(
+                file=name,
+                target="state" if folder == "keys" else "locked",
+                key=f"{folder}/{name}",
+                sha256=sha256(data).hexdigest(),
+                size=len(data),
+            )
+        )
+        wanted[f"{folder}/{name}"] = data
+    spool.commit_sealed(recording_id, work, objects)
+    return wanted
+
+
+class Storage:
+    """One target whose every step is written down and may fail."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.fail: Callable[[str], AgentError | None] = lambda _step: None
+        self.locked = MemoryBackend(lambda *step: self._before("locked", *step))
+        self.state = MemoryBackend(lambda *step: self._before("state", *step))
+
+    @property
+    def target(self) -> Target:
+        return Target(self.locked, self.state)
+
+    @property
+    def objects(self) -> dict[str, bytes]:
+        return self.locked.objects | self.state.objects
+
+    def _before(self, place: str, operation: str, key: str) -> None:
+        step = f"{place} {operation} {key.partition('/')[0]}"
+        self.log.append(step)
+        if (error := self.fail(step)) is not None:
+            raise error
+
+
+class Bench:
+    """An uploader, and what it told."""
+
+    def __init__(self, spool: Spool, *storages: Storage) -> None:
+        self.spool = spool
+        self.storages = storages
+        self.told: list[str] = []
+        self.fail_on: str = ""
+        self.uploader = Uploader(
+            spool,
+            [storage.target for storage in storages],
+            on_stored=self._stored,
+            on_purged=self._purged,
+            rng=random.Random(3),
+        )
+
+    async def _tell(self, what: str, recording_id: str) -> None:
+        if what == self.fail_on:
+            raise LedgerError("the disk is full.")
+        self.told.append(f"{what} {IDS.index(recording_id)}")
+        for storage in self.storages:
+            storage.log.append(what)
+
+    async def _stored(self, recording_id: str) -> None:
+        assert self.spool.is_sealed(recording_id)
+        await self._tell("stored", recording_id)
+
+    async def _purged(self, recording_id: str) -> None:
+        assert not self.spool.is_sealed(recording_id)
+        await self._tell("purged", recording_id)
+
+    async def run_until(self, done: Callable[[], bool]) -> None:
+        task = asyncio.get_running_loop().create_task(self.uploader.run())
+        async with asyncio.timeout(20):
+            while not done():
+                assert not task.done(), task.exception()
+                await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Waiting takes no time; returns how long it would have been."""
+    waited: list[float] = []
+    sleep = asyncio.sleep
+
+    async def at_once(seconds: float) -> None:
+        if seconds:
+            waited.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(uploader_module.asyncio, "sleep", at_once)
+    return waited
+
+
+# -- one recording ------------------------------------------------------------------
+
+
+async def test_put_verify_tell_purge_in_this_order(spool: Spool) -> None:
+    storage = Storage()
+    bench = Bench(spool, storage)
+    wanted = seal(spool, ONE)
+    await bench.uploader.store(ONE)
+    assert storage.log == [
+        "state put keys",
+        "state put done keys",
+        "state get keys",
+        "locked put audio",
+        "locked put done audio",
+        "locked get audio",
+        "stored",
+        "purged",
+    ]
+    assert storage.objects == wanted
+    assert spool.list_sealed() == []
+    assert bench.told == ["stored 1", "purged 1"]
+
+
+STEPS = [
+    "state put keys",
+    "state put done keys",
+    "state get keys",
+    "locked put audio",
+    "locked put done audio",
+    "locked get audio",
+]
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_storage_that_fails_at_any_step_and_works_later(
+    spool: Spool, step: str
+) -> None:
+    storage = Storage()
+    bench = Bench(spool, storage)
+    wanted = seal(spool, ONE)
+    storage.fail = lambda now: StorageError("away.") if now == step else None
+    with pytest.raises(StorageError, match="away"):
+        await bench.uploader.store(ONE)
+    assert spool.is_sealed(ONE)
+    assert bench.told == []
+    storage.fail = lambda _step: None
+    # A restart: nothing is remembered, storage says what it has.
+    bench = Bench(spool, storage)
+    await bench.uploader.store(ONE)
+    assert storage.objects == wanted
+    assert not spool.is_sealed(ONE)
+    assert bench.told == ["stored 1", "purged 1"]
+
+
+async def test_the_same_object_there_already_is_success(spool: Spool) -> None:
+    storage = Storage()
+    wanted = seal(spool, ONE)
+    for key, data in wanted.items():
+        place = storage.state if key.startswith("keys") else storage.locked
+        place.objects[key] = data
+    await Bench(spool, storage).uploader.store(ONE)
+    assert storage.objects == wanted
+    assert not spool.is_sealed(ONE)
+
+
+@pytest.mark.parametrize("other", [b"", b"other", b"x" * 10_000])
+async def test_other_bytes_there_are_neither_overwritten_nor_believed(
+    spool: Spool, other: bytes
+) -> None:
+    storage = Storage()
+    bench = Bench(spool, storage)
+    key = next(key for key in seal(spool, ONE) if key.startswith("audio"))
+    storage.locked.objects[key] = other
+    with pytest.raises(ObjectExistsError, match="other bytes"):
+        await bench.uploader.store(ONE)
+    assert storage.locked.objects[key] == other
+    assert spool.is_sealed(ONE)
+    assert bench.told == []
+
+
+async def test_storage_that_alters_what_it_takes(spool: Spool) -> None:
+    storage = Storage()
+    seal(spool, ONE)
+
+    def alter(step: str) -> None:
+        if step == "locked put done audio":
+            [key] = storage.locked.objects
+            storage.locked.objects[key] = storage.locked.objects[key][:-1] + b"?"
+
+    storage.fail = alter
+    with pytest.raises(ObjectDamagedError):
+        await Bench(spool, storage).uploader.store(ONE)
+    assert spool.is_sealed(ONE)
+
+
+async def test_two_targets_must_both_have_it(spool: Spool) -> None:
+    first, second = Storage(), Storage()
+    bench = Bench(spool, first, second)
+    wanted = seal(spool, ONE)
+    second.fail = lambda _step: StorageError("away.")
+    with pytest.raises(StorageError):
+        await bench.uploader.store(ONE)
+    assert first.objects == wanted
+    assert bench.told == []
+    assert spool.is_sealed(ONE)
+    second.fail = lambda _step: None
+    await bench.uploader.store(ONE)
+    assert second.objects == wanted
+    assert bench.told == ["stored 1", "purged 1"]
+
+
+@pytest.mark.parametrize("what", ["stored", "purged"])
+async def test_a_ledger_that_cannot_be_told(spool: Spool, what: str) -> None:
+    storage = Storage()
+    bench = Bench(spool, storage)
+    seal(spool, ONE)
+    bench.fail_on = what
+    with pytest.raises(LedgerError):
+        await bench.uploader.store(ONE)
+    bench.fail_on = ""
+    await bench.uploader.store(ONE)
+    assert bench.told == ["stored 1", "purged 1"]
+
+
+# -- the queue ----------------------------------------------------------------------
+
+
+async def test_what_waits_and_what_comes(spool: Spool) -> None:
+    storage = Storage()
+    bench = Bench(spool, storage)
+    wanted = seal(spool, IDS[0])
+    for _ in range(2):
+        bench.uploader.notify(IDS[0])
+    assert bench.uploader.pending == 1
+
+    def more() -> bool:
+        if bench.uploader.stored == 1 and len(wanted) == 2:
+            wanted.update(seal(spool, IDS[2]))
+            bench.uploader.notify(IDS[2])
+        return bench.uploader.stored == 2
+
+    await bench.run_until(more)
+    assert storage.objects == wanted
+    assert bench.uploader.pending == 0
+    assert bench.uploader.failures == 0
+
+
+async def test_storage_away_for_a_while(
+    spool: Spool, hurry: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    storage = Storage()
+    bench = Bench(spool, storage)
+    wanted = {}
+    for recording_id in IDS:
+        wanted.update(seal(spool, recording_id))
+    storage.fail = lambda _step: StorageError("away.") if len(hurry) < 40 else None
+    await bench.run_until(lambda: bench.uploader.stored == len(IDS))
+    assert storage.objects == wanted
+    assert spool.list_sealed() == []
+    assert bench.uploader.failures >= 10
+    assert max(hurry) <= 300
+    log = capsys.readouterr().out
+    assert log.count("storing_failed") == bench.uploader.failures
+    assert "storage_back" in log
+
+
+async def test_the_waits_of_an_outage_are_shared(
+    spool: Spool, hurry: list[float]
+) -> None:
+    """Ten recordings that fail at once are one outage, not ten."""
+    storage = Storage()
+    bench = Bench(spool, storage)
+    for recording_id in IDS:
+        seal(spool, recording_id)
+    storage.fail = lambda _step: StorageError("away.")
+    await bench.run_until(lambda: bench.uploader.failures >= CONCURRENCY)
+    assert bench.uploader._backoff.failures == 1
+
+
+async def test_one_recording_that_cannot_be_stored_holds_up_no_other(
+    spool: Spool,
+) -> None:
+    storage = Storage()
+    bench = Bench(spool, storage)
+    stuck = IDS[: CONCURRENCY + 1]
+    for recording_id in stuck:
+        for key in seal(spool, recording_id):
+            if key.startswith("audio"):
+                storage.locked.objects[key] = b"somebody else's"
+    seal(spool, IDS[8])
+    spool.sealed_path(IDS[8], UPLOADS).write_bytes(b"damaged")
+    wanted = seal(spool, IDS[9])
+    await bench.run_until(lambda: bench.uploader.stored == 1)
+    assert storage.objects.items() >= wanted.items()
+    assert set(spool.list_sealed()) == {*stuck, IDS[8]}
+
+
+async def test_what_is_permanent_is_looked_at_again(spool: Spool) -> None:
+    storage = Storage()
+    bench = Bench(spool, storage)
+    wanted = seal(spool, ONE)
+    storage.fail = lambda _step: StorageDeniedError("no.")
+    loop = asyncio.get_running_loop()
+    asked: list[float] = []
+    later: list[Callable[[], object]] = []
+
+    def call_later(delay: float, act: Callable[..., object], *args: object) -> None:
+        asked.append(delay)
+        later.append(lambda: act(*args))
+
+    def granted() -> bool:
+        if later:
+            storage.fail = lambda _step: None
+            later.pop()()
+        return bench.uploader.stored == 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "call_later", call_later)
+        await bench.run_until(granted)
+    assert storage.objects == wanted
+    assert asked[0] == uploader_module.LONGEST
+
+
+# -- notices ------------------------------------------------------------------------
+
+
+async def test_notices_are_kept_as_evidence(spool: Spool, hurry: list[float]) -> None:
+    first, second = Storage(), Storage()
+    bench = Bench(spool, first, second)
+    second.fail = lambda _step: StorageError("away.") if len(hurry) < 3 else None
+    data = b"RIFF notice"
+    digest = sha256(data).hexdigest()
+    for _ in range(2):
+        await bench.uploader.ensure_notice(digest, data)
+    for storage in (first, second):
+        assert storage.locked.objects == {f"notices/{digest}.wav": data}
+        assert storage.state.objects == {}
+    assert len(hurry) == 3
+
+
+async def test_an_object_is_not_read_beyond_its_size() -> None:
+    backend = MemoryBackend()
+    backend.objects["k"] = bytes(5 << 20)
+    sealed = SealedObject(file="", target="state", key="k", sha256="", size=3)
+    with pytest.raises(ObjectExistsError):
+        await store_object(backend, sealed, b"abc")
