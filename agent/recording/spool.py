@@ -34,6 +34,13 @@ class SpoolError(AgentError):
     permanent = False
 
 
+class SealedError(SpoolError):
+    """A sealed recording's list of objects is damaged."""
+
+    permanent = True
+    hint = "Its files are whole or not by themselves: upload them by hand."
+
+
 class SealedObject(msgspec.Struct, frozen=True, kw_only=True):
     """One object of a sealed recording, and where it goes."""
 
@@ -199,15 +206,12 @@ class Spool:
         return [name for _, name in sorted(found)]
 
     def sealed_objects(self, recording_id: str) -> list[SealedObject]:
-        """What of a sealed recording goes where. Raises OSError, SpoolError."""
+        """What of a sealed recording goes where. Raises OSError, SealedError."""
         path = self.sealed_directory / recording_id / UPLOADS
         try:
             return msgspec.json.decode(path.read_bytes(), type=list[SealedObject])
         except msgspec.DecodeError as error:
-            raise SpoolError(
-                f"{path} is damaged.",
-                hint="Its files are whole or not by themselves: upload them by hand.",
-            ) from error
+            raise SealedError(f"{path} is damaged.") from error
 
     def is_sealed(self, recording_id: str) -> bool:
         """Whether a recording waits for upload."""

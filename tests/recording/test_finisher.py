@@ -366,7 +366,8 @@ def test_a_finisher_does_not_outlive_the_daemon(spool: Spool, tmp_path: Path) ->
     command = [sys.executable, str(script), str(spool.root)]
     root = Path(__file__).parents[2]
     with subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root,
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},
     ) as daemon:  # fmt: skip
         assert daemon.stdout is not None
