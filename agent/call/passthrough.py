@@ -92,6 +92,7 @@ class PassthroughCall:
                 first.session, joint.user_agent.now, status=last_status
             )
             self._end(EndCause.ERROR, last_status)
+            joint.user_agent.flush()
 
     def _is_over(self) -> bool:
         """Whether the caller left while we waited."""

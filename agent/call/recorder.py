@@ -246,6 +246,8 @@ class Recorder:
     async def whole(self, segment: OpenSegment) -> bool:
         """Wait for a closed segment's journal: is all of it there?"""
         done, _ = await asyncio.wait({segment.closed}, timeout=CLOSE_TIMEOUT)
+        if not done:
+            segment.gap = True
         return bool(done) and segment.closed.result() is not None and not segment.gap
 
     async def _finish(self, segment: OpenSegment, end: SegmentEnd) -> None:

@@ -1,0 +1,407 @@
+import asyncio
+from typing import Any
+
+import pytest
+
+from agent.media.events import MediaHeard, MediaQuiet, PlayEnded
+from agent.model.call import EndCause, Outcome
+from agent.model.media import PCMU, Direction
+from agent.signalling.sip import core as sip
+from agent.signalling.sip.uri import NameAddr, parse_name_addr, parse_uri
+from tests.call.site import OFFICER, SECOND, SERVICE, TRUNK, Party, Site, until
+
+
+async def test_an_inbound_call_is_announced_connected_and_recorded(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    first, second = site.media.told("bridge")[0]
+    order = [c[0] for c in site.media.commands]
+    assert order.index("play") < order.index("bridge") < order.index("start_recording")
+    assert site.media.told("start_recording")[0][1] == (first, second)
+    begin = site.media.begins[0]
+    assert begin.caller == "+358401234567"
+    assert begin.service == SERVICE
+    assert begin.notices[0].sent_ms == 400
+    assert begin.notices[0].language == "fi"
+    site.trunk.hang_up()
+    row = await site.ended()
+    assert (row.outcome, row.cause) == (Outcome.RECORDED, "caller-hangup")
+    await site.officer.heard(sip.Ended)
+    await until(lambda: site.uploads.notified)
+    assert site.uploads.notified == [begin.recording_id]
+    assert not site.media.open
+    assert site.control.active_calls == 0
+    assert not site.control._by_name
+    assert not site.control._sent
+
+
+async def test_an_outbound_call_is_announced_to_both(site: Site) -> None:
+    await site.start()
+    site.officer.call("0409876543")
+    await site.until_logged("recording_begun")
+    assert len(site.logged("customer_answered")) == 1
+    plays = [told for told in site.media.told("play") if not told[2]]
+    assert len({told[0] for told in plays}) == 2
+    begin = site.media.begins[0]
+    assert begin.caller == "+358409876543"
+    assert begin.officers[0].number == "201"
+    site.trunk.hang_up()
+    row = await site.ended()
+    assert (row.outcome, row.cause) == (Outcome.RECORDED, "customer-hangup")
+
+
+async def test_early_media_reaches_the_officer_before_the_answer(site: Site) -> None:
+    await site.start()
+    site.trunk.early = True
+    site.trunk.answers = False
+    site.officer.call("0409876543")
+    progress = await site.officer.heard(sip.Progressed)
+    assert progress.response.status == 183
+    assert progress.response.body
+    assert site.media.verbs["bridge"] == 1
+    # Further provisional responses change nothing of that.
+    site.trunk.ring(183, progress.response.body)
+    again = await site.officer.heard(sip.Progressed, 2)
+    assert again.response.status == 180
+    answer, _ = site.trunk.negotiation.answer(
+        site.trunk.of(sip.InviteReceived)[0].request.body
+    )
+    site.trunk.pick_up(answer)
+    accepted = await site.officer.heard(sip.Accepted)
+    assert accepted.response.body == progress.response.body
+    await site.until_logged("recording_begun")
+
+
+async def test_early_media_that_is_no_description_is_passed_over(site: Site) -> None:
+    await site.start()
+    site.trunk.answers = False
+    site.officer.call("0409876543")
+    await site.trunk.heard(sip.InviteReceived)
+    site.trunk.ring(183, b"nonsense")
+    await site.until_logged("early_media_unusable")
+    progress = await site.officer.heard(sip.Progressed)
+    assert progress.response.status == 180
+
+
+async def test_the_caller_leaves_while_it_rings(site: Site) -> None:
+    await site.start()
+    site.officer.answers = False
+    site.trunk.call()
+    await site.officer.heard(sip.InviteReceived)
+    site.trunk.hang_up()
+    row = await site.ended()
+    assert (row.outcome, row.cause) == (Outcome.ABANDONED, "caller-hangup")
+    await site.officer.heard(sip.Cancelled)
+
+
+async def test_the_officer_gives_up_before_the_customer_answers(site: Site) -> None:
+    await site.start()
+    site.trunk.answers = False
+    site.officer.call("0409876543")
+    await site.trunk.heard(sip.InviteReceived)
+    await site.officer.heard(sip.Progressed)
+    site.officer.hang_up()
+    row = await site.ended()
+    assert row.outcome == Outcome.ABANDONED
+    await site.trunk.heard(sip.Cancelled)
+    assert not site.media.open
+
+
+async def test_who_does_not_answer_in_time_is_followed_by_the_next(site: Site) -> None:
+    await site.start(inbound={"ring_timeout": 20.0})
+    site.officer.answers = False
+    site.trunk.call()
+    await site.officer.heard(sip.InviteReceived)
+    await site.advance(21)
+    await site.officer.heard(sip.Cancelled)
+    await site.until_logged("recording_begun")
+    assert site.media.begins[0].officers[0].number == "202"
+
+
+async def test_nobody_answers_and_the_caller_hears_busy(site: Site) -> None:
+    await site.start(inbound={"busy_tone": 5.0})
+    site.officer.refuses = site.second.refuses = 486
+    site.trunk.call()
+    await until(lambda: ("busy",) in [told[1] for told in site.media.told("play")])
+    await site.advance(6)
+    ended = await site.trunk.heard(sip.Ended)
+    assert "cause=17" in ended.request.headers.get("Reason")
+    row = await site.ended()
+    assert (row.outcome, row.sip_status) == (Outcome.UNANSWERED, 486)
+
+
+async def test_a_customer_who_is_busy_is_told_to_the_officer(site: Site) -> None:
+    await site.start()
+    site.trunk.refuses = 486
+    site.officer.call("0409876543")
+    refused = await site.officer.heard(sip.Refused)
+    assert refused.status == 486
+    assert (await site.ended()).outcome == Outcome.UNANSWERED
+
+
+async def test_an_unusable_answer_goes_on_to_the_next_target(site: Site) -> None:
+    await site.start()
+    site.officer.answer_body = b"v=0\r\nnonsense\r\n"
+    site.trunk.call()
+    entry = await site.until_logged("answer_unusable")
+    assert entry["leg"] == "b1"
+    await site.until_logged("recording_begun")
+    ended = await site.officer.heard(sip.Ended)
+    assert "cause=88" in ended.request.headers.get("Reason")
+    assert site.media.begins[0].officers[0].number == "202"
+
+
+async def test_a_target_without_an_address_is_passed_over(site: Site) -> None:
+    await site.start(inbound={"to": ("sip:201@[2001:db8::1]", f"sip:202@{SECOND}")})
+    site.trunk.call()
+    await site.until_logged("target_unreachable")
+    await site.until_logged("recording_begun")
+    site.second.hang_up()
+    assert (await site.ended()).cause == "officer-hangup"
+
+
+async def test_an_offer_with_nothing_we_speak_is_refused(site: Site) -> None:
+    await site.start()
+    body = (
+        b"v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\n"
+        b"t=0 0\r\nm=audio 30000 RTP/AVP 18\r\n"
+    )
+    site.trunk.call(body=body)
+    refused = await site.trunk.heard(sip.Refused)
+    assert refused.status == 488
+    assert (await site.ended()).outcome == Outcome.REJECTED
+    assert not site.media.open
+
+
+async def test_a_call_without_ports_is_refused(site: Site) -> None:
+    await site.start()
+    site.media.no_ports = True
+    site.trunk.call()
+    refused = await site.trunk.heard(sip.Refused)
+    assert refused.status == 503
+    assert (await site.ended()).outcome == Outcome.REJECTED
+
+
+async def test_a_caller_who_leaves_while_ports_are_opened_gets_none(site: Site) -> None:
+    await site.start()
+    site.media.gate = asyncio.Event()
+    site.trunk.call()
+    await until(lambda: site.media.told("open_leg"))
+    site.trunk.hang_up()
+    await site.until_logged("ended")
+    site.media.gate.set()
+    await until(lambda: not site.control._tasks)
+    assert not site.media.open
+    assert not site.control._by_name
+    assert site.media.verbs["configure"] == 0
+
+
+async def test_a_caller_who_leaves_while_a_leg_is_opened(site: Site) -> None:
+    await site.start()
+    site.trunk.call()
+    await until(lambda: site.media.told("play"))
+    site.media.gate = asyncio.Event()
+    await until(lambda: len(site.media.told("open_leg")) == 2)
+    site.trunk.hang_up()
+    await site.until_logged("ended")
+    site.media.gate.set()
+    await until(lambda: not site.control._tasks)
+    assert not site.media.open
+    assert not site.officer.events
+
+
+async def test_an_officer_who_leaves_while_both_legs_are_opened(site: Site) -> None:
+    await site.start()
+    site.media.gate = asyncio.Event()
+    site.officer.call("0409876543")
+    await until(lambda: site.media.told("open_leg"))
+    site.officer.hang_up()
+    await site.until_logged("ended")
+    site.media.gate.set()
+    await until(lambda: not site.control._tasks)
+    assert not site.media.open
+    assert not site.trunk.of(sip.InviteReceived)
+
+
+async def test_a_late_offer_is_answered_in_the_ack(site: Site) -> None:
+    await site.start()
+    site.trunk.call(late=True)
+    await site.until_logged("recording_begun")
+    assert site.trunk.direction is Direction.SENDRECV
+    site.trunk.hang_up()
+    assert (await site.ended()).outcome == Outcome.RECORDED
+
+
+async def test_a_late_offer_that_is_never_answered_ends_the_call(site: Site) -> None:
+    await site.start()
+    site.trunk.answer_body = b""
+    site.trunk.call(late=True)
+    await site.until_logged("answer_unusable")
+    await site.trunk.heard(sip.Ended)
+    row = await site.ended()
+    assert row.outcome == Outcome.FAILED
+
+
+async def test_an_officer_may_make_a_late_offer(site: Site) -> None:
+    await site.start()
+    site.trunk.early = True
+    site.officer.call("0409876543", late=True)
+    await site.until_logged("recording_begun")
+    # No offer goes into a provisional response that may be lost.
+    assert {e.response.status for e in site.officer.of(sip.Progressed)} == {180}
+
+
+async def test_a_notice_that_breaks_off_blocks_the_call(site: Site) -> None:
+    await site.start()
+    site.media.plays = False
+    site.trunk.call()
+    await until(lambda: site.media.told("play"))
+    leg = site.media.told("play")[0][0]
+    site.media.emit(site.media.play_ended(leg, 1, completed=False))
+    row = await site.ended()
+    assert row.outcome == Outcome.BLOCKED
+    await site.trunk.heard(sip.Ended)
+
+
+async def test_by_policy_a_call_goes_on_unannounced_and_unrecorded(site: Site) -> None:
+    await site.start(inbound={"on_notice_failure": "unrecorded"})
+    site.media.plays = False
+    site.trunk.call()
+    await until(lambda: site.media.told("play"))
+    leg = site.media.told("play")[0][0]
+    site.media.emit(site.media.play_ended(leg, 99))  # another sound, long forgotten
+    site.media.emit(site.media.play_ended(leg, 1, completed=False))
+    await site.until_logged("going_on_unrecorded")
+    await until(lambda: site.media.verbs["bridge"])
+    site.trunk.hang_up()
+    assert (await site.ended()).outcome == Outcome.UNRECORDED
+    assert not site.media.begins
+
+
+async def test_a_missing_notice_of_several_counts_as_none(site: Site) -> None:
+    await site.start(inbound={"notice": ("fi.wav", "sv.wav")})
+    site.trunk.call()
+    assert (await site.ended()).outcome == Outcome.BLOCKED
+    assert not site.media.told("play")
+
+
+async def test_silence_of_both_parties_ends_the_call(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    customer, officer = site.media.told("bridge")[0]
+    site.media.emit(MediaQuiet(leg=customer, seconds=60))
+    site.media.emit(MediaHeard(leg=customer))
+    site.media.emit(MediaQuiet(leg=officer, seconds=60))
+    await site.advance(0)
+    assert not site.logged("ended")
+    site.media.emit(MediaQuiet(leg=customer, seconds=60))
+    row = await site.ended()
+    assert row.cause == EndCause.MEDIA_TIMEOUT
+    ended = await site.trunk.heard(sip.Ended)
+    assert "cause=102" in ended.request.headers.get("Reason")
+
+
+async def test_silence_on_hold_does_not_end_the_call(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    site.officer.change(Direction.SENDONLY)
+    await site.officer.heard(sip.OfferAnswered)
+    await site.until_logged("held")
+    for leg in site.media.told("bridge")[0]:
+        site.media.emit(MediaQuiet(leg=leg, seconds=60))
+    await site.advance(0)
+    assert not site.logged("ended")
+    # Once nobody is on hold the silence counts again.
+    site.officer.change(Direction.SENDRECV)
+    await site.until_logged("resumed")
+    site.media.emit(MediaQuiet(leg=site.media.told("bridge")[0][0], seconds=60))
+    assert (await site.ended()).cause == EndCause.MEDIA_TIMEOUT
+
+
+async def test_a_peer_that_sends_no_ack_is_cleared(site: Site) -> None:
+    await site.start()
+    site.trunk.call()
+    site.switch._ports.pop(TRUNK)
+    await until(lambda: site.switch.sent("SIP/2.0 200", to=TRUNK))
+    for _ in range(12):
+        await site.advance(4)
+    row = await site.ended()
+    assert (row.outcome, row.cause) == (Outcome.FAILED, EndCause.SIGNALLING_TIMEOUT)
+
+
+@pytest.mark.parametrize("privacy", ["id", "user", "header;critical"])
+async def test_a_hidden_number_is_not_told_to_who_is_not_trusted(
+    site: Site, privacy: str
+) -> None:
+    await site.start(trunk={"trusted": False})
+    site.officer.call("0409876543", headers=[("Privacy", privacy)])
+    invite = await site.trunk.heard(sip.InviteReceived)
+    assert invite.request.from_.uri.host == "anonymous.invalid"
+    assert invite.request.from_.display == "Anonymous"
+
+
+@pytest.mark.parametrize(
+    ("trusted", "privacy", "user"),
+    [(True, "id", "201"), (False, "none", "201"), (False, "session", "201")],
+)
+async def test_a_number_that_may_be_told_is_told(
+    site: Site, privacy: str, user: str, *, trusted: bool
+) -> None:
+    await site.start(trunk={"trusted": trusted})
+    site.officer.call("0409876543", headers=[("Privacy", privacy)])
+    invite = await site.trunk.heard(sip.InviteReceived)
+    assert invite.request.from_.uri.user == user
+    assert invite.request.from_.uri.host == "192.0.2.1"
+
+
+@pytest.mark.parametrize(
+    "from_",
+    [
+        parse_name_addr('"Anonymous" <sip:anonymous@anonymous.invalid>'),
+        NameAddr(None, parse_uri("sip:192.0.2.20"), ()),
+    ],
+)
+async def test_who_has_no_number_stays_anonymous(site: Site, from_: Any) -> None:
+    await site.start()
+    site.officer.call("0409876543", from_=from_)
+    invite = await site.trunk.heard(sip.InviteReceived)
+    assert str(invite.request.from_.uri) == "sip:anonymous@anonymous.invalid"
+
+
+async def test_law_of_the_customer_is_offered_first(site: Site) -> None:
+    await site.start()
+    site.trunk.codecs = (PCMU,)
+    await site.talk()
+    invite = site.officer.of(sip.InviteReceived)[0]
+    assert b"RTP/AVP 0 8" in invite.request.body
+
+
+async def test_events_of_strange_sessions_change_nothing(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    [call] = site.control._calls.values()
+    call.on_sip(sip.Cancelled("s999"))
+    stray = PlayEnded(
+        leg="x",
+        token=77,
+        completed=True,
+        frames=1,
+        sent_ms=20,
+        started_ns=1,
+        ended_ns=1,
+    )
+    call.on_play_ended(stray)  # type: ignore[attr-defined]
+    assert call.peer_name == "trunk"
+    assert not site.logged("ended")
+
+
+async def test_a_new_party_may_ring_again_after_the_end(site: Site) -> None:
+    await site.start()
+    for count in (1, 2):
+        site.trunk.call()
+        await site.until_logged("recording_begun", count)
+        site.trunk.hang_up()
+        await site.until_logged("ended", count)
+    assert isinstance(site.trunk, Party)
+    assert site.officer.address == OFFICER
+    await until(lambda: len(site.uploads.notified) == 2)

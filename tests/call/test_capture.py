@@ -1,0 +1,134 @@
+from typing import Any
+
+import pytest
+
+from agent.call.capture import Capture
+from agent.formats.age import KeyKind
+from agent.identity.directory import OfficerEntry
+from agent.model.call import EndCause, Outcome
+from agent.model.media import PCMU, Direction
+from agent.signalling.sip import core as sip
+from tests.call.site import Site, key, until
+
+
+async def test_every_segment_is_of_one_group(site: Site) -> None:
+    await site.start(max_segment=3600.0)
+    await site.talk()
+    await site.advance(3601)
+    await site.until_logged("recording_begun", 2)
+    site.trunk.hang_up()
+    row = await site.ended()
+    assert row.outcome == Outcome.RECORDED
+    first, second = site.media.begins
+    assert first.group == second.group
+    assert (first.segment, second.segment) == (1, 2)
+    assert first.recording_id != second.recording_id
+    assert [end.cause for end in site.media.ends] == [
+        EndCause.SEGMENT_LIMIT,
+        EndCause.CALLER_HANGUP,
+    ]
+    assert len(row.recordings) == 2
+    await until(lambda: len(site.uploads.notified) == 2)
+
+
+async def test_a_held_party_is_not_journalled_and_the_timeline_says_so(
+    site: Site,
+) -> None:
+    await site.start()
+    await site.talk()
+    site.officer.change(Direction.SENDONLY)
+    await site.officer.heard(sip.OfferAnswered)
+    site.officer.change(Direction.SENDRECV)
+    await site.until_logged("resumed")
+    assert [mark.kind for mark in site.media.marks] == ["hold", "resume"]
+    recording = site.media.begins[0].recording_id
+    legs = site.media.told("bridge")[0]
+    assert site.media.told("tap") == [
+        (recording, legs[0], False),
+        (recording, legs[1], False),
+        (recording, legs[0], True),
+        (recording, legs[1], True),
+    ]
+
+
+async def test_a_segment_that_begins_on_hold_is_held(site: Site) -> None:
+    await site.start(max_segment=3600.0)
+    await site.talk()
+    site.officer.change(Direction.INACTIVE)
+    await until(lambda: site.trunk.direction is Direction.INACTIVE)
+    await site.officer.heard(sip.OfferAnswered)
+    await site.advance(3601)
+    await site.until_logged("held", 2)
+    assert [mark.kind for mark in site.media.marks] == ["hold", "hold"]
+
+
+async def test_a_new_codec_is_noted(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    begin = site.media.begins[0]
+    assert begin.codecs["0"]["8"] == "PCMA"
+    body = site.trunk.negotiation.offer(codecs=(PCMU,))
+    site.trunk.core.reoffer(site.trunk.session, site.trunk.agent.now, body=body)
+    site.trunk.agent.flush()
+    await until(lambda: site.media.marks)
+    [mark] = site.media.marks
+    assert mark.kind == "codecs"
+    assert mark.codecs is not None
+    # What the payload types meant before is not forgotten.
+    assert mark.codecs["0"].keys() >= {"0", "8"}
+
+
+async def test_changes_after_the_recording_ended_are_not_noted(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    [call] = site.control._calls.values()
+    call.capture.close(EndCause.ERROR)  # type: ignore[attr-defined]
+    call.capture.close(EndCause.ERROR)  # type: ignore[attr-defined]
+    assert site.media.verbs["stop_recording"] == 1
+    site.officer.change(Direction.SENDONLY)
+    await until(lambda: site.trunk.direction is Direction.RECVONLY)
+    assert not site.media.marks
+
+
+@pytest.mark.parametrize(
+    ("officers", "event", "name"),
+    [
+        ([], "officer_unknown", ""),
+        ([OfficerEntry("201", "One")], "officer_without_key", "One"),
+        (
+            [OfficerEntry("201", "One", str(key(KeyKind.POST_QUANTUM)))],
+            "officer_key_unusable",
+            "One",
+        ),
+        ([OfficerEntry("201", "One", "age1nonsense")], "officer_key_unusable", "One"),
+    ],
+)
+async def test_an_officer_without_a_usable_key_is_recorded_all_the_same(
+    site: Site, officers: list[OfficerEntry], event: str, name: str
+) -> None:
+    await site.start(officers=officers)
+    await site.talk()
+    [entry] = site.logged(event)
+    assert "201" not in str(entry.get("number"))
+    [officer] = site.media.begins[0].officers
+    assert (officer.number, officer.name) == ("201", name)
+    site.trunk.hang_up()
+    assert (await site.ended()).outcome == Outcome.RECORDED
+
+
+async def test_an_officer_with_a_key_is_named_without_a_warning(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    assert site.media.begins[0].officers[0].name == "One"
+    said = {e["event"] for e in site.log if e["event"].startswith("officer_")}
+    assert said == {"officer_answered"}
+
+
+def test_no_legs_before_a_segment_was_opened() -> None:
+    nothing: Any = None
+    capture = Capture(nothing, call_id="c", plan=nothing, caller="", called="")
+    capture.agreed(codecs_changed=True)
+    capture._update_hold()
+    assert not capture.interrupted
+    with pytest.raises(RuntimeError):
+        capture._codecs()

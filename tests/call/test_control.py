@@ -1,0 +1,352 @@
+import asyncio
+from typing import Any
+
+import pytest
+
+from agent.call.active import ActiveCall
+from agent.call.control import DROP, CallControl
+from agent.call.passthrough import PassthroughCall
+from agent.media.events import (
+    Latched,
+    RecordingFailed,
+    SourceChanged,
+    WorkerLost,
+    WorkerReady,
+)
+from agent.model.call import Outcome
+from agent.model.media import Address
+from agent.recording.ledger import LedgerError
+from agent.signalling.sip import core as sip
+from agent.signalling.sip.flow import Flow
+from tests.call.site import (
+    AGENT,
+    OFFICER,
+    SECOND,
+    SERVICE,
+    STRANGER,
+    TRUNK,
+    Site,
+    until,
+)
+
+
+async def refused(site: Site, status: int) -> Any:
+    event = await site.trunk.heard(sip.Refused)
+    assert event.status == status
+    assert not site.control.active_calls
+    return event
+
+
+async def test_strangers_are_refused_then_ignored(site: Site) -> None:
+    await site.start()
+    for _ in range(2):
+        site.stranger.call()
+    await site.stranger.heard(sip.Refused, 2)
+    assert [e.status for e in site.stranger.of(sip.Refused)] == [403, 403]
+    assert site.control.refused_strangers == 2
+    site.trunk.call()
+    request = (await site.officer.heard(sip.InviteReceived)).request
+    assert site.control.admit(request, Flow("udp", AGENT, STRANGER)) == DROP
+    assert site.control.admit(request, Flow("udp", AGENT, TRUNK)) is None
+    assert len(await site.rows()) == 1
+
+
+async def test_a_peer_that_is_gone_from_the_table_is_refused(site: Site) -> None:
+    await site.start()
+    site.core._admit = None
+    site.stranger.call()
+    assert (await site.stranger.heard(sip.Refused)).status == 403
+
+
+@pytest.mark.parametrize("number", ["0295999999", ""])
+async def test_no_route_is_404(site: Site, number: str) -> None:
+    await site.start()
+    site.trunk.call(number)
+    await refused(site, 404)
+    assert site.logged("no_route")
+
+
+async def test_no_hops_left_is_483(site: Site) -> None:
+    await site.start()
+    site.trunk.call(max_forwards=0)
+    await refused(site, 483)
+
+
+async def test_the_hops_left_are_counted_down(site: Site) -> None:
+    await site.start()
+    site.trunk.call(max_forwards=10)
+    invite = await site.officer.heard(sip.InviteReceived)
+    assert invite.request.max_forwards == 9
+
+
+async def test_a_call_of_our_own_that_comes_back_is_482(site: Site) -> None:
+    await site.start()
+    site.trunk.call()
+    invite = await site.officer.heard(sip.InviteReceived)
+    text = "".join(site.switch.sent("INVITE", to=OFFICER))
+    assert invite.request.call_id in text
+    # Another back-to-back user agent gave it a tag of its own, and back it came.
+    tag = invite.request.from_.tag
+    back = text.replace(f"tag={tag}", "tag=other").replace("z9hG4bK", "z9hG4bKx")
+    site.switch.log.clear()
+    site.agent._received(back.encode(), Flow("udp", AGENT, TRUNK))
+    assert site.switch.sent("SIP/2.0 482", to=TRUNK)
+    assert site.logged("loop_refused")
+    # With another number asked for it is a spiral, and goes its way.
+    spiral = back.replace("INVITE sip:201@", f"INVITE sip:{SERVICE}@")
+    spiral = spiral.replace("tag=other", "tag=third").replace("z9hG4bKx", "z9hG4bKy")
+    site.agent._received(spiral.encode(), Flow("udp", AGENT, TRUNK))
+    await until(lambda: site.control.active_calls == 2)
+    for call in list(site.control._calls.values()):
+        call.stop()
+    await until(lambda: not site.control.active_calls)
+    assert not site.control._sent
+    assert not site.control._call_ids
+
+
+async def test_the_hosts_limit_is_503(site: Site) -> None:
+    await site.start(max_calls=1)
+    await site.talk()
+    site.second.call("0409876543")
+    event = await site.second.heard(sip.Refused)
+    assert event.status == 503
+    assert event.response.headers.get("Retry-After") == "10"
+    assert site.logged("call_limit")[0]["reason"] == "the host's limit"
+    # An emergency call is never counted.
+    site.second.call("112")
+    await site.trunk.heard(sip.InviteReceived)
+
+
+async def test_a_peers_own_limit_is_503(site: Site) -> None:
+    await site.start(trunk={"max_calls": 1})
+    await site.talk()
+    session = site.trunk.session
+    site.trunk.call()
+    assert (await site.trunk.heard(sip.Refused)).status == 503
+    assert site.logged("call_limit")[0]["reason"] == "the peer's limit"
+    site.trunk.session = session
+    site.trunk.hang_up()
+    await site.until_logged("ended")
+    site.trunk.call()
+    await site.until_logged("recording_begun", 2)
+
+
+async def test_draining_takes_no_calls_and_lets_running_ones_end(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    draining = site.control._tasks
+    drained = asyncio.get_running_loop().create_task(site.control.drain(60.0))
+    await until(lambda: site.control._draining)
+    site.second.call("0409876543")
+    assert (await site.second.heard(sip.Refused)).status == 503
+    site.trunk.hang_up()
+    await drained
+    assert not draining
+    [row] = await site.rows()
+    assert row.outcome == Outcome.RECORDED
+
+
+async def test_what_runs_when_the_time_is_up_is_cleared(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    await site.control.drain(0.0)
+    row = await site.ended()
+    assert (row.outcome, row.cause) == (Outcome.RECORDED, "agent-stopped")
+    await site.trunk.heard(sip.Ended)
+    await site.officer.heard(sip.Ended)
+
+
+async def test_a_call_that_only_rings_is_cleared_too(site: Site) -> None:
+    await site.start()
+    site.trunk.answers = False
+    site.officer.call("0409876543")
+    await site.officer.heard(sip.Progressed)
+    await site.control.drain(0.0)
+    assert (await site.ended()).outcome == Outcome.FAILED
+
+
+async def test_a_call_whose_code_fails_is_cleared_alone(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.start()
+    site.second.call("0409876543")
+    await site.until_logged("recording_begun")
+    await site.talk()
+    [sound, broken] = site.control._calls.values()
+
+    def fail(event: object) -> None:
+        raise KeyError("a mistake of ours")
+
+    monkeypatch.setattr(broken, "on_sip", fail)
+    site.officer.hang_up()
+    await site.until_logged("call_failed")
+    await site.until_logged("ended")
+    assert list(site.control._calls.values()) == [sound]
+    await site.trunk.heard(sip.Ended)
+
+
+async def test_a_call_that_cannot_even_be_cleared_hurts_no_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.start()
+    await site.talk()
+    [broken] = site.control._calls.values()
+
+    def fail(*_: object) -> None:
+        raise KeyError("a mistake of ours")
+
+    monkeypatch.setattr(broken, "on_sip", fail)
+    monkeypatch.setattr(broken, "stop", fail)
+    site.officer.hang_up()
+    await site.until_logged("call_stuck")
+    site.second.call("0409876543")
+    await site.until_logged("recording_begun", 2)
+
+
+async def test_a_calls_task_that_fails_clears_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.start()
+
+    async def fail(*_: object) -> None:
+        raise KeyError("a mistake of ours")
+
+    monkeypatch.setattr(ActiveCall, "_answer", fail)
+    site.trunk.call()
+    await site.until_logged("task_failed")
+    await site.trunk.heard(sip.Refused)
+    assert (await site.ended()).outcome == Outcome.FAILED
+    site.control._task_failed("close-unknown", KeyError())
+
+
+async def test_an_unwritable_ledger_does_not_keep_a_call(site: Site) -> None:
+    await site.start()
+    site.ledger.broken = LedgerError("it is full.")
+    await site.talk()
+    site.trunk.hang_up()
+    await site.until_logged("ended")
+    await site.until_logged("ledger_unwritable", 2)
+
+
+async def test_by_policy_an_unwritable_ledger_refuses_calls(site: Site) -> None:
+    await site.start(inbound={"on_recording_failure": "refuse"})
+    site.ledger.broken = LedgerError("it is full.")
+    site.trunk.call()
+    event = await site.trunk.heard(sip.Refused)
+    assert event.status == 503
+    assert event.response.reason == "Recording Unavailable"
+    assert event.response.headers.get("Retry-After") == "30"
+    entry = await site.until_logged("ended")
+    assert entry["outcome"] == Outcome.BLOCKED
+
+
+async def test_an_unwritable_ledger_never_refuses_an_emergency(site: Site) -> None:
+    await site.start(outbound={"on_recording_failure": "refuse"})
+    site.ledger.broken = LedgerError("it is full.")
+    site.officer.call("112")
+    await site.officer.heard(sip.Accepted)
+    assert len(site.logged("ledger_unwritable")) == 1
+
+
+async def test_a_full_spool_blocks_or_not_as_the_route_says(site: Site) -> None:
+    await site.start(min_free=1 << 62, outbound={"on_recording_failure": "refuse"})
+    site.officer.call("0409876543")
+    assert (await site.officer.heard(sip.Refused)).status == 503
+    site.trunk.call()
+    await site.until_logged("going_on_unrecorded")
+    await until(lambda: site.media.verbs["bridge"])
+    assert not site.media.begins
+    assert site.logged("spool_refused")
+
+
+async def test_calls_of_exempt_numbers_are_not_recorded(site: Site) -> None:
+    await site.start(exempt=(SERVICE,))
+    site.trunk.call()
+    await site.trunk.heard(sip.Accepted)
+    await until(lambda: site.media.verbs["bridge"])
+    assert not site.media.told("play")
+    site.trunk.hang_up()
+    assert (await site.ended()).outcome == Outcome.EXEMPT
+    assert not site.media.begins
+
+
+@pytest.mark.parametrize(
+    ("policy", "outcome"),
+    [("unrecorded", Outcome.PARTIAL), ("refuse", Outcome.PARTIAL)],
+)
+async def test_a_recording_that_breaks_follows_the_policy(
+    site: Site, policy: str, outcome: Outcome
+) -> None:
+    await site.start(inbound={"on_recording_failure": policy})
+    await site.talk()
+    recording = site.media.begins[0].recording_id
+    await site.advance(0)
+    site.media.emit(RecordingFailed(recording=recording, reason="ENOSPC"))
+    site.media.emit(RecordingFailed(recording="unknown", reason="ENOSPC"))
+    await site.until_logged("recording_failed")
+    if policy == "unrecorded":
+        await site.until_logged("going_on_unrecorded")
+        assert not site.logged("ended")
+        site.trunk.hang_up()
+    row = await site.ended()
+    assert row.outcome == outcome
+    assert site.media.ends[0].outcome == "partial"
+
+
+async def test_a_lost_worker_makes_the_recording_partial(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    recording = site.media.begins[0].recording_id
+    site.media.emit(WorkerLost(worker=0, legs=(), recordings=(recording, "other")))
+    site.media.emit(WorkerReady(worker=0))
+    site.media.emit(SourceChanged(leg="x", ssrc_changes=1))
+    site.media.emit(Latched(leg="x"))
+    await site.until_logged("media_source_changed")
+    assert site.logged("media_worker_lost")
+    assert site.logged("media_worker_ready")
+    site.trunk.hang_up()
+    row = await site.ended()
+    assert row.outcome == Outcome.PARTIAL
+    assert site.media.ends[0].outcome == "partial"
+    assert [e for e in site.logged("ended") if e["level"] == "warning"]
+
+
+async def test_news_of_calls_that_are_over_changes_nothing(site: Site) -> None:
+    await site.start()
+    site.control.on_sip(sip.Cancelled("s77"))
+    site.control.on_recording_failed("none", "ENOSPC", False)
+    site.media.emit(site.media.play_ended("none", 1))
+    await site.advance(0)
+    assert not site.log
+
+
+async def test_exempt_calls_do_without_workers(site: Site) -> None:
+    await site.start()
+    site.media.workers_up = 0
+    site.officer.call("112")
+    await site.officer.heard(sip.Accepted)
+    [call] = site.control._calls.values()
+    assert isinstance(call, PassthroughCall)
+    assert not site.media.commands
+
+
+def test_control_must_be_connected() -> None:
+    nothing: Any = None
+    control = CallControl(ledger=nothing, guard=nothing, max_calls=1)
+    with pytest.raises(RuntimeError):
+        _ = control.joint
+
+
+async def test_deadlines_of_several_calls(site: Site) -> None:
+    await site.start(outbound={"ring_timeout": 5.0}, inbound={"ring_timeout": 9.0})
+    site.trunk.answers = site.officer.answers = site.second.answers = False
+    site.trunk.call()
+    await site.officer.heard(sip.InviteReceived)
+    site.second.call("0409876543")
+    await site.trunk.heard(sip.InviteReceived)
+    await site.advance(6)
+    assert (await site.second.heard(sip.Refused)).status == 480
+    assert len(site.control._deadlines) == 1
+    await site.advance(4)
+    await site.officer.heard(sip.Cancelled)
+    assert isinstance(SECOND, Address)

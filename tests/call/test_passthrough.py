@@ -1,0 +1,211 @@
+import asyncio
+from typing import Any
+
+import pytest
+
+from agent.model.call import CallDirection, EndCause, Outcome
+from agent.model.media import Direction
+from agent.recording.ledger import LedgerError
+from agent.signalling.sip import core as sip
+from tests.call.site import OFFICER, SECOND, SERVICE, TRUNK, Site, until
+
+OUT = {"to": (f"sip:112@{OFFICER}", f"sip:112@{SECOND}"), "number": SERVICE}
+
+
+async def start(site: Site, **inbound: Any) -> None:
+    """No worker is up, and the service number is exempt."""
+    await site.start(exempt=(SERVICE,), inbound=inbound)
+    site.media.workers_up = 0
+
+
+async def talk(site: Site) -> None:
+    site.trunk.call()
+    await site.trunk.heard(sip.Accepted)
+    await site.officer.heard(sip.Acknowledged)
+
+
+async def test_descriptions_pass_untouched(site: Site) -> None:
+    await start(site)
+    await talk(site)
+    invite = site.officer.of(sip.InviteReceived)[0].request
+    assert b"192.0.2.10" in invite.body
+    accepted = site.trunk.of(sip.Accepted)[0].response
+    assert b"192.0.2.20" in accepted.body
+    site.trunk.hang_up()
+    await site.officer.heard(sip.Ended)
+    row = await site.ended()
+    assert (row.outcome, row.cause) == (Outcome.EXEMPT, EndCause.CALLER_HANGUP)
+    assert not site.media.commands
+    assert not site.control._by_name
+
+
+async def test_the_callee_hangs_up(site: Site) -> None:
+    await start(site)
+    await talk(site)
+    site.officer.hang_up()
+    await site.trunk.heard(sip.Ended)
+    assert (await site.ended()).cause == EndCause.OFFICER_HANGUP
+
+
+async def test_a_customer_who_hangs_up(site: Site) -> None:
+    await start(site, direction=CallDirection.OUTBOUND)
+    await talk(site)
+    site.officer.hang_up()
+    assert (await site.ended()).cause == EndCause.CUSTOMER_HANGUP
+
+
+async def test_a_late_offer_and_its_answer_pass_too(site: Site) -> None:
+    await start(site)
+    site.trunk.call(late=True)
+    ack = await site.officer.heard(sip.Acknowledged)
+    assert b"192.0.2.10" in ack.request.body
+    # A later change does not bring the first answer again.
+    site.trunk.change(Direction.SENDONLY)
+    await site.trunk.heard(sip.OfferAnswered)
+    await until(lambda: site.officer.direction is Direction.RECVONLY)
+    assert not site.logged("call_failed")
+
+
+async def test_early_media_passes(site: Site) -> None:
+    await start(site)
+    site.officer.early = True
+    site.officer.answers = False
+    site.trunk.call()
+    progress = await site.trunk.heard(sip.Progressed)
+    assert progress.response.status == 183
+    assert b"192.0.2.20" in progress.response.body
+
+
+async def test_changes_pass_both_ways(site: Site) -> None:
+    await start(site)
+    await talk(site)
+    site.officer.change(Direction.SENDONLY)
+    await site.officer.heard(sip.OfferAnswered)
+    assert site.trunk.direction is Direction.RECVONLY
+    site.officer.refuses_offers = 488
+    site.trunk.change(Direction.SENDRECV)
+    refused = await site.trunk.heard(sip.OfferRefused)
+    assert refused.status == 488
+
+
+async def test_an_offer_asked_of_us_is_refused(site: Site) -> None:
+    await start(site)
+    await talk(site)
+    [call] = site.control._calls.values()
+    request = site.trunk.of(sip.Accepted)[0]
+    call.on_sip(
+        sip.OfferReceived(call.names[0], None, request.response)  # type: ignore[arg-type]
+    )
+    assert site.control.active_calls == 1
+    call.on_sip(sip.Progressed("s99", request.response))
+
+
+async def test_the_next_target_is_tried(site: Site) -> None:
+    await start(site)
+    site.officer.refuses = 486
+    site.trunk.call()
+    await site.trunk.heard(sip.Accepted)
+    await site.second.heard(sip.Acknowledged)
+    site.trunk.hang_up()
+    await site.ended()
+    assert not site.control._by_name
+    assert not site.control._sent
+
+
+async def test_the_last_refusal_is_passed_on(site: Site) -> None:
+    await start(site)
+    site.officer.refuses = 404
+    site.second.refuses = 486
+    site.trunk.call()
+    assert (await site.trunk.heard(sip.Refused)).status == 486
+    row = await site.ended()
+    assert (row.outcome, row.sip_status) == (Outcome.EXEMPT, 486)
+
+
+async def test_a_target_that_rings_too_long(site: Site) -> None:
+    await start(site, ring_timeout=5.0)
+    site.officer.answers = False
+    site.trunk.call()
+    await site.officer.heard(sip.InviteReceived)
+    await site.advance(6)
+    await site.officer.heard(sip.Cancelled)
+    await site.trunk.heard(sip.Accepted)
+    await site.second.heard(sip.Acknowledged)
+
+
+async def test_an_emergency_call_rings_as_long_as_the_caller_waits(site: Site) -> None:
+    await site.start(emergency=(SERVICE,))
+    site.media.workers_up = 0
+    site.officer.answers = False
+    site.trunk.call()
+    await site.officer.heard(sip.InviteReceived)
+    [call] = site.control._calls.values()
+    assert call.get_timer() is None
+    call.handle_timer(0.0)
+    site.trunk.hang_up()
+    await site.officer.heard(sip.Cancelled)
+    await site.ended()
+
+
+async def test_no_target_has_an_address(site: Site) -> None:
+    await start(site, to=("sip:112@[2001:db8::1]",))
+    site.trunk.call()
+    assert (await site.trunk.heard(sip.Refused)).status == 480
+    await site.ended()
+    assert site.logged("target_unreachable")
+
+
+async def test_the_caller_leaves_while_the_target_is_looked_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await start(site)
+    gate, real = asyncio.Event(), site.agent.flow_to
+
+    async def slow(uri: Any) -> Any:
+        await gate.wait()
+        return await real(uri)
+
+    monkeypatch.setattr(site.agent, "flow_to", slow)
+    site.trunk.call()
+    await until(lambda: site.logged("call_begun"))
+    await site.advance(0)
+    site.trunk.hang_up()
+    await site.until_logged("ended")
+    gate.set()
+    await until(lambda: not site.control._tasks)
+    assert not site.officer.events
+
+
+async def test_stopping_clears_both_sides(site: Site) -> None:
+    await start(site)
+    await talk(site)
+    await site.control.drain(0.0)
+    await site.trunk.heard(sip.Ended)
+    await site.officer.heard(sip.Ended)
+    row = await site.ended()
+    assert (row.outcome, row.cause) == (Outcome.EXEMPT, EndCause.AGENT_STOPPED)
+
+
+async def test_a_peer_that_sends_no_ack(site: Site) -> None:
+    await start(site)
+    site.trunk.call()
+    site.switch._ports.pop(TRUNK)
+    await until(lambda: site.switch.sent("SIP/2.0 200", to=TRUNK))
+    for _ in range(12):
+        await site.advance(4)
+    assert (await site.ended()).cause == EndCause.SIGNALLING_TIMEOUT
+    await site.officer.heard(sip.Ended)
+
+
+async def test_an_unwritable_ledger_is_no_reason(site: Site) -> None:
+    await start(site, on_recording_failure="refuse")
+    site.ledger.broken = LedgerError("it is full.")
+    await talk(site)
+    [call] = site.control._calls.values()
+    assert call.peer_name == "trunk"
+    await site.control.drain(0.0)
+    site.trunk.events.clear()
+    site.officer.events.clear()
+    call.refuse_unrecordable()
+    await site.advance(0)
+    assert not site.officer.events

@@ -1,0 +1,139 @@
+import random
+
+import pytest
+
+from agent.formats.age import KeyKind, NoMatchError, generate_identity
+from agent.formats.envelope import open_envelope
+from agent.media.events import RecordingClosed, RecordingOpened
+from agent.model.call import Outcome
+from agent.model.recording import RecordingState
+from agent.recording.ledger import LedgerError
+from tests.call.site import Site, until
+
+
+async def test_the_envelope_is_durable_before_the_journal(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    recording = site.media.begins[0].recording_id
+    assert site.media.told("grant_journal") == [(recording,)]
+    assert site.spool.envelope_path(recording).exists()
+    assert site.recorder.unfinished == 1
+    order = [command[0] for command in site.media.commands]
+    assert order.index("start_recording") < order.index("grant_journal")
+    [row] = await site.rows()
+    assert [r.state for r in row.recordings] == [RecordingState.OPEN]
+
+
+async def test_nothing_secret_is_shown(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    [segment] = site.recorder._segments.values()
+    assert "journal_key" not in repr(segment)
+    site.trunk.hang_up()
+    await until(lambda: site.finishers.jobs)
+    assert "journal_key" not in repr(site.finishers.jobs[0])
+
+
+async def test_quality_staff_and_the_officer_are_in_the_envelope(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    path = site.spool.envelope_path(site.media.begins[0].recording_id)
+    for seed in (1, 2, 3):
+        identity = generate_identity(KeyKind.CLASSIC, random.Random(seed).randbytes)
+        key = open_envelope(path.read_bytes(), [identity])
+        [segment] = site.recorder._segments.values()
+        assert key.recipient == segment.recipient
+    stranger = generate_identity(KeyKind.CLASSIC, random.Random(4).randbytes)
+    with pytest.raises(NoMatchError):
+        open_envelope(path.read_bytes(), [stranger])
+
+
+async def test_an_envelope_that_cannot_be_kept_means_no_journal(site: Site) -> None:
+    await site.start()
+    site.ledger.broken_segments = LedgerError("it is full.")
+    site.trunk.call()
+    await site.until_logged("recording_failed")
+    await site.until_logged("going_on_unrecorded")
+    assert not site.media.told("grant_journal")
+    recording = site.media.begins[0].recording_id
+    site.trunk.hang_up()
+    row = await site.ended()
+    assert row.outcome == Outcome.UNRECORDED
+    await until(lambda: not site.recorder.unfinished)
+    # Nothing was ever written, so the envelope opens nothing and is gone.
+    assert not site.spool.envelope_path(recording).exists()
+    assert not site.finishers.jobs
+
+
+async def test_finishing_is_tried_again_until_it_is_done(site: Site) -> None:
+    await site.start()
+    site.finishers.failures = 2
+    await site.talk()
+    site.trunk.hang_up()
+    await site.until_logged("finishing_failed")
+    await site.advance(1.5)
+    await site.until_logged("finishing_failed", 2)
+    await site.advance(5.5)
+    await until(lambda: site.uploads.notified)
+    assert [e["retry_in"] for e in site.logged("finishing_failed")] == [1.0, 5.0]
+    [row] = await site.rows()
+    assert [r.state for r in row.recordings] == [RecordingState.SEALED]
+
+
+async def test_a_worker_that_never_closes_leaves_a_partial_recording(
+    site: Site,
+) -> None:
+    await site.start()
+    await site.talk()
+    site.media.journals = False
+    site.trunk.hang_up()
+    await until(lambda: site.media.ends)
+    await site.advance(0)
+    assert not site.logged("ended")
+    await site.advance(16)
+    row = await site.ended()
+    assert row.outcome == Outcome.PARTIAL
+    await until(lambda: site.finishers.jobs)
+    assert site.finishers.jobs[0].end.outcome == "partial"
+
+
+async def test_late_words_of_workers_change_nothing(site: Site) -> None:
+    await site.start()
+    recorder = site.recorder
+    recorder.opened(RecordingOpened(recording="none", path="x"))
+    recorder.failed("none", "x")
+    recorder.interrupted("none")
+    closed = RecordingClosed(recording="none", path="", packets=0, blocks=0, bytes=0)
+    recorder.closed(closed)
+    await site.talk()
+    recording = site.media.begins[0].recording_id
+    for _ in range(2):
+        recorder.failed(recording, "ENOSPC")
+    assert len(site.logged("recording_failed")) == 1
+    recorder.closed(
+        RecordingClosed(recording=recording, path="", packets=0, blocks=0, bytes=0)
+    )
+    [segment] = recorder._segments.values()
+    assert segment.closed.result() is None
+
+
+async def test_without_workers_or_room_nothing_can_be_recorded(site: Site) -> None:
+    await site.start()
+    assert site.recorder.can_record()
+    site.media.workers_up = 0
+    assert not site.recorder.can_record()
+    site.media.workers_up = 1
+    site.recorder._min_free_bytes = 1 << 62
+    assert not site.recorder.can_record()
+    assert site.logged("spool_refused")
+
+
+async def test_draining_waits_for_the_seal(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    site.trunk.hang_up()
+    await site.until_logged("ended")
+    await site.recorder.drain(10.0)
+    assert site.recorder.unfinished == 0
+    site.recorder._task_failed("x", ValueError())
+    assert site.logged("task_failed")
