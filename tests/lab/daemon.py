@@ -41,8 +41,8 @@ def free_ports(count: int, *, start: int = 15000, stop: int = 19900) -> list[int
     and none is given out twice.
     """
     found: list[int] = []
-    span = range(start + (os.getpid() * 40) % (stop - start - 400), stop, 2)
-    for port in span:
+    first = start + (os.getpid() * 40) % (stop - start - 400)
+    for port in (*range(first, stop, 2), *range(start, first, 2)):
         if port in _GIVEN:
             continue
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

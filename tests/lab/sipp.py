@@ -1,0 +1,136 @@
+"""sipp as a trunk or an officer's phone, one process for each.
+
+The scenarios beside this file speak of: [field0], the caller's number; [asserted], the
+number in P-Asserted-Identity; [privacy], the Privacy header; [payloads], the payload
+types of the audio line. A pause without a length lasts `pause` seconds.
+"""
+
+import asyncio
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from tests.lab.daemon import CALLER, SERVICE, free_ports
+
+SCENARIOS = Path(__file__).parent / "sipp"
+_SUCCESS = 0
+
+
+class Sipp:
+    """One sipp, at `port` of 127.0.0.1.
+
+    As a caller it needs `remote`, the port of who it calls. It ends by itself after
+    `calls` calls or `timeout` seconds, and at the end of its `with` block at last.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        scenario: str,
+        *,
+        port: int,
+        remote: int | None = None,
+        service: str = SERVICE,
+        user: str = CALLER,
+        asserted: str | None = None,
+        privacy: str = "none",
+        payloads: str = "8 0 101",
+        calls: int = 1,
+        rate: float = 5,
+        pause: float = 0.5,
+        lost: int = 0,
+        timeout: int = 15,
+    ) -> None:
+        program = shutil.which("sipp")
+        if program is None:
+            pytest.skip("sipp is not installed (Debian package sip-tester)")
+        self.scenario = scenario
+        self.port = port
+        media_port = free_ports(2)[0]  # and the next even one, for video
+        self.folder = root / f"sipp-{scenario}-{port}"
+        self.folder.mkdir(parents=True)
+        self._messages = self.folder / "messages.log"
+        self._errors = self.folder / "errors.log"
+        fields = self.folder / "fields.csv"
+        fields.write_text(f"SEQUENTIAL\n{user};\n")
+        command = [program]
+        for name, value in {
+            "payloads": payloads,
+            "privacy": privacy,
+            "asserted": user if asserted is None else asserted,
+        }.items():
+            command += ["-key", name, value]
+        command += ["-sf", str(SCENARIOS / f"{scenario}.xml"), "-inf", str(fields)]
+        command += ["-s", service, "-i", "127.0.0.1", "-p", str(port)]
+        command += ["-mi", "127.0.0.1", "-mp", str(media_port)]
+        command += ["-m", str(calls), "-r", str(rate), "-d", str(round(pause * 1000))]
+        command += ["-timeout", str(timeout), "-timeout_error", "-max_recv_loops", "1"]
+        command += ["-trace_msg", "-message_file", str(self._messages)]
+        command += ["-trace_err", "-error_file", str(self._errors), "-nostdin"]
+        if lost:
+            command += ["-lost", str(lost)]
+        if remote is not None:
+            command.append(f"127.0.0.1:{remote}")
+        self._screen = (self.folder / "screen.log").open("wb")
+        self._timeout = timeout + 5
+        self._process = subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env={"TERM": "dumb", "PATH": "/usr/bin:/bin"},
+            stdin=subprocess.DEVNULL,
+            stdout=self._screen,
+            stderr=subprocess.STDOUT,
+        )
+        if remote is None:
+            self._wait_until_bound()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait(timeout=5)
+        self._screen.close()
+
+    async def succeeds(self) -> None:
+        """Wait for its end; fail, showing what it saw, unless every call went well."""
+        status = await asyncio.to_thread(self._process.wait, self._timeout)
+        assert status == _SUCCESS, (
+            f"sipp {self.scenario} ended with {status}:\n"
+            f"{_tail(self._errors)}\n{_tail(self._messages)}"
+            f"\n{_tail(self.folder / 'screen.log')}"
+        )
+
+    @property
+    def messages(self) -> str:
+        """Every message it sent and received, as its trace shows them."""
+        return self._messages.read_text(errors="replace")
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def _wait_until_bound(self) -> None:
+        wanted = f":{self.port:04X} "
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if wanted in Path("/proc/net/udp").read_text():
+                return
+            time.sleep(0.01)
+        screen = _tail(self.folder / "screen.log")
+        raise AssertionError(f"sipp {self.scenario} does not listen:\n{screen}")
+
+
+def _tail(path: Path) -> str:
+    return path.read_text(errors="replace")[-6000:] if path.exists() else ""
