@@ -230,8 +230,9 @@ def _finish(job: FinishJob, spool: Spool) -> Finished:
         [manifest.to_bytes()],
         Encryptor([recipient], os.urandom),
     )
-    envelope = spool.envelope_path(identity).read_bytes()
-    key = _write(work / f"{identity}.key.age", [envelope])
+    envelope = work / f"{identity}.key.age"
+    envelope.hardlink_to(spool.envelope_path(identity))  # durable since the answer
+    key = digest(_pieces(envelope))
     day = _day(assembled.end.ended_at)
     # The envelope first: audio that nobody can open would be no recording.
     objects = [

@@ -178,10 +178,10 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
     command = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", str(place)]
     if os.geteuid() != 0:
         pytest.skip("mounting a file system needs root")
-    if subprocess.run(command, check=False, capture_output=True).returncode:  # noqa: S603
+    if subprocess.run(command, check=False, capture_output=True).returncode:
         pytest.skip("no file system can be mounted here")
     yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)  # noqa: S603, S607
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def fill(place: Path) -> None:

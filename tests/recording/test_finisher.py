@@ -365,7 +365,7 @@ def test_a_finisher_does_not_outlive_the_daemon(spool: Spool, tmp_path: Path) ->
     script.write_text(_ORPHAN)
     command = [sys.executable, str(script), str(spool.root)]
     root = Path(__file__).parents[2]
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL, cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},

@@ -227,3 +227,11 @@ def test_killed_between_any_two_steps(
         assert not spool.is_sealed(ONE)
         assert not spool.envelope_path(ONE).exists()
     spool.close()
+
+
+def test_when_it_was_sealed(spool: Spool) -> None:
+    seal(spool, ONE)
+    os.utime(spool.sealed_directory / ONE, ns=(0, 7))
+    assert spool.sealed_at(ONE) == 7
+    with pytest.raises(FileNotFoundError):
+        spool.sealed_at(TWO)

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import random
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -278,6 +279,18 @@ async def test_what_waits_and_what_comes(spool: Spool) -> None:
     assert storage.objects == wanted
     assert bench.uploader.pending == 0
     assert bench.uploader.failures == 0
+
+
+async def test_how_long_the_oldest_has_waited(spool: Spool) -> None:
+    uploader = Bench(spool, Storage()).uploader
+    assert uploader.waiting_since() is None
+    for age, recording_id in enumerate((IDS[2], ONE), start=7):
+        seal(spool, recording_id)
+        os.utime(spool.sealed_directory / recording_id, ns=(0, age))
+        uploader.notify(recording_id)
+    assert uploader.waiting_since() == 7
+    spool.purge(IDS[2])
+    assert uploader.waiting_since() == 8
 
 
 async def test_storage_away_for_a_while(
