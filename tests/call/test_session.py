@@ -336,6 +336,14 @@ def test_recording_failure_ends_the_call_by_policy() -> None:
     assert session.outcome is Outcome.PARTIAL
 
 
+def test_a_late_word_about_a_closed_segment_changes_nothing() -> None:
+    session = talking()
+    session.recording_failed("disk full", 3.0, kept=True)
+    commands(session)
+    session.recording_failed("disk still full", 4.0, kept=True)
+    assert commands(session) == []
+
+
 def test_media_timeout_ends_the_call() -> None:
     session = talking()
     session.media_timeout(90.0)
