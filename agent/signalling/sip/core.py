@@ -389,7 +389,7 @@ class UserAgentCore:
                     session.receive_2xx_again(event.response, now, stray=False)
             case transaction.StrayResponse():
                 session.receive_2xx_again(event.response, now, stray=True)
-            case transaction.TransactionFailed():
+            case _:
                 failed = event.reason is transaction.FailureReason.TRANSPORT
                 session.transaction_failed(event.key, 503 if failed else 408, now)
 
