@@ -17,6 +17,7 @@ from tests.lab.daemon import ROOT, Daemon
 from tests.lab.parties import (
     Parties,
     channels,
+    closed_row,
     parties,
     sine,
     tone_frames,
@@ -39,7 +40,7 @@ def open_with_key(
     out = daemon.root / f"opened-{key}"
     identity = daemon.root / f"{key}.txt"
     command = ["open", recording_id, "-i", identity, "-c", daemon.config, "-o", out]
-    subprocess.run(  # noqa: S603 - our own command
+    subprocess.run(
         [sys.executable, "-m", "agent", *command],
         cwd=ROOT,
         check=True,
@@ -290,7 +291,7 @@ async def test_a_call_survives_its_media_worker(
         await call.hang_up()
         total = (call.caller.ended_ns - call.officer.connected_ns) / 1e9
         await daemon.logged("stored")
-    [row] = daemon.rows()
+    row = await closed_row(daemon)
     assert row.outcome == "partial"
     [recording] = daemon.recordings()
     assert recording.manifest.outcome == "partial"
@@ -337,6 +338,6 @@ async def test_a_killed_finisher_costs_nothing(
         await daemon.logged("stored")
     [recording] = daemon.recordings()
     assert recording.manifest.outcome == "recorded"
-    assert daemon.rows()[0].outcome == "recorded"
+    assert (await closed_row(daemon)).outcome == "recorded"
     daemon.stop()
     assert_nothing_is_left(daemon)

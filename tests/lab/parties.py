@@ -14,6 +14,7 @@ from agent.cli.phone import Phone
 from agent.formats.codecs.g711 import decode_alaw, encode_alaw, encode_ulaw
 from agent.formats.container import decode_to_pcm16, read_wav
 from agent.model.media import Address
+from agent.recording.ledger import LedgerRow
 from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
 
 RATE = 8000
@@ -90,12 +91,22 @@ async def parties(
     finally:
         await first.close()
         await second.close()
+        # A transport lets its port go in the loop's next turn.
+        await asyncio.sleep(0.01)
 
 
 async def until(event: asyncio.Event, seconds: float = 15.0) -> None:
     """Wait for an event, not for ever."""
     async with asyncio.timeout(seconds):
         await event.wait()
+
+
+async def closed_row(daemon: Daemon, seconds: float = 5.0) -> LedgerRow:
+    """The newest call's ledger row, once it is closed."""
+    async with asyncio.timeout(seconds):
+        while (row := daemon.rows()[0]).outcome is None:
+            await asyncio.sleep(0.02)
+    return row
 
 
 def audio_of(phone: Phone, since_ns: int = 0) -> bytes:
