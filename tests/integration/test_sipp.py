@@ -588,7 +588,8 @@ async def test_hold_between_two_sipps(
     ):
         await caller.succeeds()
         await officer.succeeds()
-        offers = re.findall(r"(?m)^INVITE sip:.*\n(?s:.*?)^a=(send\w+)", officer.messages)
+        invite = r"(?m)^INVITE sip:.*\n(?s:.*?)^a=(send\w+)"
+        offers = re.findall(invite, officer.messages)
         assert offers == ["sendrecv", "sendonly", "sendrecv"]
     await recorded(daemon, "caller-hangup")
     assert len(daemon.log("held")) == len(daemon.log("resumed")) == 1
