@@ -271,14 +271,23 @@ class Recorder:
         finished = await self._finish_for_sure(segment, job)
         self._segments.pop(recording_id, None)
         await self._ledger.advance(recording_id, RecordingState.SEALED)
-        self._log.info(
-            "sealed",
-            call_id=segment.call_id,
-            recording_id=recording_id,
-            duration_ms=finished.duration_ms,
-            size=finished.size,
-            lost=finished.lost,
-        )
+        if finished.salvaged:
+            # The journal is stored with its envelope, and `open` may yet finish it.
+            self._log.error(
+                "sealed_unfinished",
+                call_id=segment.call_id,
+                recording_id=recording_id,
+                reason=finished.salvaged,
+            )
+        else:
+            self._log.info(
+                "sealed",
+                call_id=segment.call_id,
+                recording_id=recording_id,
+                duration_ms=finished.duration_ms,
+                size=finished.size,
+                lost=finished.lost,
+            )
         self._uploader.notify(recording_id)
 
     async def _finish_for_sure(self, segment: OpenSegment, job: FinishJob) -> Finished:

@@ -183,9 +183,9 @@ class Agent:
         if orphans := await retire_orphans(root / "run"):
             self._log.warning("orphans_retired", workers=orphans)
         for found in await recover(spool, ledger):
-            self._log.warning(
-                "recovered", recording_id=found.recording_id, action=found.action
-            )
+            bad = found.action in {"left", "quarantined"}
+            level = self._log.error if bad else self._log.warning
+            level("recovered", recording_id=found.recording_id, action=found.action)
         tasks = TaskSet(self._part_failed)
         stack.push_async_callback(tasks.close)
         uploader = self._uploader(spool, ledger, material)
