@@ -10,9 +10,7 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
     Raises OSError as the file system does; nothing is left behind then.
     """
-    fd, name = tempfile.mkstemp(
-        prefix=f".{path.name}.", suffix=".tmp", dir=path.parent
-    )
+    fd, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(fd, "wb") as file:

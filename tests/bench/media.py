@@ -19,23 +19,28 @@ from tests.bench.usage import machine, usage
 from tests.lab.daemon import SERVICE, Daemon
 
 
-def compare(call: Call, wav: bytes, offset_of: list[int]) -> tuple[int, int]:
-    """Frames of both legs found at one steady position, and frames expected."""
+def compare(call: Call, wav: bytes, late: list[float]) -> tuple[int, int]:
+    """Frames of both legs found at one steady position, and frames expected.
+
+    `late` gets, per leg, how long after the officer's 2xx its first recorded frame
+    was sent, in seconds.
+    """
     track = read_wav(wav)
     found = expected = 0
     for side, leg in enumerate(call.legs):
         samples = track.samples[side::2]
-        # What was sent while both talked; the edges belong to nobody.
-        first = call.first_of_officer + 5 if side == 0 else 5
-        last = leg.sent - 5
-        anchor = samples.find(payload(call.number, side, first))
-        offset_of.append(anchor)
+        answered = call.first_of_officer if side == 0 else 0
+        last = leg.sent - 5  # the very last may have crossed the BYE
+        first, anchor = answered, -1
+        while anchor < 0 and first < last:
+            anchor = samples.find(payload(call.number, side, first))
+            first += anchor < 0
+        late.append((first - answered) * 0.02)
         for index in range(first, last):
             expected += 1
             at = anchor + (index - first) * FRAME
-            found += anchor >= 0 and samples[at : at + FRAME] == payload(
-                call.number, side, index
-            )
+            frame = samples[at : at + FRAME]
+            found += frame == payload(call.number, side, index)
     return found, expected
 
 
@@ -129,19 +134,22 @@ def run(daemon: Daemon, arguments: argparse.Namespace) -> None:
     print(f"memory: {peak:.0f} MB at most, all processes")
 
     found = expected = compared = 0
-    offsets: list[int] = []
+    late: list[float] = []
     by_caller = {f"+3584{c.number:08d}": c for c in load.calls}
     for index, recording in enumerate(sorted(daemon.recordings(), key=lambda r: r.id)):
         if index % 10:
             continue
         call = by_caller[recording.manifest.caller]
-        one, of = compare(call, recording.wav, offsets)
+        one, of = compare(call, recording.wav, late)
         found, expected, compared = found + one, expected + of, compared + 1
     print(
         f"compared sample by sample: {compared} recordings,"
         f" {found} of {expected} frames exact and in place"
     )
-    print(f"median place of the first compared frame: {statistics.median(offsets)}")
+    print(
+        f"first recorded frame after the answer: median {statistics.median(late):.2f} s,"
+        f" latest {max(late):.2f} s"
+    )
     load.close()
 
 
