@@ -86,6 +86,7 @@ class FinisherPool:
         self._workers = workers or 1
         self._pool: ProcessPoolExecutor | None = None
         self._jobs = 0
+        self._under_way = 0
         self._log = structlog.get_logger()
 
     async def start(self) -> None:
@@ -108,6 +109,7 @@ class FinisherPool:
         for attempt in range(2):
             pool = self._take_pool()
             loop = asyncio.get_running_loop()
+            self._under_way += 1
             try:
                 finished = await loop.run_in_executor(
                     pool, functools.partial(finish, job, self._spool.root)
@@ -126,6 +128,8 @@ class FinisherPool:
                         reason=finished.salvaged,
                     )
                 return finished
+            finally:
+                self._under_way -= 1
         raise AssertionError  # the loop returns or raises
 
     def _take_pool(self) -> ProcessPoolExecutor:
@@ -136,8 +140,10 @@ class FinisherPool:
         """
         if self._pool is None:
             raise FinisherError("the finishers are stopped.")
-        if self._jobs >= JOBS_PER_PROCESS * self._workers:
-            self._pool.shutdown(wait=False)  # what it has is still finished
+        if self._jobs >= JOBS_PER_PROCESS * self._workers and not self._under_way:
+            # Only an idle one: a pool with a queue would go on beside its successor,
+            # with more processes at work than were asked for.
+            self._pool.shutdown(wait=False)
             self._pool = self._new_pool()
         self._jobs += 1
         return self._pool

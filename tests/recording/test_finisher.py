@@ -14,6 +14,7 @@ import pytest
 from agent.formats.age import KeyKind
 from agent.formats.container import read_wav
 from agent.formats.journal import NotAJournalError
+from agent.recording import finisher
 from agent.recording.finisher import (
     NICE,
     Finished,
@@ -296,6 +297,20 @@ async def test_a_pool_finishes_many(pool: FinisherPool, spool: Spool) -> None:
     assert [finished.recording_id for finished in done] == [s.id for s in segments]
     [pid] = pids(pool)
     assert os.getpriority(os.PRIO_PROCESS, pid) >= NICE
+
+
+async def test_a_pool_is_renewed_when_idle_never_beside_its_queue(
+    pool: FinisherPool, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finisher, "JOBS_PER_PROCESS", 2)
+    first = pids(pool)
+    jobs = [write_segment(spool, frames=5).job(spool) for _ in range(7)]
+    done = await asyncio.gather(*(pool.finish(job) for job in jobs))
+    assert len(done) == 7
+    assert pids(pool) == first
+    await pool.finish(write_segment(spool, frames=5).job(spool))
+    [successor] = pids(pool)
+    assert [successor] != first
 
 
 async def test_a_pool_survives_its_processes_death(
