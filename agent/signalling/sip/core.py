@@ -96,6 +96,10 @@ class UserAgentCore:
     that could not be parsed it sees what could. Requests of the methods in
     `pass_up` that arrive in a dialog become RequestInDialog; of the others INFO is
     answered 200 and forgotten.
+
+    `rng` makes the tags and Call-IDs that keep others out of a dialog, so it had
+    better be a random.SystemRandom wherever a peer may be hostile: the outputs of
+    any other tell the next ones.
     """
 
     def __init__(

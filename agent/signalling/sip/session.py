@@ -114,7 +114,7 @@ class Session(ABC):
     # -- what the application asks for ------------------------------------------
 
     def hang_up(self, headers: Lines, now: float) -> None:
-        """End it, as the state demands; at least once."""
+        """End it as the state demands; again changes nothing."""
         Headers(headers)  # a broken one must fail now, and not when a held BYE goes
         action = self._ask(Input.HANG_UP)
         if action is None:
