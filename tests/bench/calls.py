@@ -56,9 +56,8 @@ def run(daemon: Daemon, calls: int, arguments: argparse.Namespace) -> None:
         outcomes[str(row.outcome)] = outcomes.get(str(row.outcome), 0) + 1
     objects = len(daemon.stored(".wav.age"))
     setup = sorted(c.answered - c.begun for c in load.calls if c.answered)
-    print(
-        f"calls: {calls} at {arguments.rate}/s, failed {sum(bool(c.failed) for c in load.calls)}"
-    )
+    failed = sum(bool(call.failed) for call in load.calls)
+    print(f"calls: {calls} at {arguments.rate}/s, failed {failed}")
     print(f"ledger: {len(rows)} rows, outcomes {outcomes}")
     print(f"distinct audio objects: {objects}")
     print(

@@ -147,8 +147,8 @@ def run(daemon: Daemon, arguments: argparse.Namespace) -> None:
         f" {found} of {expected} frames exact and in place"
     )
     print(
-        f"first recorded frame after the answer: median {statistics.median(late):.2f} s,"
-        f" latest {max(late):.2f} s"
+        "first recorded frame after the answer:"
+        f" median {statistics.median(late):.2f} s, latest {max(late):.2f} s"
     )
     load.close()
 
