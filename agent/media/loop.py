@@ -16,6 +16,8 @@ A tenth of a frame, which no ear and no jitter buffer notices. A process that wa
 each packet spends more time waking than working: with a hundred calls this saves a
 fifth of the processor.
 """
+AGAIN: Final = 64
+"Datagrams one socket may have taken between two such pauses: far beyond any phone's."
 _NS: Final = 1_000_000_000
 
 
@@ -88,20 +90,33 @@ class Loop:
     def run(self) -> None:
         """Go round until `stop`."""
         self._running = True
+        while self._running:
+            ready = self._epoll.poll(self._timeout())
+            self._serve(ready)
+            for _ in range(AGAIN):
+                if not (ready := self._still(ready)):
+                    break
+                self._serve(ready)
+            time.sleep(GATHER)
+
+    def _still(self, ready: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Those of a round with more to read: a burst must not overflow a queue."""
+        if not self._running:
+            return []
+        served = {fd for fd, _ in ready}
+        return [event for event in self._epoll.poll(0) if event[0] in served]
+
+    def _serve(self, ready: list[tuple[int, int]]) -> None:
         handlers = self._handlers
         urgent = self._urgent
-        poll = self._epoll.poll
-        while self._running:
-            ready = poll(self._timeout())
-            for fd, _ in ready:
-                if fd in urgent:
-                    handlers[fd]()
-            for fd, _ in ready:
-                # An earlier handler of this round may have closed it.
-                if (handler := handlers.get(fd)) is not None:
-                    handler()
-            self._fire()
-            time.sleep(GATHER)
+        for fd, _ in ready:
+            if fd in urgent:
+                handlers[fd]()
+        for fd, _ in ready:
+            # An earlier handler of this round may have closed it.
+            if (handler := handlers.get(fd)) is not None:
+                handler()
+        self._fire()
 
     def _timeout(self) -> float:
         timers = self._timers

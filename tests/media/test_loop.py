@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from agent.common.clock import monotonic_ns
-from agent.media.loop import Loop
+from agent.media.loop import GATHER, Loop
 
 MS = 1_000_000
 
@@ -128,3 +128,37 @@ def test_the_urgent_come_first(loop: Loop) -> None:
     assert sorted(called) == [0, 1, 2]
     for fd in fds:
         os.close(fd)
+
+
+def test_a_burst_on_one_socket_is_not_slowed_by_the_pause(
+    loop: Loop, pipe: tuple[int, int]
+) -> None:
+    reader, writer = pipe
+    read = 0
+
+    def handler() -> None:
+        nonlocal read
+        read += len(os.read(reader, 1))
+        if read == 500:
+            loop.stop()
+
+    loop.add_reader(reader, handler)
+    os.write(writer, bytes(500))
+    begun = monotonic_ns()
+    loop.run()
+    # One a round would take 500 pauses; the machine may be slow otherwise.
+    assert monotonic_ns() - begun < 250 * GATHER * 1e9
+
+
+def test_stopping_leaves_the_rest_unread(loop: Loop, pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    read = bytearray()
+
+    def handler() -> None:
+        read.extend(os.read(reader, 1))
+        loop.stop()
+
+    loop.add_reader(reader, handler)
+    os.write(writer, b"abc")
+    loop.run()
+    assert read == b"a"
