@@ -5,7 +5,6 @@ storage and notices have been proven, never before.
 """
 
 import asyncio
-import os
 import random
 import signal
 from collections.abc import Callable
@@ -224,7 +223,8 @@ class Agent:
             on_failed=control.on_recording_failed,
         )
         stack.push_async_callback(recorder.stop)
-        rng = random.Random(os.urandom(16))  # noqa: S311 - ids and jitter, no secrets
+        # Tags and branches protect dialogs: they must not be foreseeable.
+        rng = random.SystemRandom()
         software = f"recording-agent/{__version__}"
         core = UserAgentCore(
             rng=rng,
