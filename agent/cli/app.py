@@ -33,7 +33,8 @@ for _verb, _help in _LAZY.items():
 def main() -> None:
     """Entry point of the console script."""
     try:
-        app()
+        app(sys.argv[1:])
     except AgentError as error:
-        Console(stderr=True).print(f"recording-agent: {error}", style="red")
+        errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+        errors.print(f"recording-agent: {error}", style="red")
         sys.exit(1)

@@ -17,16 +17,16 @@ def command(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> N
     Args:
         config: The configuration file.
     """
-    errors = Console(stderr=True, highlight=False)
+    errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     try:
         settings = load(config)
         material = read_material(settings, config.resolve().parent)
     except ConfigError as error:
         for mistake in error.mistakes:
-            errors.print(mistake, style="red", markup=False)
+            errors.print(mistake, style="red")
         count = len(error.mistakes)
         errors.print(f"{config}: {count} mistake{'s' if count > 1 else ''}")
         sys.exit(1)
     for warning in material.warnings:
-        errors.print(f"warning: {warning}", style="yellow", markup=False)
+        errors.print(f"warning: {warning}", style="yellow")
     print(f"{config}: no mistakes")

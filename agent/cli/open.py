@@ -25,6 +25,8 @@ from agent.upload.backends.object_store import open_store
 
 MAX_OBJECT: Final = 1 << 30
 "Bytes: two hours of stereo are 115 MB."
+FOLDERS: Final = ("audio", "keys", "manifest")
+"Of the storage's objects; below them are year, month and day."
 
 
 class OpenError(AgentError):
@@ -110,15 +112,19 @@ def _read_identities(path: Path) -> list[Identity]:
 
 def _from_files(path: Path) -> Found:
     """The objects beside a file, or in a copy of the storage's folders."""
+    path = path.resolve()
     found = Found(path.name.partition(".")[0])
     places = [path.parent]
-    # …/locked/audio/2026/11/24/ID.wav.age has its envelope in …/state/keys/…
-    if len(path.parents) > 5:
-        places += [p for p in path.parents[5].iterdir() if p.is_dir()]
+    # …/locked/audio/2026/11/24/ID.wav.age has its envelope in …/state/keys/2026/11/24.
+    if len(path.parents) > 5 and path.parents[3].name in FOLDERS:
+        day = path.parent.relative_to(path.parents[3])
+        places += [
+            bucket / folder / day
+            for bucket in sorted(path.parents[5].iterdir())
+            for folder in FOLDERS
+        ]
     for place in places:
-        pattern = f"{found.id}.*"
-        paths = place.glob(pattern) if place == path.parent else place.rglob(pattern)
-        for candidate in sorted(paths):
+        for candidate in sorted(place.glob(f"{found.id}.*")):
             _take(found, candidate.name, candidate.read_bytes())
     return _complete(found)
 

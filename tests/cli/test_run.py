@@ -1,0 +1,66 @@
+import asyncio
+import builtins
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import structlog
+
+from agent.cli import run as run_module
+from agent.service.config import ConfigError
+from tests.cli.conftest import DiskSite
+
+
+class Ended:
+    """Stands for a daemon that was asked to end at once."""
+
+    seen: list[Any]
+
+    def __init__(self, config: Any, base: Any) -> None:
+        Ended.seen = [config, base]
+
+    async def serve(self) -> None:
+        Ended.seen.append(asyncio.get_running_loop())
+
+
+@pytest.mark.parametrize("with_uvloop", [True, False])
+def test_the_daemon_runs_with_its_configuration(
+    disk_site: DiskSite,
+    run: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    with_uvloop: bool,
+) -> None:
+    real = builtins.__import__
+
+    class FakeUvloop:
+        new_event_loop = staticmethod(asyncio.new_event_loop)
+
+    def import_(name: str, *arguments: Any, **named: Any) -> Any:
+        if name != "uvloop":
+            return real(name, *arguments, **named)
+        if with_uvloop:
+            return FakeUvloop
+        raise ImportError(name)
+
+    monkeypatch.setattr(run_module, "Agent", Ended)
+    monkeypatch.setattr(builtins, "__import__", import_)
+    try:
+        assert run("run", "-c", disk_site.write()) == 0
+    finally:
+        structlog.reset_defaults()
+    config, base, loop = Ended.seen
+    assert config.agent.name == "test"
+    assert base == disk_site.root
+    assert loop.is_closed()
+    assert "agent.cli.run" in sys.modules
+
+
+def test_a_wrong_configuration_starts_nothing(
+    disk_site: DiskSite, run: Callable[..., int]
+) -> None:
+    disk_site.write()
+    disk_site.config.write_text("nonsense = 1\n")
+    with pytest.raises(ConfigError):
+        run("run", "-c", disk_site.config)

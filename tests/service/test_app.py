@@ -1,0 +1,203 @@
+import asyncio
+import os
+import random
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from agent.common.errors import AgentError
+from agent.formats.age import KeyKind
+from agent.model.media import Address
+from agent.recording.ledger import read_rows
+from agent.service.app import Agent, read_material
+from agent.service.config import ConfigError, load
+from agent.signalling.config import Listener
+from agent.signalling.sip import core as sip
+from agent.signalling.sip.core import UserAgentCore
+from agent.signalling.sip.timers import DEFAULT_TIMERS
+from agent.signalling.sip.uri import NameAddr, parse_uri
+from agent.signalling.transport import TransportError
+from agent.signalling.useragent import UserAgent
+from tests.cli.conftest import DiskSite, identity
+from tests.lab.daemon import free_ports
+
+
+@pytest.fixture
+def disk_site(tmp_path: Path) -> DiskSite:
+    return DiskSite(tmp_path)
+
+
+def mistakes(site: DiskSite) -> tuple[str, ...]:
+    config = load(site.write())
+    with pytest.raises(ConfigError) as caught:
+        read_material(config, site.root)
+    return caught.value.mistakes
+
+
+def test_what_the_configuration_names_is_read(disk_site: DiskSite) -> None:
+    config = load(disk_site.write())
+    material = read_material(config, disk_site.root)
+    assert len(material.quality) == 2
+    assert len(material.directory) == 1
+    [sound] = material.notices.values()
+    assert material.notice_files == {
+        sound.sha256: (disk_site.root / "fi.wav").read_bytes()
+    }
+    assert material.warnings == ("1 officers have no key: quality staff only",)
+    assert "RIFF" not in repr(material)
+
+
+def test_one_key_is_not_enough(disk_site: DiskSite) -> None:
+    disk_site.keys = disk_site.keys[:1]
+    [mistake] = mistakes(disk_site)
+    assert "at least two" in mistake
+    disk_site.keys *= 2  # the same one twice is one
+    [mistake] = mistakes(disk_site)
+    assert "at least two" in mistake
+
+
+def test_every_mistake_at_once(disk_site: DiskSite) -> None:
+    disk_site.recipients = ("age1nonsense", str(identity().recipient()), "ssh-rsa x")
+    disk_site.notices = ("sv.wav", "sv.wav", "fi.wav")
+    disk_site.directory = "none.csv"
+    found = mistakes(disk_site)
+    starts = [mistake.split(":")[0] for mistake in found]
+    assert starts.count("recording.recipients[0]") == 1
+    assert starts.count("recording.recipients[2]") == 1
+    assert "routes[0].notice" in starts
+    assert "officers.directory" in starts
+
+
+def test_classic_and_post_quantum_are_not_mixed(disk_site: DiskSite) -> None:
+    disk_site.keys = [identity(), identity(KeyKind.POST_QUANTUM)]
+    [mistake] = mistakes(disk_site)
+    assert "mixed" in mistake
+    assert "[1] is" in mistake
+
+
+def test_a_notice_that_is_no_audio(disk_site: DiskSite) -> None:
+    disk_site.notices = ("officers.csv",)
+    [mistake] = mistakes(disk_site)
+    assert mistake.startswith("routes[0].notice: ")
+
+
+def test_a_notice_of_two_routes_is_read_once(disk_site: DiskSite) -> None:
+    disk_site.notices = ("fi.wav", "fi.wav")
+    config = load(disk_site.write())
+    assert len(read_material(config, disk_site.root).notices) == 1
+
+
+def test_a_directory_with_broken_lines(disk_site: DiskSite) -> None:
+    disk_site.officers = "number,name\n201,One\n"
+    [mistake] = mistakes(disk_site)
+    assert mistake.startswith("officers.directory: ")
+
+
+def test_officers_keys_that_open_nothing_are_told(disk_site: DiskSite) -> None:
+    other = identity(KeyKind.POST_QUANTUM).recipient()
+    disk_site.officers = (
+        "number,name,recipient\n"
+        f"201,One,{identity().recipient()}\n"
+        f"202,Two,{other}\n"
+        "203,Three,\n"
+    )
+    config = load(disk_site.write())
+    first, second = read_material(config, disk_site.root).warnings
+    assert first.startswith("1 officers have no key")
+    assert second.startswith("1 officers' keys are not")
+
+
+def test_no_directory_is_a_warning(disk_site: DiskSite) -> None:
+    disk_site.directory = ""
+    config = load(disk_site.write())
+    material = read_material(config, disk_site.root)
+    assert len(material.directory) == 0
+    assert material.warnings == ("officers.directory is empty: no officer has a name",)
+
+
+# -- the whole daemon ------------------------------------------------------------
+
+
+@pytest.fixture
+def log() -> Any:
+    """What is logged; audio and keys never are."""
+    entries: list[dict[str, Any]] = []
+
+    def take(_: Any, level: str, event: Any) -> Any:
+        entries.append({**event, "level": level})
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[take], cache_logger_on_first_use=False)
+    yield entries
+    structlog.reset_defaults()
+
+
+async def test_it_starts_serves_and_stops(
+    disk_site: DiskSite, log: list[dict[str, Any]]
+) -> None:
+    [disk_site.sip, own] = free_ports(2)
+    config = load(disk_site.write())
+    agent = Agent(config, disk_site.root)
+    ready = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    served = loop.create_task(agent.serve(ready.set))
+    refused = asyncio.Event()
+    core = UserAgentCore(
+        rng=random.Random(os.urandom(8)), timers=DEFAULT_TIMERS, product="stranger"
+    )
+
+    def on_event(event: sip.Event) -> None:
+        if isinstance(event, sip.Refused) and event.status == 403:
+            refused.set()
+
+    stranger = UserAgent(core, [Listener("udp", Address("127.0.0.1", own))], on_event)
+    async with asyncio.timeout(20):
+        await ready.wait()
+        await stranger.start()
+        target = parse_uri(f"sip:1@127.0.0.1:{disk_site.sip}")
+        core.invite(
+            uri=target,
+            flow=await stranger.flow_to(target),
+            from_=NameAddr(None, target, ()),
+            to=NameAddr(None, target, ()),
+            contact=target,
+            body=b"x",
+            now=stranger.now,
+        )
+        stranger.flush()
+        await refused.wait()
+        stranger.close()
+        # A second daemon cannot have the spool.
+        with pytest.raises(AgentError, match="another daemon"):
+            await Agent(config, disk_site.root).serve()
+        agent.stop()
+        await served
+    events = [entry["event"] for entry in log]
+    assert "ready" in events
+    assert events[-1] == "stopping"
+    assert read_rows(disk_site.root / "spool" / "ledger.sqlite") == []
+
+
+async def test_a_port_in_use_is_said_and_nothing_is_left(
+    disk_site: DiskSite, log: list[dict[str, Any]]
+) -> None:
+    [disk_site.sip] = free_ports(1)
+    config = load(disk_site.write())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", disk_site.sip))
+        async with asyncio.timeout(20):
+            with pytest.raises(TransportError, match="cannot listen"):
+                await Agent(config, disk_site.root).serve()
+    assert not [entry for entry in log if entry["event"] == "ready"]
+
+
+async def test_a_part_that_fails_ends_the_daemon(
+    disk_site: DiskSite, log: list[dict[str, Any]]
+) -> None:
+    agent = Agent(load(disk_site.write()), disk_site.root)
+    agent._part_failed("uploader", ValueError("x"))
+    assert agent._stop.is_set()
+    assert log[-1]["level"] == "critical"
