@@ -130,7 +130,7 @@ def test_record_offsets() -> None:
 
 
 @given(BLOCKS, st.booleans())
-def test_round_trip(blocks: list[list[Record]], end: bool) -> None:  # noqa: FBT001
+def test_round_trip(blocks: list[list[Record]], end: bool) -> None:
     read = read_journal(journal(blocks, end=end), KEY)
     assert read.header == HEADER
     assert read.records == [record for block in blocks for record in block]

@@ -209,6 +209,10 @@ async def test_nobody_answers_not_even_the_overflow(
                 await caller.ended.wait()
             for target in targets:
                 await target.succeeds()
+                assert re.search(
+                    r"(?m)^CANCEL sip:.*\n(?s:.*?)^Reason: Q\.850;cause=19",
+                    target.messages,
+                )
     finally:
         await caller.close()
     row = await ended(daemon, "unanswered")
@@ -492,7 +496,8 @@ async def test_two_laws_in_one_call(
     finally:
         await officer.close()
     recording = await recorded(daemon, "caller-hangup")
-    assert recording.manifest.audio.format == "wav-pcm16"
+    # sipp sent no audio: what was heard is A-law alone.
+    assert recording.manifest.audio.format == "wav-alaw"
 
 
 class OneLawPhone(Phone):
@@ -687,18 +692,25 @@ async def test_ten_calls_over_a_lossy_network(
             remote=daemon.sip,
             calls=10,
             rate=5,
-            pause=3,
+            pause=5,
             lost=10,
         ) as caller,
     ):
         await caller.succeeds()
-        await daemon.logged("stored", count=10)
-    assert [line["outcome"] for line in daemon.log("ended")] == ["recorded"] * 10
+        await daemon.logged("ended", count=10)
+    # The answer may be lost so often that the caller hangs up before it arrives.
+    outcomes = sorted(line["outcome"] for line in daemon.log("ended"))
+    answered = outcomes.count("recorded")
+    assert outcomes == ["abandoned"] * (10 - answered) + ["recorded"] * answered
+    assert answered >= 8
+    await daemon.logged("stored", count=answered)
     async with asyncio.timeout(5):
         while any(row.outcome is None for row in daemon.rows()):
             await asyncio.sleep(0.02)
     rows = daemon.rows()
-    assert [row.outcome for row in rows] == ["recorded"] * 10
-    ids = {r.recording_id for row in rows for r in row.recordings}
-    assert ids == {recording.id for recording in daemon.recordings()}
-    assert len(ids) == 10
+    assert sorted(str(row.outcome) for row in rows) == outcomes
+    made = [r.recording_id for row in rows for r in row.recordings]
+    stored = [recording.id for recording in daemon.recordings()]
+    assert len(made) == answered
+    assert sorted(made) == sorted(stored)
+    assert not daemon.log("call_failed") + daemon.log("task_failed")

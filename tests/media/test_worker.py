@@ -35,7 +35,7 @@ class Main:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
             listener.bind(self.path)
             listener.listen()
-            self.process = subprocess.Popen(  # noqa: S603 - our own module
+            self.process = subprocess.Popen(
                 [sys.executable, "-m", "agent.media.worker", str(listener.fileno())],
                 pass_fds=(listener.fileno(),),
             )
@@ -316,7 +316,7 @@ asyncio.run(main())
 
 @pytest.mark.crash
 def test_a_killed_main_process_leaves_whole_journals(tmp_path: Path) -> None:
-    with subprocess.Popen(  # noqa: S603 - the script above
+    with subprocess.Popen(
         [sys.executable, "-c", ORPHAN, str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,

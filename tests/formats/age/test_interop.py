@@ -46,7 +46,7 @@ def tool(where: str, kind: KeyKind, tmp_path: Path) -> Callable[..., bytes]:
     age = shutil.which("age", path=FOLDERS[where])
     if age is None or shutil.which("age-keygen", path=FOLDERS[where]) is None:
         pytest.skip(f"no age in the {where}")
-    version = subprocess.run(  # noqa: S603
+    version = subprocess.run(
         [age, "--version"], capture_output=True, text=True, check=True
     ).stdout
     found = re.match(r"v?(\d+)\.(\d+)", version)
@@ -57,7 +57,7 @@ def tool(where: str, kind: KeyKind, tmp_path: Path) -> Callable[..., bytes]:
     def run(name: str, *arguments: str, data: bytes = b"") -> bytes:
         executable = shutil.which(name, path=FOLDERS[where])
         assert executable is not None
-        return subprocess.run(  # noqa: S603
+        return subprocess.run(
             [executable, *arguments],
             input=data,
             capture_output=True,

@@ -132,7 +132,7 @@ def test_repr_shows_no_audio() -> None:
         (b"", False),
     ],
 )
-def test_rtcp_is_told_by_its_packet_type(data: bytes, verdict: bool) -> None:  # noqa: FBT001
+def test_rtcp_is_told_by_its_packet_type(data: bytes, verdict: bool) -> None:
     assert is_rtcp(data) is verdict
 
 

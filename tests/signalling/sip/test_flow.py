@@ -10,7 +10,7 @@ BOB = Address("192.0.2.2", 5070)
 @pytest.mark.parametrize(
     ("transport", "reliable"), [("udp", False), ("tcp", True), ("tls", True)]
 )
-def test_only_udp_loses(transport: str, reliable: bool) -> None:  # noqa: FBT001
+def test_only_udp_loses(transport: str, reliable: bool) -> None:
     assert Flow(transport, ALICE, BOB).reliable is reliable
 
 

@@ -63,7 +63,7 @@ def test_reliable_transport_retransmits_nothing() -> None:
 @pytest.mark.parametrize("state", [State.TRYING, State.PROCEEDING])
 def test_unanswered_ends_with_the_clients_timer_f(
     state: State,
-    reliable: bool,  # noqa: FBT001
+    reliable: bool,
 ) -> None:
     machine = in_state(state, reliable=reliable)
     assert machine.get_timer() == 32.0
