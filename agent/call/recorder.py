@@ -9,7 +9,7 @@ soon as its envelope is sealed; what stays until sealing is the one-way journal 
 import asyncio
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -258,9 +258,10 @@ class Recorder:
             # Nothing was ever written: the envelope opens nothing and goes too.
             self._segments.pop(recording_id, None)
             self._spool.purge(recording_id)
-            await self._ledger.forget_recording(recording_id)
+            await self._note(segment, self._ledger.forget_recording(recording_id))
             return
-        await self._ledger.advance(recording_id, RecordingState.CLOSED)
+        closed = self._ledger.advance(recording_id, RecordingState.CLOSED)
+        await self._note(segment, closed)
         job = FinishJob(
             recording_id=recording_id,
             journals=tuple(segment.journals),
@@ -270,7 +271,8 @@ class Recorder:
         )
         finished = await self._finish_for_sure(segment, job)
         self._segments.pop(recording_id, None)
-        await self._ledger.advance(recording_id, RecordingState.SEALED)
+        sealed = self._ledger.advance(recording_id, RecordingState.SEALED)
+        await self._note(segment, sealed)
         if finished.salvaged:
             # The journal is stored with its envelope, and `open` may yet finish it.
             self._log.error(
@@ -289,6 +291,20 @@ class Recorder:
                 lost=finished.lost,
             )
         self._uploader.notify(recording_id)
+
+    async def _note(
+        self, segment: OpenSegment, change: Coroutine[object, object, None]
+    ) -> None:
+        """Change the ledger; what it cannot take must not keep audio from storage."""
+        try:
+            await change
+        except AgentError as error:
+            self._log.critical(
+                "ledger_unwritable",
+                call_id=segment.call_id,
+                recording_id=segment.recording_id,
+                reason=str(error),
+            )
 
     async def _finish_for_sure(self, segment: OpenSegment, job: FinishJob) -> Finished:
         """Try until it is done: the key is here, and gone after a restart."""

@@ -256,6 +256,7 @@ class Finishers:
     def __init__(self) -> None:
         self.jobs: list[FinishJob] = []
         self.failures = 0
+        self.salvaged = ""
 
     async def finish(self, job: FinishJob) -> Finished:
         self.jobs.append(job)
@@ -268,6 +269,7 @@ class Finishers:
             duration_ms=1,
             size=1,
             lost=0,
+            salvaged=self.salvaged,
         )
 
 
@@ -287,6 +289,7 @@ class TestLedger(Ledger):
     __test__ = False
     broken: Exception | None = None
     broken_segments: Exception | None = None
+    broken_states: Exception | None = None
 
     async def begin(self, intent: Any) -> None:
         if self.broken is not None:
@@ -297,6 +300,16 @@ class TestLedger(Ledger):
         if self.broken_segments is not None:
             raise self.broken_segments
         await super().segment(*arguments)
+
+    async def advance(self, *arguments: Any) -> None:
+        if self.broken_states is not None:
+            raise self.broken_states
+        await super().advance(*arguments)
+
+    async def forget_recording(self, *arguments: Any) -> None:
+        if self.broken_states is not None:
+            raise self.broken_states
+        await super().forget_recording(*arguments)
 
     async def close_call(self, *arguments: Any, **named: Any) -> None:
         if self.broken is not None:

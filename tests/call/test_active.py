@@ -381,6 +381,8 @@ async def test_events_of_strange_sessions_change_nothing(site: Site) -> None:
     await site.talk()
     [call] = site.control._calls.values()
     call.on_sip(sip.Cancelled("s999"))
+    request = site.officer.of(sip.InviteReceived)[0].request
+    call.on_sip(sip.RequestInDialog(call.names[0], "key", request))
     stray = PlayEnded(
         leg="x",
         token=77,

@@ -137,3 +137,48 @@ async def test_draining_waits_for_the_seal(site: Site) -> None:
     assert site.recorder.unfinished == 0
     site.recorder._task_failed("x", ValueError())
     assert site.logged("task_failed")
+
+
+async def test_an_unwritable_ledger_does_not_keep_audio_from_storage(
+    site: Site,
+) -> None:
+    await site.start()
+    await site.talk()
+    site.ledger.broken_states = LedgerError("it is full.")
+    site.trunk.hang_up()
+    await until(lambda: site.uploads.notified)
+    assert len(site.logged("ledger_unwritable")) == 2
+    # Nor does it keep one that never was from being forgotten.
+    site.media.journals = False
+    site.trunk.call()
+    await site.until_logged("recording_begun", 2)
+    site.trunk.hang_up()
+    await until(lambda: len(site.media.ends) == 2)
+    await site.advance(0)
+    await site.advance(16)
+    await until(lambda: not site.recorder.unfinished)
+    await site.until_logged("ledger_unwritable", 3)
+
+
+async def test_what_cannot_be_finished_here_is_stored_as_it_is(site: Site) -> None:
+    await site.start()
+    site.finishers.salvaged = "its journal is damaged."
+    await site.talk()
+    site.trunk.hang_up()
+    await until(lambda: site.uploads.notified)
+    assert site.logged("sealed_unfinished")
+    assert not site.logged("sealed")
+
+
+async def test_a_failure_after_the_end_is_told_all_the_same(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    [segment] = site.recorder._segments.values()
+    segment.closed.set_result(
+        RecordingClosed(
+            recording=segment.recording_id, path="", packets=0, blocks=0, bytes=0
+        )
+    )
+    site.recorder.failed(segment.recording_id, "EIO")
+    assert segment.gap
+    assert len(site.logged("recording_failed")) == 1

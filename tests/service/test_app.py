@@ -5,13 +5,16 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 
 from agent.common.errors import AgentError
 from agent.formats.age import KeyKind
 from agent.model.media import Address
+from agent.recording.finisher import finish
 from agent.recording.ledger import read_rows
+from agent.recording.spool import Spool
 from agent.service.app import Agent, read_material
 from agent.service.config import ConfigError, load
 from agent.signalling.config import Listener
@@ -23,6 +26,7 @@ from agent.signalling.transport import TransportError
 from agent.signalling.useragent import UserAgent
 from tests.cli.conftest import DiskSite, identity
 from tests.lab.daemon import free_ports
+from tests.recording.segments import write_segment
 
 
 @pytest.fixture
@@ -103,11 +107,12 @@ def test_officers_keys_that_open_nothing_are_told(disk_site: DiskSite) -> None:
         f"201,One,{identity().recipient()}\n"
         f"202,Two,{other}\n"
         "203,Three,\n"
+        "204,Four,age1nonsense\n"
     )
     config = load(disk_site.write())
     first, second = read_material(config, disk_site.root).warnings
     assert first.startswith("1 officers have no key")
-    assert second.startswith("1 officers' keys are not")
+    assert second.startswith("2 officers' keys are not")
 
 
 def test_no_directory_is_a_warning(disk_site: DiskSite) -> None:
@@ -201,3 +206,32 @@ async def test_a_part_that_fails_ends_the_daemon(
     agent._part_failed("uploader", ValueError("x"))
     assert agent._stop.is_set()
     assert log[-1]["level"] == "critical"
+
+
+async def test_what_a_dead_daemon_left_is_stored_at_the_next_start(
+    disk_site: DiskSite, log: list[dict[str, Any]]
+) -> None:
+    [disk_site.sip] = free_ports(1)
+    config = load(disk_site.write())
+    listen = (*config.sip.listen, "tcp:127.0.0.1:5061")
+    sip_section = msgspec.structs.replace(config.sip, listen=listen)
+    config = msgspec.structs.replace(config, sip=sip_section)
+    spool = Spool(disk_site.root / "spool")
+    spool.prepare()
+    segment = write_segment(spool)
+    finish(segment.job(spool), spool.root)
+    torn = write_segment(spool, whole=False)
+    spool.close()
+    agent = Agent(config, disk_site.root)
+    served = asyncio.get_running_loop().create_task(agent.serve())
+    async with asyncio.timeout(20):
+        while len([e for e in log if e["event"] == "stored"]) < 2:
+            await asyncio.sleep(0)
+        agent.stop()
+        await served
+    stored = {p.name for p in (disk_site.root / "locked").rglob("*") if p.is_file()}
+    assert f"{segment.id}.wav.age" in stored
+    assert any(name.startswith(torn.id) for name in stored)
+    assert [e for e in log if e["event"] == "recovered"]
+    assert any("not served yet" in e.get("reason", "") for e in log)
+    assert spool.list_sealed() == []
