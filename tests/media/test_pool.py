@@ -1,105 +1,32 @@
 import asyncio
-import json
-import os
-import random
-import resource
-import signal
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent.formats.codecs.g711 import ULAW_TO_ALAW
-from agent.formats.journal import Journal, NoteRecord, PacketRecord
-from agent.formats.rtp.packet import RtpPacket, parse_rtp
+from agent.formats.rtp.packet import parse_rtp
 from agent.formats.rtp.rtcp import Bye, parse_compound
-from agent.media import supervisor
 from agent.media.pool import (
     LegClosed,
     MediaError,
     MediaHeard,
     MediaQuiet,
     NoPortsError,
-    NoWorkerError,
     PlayEnded,
     RecordingClosed,
-    RecordingFailed,
-    RecordingOpened,
     SourceChanged,
-    WorkerLost,
-    WorkerReady,
 )
 from agent.model.media import PCMU, Address, Direction, Latch
-from tests.media.phones import HOST, Phone, Site, audio_bytes, note_kinds, site, sound
-
-NOTICE = sound("notice", random.Random(1).randbytes(10 * 160 + 40))
-RINGBACK = sound("ringback", random.Random(2).randbytes(400))
-FIRST = 42200
-
-
-@pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[Site]:
-    ports = FIRST, FIRST + 99
-    async with site(tmp_path, ports=ports, sounds=(NOTICE, RINGBACK)) as running:
-        yield running
-
-
-@pytest.fixture
-def customer() -> Iterator[Phone]:
-    with Phone(ssrc=0xC0) as phone:
-        yield phone
-
-
-@pytest.fixture
-def officer() -> Iterator[Phone]:
-    with Phone(ssrc=0x0F) as phone:
-        yield phone
-
-
-async def talk(running: Site, customer: Phone, officer: Phone) -> None:
-    """Two latched, bridged legs: `c` and `o` of call `call`."""
-    await running.connect("call", "c", customer)
-    await running.connect("call", "o", officer)
-    running.pool.bridge("c", "o")
-    await running.settle()
-    await running.latch("c", customer)
-    await running.latch("o", officer)
-    await customer.hear_many(2)
-    await officer.hear_many(2)
-
-
-def packet(payload_type: int, sequence: int, ssrc: int, payload: bytes) -> RtpPacket:
-    return RtpPacket(
-        payload_type=payload_type,
-        marker=False,
-        sequence_number=sequence,
-        timestamp=160 * sequence,
-        ssrc=ssrc,
-        payload=payload,
-    )
-
-
-def packets(journal: Journal, leg: int) -> list[bytes]:
-    return [
-        bytes(record.packet)
-        for record in journal.records
-        if isinstance(record, PacketRecord) and record.leg == leg
-    ]
-
-
-def notes(journal: Journal) -> list[bytes]:
-    return [r.note for r in journal.records if isinstance(r, NoteRecord)]
-
-
-def continuous(heard: list[RtpPacket]) -> bool:
-    first = heard[0]
-    return all(
-        packet.ssrc == first.ssrc
-        and packet.sequence_number == (first.sequence_number + n) & 0xFFFF
-        for n, packet in enumerate(heard)
-    )
-
+from tests.media.pairs import (
+    FIRST,
+    NOTICE,
+    continuous,
+    packet,
+    packets,
+    talk,
+)
+from tests.media.phones import HOST, Phone, Site, audio_bytes, site
 
 # -- what a leg hears ---------------------------------------------------------
 
@@ -481,237 +408,3 @@ async def test_addresses_told_to_peers(tmp_path: Path) -> None:
             bad = replace(phone.negotiated(), remote=Address("phone.example", 4000))
         with pytest.raises(MediaError, match="no IP address"):
             pool.configure("a", bad)
-
-
-# -- recordings ---------------------------------------------------------------
-
-
-async def test_nothing_is_on_disk_before_the_grant(
-    running: Site, customer: Phone, officer: Phone
-) -> None:
-    await talk(running, customer, officer)
-    recording = await running.record(("c", "o"), grant=False)
-    said = [customer.say(audio_bytes(n)) for n in range(5)]
-    await officer.hear_many(5)
-    assert list(running.journals.iterdir()) == []
-    running.pool.grant_journal(recording)
-    opened = await running.event(RecordingOpened)
-    assert opened.path == str(running.journals / f"{recording}.0.journal")
-    running.pool.mark(recording, b'{"type":"mark","kind":"hold"}')
-    running.pool.stop_recording(recording, b'{"type":"end"}')
-    closed = await running.event(RecordingClosed)
-    journal = running.journal(recording)
-    assert journal.complete
-    assert packets(journal, 0) == said
-    assert note_kinds(notes(journal)) == ["begin", "hold", "end"]
-    assert (closed.packets, closed.blocks) == (5, journal.blocks)
-    assert closed.bytes == os.stat(closed.path).st_size  # noqa: PTH116
-
-
-async def test_what_is_not_tapped_is_not_journalled(
-    running: Site, customer: Phone, officer: Phone
-) -> None:
-    await talk(running, customer, officer)
-    recording = await running.record(("c", "o"))
-    before = customer.say(b"before")
-    await officer.hear()
-    running.pool.tap(recording, "c", on=False)
-    await running.settle()
-    customer.say(b"held")
-    await officer.hear()
-    running.pool.tap(recording, "c", on=True)
-    after = customer.say(b"after")
-    await officer.hear()
-    running.pool.stop_recording(recording, b"{}")
-    await running.event(RecordingClosed)
-    customer.say(b"too late")
-    assert packets(running.journal(recording), 0) == [before, after]
-
-
-async def test_a_full_disk_ends_the_recording_and_not_the_call(
-    running: Site, customer: Phone, officer: Phone
-) -> None:
-    await talk(running, customer, officer)
-    recording = await running.record(("c", "o"))
-    (worker,) = running.pool.worker_pids
-    resource.prlimit(worker, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
-    for n in range(10):
-        customer.say(audio_bytes(n))
-    await officer.hear_many(10)
-    running.pool.mark(recording, b"{}")
-    failed = await running.event(RecordingFailed)
-    assert (failed.recording, failed.reason) == (recording, "EFBIG")
-    running.pool.stop_recording(recording, b"{}")
-    customer.say(b"goes on")
-    assert (await officer.hear()).payload == b"goes on"
-    assert len(running.told(RecordingFailed)) == 1
-    assert running.told(RecordingClosed) == []
-    # What reached the disk before stays readable.
-    assert notes(running.journal(recording)) == [b'{"type":"begin"}']
-
-
-async def test_recordings_that_cannot_begin(running: Site, customer: Phone) -> None:
-    await running.connect("call", "c", customer)
-    await running.record(("c", "nobody"), grant=False)
-    assert (await running.event(RecordingFailed)).reason == "no-leg"
-    running.pool.start_recording(
-        "not-a-uuid", legs=("c", "c"), journal_key=b"", key_id=b"", begin=b""
-    )
-    assert (await running.event(RecordingFailed)).reason == "bad-header"
-    running.pool.start_recording(
-        "long", legs=("c", "c"), journal_key=b"", key_id=b"", begin=bytes(200_000)
-    )
-    assert (await running.event(RecordingFailed)).reason == "note-too-long"
-
-
-# -- the death of a worker ----------------------------------------------------
-
-
-async def test_a_killed_worker_is_replaced_under_the_running_call(
-    running: Site, customer: Phone, officer: Phone
-) -> None:
-    await talk(running, customer, officer)
-    with Phone() as waiting:
-        await running.connect("other", "w", waiting)
-        running.pool.play("w", ["ringback"], loop=True)
-        await waiting.hear()
-        recording = await running.record(("c", "o"))
-        first = customer.say(b"before")
-        await officer.hear()
-        running.pool.mark(recording, b'{"type":"mark","kind":"codecs"}')
-        (worker,) = running.pool.worker_pids
-        os.kill(worker, signal.SIGKILL)
-        lost = await running.event(WorkerLost)
-        assert set(lost.legs) == {"c", "o", "w"}
-        assert lost.recordings == (recording,)
-        await running.event(WorkerReady)
-        await running.event(RecordingOpened)
-        waiting.heard()
-        assert (await waiting.hear()).payload
-    # The latch was inherited: the same ports, and strangers still kept out.
-    with Phone() as stranger:
-        stranger.agent = customer.agent
-        for _ in range(3):
-            stranger.say(b"spoofed")
-    said = [customer.say(b"after"), customer.say(b"again")]
-    assert [p.payload for p in await officer.hear_many(2)] == [b"after", b"again"]
-    officer.say(b"x")
-    officer.say(b"y")
-    await customer.hear_many(2)
-    running.pool.stop_recording(recording, b'{"type":"end"}')
-    closed = await running.event(RecordingClosed)
-    assert closed.path.endswith(f"{recording}.1.journal")
-    one, two = running.journal(recording, 0), running.journal(recording, 1)
-    assert not one.complete
-    assert set(packets(one, 0)) <= {first}
-    assert two.complete
-    assert (one.header.epoch, two.header.epoch) == (0, 1)
-    assert one.header.salt != two.header.salt
-    assert packets(two, 0) == said
-    assert note_kinds(notes(two)) == ["begin", "codecs", "gap-begin", "gap-end", "end"]
-    gap = [json.loads(note)["at_monotonic_ns"] for note in notes(two)[2:4]]
-    assert gap[0] < gap[1]
-    assert running.pool.stats.workers_lost == 1
-
-
-async def test_a_notice_begins_anew_in_the_next_worker(
-    running: Site, customer: Phone
-) -> None:
-    await running.connect("call", "c", customer)
-    token = running.pool.play("c", ["notice"])
-    await customer.hear_many(3)
-    os.kill(running.pool.worker_pids[0], signal.SIGKILL)
-    await running.event(WorkerReady)
-    ended = await running.event(PlayEnded)
-    assert (ended.token, ended.completed, ended.frames) == (token, True, 11)
-    last = customer.heard()[-11:]
-    assert b"".join(p.payload for p in last).startswith(NOTICE.pcma)
-    assert continuous(last)
-
-
-async def test_what_is_asked_while_there_is_no_worker(
-    running: Site, customer: Phone, officer: Phone
-) -> None:
-    await talk(running, customer, officer)
-    recording = await running.record(("c", "o"))
-    other = await running.record(("c", "o"), grant=False)
-    os.kill(running.pool.worker_pids[0], signal.SIGKILL)
-    await running.event(WorkerLost)
-    assert running.pool.workers_up == 0
-    pool = running.pool
-    pool.stop_recording(recording, b"{}")
-    pool.tap(other, "o", on=False)
-    pool.grant_journal(other)
-    broken_off = pool.play("c", ["notice"])
-    pool.bridge("c", "o")
-    stopped = pool.play("o", ["ringback"], loop=True)
-    pool.play("o", ["ringback"], loop=True)
-    pool.stop_playing("o")
-    pool.unbridge("c")
-    fresh = pool.open_leg("new", "n")
-    pool.close_leg("o")
-    assert (await fresh).host == HOST
-    assert (await running.event(RecordingFailed)).reason == "worker-lost"
-    tokens = {(await running.event(PlayEnded)).token for _ in range(3)}
-    assert {broken_off, stopped} < tokens
-    assert (await running.event(LegClosed)).leg == "o"
-    # Its officer's leg is gone: it cannot be taken up again.
-    failed = await running.event(RecordingFailed)
-    assert (failed.recording, failed.reason) == (other, "no-leg")
-
-
-async def test_a_worker_that_dies_again_and_again_is_given_up_a_while(
-    running: Site,
-    customer: Phone,
-    officer: Phone,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(supervisor, "BACK_OFF", 0.5)
-    await talk(running, customer, officer)
-    recording = await running.record(("c", "o"))
-    running.pool.play("c", ["ringback"], loop=True)
-    for n in range(supervisor.RESPAWNS):
-        os.kill(running.pool.worker_pids[0], signal.SIGKILL)
-        await running.event(WorkerLost)
-        if n < supervisor.RESPAWNS - 1:
-            await running.event(WorkerReady)
-    failed = await running.event(RecordingFailed)
-    assert (failed.recording, failed.reason) == (recording, "worker-lost")
-    await running.event(PlayEnded)
-    with pytest.raises(NoWorkerError):
-        await running.pool.open_leg("new", "n")
-    running.pool.play("c", ["notice"])
-    assert not (await running.event(PlayEnded)).completed
-    await running.record(("c", "o"), grant=False)
-    assert (await running.event(RecordingFailed)).reason == "no-worker"
-    # After the back-off the call itself is taken up again.
-    await running.event(WorkerReady)
-    await running.settle()
-    customer.say(b"a")
-    customer.say(b"b")
-    assert {(await officer.hear()).payload for _ in range(2)} == {b"a", b"b"}
-
-
-async def test_stopping_closes_journals(
-    tmp_path: Path, customer: Phone, officer: Phone
-) -> None:
-    async with site(tmp_path, ports=(FIRST, FIRST + 99)) as running:
-        await talk(running, customer, officer)
-        recording = await running.record(("c", "o"))
-        (worker,) = running.pool.worker_pids
-    journal = running.journal(recording)
-    assert journal.complete
-    assert note_kinds(notes(journal)) == ["begin", "agent-stopped"]
-    assert (await running.event(RecordingClosed)).recording == recording
-    with pytest.raises(ProcessLookupError):
-        os.kill(worker, 0)
-    assert list((tmp_path / "run").iterdir()) == []
-
-
-async def test_a_directory_that_cannot_be_used_refuses_the_start(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "run").write_bytes(b"a file")
-    with pytest.raises(MediaError, match="cannot be used"):
-        async with site(tmp_path, ports=(FIRST, FIRST + 1)):
-            raise AssertionError
