@@ -407,3 +407,27 @@ async def test_a_new_party_may_ring_again_after_the_end(site: Site) -> None:
     assert isinstance(site.trunk, Party)
     assert site.officer.address == OFFICER
     await until(lambda: len(site.uploads.notified) == 2)
+
+
+async def test_a_target_whose_host_is_looked_up_too_long_is_passed_over(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.start(inbound={"ring_timeout": 20.0})
+    gate, real = asyncio.Event(), site.agent.flow_to
+
+    async def slow(uri: Any) -> Any:
+        if uri.user == "201":
+            await gate.wait()
+        return await real(uri)
+
+    monkeypatch.setattr(site.agent, "flow_to", slow)
+    site.trunk.call()
+    await until(lambda: site.media.told("play"))
+    await site.until_logged("notice_played")
+    await site.advance(0)
+    await site.advance(21)
+    await site.until_logged("recording_begun")
+    gate.set()
+    await site.until_logged("target_unreachable")
+    assert not site.officer.events
+    assert len(site.media.open) == 2

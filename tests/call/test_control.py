@@ -18,6 +18,9 @@ from agent.model.media import Address
 from agent.recording.ledger import LedgerError
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.headers import Headers
+from agent.signalling.sip.message import Request
+from agent.signalling.sip.uri import parse_uri
 from tests.call.site import (
     AGENT,
     OFFICER,
@@ -350,3 +353,31 @@ async def test_deadlines_of_several_calls(site: Site) -> None:
     await site.advance(4)
     await site.officer.heard(sip.Cancelled)
     assert isinstance(SECOND, Address)
+
+
+async def test_hops_are_counted_here_too(site: Site) -> None:
+    await site.start()
+    site.trunk.call()
+    request = (await site.officer.heard(sip.InviteReceived)).request
+    values = {"Call-ID": "other", "Max-Forwards": "0"}
+    spent = Request(
+        "INVITE",
+        parse_uri(f"sip:{SERVICE}@{AGENT}"),
+        Headers([(name, values.get(name, value)) for name, value in request.headers]),
+        request.body,
+    )
+    flow = Flow("udp", AGENT, TRUNK)
+    site.control.on_sip(sip.InviteReceived("s99", spent, flow))
+    assert site.control.active_calls == 1
+
+
+async def test_a_call_is_forgotten_once(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    [call] = site.control._calls.values()
+    site.trunk.hang_up()
+    await site.ended()
+    site.control._forget(call)
+    site.control.register("late", call)
+    assert not site.control._by_name
+    assert site.control._peer_calls == {"trunk": 0}

@@ -222,3 +222,53 @@ async def test_a_target_that_answers_without_media_of_ours(site: Site) -> None:
         legs.describe_first(None)
     with pytest.raises(NotAcceptableError, match="no media"):
         legs.answered(first, b"x")
+
+
+async def test_two_holds_at_once_settle(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    # Both ask at the same moment: what we pass on meets the other's own offer.
+    site.trunk.change(Direction.SENDONLY)
+    site.officer.change(Direction.SENDONLY)
+    for _ in range(30):
+        await site.advance(0.5)
+    await site.trunk.heard(sip.OfferAnswered)
+    legs, first, officer = calls_legs(site)
+    assert not first.negotiation.pending
+    assert not officer.negotiation.pending
+    assert first.wanted is None
+    assert officer.wanted is None
+    assert not site.logged("call_failed")
+    assert site.logged("held")
+    assert not site.logged("ended")
+    assert len(legs.all()) == 2
+
+
+async def test_a_2xx_without_a_description_after_a_183_with_one(site: Site) -> None:
+    await site.start()
+    site.trunk.early = True
+    site.trunk.answer_body = b""
+    site.officer.call("0409876543")
+    await site.until_logged("recording_begun")
+    assert not site.logged("answer_unusable")
+
+
+async def test_a_party_asks_for_an_offer_over_the_wire(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    session = site.trunk.core._sessions.get(site.trunk.session)
+    assert session is not None
+    request = session.dialog.request(
+        "INVITE", headers=(("Contact", f"<{site.trunk.uri}>"),)
+    )
+    site.trunk.core._user.send_request(
+        request, session.dialog.next_hop(session._flow), site.trunk.agent.now, owner="x"
+    )
+    site.trunk.agent.flush()
+    _, first, _ = calls_legs(site)
+    await until(lambda: first.awaits_answer)
+    # No ACK comes, so the call is given up: nobody knows what was agreed.
+    for _ in range(12):
+        await site.advance(4)
+    row = await site.ended()
+    assert row.cause == "signalling-timeout"
