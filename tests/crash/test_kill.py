@@ -149,7 +149,7 @@ async def test_killed_in_the_middle_of_talk(
     daemon.wait_for("stored")
     [recording_id] = journals(daemon)
     assert daemon.stored(".wav.age") == {}
-    for key in ("quality", "recovery", "officer-201"):
+    for key in ("quality", "officer-201"):
         wav, manifest = open_with_key(daemon, recording_id, key)
         assert (manifest.outcome, manifest.end_cause) == ("partial", "agent-died")
         left, right = channels(wav)

@@ -294,7 +294,7 @@ async def test_no_area_of_the_disk_ever_holds_audio_in_the_clear(
         # The open block is in memory by design: 0.9 s, and what Python has not
         # used again. What was said at other times was never put in a block.
         talk, before, hold = (memory.count(f) for f in (TALK, BEFORE, IN_HOLD))
-        assert talk > 0
+        assert 0 < talk < 150
         assert before <= 3
         assert hold <= 3
         daemon.kill()
