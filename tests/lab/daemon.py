@@ -1,6 +1,7 @@
 """A real daemon in a process of its own, for tests with real peers."""
 
 import asyncio
+import atexit
 import json
 import os
 import signal
@@ -31,7 +32,8 @@ SERVICE = "0295000000"
 ROOT = Path(__file__).resolve().parents[2]
 
 
-_GIVEN: set[int] = set()
+_GIVEN: dict[int, socket.socket] = {}
+"Ports given out, each with the TCP port of its number as a sign to other processes."
 
 
 def free_ports(count: int, *, start: int = 15000, stop: int = 19900) -> list[int]:
@@ -45,16 +47,25 @@ def free_ports(count: int, *, start: int = 15000, stop: int = 19900) -> list[int
     for port in (*range(first, stop, 2), *range(start, first, 2)):
         if port in _GIVEN:
             continue
+        sign = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
                 probe.bind(("127.0.0.1", port))
+                sign.bind(("127.0.0.1", port))
             except OSError:
+                sign.close()
                 continue
         found.append(port)
-        _GIVEN.add(port)
+        _GIVEN[port] = sign
         if len(found) == count:
             break
     return found
+
+
+@atexit.register
+def _take_signs_down() -> None:
+    for sign in _GIVEN.values():
+        sign.close()
 
 
 def wav_notice(path: Path, samples: bytes) -> None:
