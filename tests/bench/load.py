@@ -6,6 +6,7 @@ was recorded, can be compared with what was sent. Arrivals are spread by 0.1 ms:
 load that ticks on one millisecond flatters event loops.
 """
 
+import functools
 import heapq
 import itertools
 import random
@@ -109,6 +110,7 @@ class Load:
             for seed in (2, 3)
         )
         self._sip: list[socket.socket] = []
+        self._control: list[socket.socket] = []
         for address in self._addresses:
             sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
@@ -123,6 +125,8 @@ class Load:
         self._count = itertools.count()
         self.calls: list[Call] = []
         self.delays = array("d")
+        self.control = array("d")
+        "Delays of frames that go from this process to itself, past the agent."
         self.max_late = 0.0
         "How late the generator itself was with a frame, in seconds."
         self.rtp_sent = 0
@@ -147,8 +151,12 @@ class Load:
                 leg = self._by_fd.get(fd)
                 if leg is not None:
                     self._receive(leg)
+                elif fd == self._sip[0].fileno():
+                    self._receive_sip(0)
+                elif fd == self._sip[1].fileno():
+                    self._receive_sip(1)
                 else:
-                    self._receive_sip(0 if fd == self._sip[0].fileno() else 1)
+                    self._receive_control(fd)
             now = time.monotonic()
             while self._timers and self._timers[0][0] <= now:
                 at, _, act = heapq.heappop(self._timers)
@@ -159,8 +167,29 @@ class Load:
                     core.handle_timer(now)
                     self._flush(side)
 
+    def add_control(self, streams: int) -> None:
+        """Send frames to ourselves beside the calls: what the machine itself adds."""
+        for _ in range(streams):
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            sock.bind(("127.0.0.1", 0))
+            sock.setblocking(False)
+            self._control.append(sock)
+            self._epoll.register(sock.fileno(), select.EPOLLIN)
+            at = time.monotonic() + self._rng.randrange(200) * 0.0001
+            self._at(at, functools.partial(self._send_control, sock))
+
+    def _send_control(self, sock: socket.socket, at: float) -> None:
+        stamp = struct.pack(">d", time.monotonic())
+        sock.sendto(stamp + bytes(172 - len(stamp)), sock.getsockname())
+        self._at(at + PERIOD, functools.partial(self._send_control, sock))
+
+    def _receive_control(self, fd: int) -> None:
+        sock = next(s for s in self._control if s.fileno() == fd)
+        [sent] = struct.unpack_from(">d", sock.recv(2048))
+        self.control.append(time.monotonic() - sent)
+
     def close(self) -> None:
-        for sock in self._sip:
+        for sock in (*self._sip, *self._control):
             sock.close()
         for leg in list(self._by_fd.values()):
             leg.sock.close()

@@ -86,6 +86,7 @@ def run(daemon: Daemon, arguments: argparse.Namespace) -> None:
         load._at(now + 5.0, sample)
 
     load._at(time.monotonic() + 5.0, sample)
+    load.add_control(20)
     load.run(limit=calls / arguments.rate + arguments.talk + 60)
     elapsed = time.monotonic() - started
     during = usage(daemon)
@@ -104,8 +105,7 @@ def run(daemon: Daemon, arguments: argparse.Namespace) -> None:
             wanted = range(first, leg.sent - 5)
             sent += len(wanted)
             lost += sum(index not in other.got_frames for index in wanted)
-    delays = sorted(load.delays)
-    pick = lambda q: delays[int(q * (len(delays) - 1))] * 1000  # noqa: E731
+    delays, control = sorted(load.delays), sorted(load.control)
     legs_seconds = sum(leg.sent for c in load.calls for leg in c.legs) * 0.02
     call_seconds = legs_seconds / 2
     packets = load.rtp_sent
@@ -118,10 +118,17 @@ def run(daemon: Daemon, arguments: argparse.Namespace) -> None:
         f" late, {load_cpu / elapsed * 100:.0f} % of a core"
     )
     print(f"lost by the agent: {lost} of {sent}")
-    print(
-        f"delay through the agent and the generator: median {pick(0.5):.2f} ms,"
-        f" p99 {pick(0.99):.2f} ms, p99.9 {pick(0.999):.2f} ms, max {pick(1):.1f} ms"
-    )
+    for name, values in (("through the agent", delays), ("past it", control)):
+        points = [
+            f"{label} {values[int(share * (len(values) - 1))] * 1000:.2f} ms"
+            for label, share in (
+                ("median", 0.5),
+                ("p99", 0.99),
+                ("p99.9", 0.999),
+                ("max", 1.0),
+            )
+        ]
+        print(f"delay {name}, the generator's included: {', '.join(points)}")
     print(
         f"CPU: {cpu:.1f} s in all ({cpu / elapsed * 100:.0f} % of a core);"
         f" workers {worker:.1f} s = {worker / packets * 1e6:.1f} µs per packet"
