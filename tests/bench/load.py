@@ -184,7 +184,9 @@ class Load:
         self._at(at + PERIOD, functools.partial(self._send_control, sock))
 
     def _receive_control(self, fd: int) -> None:
-        sock = next(s for s in self._control if s.fileno() == fd)
+        sock = next((s for s in self._control if s.fileno() == fd), None)
+        if sock is None:
+            return  # a leg that an earlier event of this round has closed
         [sent] = struct.unpack_from(">d", sock.recv(2048))
         self.control.append(time.monotonic() - sent)
 
