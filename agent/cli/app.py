@@ -7,9 +7,9 @@ import sys
 from typing import Final
 
 import cyclopts
-from rich.console import Console
 
 from agent import __version__
+from agent.cli.terminal import console
 from agent.common.errors import AgentError
 
 app: Final = cyclopts.App(
@@ -35,6 +35,6 @@ def main() -> None:
     try:
         app(sys.argv[1:])
     except AgentError as error:
-        errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+        errors = console(stderr=True)
         errors.print(f"recording-agent: {error}", style="red")
         sys.exit(1)

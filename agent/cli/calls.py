@@ -7,9 +7,9 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
-from rich.console import Console
 from rich.table import Table
 
+from agent.cli.terminal import console
 from agent.recording.ledger import LedgerRow, read_rows
 from agent.service.config import load
 
@@ -34,22 +34,25 @@ def command(
         for row in rows:
             sys.stdout.buffer.write(msgspec.json.encode(row) + b"\n")
         return
-    table = Table("begun (UTC)", "call", "route", "outcome", "cause", "recordings")
+    table = Table(box=None, padding=(0, 1, 0, 0))  # it fits 80 columns
+    for name in ("begun (UTC)", "call", "route", "outcome", "cause"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("recordings", min_width=15)
     for row in rows:
         table.add_row(
             _utc(row.begun_utc_ns),
-            row.call_id,
+            row.call_id[:8],
             row.route,
             row.outcome or "open",
             row.cause,
             _recordings(row),
         )
-    Console().print(table)
+    console().print(table, soft_wrap=False)
 
 
 def _utc(nanoseconds: int) -> str:
     moment = datetime.fromtimestamp(nanoseconds / 1e9, tz=UTC)
-    return moment.strftime("%Y-%m-%d %H:%M:%S")
+    return moment.strftime("%m-%d %H:%M:%S")
 
 
 def _recordings(row: LedgerRow) -> str:

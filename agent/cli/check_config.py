@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
+from agent.cli.terminal import console
 from agent.service.app import read_material
 from agent.service.config import ConfigError, load
 
@@ -17,7 +17,7 @@ def command(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> N
     Args:
         config: The configuration file.
     """
-    errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    errors = console(stderr=True)
     try:
         settings = load(config)
         material = read_material(settings, config.resolve().parent)

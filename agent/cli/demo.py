@@ -18,6 +18,7 @@ import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 
+from agent.cli import terminal
 from agent.cli.demo_report import draw_waveform, print_report
 from agent.cli.demo_site import (
     CALLER_NUMBER,
@@ -52,7 +53,7 @@ def command(
         out: Where everything is left.
         classic: Use X25519 keys, which every version of age opens.
     """
-    console = Console(highlight=False)
+    console = terminal.console()
     console.print("making keys, a Finnish notice and a configuration …")
     site = build(out, classic=classic)
     asyncio.run(_place_call(site, console))

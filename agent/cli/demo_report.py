@@ -40,7 +40,7 @@ def print_report(
     for event in shown:
         seconds = (_time(event) - begun).total_seconds()
         timeline.add_row(f"{seconds:+.3f} s", event["event"], _WORDS[event["event"]])
-    console.print(timeline)
+    console.print(timeline, soft_wrap=False)
 
     officer = manifest.officers[0]
     notice = manifest.notices[0]
@@ -57,14 +57,14 @@ def print_report(
     )
     facts.add_row("audio", f"{manifest.audio.format}, {manifest.audio.duration_ms} ms")
     facts.add_row("outcome", manifest.outcome)
-    console.print(facts)
+    console.print(facts, soft_wrap=False)
 
     console.print("the quality key and the officer's own key open it;")
-    console.print(f"officer 202's key does not: {refused}", markup=False)
+    console.print(f"officer 202's key does not: {refused}")
     for name in ("call.wav", "manifest.json", "waveform.png", "agent.log"):
-        console.print(f"  {site.root / name}", markup=False)
+        console.print(f"  {site.root / name}")
     for path in files.values():
-        console.print(f"  {path}", markup=False, soft_wrap=True)
+        console.print(f"  {path}")
 
 
 def draw_waveform(audio: bytes, manifest: Manifest, path: Path) -> None:

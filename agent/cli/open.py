@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import Parameter
-from rich.console import Console
 
+from agent.cli.terminal import console
 from agent.common.errors import AgentError
 from agent.common.files import write_durably
 from agent.formats.age import Identity, decrypt, is_protected, open_identity_file
@@ -77,7 +77,7 @@ def command(
     out.mkdir(parents=True, exist_ok=True)
     for name, data in ((f"{found.id}.wav", wav), (f"{found.id}.json", manifest)):
         write_durably(out / name, data)
-        Console().print(out / name, markup=False, highlight=False, soft_wrap=True)
+        console().print(out / name)
 
 
 def _decrypt(found: Found, key: SegmentKey) -> tuple[bytes, bytes]:

@@ -1,0 +1,10 @@
+"""The terminal as the commands use it."""
+
+from rich.console import Console
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Text as it is: names and numbers in it are no markup, and lines stay whole."""
+    return Console(
+        stderr=stderr, emoji=False, highlight=False, markup=False, soft_wrap=True
+    )
