@@ -33,6 +33,7 @@ from agent.signalling.sip.headers import CSeq, Headers
 from agent.signalling.sip.inspection import Refusal, inspect_new
 from agent.signalling.sip.merged import RecentRequests
 from agent.signalling.sip.message import Request, response_to
+from agent.signalling.sip.multipart import with_description_only
 from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.session import Session
 from agent.signalling.sip.session_table import SessionTable
@@ -398,7 +399,7 @@ class UserAgentCore:
                 session.transaction_failed(event.key, 503 if failed else 408, now)
 
     def _receive_new(self, event: transaction.RequestReceived, now: float) -> None:
-        request = event.request
+        request = with_description_only(event.request)
         refusal = inspect_new(
             request, allow=self._user.allow, supported=self._user.extensions
         )

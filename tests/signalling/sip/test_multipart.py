@@ -1,0 +1,93 @@
+import re
+
+import pytest
+from hypothesis import given, strategies as st
+
+from agent.signalling.sdp import parse_sdp
+from agent.signalling.sip.message import Request
+from agent.signalling.sip.multipart import with_description_only
+from agent.signalling.sip.parser import parse_message
+from tests.corpora import corpus
+
+SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\n"
+
+
+def invite(content_type: str, body: bytes) -> Request:
+    text = (
+        "INVITE sip:112@192.0.2.9 SIP/2.0\r\n"
+        "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n"
+        "From: <sip:201@192.0.2.1>;tag=1\r\n"
+        "To: <sip:112@192.0.2.9>\r\n"
+        "Call-ID: c\r\nCSeq: 1 INVITE\r\nContact: <sip:201@192.0.2.1>\r\n"
+        f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    message = parse_message(text.encode() + body)
+    assert isinstance(message, Request)
+    return message
+
+
+def mixed(*parts: bytes, end: bytes = b"\r\n--b--\r\n") -> bytes:
+    return b"".join(b"\r\n--b\r\n" + part for part in parts) + end
+
+
+LOCATION = b"Content-Type: application/pidf+xml\r\nContent-ID: <l>\r\n\r\n<presence/>"
+OFFER = b"content-type:application/SDP;x=y\r\n\r\n" + SDP[:-2]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        mixed(LOCATION, OFFER),
+        mixed(OFFER, LOCATION),
+        mixed(OFFER)[2:],  # no preamble
+        mixed(OFFER, end=b"\r\n"),  # no closing delimiter
+        mixed(LOCATION, OFFER).replace(b"\r\n", b"\n"),
+    ],
+)
+@pytest.mark.parametrize(
+    "kind", ["multipart/mixed;boundary=b", 'Multipart/Mixed; boundary="b"']
+)
+def test_the_description_is_found_among_the_parts(kind: str, body: bytes) -> None:
+    single = with_description_only(invite(kind, body))
+    assert single.content_type == "application/sdp"
+    assert parse_sdp(single.body) == parse_sdp(SDP)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/mixed", mixed(OFFER)),
+        ("multipart/mixed;boundary=other", mixed(OFFER)),
+        ("multipart/mixed;boundary=b", mixed(LOCATION)),
+        ("multipart/mixed;boundary=b", mixed(b"no blank line")),
+        ("multipart/mixed;boundary=b", b"--b--\r\n" + mixed(OFFER)),
+    ],
+)
+def test_without_a_description_there_is_no_body(kind: str, body: bytes) -> None:
+    single = with_description_only(invite(kind, body))
+    assert single.body == b""
+    assert single.content_type is None
+
+
+def test_a_single_part_is_left_as_it_is() -> None:
+    request = invite("application/sdp", SDP)
+    assert with_description_only(request) is request
+
+
+@given(st.binary(max_size=300))
+def test_garbage_harms_nothing(body: bytes) -> None:
+    with_description_only(invite("multipart/mixed;boundary=b", b"--b\r\n" + body))
+
+
+def test_emergency_invites_of_other_makes() -> None:
+    found = 0
+    for path in sorted(corpus("sip/phrsite").iterdir()):
+        # Some were kept with bare line feeds, and so with a wrong length.
+        data = re.sub(rb"\r?\n", b"\r\n", path.read_bytes())
+        data = re.sub(rb"(?mi)^content-length:.*\r\n", b"", data, count=1)
+        if data.startswith(b"INVITE") and b"multipart/mixed" in data:
+            message = parse_message(data)
+            assert isinstance(message, Request)
+            parse_sdp(with_description_only(message).body)
+            found += 1
+    assert found
