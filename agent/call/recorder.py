@@ -273,6 +273,9 @@ class Recorder:
         self._segments.pop(recording_id, None)
         sealed = self._ledger.advance(recording_id, RecordingState.SEALED)
         await self._note(segment, sealed)
+        if finished.missing_ms:
+            missing = self._ledger.note_missing(segment.call_id, finished.missing_ms)
+            await self._note(segment, missing)
         if finished.salvaged:
             # The journal is stored with its envelope, and `open` may yet finish it.
             self._log.error(
@@ -289,6 +292,7 @@ class Recorder:
                 duration_ms=finished.duration_ms,
                 size=finished.size,
                 lost=finished.lost,
+                missing_ms=finished.missing_ms,
             )
         self._uploader.notify(recording_id)
 

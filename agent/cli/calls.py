@@ -43,7 +43,7 @@ def command(
             _utc(row.begun_utc_ns),
             row.call_id[:8],
             row.route,
-            row.outcome or "open",
+            _outcome(row),
             row.cause,
             _recordings(row),
         )
@@ -53,6 +53,11 @@ def command(
 def _utc(nanoseconds: int) -> str:
     moment = datetime.fromtimestamp(nanoseconds / 1e9, tz=UTC)
     return moment.strftime("%m-%d %H:%M:%S")
+
+
+def _outcome(row: LedgerRow) -> str:
+    missing = f" -{row.missing_ms / 1000:.1f} s" if row.missing_ms else ""
+    return f"{row.outcome or 'open'}{missing}"
 
 
 def _recordings(row: LedgerRow) -> str:

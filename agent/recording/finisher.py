@@ -32,6 +32,7 @@ from agent.formats.age import Encryptor, parse_recipient
 from agent.formats.envelope import SegmentKey
 from agent.formats.journal import HEADER_SIZE, JournalError, peek_header
 from agent.formats.manifest import Manifest
+from agent.formats.timeline import GapReason
 from agent.model.call import Outcome
 from agent.model.recording import SegmentEnd
 from agent.recording.assembly import assemble, digest
@@ -74,6 +75,8 @@ class Finished:
     size: int
     "Bytes of sealed audio."
     lost: int
+    missing_ms: int = 0
+    "Of the agent's own gaps: what `partial` is short of."
     salvaged: str = ""
     "Why its journal was sealed as it is; empty if it was not."
 
@@ -253,7 +256,17 @@ def _finish(job: FinishJob, spool: Spool) -> Finished:
         duration_ms=manifest.audio.duration_ms,
         size=audio[1],
         lost=sum(leg.lost for leg in manifest.legs),
+        missing_ms=_missing_ms(manifest),
     )
+
+
+def _missing_ms(manifest: Manifest) -> int:
+    """How long the agent itself captured nothing, on the leg where it was longest."""
+    missing = [0 for _ in manifest.legs]
+    for gap in manifest.gaps:
+        if gap.reason == GapReason.GAP:
+            missing[gap.leg] += gap.duration_ms
+    return max(missing)
 
 
 def _salvaged(job: FinishJob, spool: Spool, reason: str) -> Finished:

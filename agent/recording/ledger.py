@@ -195,7 +195,7 @@ class Ledger:
         def close(db: sqlite3.Connection) -> None:
             changed = db.execute(
                 "UPDATE calls SET outcome = ?, cause = ?, sip_status = ?,"
-                " missing_ms = ?, ended_utc_ns = ? WHERE call_id = ?"
+                " missing_ms = missing_ms + ?, ended_utc_ns = ? WHERE call_id = ?"
                 " AND outcome IS NULL",
                 (outcome, cause, sip_status, missing_ms, ended_utc_ns, call_id),
             )
@@ -205,6 +205,15 @@ class Ledger:
                 )
 
         await self._database.do(close)
+
+    async def note_missing(self, call_id: str, missing_ms: int) -> None:
+        """So much more of a call's talk is in no journal. Raises LedgerError."""
+        await self._database.do(
+            lambda db: db.execute(
+                "UPDATE calls SET missing_ms = missing_ms + ? WHERE call_id = ?",
+                (missing_ms, call_id),
+            )
+        )
 
     # -- recordings -------------------------------------------------------------------
 

@@ -293,6 +293,7 @@ async def test_a_call_survives_its_media_worker(
         await daemon.logged("stored")
     row = await closed_row(daemon)
     assert row.outcome == "partial"
+    assert 0 < row.missing_ms < 3000
     [recording] = daemon.recordings()
     assert recording.manifest.outcome == "partial"
     assert recording.manifest.end_cause == "caller-hangup"

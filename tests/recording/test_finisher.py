@@ -133,6 +133,7 @@ def test_two_epochs_are_partial(spool: Spool) -> None:
     assert read_wav(wav).samples == stereo([*range(10), *range(20, 30)], 30)
     assert finished.outcome == manifest.outcome == "partial"
     assert {gap.reason for gap in manifest.gaps} == {"gap"}
+    assert finished.missing_ms == 200
 
 
 def test_a_torn_journal_is_partial(spool: Spool) -> None:
