@@ -211,7 +211,11 @@ class ActiveCall:
     def _early_media(self, leg: Leg, body: bytes) -> bool:
         """Let the first party hear a target that sends audio before it answers."""
         first = self._legs.first
-        if not body or first.audio is not None or leg.name != self._session.partner:
+        if leg.name != self._session.partner:
+            return False
+        if first.audio is not None:
+            return True  # it is heard already, whatever this response says
+        if not body:
             return False
         try:
             self._legs.answered(leg, body)

@@ -59,10 +59,12 @@ async def test_early_media_reaches_the_officer_before_the_answer(site: Site) -> 
     assert progress.response.status == 183
     assert progress.response.body
     assert site.media.verbs["bridge"] == 1
-    # Further provisional responses change nothing of that.
-    site.trunk.ring(183, progress.response.body)
+    # Further provisional responses change nothing: a 180 without a description
+    # would have the officer's phone ring over what it hears.
+    site.trunk.ring(180, b"")
     again = await site.officer.heard(sip.Progressed, 2)
-    assert again.response.status == 180
+    assert again.response.status == 183
+    assert again.response.body == progress.response.body
     answer, _ = site.trunk.negotiation.answer(
         site.trunk.of(sip.InviteReceived)[0].request.body
     )
