@@ -21,7 +21,7 @@ _ANONYMOUS_USERS: Final = frozenset(
 )
 _ANONYMOUS_HOST: Final = "anonymous.invalid"
 
-_QUOTED = re.compile(r'"(?:[^"\\]++|\\.)*+"')
+_QUOTED = re.compile(r'"(?:[^"\\]++|\\.)*"')
 _ASSERTED = re.compile(
     r"(?:^|[<,\s])(?:sips?:([^@<>\s,]++)@|tel:([^;<>\s,]++))", re.IGNORECASE
 )

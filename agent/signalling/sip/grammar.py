@@ -19,8 +19,10 @@ MAX_PARAMS: Final = 64
 WHITESPACE: Final = " \t"
 "Folding is undone before anything here is called."
 
+# Possessive where a single character repeats, so that nothing is tried twice; not
+# on groups, which the re module of Python 3.11.4 and older gets wrong.
 TOKEN: Final = r"[A-Za-z0-9\-.!%*_+`'~]++"  # noqa: S105
-QUOTED: Final = r'"(?:[^"\\]++|\\.)*+"'
+QUOTED: Final = r'"(?:[^"\\]++|\\.)*"'
 HOST: Final = r"\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_.\-]++"
 "Underscores are no part of the grammar, but of many a host's name."
 
@@ -29,7 +31,7 @@ _QUOTED_STRING = re.compile(QUOTED)
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _LIST_PIECE = re.compile(rf'{QUOTED}|<[^>]*+>|[,"<]')
 _PARAM = re.compile(
-    rf"[ \t]*+;[ \t]*+({TOKEN})(?:[ \t]*+=[ \t]*+({QUOTED}|[^ \t;,\"<>]++))?+"
+    rf"[ \t]*+;[ \t]*+({TOKEN})(?:[ \t]*+=[ \t]*+({QUOTED}|[^ \t;,\"<>]++))?"
 )
 
 

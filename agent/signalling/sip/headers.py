@@ -238,7 +238,7 @@ class Headers:
 
 _VIA = re.compile(
     rf"SIP[ \t]*+/[ \t]*+([0-9]\.[0-9])[ \t]*+/[ \t]*+({TOKEN})[ \t]++({HOST})"
-    r"(?:[ \t]*+:[ \t]*+([0-9]{1,5}+))?+",
+    r"(?:[ \t]*+:[ \t]*+([0-9]{1,5}+))?",
     re.IGNORECASE | re.ASCII,
 )
 _CSEQ = re.compile(rf"([0-9]++)[ \t]++({TOKEN})")
