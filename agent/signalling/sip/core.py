@@ -373,9 +373,9 @@ class UserAgentCore:
                 owner = self._user.owner(event.key)
                 if owner is None:
                     return self._sessions.of_message(event.response)
+                return self._sessions.get(owner)
             case _:
-                owner = self._user.owner(event.key)
-        return self._sessions.get(owner)
+                return self._sessions.get(self._user.owner(event.key))
 
     def _deliver(self, event: transaction.Event, session: Session, now: float) -> None:
         match event:
