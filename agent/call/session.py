@@ -282,7 +282,9 @@ class CallSession:
         target = self._targets.pop(0)
         self._targets_tried += 1
         self.partner = f"b{self._targets_tried}"
-        self._timer = now + self._plan.route.ring_timeout
+        if not self._plan.emergency:
+            # An emergency call waits for its target as long as the caller does.
+            self._timer = now + self._plan.route.ring_timeout
         self._emit(out.Invite(leg=self.partner, target=target))
 
     def _target_ringing(self, now: float) -> None:

@@ -33,6 +33,7 @@ def call(
     *,
     targets: tuple[str, ...] = TARGETS,
     exempt: bool = False,
+    emergency: bool = False,
     can_record: bool = True,
     max_segment: float = 7200.0,
     **route: Any,
@@ -48,7 +49,12 @@ def call(
         **route,
     )
     plan = Plan(
-        route=config, direction=direction, steps=steps, targets=targets, exempt=exempt
+        route=config,
+        direction=direction,
+        steps=steps,
+        targets=targets,
+        exempt=exempt,
+        emergency=emergency,
     )
     return CallSession(plan, can_record=can_record, max_segment=max_segment)
 
@@ -486,3 +492,12 @@ def test_any_walk_keeps_the_promises(
     if steps == EXEMPT:
         assert not opened
         assert session.outcome is Outcome.EXEMPT
+
+
+def test_an_emergency_call_rings_as_long_as_the_caller_waits() -> None:
+    session = call(EXEMPT, exempt=True, emergency=True)
+    session.begin((), 0.0)
+    assert session.get_timer() is None
+    session.target_refused("b1", 408, 32.0)
+    assert commands(session)[-1] == do.Invite(leg="b2", target=TARGETS[1])
+    assert session.get_timer() is None
