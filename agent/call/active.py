@@ -264,6 +264,10 @@ class ActiveCall:
             self._session.media_timeout(self._now)
             self.run()
 
+    def on_source_changed(self) -> None:
+        """A leg's RTP comes from another source: a transfer nobody signalled, maybe."""
+        self.log.warning("media_source_changed")
+
     def on_recording_failed(self, reason: str, *, kept: bool) -> None:
         """The recorder cannot go on; the route's policy decides."""
         self._session.recording_failed(reason, self._now, kept=kept)

@@ -74,6 +74,7 @@ class Capture:
         if self._open is not None:
             self._joint.recorder.close(self._open, cause)
             self._open = None
+            self.held = False
 
     def agreed(self, *, codecs_changed: bool) -> None:
         """An offer/answer exchange of either leg is complete."""

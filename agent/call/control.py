@@ -121,7 +121,7 @@ class CallControl:
     def on_sip(self, event: sip.Event) -> None:
         """One event of the user agent core."""
         if isinstance(event, sip.InviteReceived):
-            self._invited(event)
+            self._invited_safely(event)
             return
         call = self._by_name.get(event.session)
         if call is not None:
@@ -148,7 +148,7 @@ class CallControl:
             case media.RecordingClosed():
                 recorder.closed(event)
             case media.SourceChanged():
-                self._log.warning("media_source_changed", leg=event.leg)
+                self._to_call(event.leg, lambda call: call.on_source_changed())
             case media.WorkerLost():
                 self._log.error(
                     "media_worker_lost",
@@ -187,6 +187,15 @@ class CallControl:
         self._rearm(call)
 
     # -- a new call -----------------------------------------------------------
+
+    def _invited_safely(self, event: sip.InviteReceived) -> None:
+        """Take a new call; if our own code fails, it is refused and no other hurt."""
+        try:
+            self._invited(event)
+        except Exception as error:  # noqa: BLE001 - reported, and the call is refused
+            self._log.critical("invite_failed", exc_info=error)
+            user_agent = self.joint.user_agent
+            user_agent.core.refuse(event.session, user_agent.now, status=500)
 
     def _invited(self, event: sip.InviteReceived) -> None:
         core, now = self.joint.user_agent.core, self.joint.user_agent.now
@@ -228,6 +237,11 @@ class CallControl:
             return "the peer's limit"
         return ""
 
+    def _media_ready(self) -> bool:
+        """Whether a call can have both its legs relayed."""
+        stats = self.joint.media.stats
+        return stats.workers_up > 0 and stats.ports_free >= 2
+
     def _begin(
         self,
         event: sip.InviteReceived,
@@ -245,7 +259,7 @@ class CallControl:
             media_id=new_id(),
         )
         call: RunningCall
-        if plan.exempt and self.joint.media.workers_up == 0:
+        if plan.exempt and not self._media_ready():
             call = PassthroughCall(
                 self.joint,
                 call_id=call_id,

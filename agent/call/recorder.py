@@ -50,6 +50,8 @@ class OpenSegment:
     "Whether capture was interrupted: a worker died, a disk filled."
     journals: list[Path] = field(default_factory=list)
     "Those that exist, in the order of their epochs."
+    ending: bool = False
+    "Whether its end was told to the worker: what fails now ends no other segment."
     closed: "asyncio.Future[RecordingClosed | None]"
 
 
@@ -203,7 +205,8 @@ class Recorder:
             recording_id=segment.recording_id,
             reason=reason,
         )
-        self._on_failed(segment.call_id, reason, bool(segment.journals))
+        if not segment.ending:
+            self._on_failed(segment.call_id, reason, bool(segment.journals))
 
     # -- while it runs --------------------------------------------------------
 
@@ -231,6 +234,7 @@ class Recorder:
 
     def close(self, segment: OpenSegment, cause: EndCause) -> None:
         """End a segment now; finishing and storing go on behind."""
+        segment.ending = True
         outcome = Outcome.PARTIAL if segment.gap else Outcome.RECORDED
         end = SegmentEnd(
             ended_at=utc_ns(),
@@ -273,6 +277,10 @@ class Recorder:
         self._segments.pop(recording_id, None)
         sealed = self._ledger.advance(recording_id, RecordingState.SEALED)
         await self._note(segment, sealed)
+        if finished.outcome == Outcome.PARTIAL:
+            segment.gap = True
+            partial = self._ledger.note_partial(segment.call_id)
+            await self._note(segment, partial)
         if finished.missing_ms:
             missing = self._ledger.note_missing(segment.call_id, finished.missing_ms)
             await self._note(segment, missing)

@@ -4,9 +4,11 @@ Emergency numbers and exempt numbers are looked at before any route.
 """
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from agent.call.config import Network, PeerConfig, RouteConfig, parse_match
 from agent.common.errors import AgentError
@@ -48,9 +50,20 @@ class Plan:
     "Exempt, and never queued, limited or held up by anything."
 
 
+_NUMBER: Final = re.compile(r"[-.() 0-9+*#]+")
+_SEPARATORS: Final = re.compile(r"[-.() ]")
 _INBOUND_STEPS = (Step.ANSWER, Step.ANNOUNCE, Step.CONNECT)
 _OUTBOUND_STEPS = (Step.CONNECT, Step.ANSWER, Step.ANNOUNCE)
 _EXEMPT_STEPS = (Step.CONNECT, Step.ANSWER)
+
+
+def _dialled(user: str) -> str:
+    """What was dialled: the user part without parameters and visual separators.
+
+    RFC 3966 sections 3 and 5.1.1; a user part that is no number stays as it is.
+    """
+    bare = user.partition(";")[0]
+    return _SEPARATORS.sub("", bare) if _NUMBER.fullmatch(bare) else bare
 
 
 class RouteTable:
@@ -92,6 +105,7 @@ class RouteTable:
 
         `called` is as dialled, `caller` as tagged. Raises NoRouteError.
         """
+        called = _dialled(called)
         emergency = called in self._emergency
         exempt = emergency or not self._exempt.isdisjoint(
             (normalise(called, self._identity), normalise(caller, self._identity))

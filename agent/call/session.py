@@ -70,6 +70,7 @@ TRANSITIONS: Final[Mapping[tuple[Phase, Input], str]] = {
     (Phase.ANNOUNCING, Input.NOTICE_FAILED): "notice_failed",
     (Phase.ANNOUNCING, Input.FIRST_LEFT): "abandon",
     (Phase.ANNOUNCING, Input.PARTNER_LEFT): "partner_left_early",
+    (Phase.ANNOUNCING, Input.TIMER): "notice_stalled",
     (Phase.ANNOUNCING, Input.STOP): "stop",
     (Phase.CONNECTING, Input.TARGET_RINGING): "target_ringing",
     (Phase.CONNECTING, Input.TARGET_ANSWERED): "target_answered",
@@ -87,6 +88,9 @@ TRANSITIONS: Final[Mapping[tuple[Phase, Input], str]] = {
     (Phase.CLEARING, Input.FIRST_LEFT): "cleared",
     (Phase.CLEARING, Input.STOP): "cleared",
 }
+
+NOTICE_LIMIT: Final = 300.0
+"Seconds for one notice, of two minutes at most, with a hold in between."
 
 NORMAL_CLEARING: Final = 16
 USER_BUSY: Final = 17
@@ -260,12 +264,21 @@ class CallSession:
             self._notice_failed(now)
         else:
             legs = (FIRST, self.partner) if self.partner else (FIRST,)
+            self._timer = now + NOTICE_LIMIT
             self._emit(out.Play(legs=legs, sound=self._notices[index], notice=True))
 
     def _notice_played(self, now: float) -> None:
+        self._timer = None
         self._play_next_notice(now)
 
+    def _notice_stalled(self, now: float) -> None:
+        # A party on hold is sent nothing; one that never comes back would keep the
+        # call, its ports and its open ledger row for ever.
+        self._hang_up_all(RECOVERY_ON_TIMER)
+        self._end(Outcome.FAILED, EndCause.MEDIA_TIMEOUT)
+
     def _notice_failed(self, now: float) -> None:
+        self._timer = None
         if self._plan.route.on_notice_failure == "refuse":
             self._hang_up_all(NETWORK_OUT_OF_ORDER)
             self._end(Outcome.BLOCKED, EndCause.ERROR)

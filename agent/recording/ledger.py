@@ -215,6 +215,15 @@ class Ledger:
             )
         )
 
+    async def note_partial(self, call_id: str) -> None:
+        """What counted as recorded proved to be less. Raises LedgerError."""
+        await self._database.do(
+            lambda db: db.execute(
+                "UPDATE calls SET outcome = ? WHERE call_id = ? AND outcome = ?",
+                (Outcome.PARTIAL, call_id, Outcome.RECORDED),
+            )
+        )
+
     # -- recordings -------------------------------------------------------------------
 
     async def segment(

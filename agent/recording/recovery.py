@@ -47,6 +47,10 @@ async def recover(spool: Spool, ledger: Ledger) -> list[Recovered]:
             spool.envelope_path(recording_id).unlink()
     for recording_id in sealed:
         await ledger.advance(recording_id, RecordingState.SEALED)
+    for recovered in found:
+        if recovered.action == "salvaged":
+            # Its call may have been closed as recorded, a moment before the end.
+            await ledger.note_partial(await ledger.call_of(recovered.recording_id))
     for recording in await ledger.open_recordings():
         if recording.recording_id in there:
             continue

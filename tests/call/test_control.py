@@ -69,6 +69,23 @@ async def test_no_route_is_404(site: Site, number: str) -> None:
     assert site.logged("no_route")
 
 
+async def test_a_fault_of_ours_refuses_that_call_and_no_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.start()
+
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr("agent.call.control.caller_tag", broken)
+    site.trunk.call()
+    await refused(site, 500)
+    assert site.logged("invite_failed")
+    monkeypatch.undo()
+    site.trunk.call()
+    await site.officer.heard(sip.InviteReceived)
+
+
 async def test_no_hops_left_is_483(site: Site) -> None:
     await site.start()
     site.trunk.call(max_forwards=0)
@@ -302,7 +319,8 @@ async def test_a_lost_worker_makes_the_recording_partial(site: Site) -> None:
     recording = site.media.begins[0].recording_id
     site.media.emit(WorkerLost(worker=0, legs=(), recordings=(recording, "other")))
     site.media.emit(WorkerReady(worker=0))
-    site.media.emit(SourceChanged(leg="x", ssrc_changes=1))
+    site.media.emit(SourceChanged(leg="x", ssrc_changes=1))  # of no call any more
+    site.media.emit(SourceChanged(leg=min(site.media.open), ssrc_changes=1))
     site.media.emit(Latched(leg="x"))
     await site.until_logged("media_source_changed")
     assert site.logged("media_worker_lost")

@@ -104,6 +104,20 @@ def test_emergency_matches_before_any_route_and_needs_none_of_its_own() -> None:
     assert plan.targets == ("sip:112@192.0.2.9:5080",)
 
 
+@pytest.mark.parametrize(
+    "dialled", ["112", "1-1-2", "112;phone-context=+358", "1 1 2;user=phone"]
+)
+def test_112_is_112_however_it_is_written(dialled: str) -> None:
+    plan = table().plan(OFFICERS, dialled, "201")
+    assert plan.emergency
+    assert plan.targets == ("sip:112@192.0.2.9:5080",)
+
+
+def test_a_name_keeps_its_dots() -> None:
+    named = route("named", "first.name", "inbound")
+    assert table((named,)).plan(TRUNK, "first.name", "1").route is named
+
+
 def test_no_route() -> None:
     with pytest.raises(NoRouteError):
         table().plan(SBC, "0295000000", "1")

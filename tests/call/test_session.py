@@ -6,7 +6,14 @@ from hypothesis import given, strategies as st
 from agent.call import commands as do
 from agent.call.config import RouteConfig
 from agent.call.routing import Plan, Step
-from agent.call.session import FIRST, TRANSITIONS, CallSession, Input, Phase
+from agent.call.session import (
+    FIRST,
+    NOTICE_LIMIT,
+    TRANSITIONS,
+    CallSession,
+    Input,
+    Phase,
+)
 from agent.model.call import CallDirection, EndCause, Outcome
 from agent.model.recording import NoticeEvidence
 
@@ -348,6 +355,19 @@ def test_a_late_word_about_a_closed_segment_changes_nothing() -> None:
     commands(session)
     session.recording_failed("disk still full", 4.0, kept=True)
     assert commands(session) == []
+
+
+def test_a_notice_nobody_lets_end_is_not_waited_for_for_ever() -> None:
+    session = call()
+    session.begin(("fi",), 0.0)
+    session.acknowledged(0.1)
+    commands(session)
+    assert session.get_timer() == 0.1 + NOTICE_LIMIT
+    session.handle_timer(0.1 + NOTICE_LIMIT)
+    assert commands(session) == [
+        do.HangUp(leg="a", q850=102),
+        do.Close(outcome=Outcome.FAILED, cause=EndCause.MEDIA_TIMEOUT, sip_status=None),
+    ]
 
 
 def test_media_timeout_ends_the_call() -> None:

@@ -15,6 +15,7 @@ from agent.media.events import (
     RecordingClosed,
     RecordingOpened,
 )
+from agent.media.pool import PoolStats
 from agent.model.media import Address, Latch, NegotiatedAudio
 from agent.model.recording import SegmentBegin, SegmentEnd, SegmentMark
 
@@ -50,6 +51,18 @@ class RecordingMediaPool:
         self._granted: set[str] = set()
         self._stopped: set[str] = set()
         self._token = 0
+
+    @property
+    def stats(self) -> PoolStats:
+        """Figures of the pool as it is now."""
+        return PoolStats(
+            workers_up=self.workers_up,
+            workers_lost=0,
+            legs=len(self.open),
+            recordings=len(self.begins) - len(self.ends),
+            ports_free=0 if self.no_ports else 100,
+            ports_draining=0,
+        )
 
     def emit(self, event: MediaEvent) -> None:
         """Tell call control something, from within the loop."""

@@ -64,6 +64,7 @@ async def test_a_calls_life(ledger: Ledger, path: Path) -> None:
     )
     assert await ledger.open_calls() == []
     await ledger.advance("one", RecordingState.SEALED)
+    await ledger.note_partial("nobody's")
     await ledger.note_missing("call", 5)  # known when its last segment is sealed
     # Beside the running daemon.
     [row] = read_rows(path)
@@ -78,6 +79,17 @@ async def test_a_calls_life(ledger: Ledger, path: Path) -> None:
     ]
     assert await ledger.call_of("two") == "call"
     assert await ledger.call_of("three") == ""
+
+
+async def test_what_counted_as_recorded_may_prove_to_be_less(
+    ledger: Ledger, path: Path
+) -> None:
+    for call, outcome in (("one", Outcome.RECORDED), ("two", Outcome.ABANDONED)):
+        await ledger.begin(intent(call))
+        await ledger.close_call(call, outcome, ended_utc_ns=NOW)
+        await ledger.note_partial(call)
+    outcomes = {row.call_id: row.outcome for row in read_rows(path)}
+    assert outcomes == {"one": "partial", "two": "abandoned"}
 
 
 async def test_an_outcome_is_given_once(ledger: Ledger, path: Path) -> None:
