@@ -85,7 +85,6 @@ class Recorder:
         self._segments: dict[str, OpenSegment] = {}
         self._log = structlog.get_logger()
         self._tasks = TaskSet(self._task_failed)
-        self._stopping = False
 
     @property
     def kind(self) -> KeyKind:
@@ -343,7 +342,6 @@ class Recorder:
 
     async def stop(self) -> None:
         """Give up what is unfinished: the next start salvages it."""
-        self._stopping = True
         await self._tasks.close()
 
     def _task_failed(self, name: str, error: BaseException) -> None:

@@ -18,12 +18,10 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
 from multiprocessing import connection
 from pathlib import Path
 from threading import Thread
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -31,7 +29,7 @@ from agent.common.errors import AgentError
 from agent.formats.age import Encryptor, parse_recipient
 from agent.formats.envelope import SegmentKey
 from agent.formats.journal import HEADER_SIZE, JournalError, peek_header
-from agent.formats.manifest import Manifest
+from agent.formats.manifest import Manifest, moment
 from agent.formats.timeline import GapReason
 from agent.model.call import Outcome
 from agent.model.recording import SegmentEnd
@@ -44,7 +42,6 @@ CLOSE_SECONDS: Final = 5.0
 "How long a job under way may hold up the daemon's end; the journal is still there."
 JOBS_PER_PROCESS: Final = 500
 "Then a fresh process: what one long recording took is given back."
-HELSINKI: Final = ZoneInfo("Europe/Helsinki")
 
 
 class FinisherError(AgentError):
@@ -393,4 +390,4 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 def _day(utc_ns: int) -> str:
     """The local day a recording's year counts from, as a path."""
-    return datetime.fromtimestamp(utc_ns / 1e9, tz=HELSINKI).strftime("%Y/%m/%d")
+    return moment(utc_ns)["helsinki"][:10].replace("-", "/")

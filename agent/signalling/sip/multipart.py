@@ -8,10 +8,10 @@ over even where its handling is required (RFC 5621 section 5.3 would have us ans
 import re
 from typing import Final
 
+from agent.signalling.sip.dialog import SDP
 from agent.signalling.sip.message import Request
 
 MIXED: Final = "multipart/mixed"
-SDP: Final = "application/sdp"
 MAX_PARTS: Final = 32
 "An emergency call has four or five; the rest is not looked at."
 
