@@ -4,60 +4,41 @@ Everything but plain RTP audio is refused with port 0, and the peer's m-lines ke
 their number and order for as long as the leg lives.
 """
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from agent.common.errors import AgentError
 from agent.model.media import Address, Codec, Direction, NegotiatedAudio
+from agent.signalling.audio_media import (
+    DEFAULT_EVENT,
+    RTP,
+    audio_section,
+    check_stream,
+    common_direction,
+    event_in,
+    first_of_ours,
+    first_offered,
+    packet_time,
+    reachable_host,
+    refused_section,
+    rtcp_port_of,
+    same_codec,
+)
+from agent.signalling.not_acceptable import (
+    INCOMPATIBLE_ADDRESS,
+    INCOMPATIBLE_FORMAT,
+    MEDIA_TYPE_UNAVAILABLE,
+    NotAcceptableError,
+)
 from agent.signalling.sdp import (
-    Attributes,
     Connection,
     Media,
     Origin,
-    RtpMap,
     SdpError,
     SessionDescription,
     parse_sdp,
 )
 
-RTP: Final = "RTP/AVP"
-"The one profile; SRTP must not be promised before it can be kept."
-TELEPHONE_EVENT: Final = "telephone-event"
-DEFAULT_EVENT: Final = 101
-"What nearly everybody uses, so that peers with a fixed idea work as well."
-EVENTS: Final = "0-15"
-"The digits of RFC 4733 section 3.2; flash and tones are not telephone keys."
-DEFAULT_PTIME: Final = 20
-PTIMES: Final = (10, 20, 30, 40, 50, 60)
-"Milliseconds; what is outside counts as not said."
-
-# Warning codes of RFC 3261 section 20.43.
-INCOMPATIBLE_PROTOCOL: Final = 300
-INCOMPATIBLE_ADDRESS: Final = 301
-MEDIA_TYPE_UNAVAILABLE: Final = 304
-INCOMPATIBLE_FORMAT: Final = 305
-MISCELLANEOUS: Final = 399
-
-
-class NotAcceptableError(AgentError):
-    """The peer's description, or its timing, leaves us without common audio."""
-
-    status = 488
-    "What to answer to an offer; 491 where ours is still unanswered."
-
-    def __init__(
-        self, message: str, *, warn_code: int = MISCELLANEOUS, status: int = 488
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.warn_code = warn_code
-        "Which of RFC 3261 section 20.43 applies."
-
-    def warning(self, agent: str) -> tuple[str, str]:
-        """The Warning header that tells the peer why; `agent` is our host."""
-        return "Warning", f'{self.warn_code} {agent} "{self}"'
+__all__ = ["NotAcceptableError", "OfferAnswer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +75,7 @@ class OfferAnswer:
         self._event = DEFAULT_EVENT
         self._version = 0
         self._sent = b""
-        self._shape = _Shape((_refusal("audio", RTP, ("0",)),))
+        self._shape = _Shape((refused_section("audio", RTP, ("0",)),))
         self._offered: tuple[Codec, ...] = ()
         self._offered_direction = Direction.SENDRECV
         self._answerable = False
@@ -154,8 +135,8 @@ class OfferAnswer:
         if len(description.media) <= self._shape.audio:
             raise NotAcceptableError("The answer has too few media.")
         media = description.media[self._shape.audio]
-        _check_stream(media)
-        codec = _first_offered(media, self._offered)
+        check_stream(media)
+        codec = first_offered(media, self._offered)
         if codec is None:
             raise NotAcceptableError(
                 "The answer names no codec that was offered.",
@@ -184,7 +165,7 @@ class OfferAnswer:
         audio = self._agree(description, media, codec, direction or Direction.SENDRECV)
         self._shape = _Shape(
             tuple(
-                _refusal(other.kind, other.protocol, other.formats)
+                refused_section(other.kind, other.protocol, other.formats)
                 for other in description.media
             ),
             index,
@@ -204,7 +185,7 @@ class OfferAnswer:
         if self._current is None:
             return self._codecs
         used = self._current.codec
-        if not any(_same(codec, used) for codec in self._codecs):
+        if not any(same_codec(codec, used) for codec in self._codecs):
             return self._codecs
         # A peer may have given a static number to another codec.
         return (
@@ -212,7 +193,8 @@ class OfferAnswer:
             *(
                 codec
                 for codec in self._codecs
-                if not _same(codec, used) and codec.payload_type != used.payload_type
+                if not same_codec(codec, used)
+                and codec.payload_type != used.payload_type
             ),
         )
 
@@ -235,12 +217,12 @@ class OfferAnswer:
         for index in indices:
             media = description.media[index]
             try:
-                _check_stream(media)
+                check_stream(media)
             except NotAcceptableError as error:
                 if media.kind == "audio":
                     reason = error
                 continue
-            codec = _first_of_ours(media, self._stable_first())
+            codec = first_of_ours(media, self._stable_first())
             if codec is not None:
                 return index, codec
             reason = NotAcceptableError(
@@ -260,54 +242,28 @@ class OfferAnswer:
             raise NotAcceptableError(
                 "The description has no address.", warn_code=INCOMPATIBLE_ADDRESS
             )
-        direction = _common(willing, description.direction_of(media).reversed)
-        host = self._reachable(connection)
+        direction = common_direction(willing, description.direction_of(media).reversed)
+        host = reachable_host(connection, self._address)
         if host is None:
             # RFC 3264 section 8.4: the hold of older telephones.
-            direction = _common(direction, Direction.RECVONLY)
+            direction = common_direction(direction, Direction.RECVONLY)
             host = self._current.remote.host if self._current else connection.host
-        rtcp_port = _rtcp_port(media, connection)
         return NegotiatedAudio(
             remote=Address(host, media.port),
-            remote_rtcp=Address(host, rtcp_port),
+            remote_rtcp=Address(host, rtcp_port_of(media, connection)),
             codec=codec,
-            telephone_event=_event_in(media, codec),
+            telephone_event=event_in(media, codec),
             direction=direction,
-            ptime=_ptime(media),
+            ptime=packet_time(media),
         )
-
-    def _reachable(self, connection: Connection) -> str | None:
-        """The address to send to; None where the peer wants nothing sent."""
-        host = connection.host
-        # RFC 6157 gives IPv6 such a name for what 0.0.0.0 is to IPv4.
-        if host.lower().endswith(".invalid"):
-            return None
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            raise NotAcceptableError(
-                "The media address is a name.", warn_code=INCOMPATIBLE_ADDRESS
-            ) from None
-        if address.is_unspecified:
-            return None
-        ours = ipaddress.ip_address(self._address.host)
-        if (
-            address.version != ours.version
-            or address.is_multicast
-            or host == "255.255.255.255"
-            or "%" in host
-        ):
-            raise NotAcceptableError(
-                "The media address is none we can send to.",
-                warn_code=INCOMPATIBLE_ADDRESS,
-            )
-        return str(address)
 
     def _describe(
         self, codecs: Sequence[Codec], direction: Direction, event: int | None
     ) -> bytes:
         media = list(self._shape.refused)
-        media[self._shape.audio] = _audio(self._address.port, codecs, direction, event)
+        media[self._shape.audio] = audio_section(
+            self._address.port, codecs, direction, event
+        )
         body = self._serialise(tuple(media))
         if body != self._sent:
             self._version += 1
@@ -335,97 +291,3 @@ def _parse(body: bytes) -> SessionDescription:
         return parse_sdp(body)
     except SdpError as error:
         raise NotAcceptableError(str(error)) from error
-
-
-def _check_stream(media: Media) -> None:
-    if media.kind != "audio" or media.port == 0:
-        raise NotAcceptableError(
-            "The audio stream is missing or refused.", warn_code=MEDIA_TYPE_UNAVAILABLE
-        )
-    if media.protocol.upper() != RTP:
-        raise NotAcceptableError(
-            "The audio is not plain RTP.", warn_code=INCOMPATIBLE_PROTOCOL
-        )
-
-
-def _first_of_ours(media: Media, ours: Sequence[Codec]) -> Codec | None:
-    """The first of our codecs that `media` has, under its payload type there."""
-    for codec in ours:
-        for number, rtpmap in media.rtpmaps.items():
-            if rtpmap.is_(codec.name, codec.clock_rate):
-                return Codec(codec.name, number, codec.clock_rate)
-    return None
-
-
-def _first_offered(media: Media, offered: Sequence[Codec]) -> Codec | None:
-    """The first codec of `media` that is one of those offered."""
-    for number, rtpmap in media.rtpmaps.items():
-        for codec in offered:
-            if rtpmap.is_(codec.name, codec.clock_rate):
-                return Codec(codec.name, number, codec.clock_rate)
-    return None
-
-
-def _event_in(media: Media, codec: Codec) -> int | None:
-    """The payload type of events at the codec's clock rate (RFC 4733 section 2.1)."""
-    for number, rtpmap in media.rtpmaps.items():
-        if rtpmap.is_(TELEPHONE_EVENT, codec.clock_rate):
-            return number
-    return None
-
-
-def _rtcp_port(media: Media, connection: Connection) -> int:
-    rtcp = media.rtcp
-    # Where RTCP has another address than RTP, a NAT in between mended only the
-    # latter, or someone wants our reports sent to a third party.
-    if rtcp is not None and rtcp[1] in {None, connection.host}:
-        return rtcp[0]
-    if media.port == 65535:
-        raise NotAcceptableError(
-            "The media port leaves none for RTCP.", warn_code=INCOMPATIBLE_ADDRESS
-        )
-    return media.port + 1
-
-
-def _ptime(media: Media) -> int:
-    ptime = media.ptime or DEFAULT_PTIME
-    if media.maxptime is not None:
-        ptime = min(ptime, media.maxptime)
-    return ptime if ptime in PTIMES else DEFAULT_PTIME
-
-
-def _common(one: Direction, other: Direction) -> Direction:
-    """What both allow, seen from the agent."""
-    sends = one.sends and other.sends
-    receives = one.receives and other.receives
-    if sends:
-        return Direction.SENDRECV if receives else Direction.SENDONLY
-    return Direction.RECVONLY if receives else Direction.INACTIVE
-
-
-def _same(one: Codec, other: Codec) -> bool:
-    return RtpMap(one.name, one.clock_rate).is_(other.name, other.clock_rate)
-
-
-def _refusal(kind: str, protocol: str, formats: tuple[str, ...]) -> Media:
-    # A refused stream must name a format all the same (RFC 3264 section 6).
-    return Media(kind, 0, protocol, formats[:1] or ("0",))
-
-
-def _audio(
-    port: int, codecs: Sequence[Codec], direction: Direction, event: int | None
-) -> Media:
-    formats = [str(codec.payload_type) for codec in codecs]
-    attributes: list[tuple[str, str | None]] = [
-        ("rtpmap", f"{codec.payload_type} {codec.name}/{codec.clock_rate}")
-        for codec in codecs
-    ]
-    if event is not None:
-        formats.append(str(event))
-        attributes += [
-            ("rtpmap", f"{event} {TELEPHONE_EVENT}/{codecs[0].clock_rate}"),
-            ("fmtp", f"{event} {EVENTS}"),
-        ]
-    attributes += [("ptime", str(DEFAULT_PTIME)), (direction.value, None)]
-    frozen: Attributes = tuple(attributes)
-    return Media("audio", port, RTP, tuple(formats), attributes=frozen)

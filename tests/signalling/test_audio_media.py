@@ -1,0 +1,153 @@
+import pytest
+
+from agent.model.media import PCMA, PCMU, Address, Codec, Direction
+from agent.signalling.audio_media import (
+    audio_section,
+    check_stream,
+    common_direction,
+    event_in,
+    first_of_ours,
+    first_offered,
+    packet_time,
+    reachable_host,
+    refused_section,
+    rtcp_port_of,
+    same_codec,
+)
+from agent.signalling.not_acceptable import NotAcceptableError
+from agent.signalling.sdp import Connection, Media
+
+LOCAL = Address("192.0.2.1", 20000)
+THEIRS = Connection("IP4", "192.0.2.9")
+
+
+def audio(
+    *attributes: str, formats: str = "8", port: int = 4000, protocol: str = "RTP/AVP"
+) -> Media:
+    pairs = [one.partition(":") for one in attributes]
+    return Media(
+        "audio",
+        port,
+        protocol,
+        tuple(formats.split()),
+        attributes=tuple((name, value or None) for name, _, value in pairs),
+    )
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["0.0.0.0", "::", "host.invalid", "HOST.INVALID"],  # noqa: S104 - not bound to
+)
+def test_a_peer_on_hold_is_nowhere(host: str) -> None:
+    assert reachable_host(Connection("IP4", host), LOCAL) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["host.example.com", "224.2.36.42", "255.255.255.255", "2001:db8::9", "192.0.2"],
+)
+def test_what_cannot_be_sent_to_is_refused(host: str) -> None:
+    with pytest.raises(NotAcceptableError) as caught:
+        reachable_host(Connection("IP4", host), LOCAL)
+    assert caught.value.warn_code == 301
+
+
+def test_an_address_is_spelled_in_one_way() -> None:
+    local = Address("2001:db8::1", 20000)
+    assert reachable_host(Connection("IP6", "2001:DB8:0::9"), local) == "2001:db8::9"
+    with pytest.raises(NotAcceptableError):
+        reachable_host(Connection("IP6", "fe80::1%eth0"), local)
+
+
+@pytest.mark.parametrize(
+    ("media", "warn_code"),
+    [
+        (Media("video", 4000, "RTP/AVP", ("31",)), 304),
+        (audio(port=0), 304),
+        (audio(protocol="RTP/SAVP"), 300),
+    ],
+)
+def test_a_stream_must_be_plain_audio(media: Media, warn_code: int) -> None:
+    with pytest.raises(NotAcceptableError) as caught:
+        check_stream(media)
+    assert caught.value.warn_code == warn_code
+
+
+def test_profiles_are_compared_without_regard_to_case() -> None:
+    check_stream(audio(protocol="rtp/avp"))
+
+
+def test_our_order_or_theirs() -> None:
+    media = audio("rtpmap:96 PCMA/8000", formats="0 96")
+    assert first_of_ours(media, (PCMA, PCMU)) == Codec("PCMA", 96)
+    assert first_offered(media, (PCMA, PCMU)) == PCMU
+    assert first_of_ours(media, (Codec("G722", 9),)) is None
+    assert first_offered(media, (Codec("G722", 9),)) is None
+
+
+def test_events_run_at_the_codecs_clock() -> None:
+    slow, fast = "rtpmap:101 telephone-event/8000", "rtpmap:102 telephone-event/48000"
+    assert event_in(audio(fast, slow, formats="8 102 101"), PCMA) == 101
+    assert event_in(audio(fast, formats="8 102"), PCMA) is None
+
+
+@pytest.mark.parametrize(
+    ("attribute", "expected"),
+    [
+        ("rtcp:53020", 53020),
+        ("rtcp:53020 IN IP4 192.0.2.9", 53020),
+        ("rtcp:53020 IN IP4 198.51.100.1", 4001),
+        ("rtcp:99999", 4001),
+        ("rtcp-mux", 4001),
+    ],
+)
+def test_rtcp_goes_where_it_is_wanted(attribute: str, expected: int) -> None:
+    assert rtcp_port_of(audio(attribute), THEIRS) == expected
+
+
+def test_the_last_port_leaves_none_for_rtcp() -> None:
+    with pytest.raises(NotAcceptableError):
+        rtcp_port_of(audio(port=65535), THEIRS)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ((), 20),
+        (("ptime:30",), 30),
+        (("maxptime:10",), 10),
+        (("ptime:60", "maxptime:40"), 40),
+        (("ptime:25",), 20),
+        (("ptime:5000",), 20),
+    ],
+)
+def test_packet_time(attributes: tuple[str, ...], expected: int) -> None:
+    assert packet_time(audio(*attributes)) == expected
+
+
+def test_a_direction_needs_both() -> None:
+    both, out, in_, none = Direction
+    assert [common_direction(both, x) for x in Direction] == [both, out, in_, none]
+    assert [common_direction(out, x) for x in Direction] == [out, out, none, none]
+    assert [common_direction(in_, x) for x in Direction] == [in_, none, in_, none]
+
+
+def test_a_codec_is_itself_under_any_number() -> None:
+    assert same_codec(PCMA, Codec("pcma", 96))
+    assert not same_codec(PCMA, PCMU)
+
+
+def test_a_refused_section_names_a_format_all_the_same() -> None:
+    assert refused_section("video", "RTP/AVP", ("31", "34")).formats == ("31",)
+    assert refused_section("image", "udptl", ()).formats == ("0",)
+    assert refused_section("video", "RTP/AVP", ("31",)).port == 0
+
+
+def test_our_section_explains_every_payload_type() -> None:
+    section = audio_section(20000, (PCMA, PCMU), Direction.SENDONLY, 101)
+    assert section.formats == ("8", "0", "101")
+    assert set(section.rtpmaps) == {8, 0, 101}
+    assert section.fmtp(101) == "0-15"
+    assert section.direction is Direction.SENDONLY
+    without = audio_section(20000, (PCMA,), Direction.SENDRECV, None)
+    assert without.formats == ("8",)
