@@ -3,6 +3,7 @@
 import random
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from agent.signalling.sip.dialog import SDP
@@ -16,6 +17,22 @@ MAX_RETRY_AFTER: Final = 10
 "Seconds, RFC 3261 section 14.2."
 
 Lines = Sequence[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class UserAgentStats:
+    """Counters since the start."""
+
+    received: int = 0
+    "Datagrams."
+    sent: int = 0
+    "Datagrams."
+    parse_errors: int = 0
+    "Datagrams that are not SIP, or broken SIP."
+    rejected: int = 0
+    "Requests outside dialogs that the admission or our rules refused or dropped."
+    sessions: int = 0
+    "Sessions begun, by either side."
 
 
 class TransactionUser:
@@ -34,6 +51,7 @@ class TransactionUser:
         self.rng = rng
         self.timers = timers
         self.events: deque[Event] = deque()
+        self.stats = UserAgentStats()
         self.allow = ("Allow", ", ".join(allow))
         self.extensions = frozenset(supported)
         "Option tags a peer may require."
@@ -50,6 +68,11 @@ class TransactionUser:
     def emit(self, event: Event) -> None:
         """Tell the application."""
         self.events.append(event)
+
+    def new_session(self) -> SessionId:
+        """The name of one more session."""
+        self.stats.sessions += 1
+        return f"s{self.stats.sessions}"
 
     def new_tag(self) -> str:
         """A From- or To-tag: 64 bits, for they name and protect the dialog."""
@@ -88,6 +111,10 @@ class TransactionUser:
     def send_ack(self, ack: Request, flow: Flow, now: float) -> None:
         """Send the ACK to a 2xx, which is no transaction."""
         self._layer.send_stateless(ack, flow, now)
+
+    def send_stateless(self, response: Response, flow: Flow, now: float) -> None:
+        """Answer what has no transaction."""
+        self._layer.send_stateless(response, flow, now)
 
     def cancel(self, key: str, now: float, headers: Lines) -> None:
         """Cancel our INVITE. Raises LocalSipError for a broken header."""

@@ -1,0 +1,199 @@
+"""What an application asks of a user agent: calls made, answered, changed, ended."""
+
+from collections.abc import Sequence
+
+from agent.signalling.sip.dialog import MAX_FORWARDS, SDP, route_request
+from agent.signalling.sip.errors import LocalSipError
+from agent.signalling.sip.events import SessionId
+from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.headers import CSeq, Headers
+from agent.signalling.sip.message import Request
+from agent.signalling.sip.session_table import SessionTable
+from agent.signalling.sip.transaction_user import Lines, TransactionUser
+from agent.signalling.sip.uac import UacSession
+from agent.signalling.sip.uas import UasSession
+from agent.signalling.sip.uri import NameAddr, Uri
+
+
+class Commands:
+    """The half of a user agent core that the application talks to.
+
+    All of these do nothing for a session that is over, because the event that says
+    so may not have been taken yet, and raise LocalSipError, with nothing done, for
+    what its state does not allow and for headers that would not stay one line.
+    """
+
+    def __init__(self, user: TransactionUser) -> None:
+        self._user = user
+        self._sessions = SessionTable()
+
+    def __len__(self) -> int:
+        """Sessions that are not over."""
+        return self._sessions.open
+
+    def invite_of(self, session: SessionId) -> Request | None:
+        """The INVITE that began a session, while anything of it can still come."""
+        found = self._sessions.get(session)
+        return None if found is None else found.invite
+
+    def invite(
+        self,
+        *,
+        uri: Uri,
+        flow: Flow,
+        from_: NameAddr,
+        to: NameAddr,
+        contact: Uri,
+        body: bytes,
+        content_type: str = SDP,
+        headers: Lines = (),
+        route: Sequence[Uri] = (),
+        max_forwards: int = MAX_FORWARDS,
+        now: float,
+    ) -> SessionId:
+        """Begin a call: Progressed, then Accepted or Refused will tell.
+
+        Without a body the 2xx brings an offer, which `acknowledge` answers. No
+        limit stops it: how many calls there may be is decided where they begin.
+        """
+        hops = [NameAddr(None, hop) for hop in route]
+        target, hops_left = route_request(uri, hops)
+        call_id = f"{self._user.rng.getrandbits(128):032x}"
+        tag = self._user.new_tag()
+        lines = [("Max-Forwards", str(max_forwards))]
+        lines += [("Route", str(hop)) for hop in hops_left]
+        lines += [
+            ("To", str(to.with_tag(None))),
+            ("From", str(from_.with_tag(tag))),
+            ("Call-ID", call_id),
+            ("CSeq", str(CSeq(self._user.new_cseq(), "INVITE"))),
+            ("Contact", f"<{contact}>"),
+            self._user.allow,
+        ]
+        if body:
+            lines.append(("Content-Type", content_type))
+        request = Request("INVITE", target, Headers([*lines, *headers]), body)
+        session = UacSession(
+            self._user.new_session(),
+            self._user,
+            request,
+            flow,
+            contact=contact,
+            now=now,
+        )
+        self._sessions.add(session)
+        return session.id
+
+    def ring(
+        self,
+        session: SessionId,
+        now: float,
+        *,
+        status: int = 180,
+        body: bytes = b"",
+        headers: Lines = (),
+    ) -> None:
+        """Send a provisional response; it is repeated each minute."""
+        if (called := self._called(session)) is not None:
+            called.ring(status, body, headers, now)
+            self._sessions.settle(called)
+
+    def accept(
+        self,
+        session: SessionId,
+        now: float,
+        *,
+        contact: Uri,
+        body: bytes,
+        headers: Lines = (),
+    ) -> None:
+        """Answer the call: Acknowledged, or Ended without an ACK, will tell."""
+        if (called := self._called(session)) is not None:
+            called.accept(contact, body, headers, now)
+            self._sessions.settle(called)
+
+    def refuse(
+        self,
+        session: SessionId,
+        now: float,
+        *,
+        status: int,
+        reason: str | None = None,
+        headers: Lines = (),
+    ) -> None:
+        """Refuse the call, which ends the session; no event follows."""
+        if (called := self._called(session)) is not None:
+            called.refuse(status, reason, headers, now)
+            self._sessions.settle(called)
+
+    def acknowledge(self, session: SessionId, now: float, *, body: bytes) -> None:
+        """Answer the offer that came in the 2xx to an INVITE without one."""
+        found = self._sessions.get(session)
+        if isinstance(found, UasSession):
+            raise LocalSipError("The peer sent that INVITE, and the ACK is its own.")
+        if isinstance(found, UacSession):
+            found.acknowledge(body, now)
+            self._sessions.settle(found)
+
+    def hang_up(self, session: SessionId, now: float, *, headers: Lines = ()) -> None:
+        """End the session as its state demands.
+
+        A call that we began and nobody answered is cancelled, and Refused tells when
+        that is done. One that nobody of ours answered is refused, and no event
+        follows. Any other gets a BYE, as soon as there may be one, and Ended.
+        """
+        found = self._sessions.get(session)
+        if found is not None:
+            found.hang_up(headers, now)
+            self._sessions.settle(found)
+
+    def reoffer(
+        self, session: SessionId, now: float, *, body: bytes, headers: Lines = ()
+    ) -> None:
+        """Offer a change of the session: OfferAnswered or OfferRefused will tell.
+
+        It waits while another exchange is going on. A later one replaces one that
+        has not been sent yet, and no event tells of that.
+        """
+        found = self._sessions.get(session)
+        if found is not None:
+            found.reoffer(body, headers, now)
+            self._sessions.settle(found)
+
+    def accept_offer(self, session: SessionId, now: float, *, body: bytes) -> None:
+        """Answer the last OfferReceived; nothing if the peer has withdrawn it."""
+        found = self._sessions.get(session)
+        if found is not None:
+            found.accept_offer(body, now)
+            self._sessions.settle(found)
+
+    def refuse_offer(
+        self, session: SessionId, now: float, *, status: int, headers: Lines = ()
+    ) -> None:
+        """Refuse the last OfferReceived; nothing if the peer has withdrawn it."""
+        found = self._sessions.get(session)
+        if found is not None:
+            found.refuse_offer(status, headers, now)
+            self._sessions.settle(found)
+
+    def answer_request(
+        self,
+        session: SessionId,
+        key: str,
+        now: float,
+        *,
+        status: int,
+        headers: Lines = (),
+        body: bytes = b"",
+    ) -> None:
+        """Answer a RequestInDialog."""
+        found = self._sessions.get(session)
+        if found is not None:
+            found.answer_request(key, status, headers, body, now)
+            self._sessions.settle(found)
+
+    def _called(self, session: SessionId) -> UasSession | None:
+        found = self._sessions.get(session)
+        if isinstance(found, UacSession):
+            raise LocalSipError("We sent that INVITE, and the answer is the peer's.")
+        return found if isinstance(found, UasSession) else None

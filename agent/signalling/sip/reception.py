@@ -1,0 +1,122 @@
+"""Requests outside dialogs: who may send them, and what they are answered.
+
+RFC 3261 section 8.2.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from agent.signalling.sip.errors import SipParseError
+from agent.signalling.sip.events import InviteReceived
+from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.inspection import Refusal, inspect_new
+from agent.signalling.sip.merged import RecentRequests
+from agent.signalling.sip.message import Request, response_to
+from agent.signalling.sip.multipart import with_description_only
+from agent.signalling.sip.session_table import SessionTable
+from agent.signalling.sip.transaction import layer as transaction
+from agent.signalling.sip.transaction_user import Lines, TransactionUser
+from agent.signalling.sip.uas import UasSession
+
+DROP: Final = transaction.DROP
+"What an admission answers to have a request ignored."
+
+Admit = Callable[[Request, Flow], int | None]
+
+
+class Reception:
+    """Turns new requests away, answers them, or makes sessions of them.
+
+    `admit` is asked about each before it costs anything: None lets it in, a status
+    refuses it, DROP ignores it. Of a request that could not be parsed it sees what
+    could.
+    """
+
+    def __init__(
+        self,
+        user: TransactionUser,
+        sessions: SessionTable,
+        *,
+        admit: Admit | None,
+        max_sessions: int,
+    ) -> None:
+        self._user = user
+        self._sessions = sessions
+        self._judge = admit
+        self._max_sessions = max_sessions
+        self._recent = RecentRequests(user.timers.b)
+
+    def admit(self, request: Request, flow: Flow) -> int | None:
+        """Whether a new request may have a transaction, for the layer to ask.
+
+        None: it may; else the status that refuses it, or DROP.
+        """
+        in_dialog = request.to.tag is not None
+        if in_dialog and self._sessions.of_message(request) is not None:
+            return None
+        verdict = None if self._judge is None else self._judge(request, flow)
+        if verdict is None and in_dialog:
+            verdict = 481
+        if verdict is not None:
+            self._user.stats.rejected += 1
+        return verdict
+
+    def answer_unparsable(self, error: SipParseError, flow: Flow, now: float) -> None:
+        """Answer what was no SIP, if it can be answered and its sender may know."""
+        request = error.partial
+        if request is None:
+            return
+        status = error.status
+        try:
+            verdict = None if self._judge is None else self._judge(request, flow)
+        except SipParseError:
+            # It looked at what was broken, and so has no opinion.
+            verdict = DROP
+        if verdict == DROP:
+            return
+        response = response_to(request, verdict or status, to_tag=self._user.new_tag())
+        self._user.send_stateless(response, flow, now)
+
+    def receive(self, event: transaction.RequestReceived, now: float) -> None:
+        """Take a request that was admitted and belongs to no session."""
+        request = with_description_only(event.request)
+        refusal = inspect_new(
+            request, allow=self._user.allow, supported=self._user.extensions
+        )
+        if refusal is None and request.method == "INVITE":
+            refusal = self._inspect_invite(request, now)
+        if refusal is not None:
+            self._user.stats.rejected += 1
+            self._respond(event, refusal.status, refusal.headers, now)
+        elif request.method == "OPTIONS":
+            self._respond(event, 200, self._user.capabilities, now)
+        else:
+            session = UasSession(
+                self._user.new_session(), self._user, event.key, request, event.flow
+            )
+            self._sessions.add(session)
+            self._user.emit(InviteReceived(session.id, request, event.flow))
+
+    def _inspect_invite(self, request: Request, now: float) -> Refusal | None:
+        own = self._sessions.of_dialog(request.call_id, request.from_.tag)
+        # Only when it asks for the same user is it a loop; else it is a spiral,
+        # which is legitimate (RFC 5393).
+        if own is not None and own.invite.uri.user == request.uri.user:
+            return Refusal(482)
+        if self._recent.is_merged(request, now):
+            return Refusal(482)
+        if self._sessions.open >= self._max_sessions:
+            return Refusal(503, (self._user.retry_after(),))
+        return None
+
+    def _respond(
+        self,
+        event: transaction.RequestReceived,
+        status: int,
+        headers: Lines,
+        now: float,
+    ) -> None:
+        tag = self._user.new_tag()
+        self._user.respond(
+            event.key, event.request, status, now, to_tag=tag, headers=headers
+        )
