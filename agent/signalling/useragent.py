@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 
 from agent.model.media import Address
 from agent.signalling.config import Listener
-from agent.signalling.sip.core import Event, UserAgentCore
+from agent.signalling.sip.core import Event, RequestAnswered, UserAgentCore
 from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.message import Request
 from agent.signalling.sip.uri import Uri
 from agent.signalling.transport import TransportError, UdpTransport
 
@@ -32,6 +33,8 @@ class UserAgent:
             listener.address: UdpTransport(listener, self._received)
             for listener in self._listeners
         }
+        self._asked: dict[str, asyncio.Future[RequestAnswered]] = {}
+        "Requests outside dialogs that await their final response."
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._flushing = False
@@ -82,6 +85,18 @@ class UserAgent:
             hint="Add a [sip] listen entry of the same address family.",
         )
 
+    async def ask(self, request: Request, flow: Flow) -> RequestAnswered:
+        """Send a request outside dialogs and wait for its final response.
+
+        It comes at the latest when the transaction gives up, 64*T1 later. Raises
+        LocalSipError if the request cannot be written.
+        """
+        name = self.core.request(request, flow, self.now)
+        answer: asyncio.Future[RequestAnswered] = self._loop.create_future()
+        self._asked[name] = answer
+        self.flush()
+        return await answer
+
     def flush(self) -> None:
         """Deliver, send, re-arm: to be called after anything touched the core."""
         if self._flushing:
@@ -89,7 +104,10 @@ class UserAgent:
         self._flushing = True
         try:
             while (event := self.core.next_event()) is not None:
-                self._on_event(event)
+                if isinstance(event, RequestAnswered):
+                    self._answered(event)
+                else:
+                    self._on_event(event)
         finally:
             self._flushing = False
         for data, flow in self.core.data_to_send():
@@ -97,6 +115,11 @@ class UserAgent:
             if transport is not None:
                 transport.send(data, flow)
         self._rearm(self.core.get_timer())
+
+    def _answered(self, event: RequestAnswered) -> None:
+        asked = self._asked.pop(event.session, None)
+        if asked is not None and not asked.done():
+            asked.set_result(event)
 
     def _received(self, data: bytes, flow: Flow) -> None:
         self.core.receive(data, flow, self._loop.time())

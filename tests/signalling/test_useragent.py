@@ -9,6 +9,8 @@ from agent.signalling.config import Listener
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.message import Request
+from agent.signalling.sip.outside import new_request
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.uri import NameAddr, parse_uri
 from agent.signalling.transport import TransportError
@@ -179,3 +181,29 @@ async def test_an_error_of_a_consumer_does_not_stop_the_next_flush(
     assert not bob.agent._flushing
     bob.agent._on_event = bob.events.put_nowait
     bob.agent.flush()
+
+
+async def test_a_question_is_answered(parties: list[Party]) -> None:
+    alice, bob, nobody = parties
+
+    def options(to: Address) -> Request:
+        target = parse_uri(f"sip:{to}")
+        return new_request(
+            "OPTIONS",
+            target,
+            from_=NameAddr(None, parse_uri(f"sip:{alice.address}")).with_tag("t"),
+            to=NameAddr(None, target),
+            call_id="question",
+            cseq=1,
+        )
+
+    async with asyncio.timeout(10):
+        for to, status in ((bob.address, 200), (nobody.address, 408)):
+            flow = Flow("udp", alice.address, to)
+            assert (await alice.agent.ask(options(to), flow)).status == status
+        flow = Flow("udp", alice.address, nobody.address)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(alice.agent.ask(options(flow.remote), flow), 0.1)
+        while alice.agent._asked:
+            await asyncio.sleep(0)
+    assert alice.events.empty()

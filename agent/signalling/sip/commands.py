@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from agent.signalling.sip.dialog import MAX_FORWARDS, SDP, route_request
+from agent.signalling.sip.dialog import MAX_FORWARDS, SDP
 from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.events import SessionId
 from agent.signalling.sip.flow import Flow
-from agent.signalling.sip.headers import CSeq, Headers
 from agent.signalling.sip.message import Request
+from agent.signalling.sip.outside import Outside, new_request
 from agent.signalling.sip.session_table import SessionTable
 from agent.signalling.sip.transaction_user import Lines, TransactionUser
 from agent.signalling.sip.uac import UacSession
@@ -26,6 +26,7 @@ class Commands:
     def __init__(self, user: TransactionUser) -> None:
         self._user = user
         self._sessions = SessionTable()
+        self._outside = Outside(user)
 
     def __len__(self) -> int:
         """Sessions that are not over."""
@@ -56,23 +57,21 @@ class Commands:
         Without a body the 2xx brings an offer, which `acknowledge` answers. No
         limit stops it: how many calls there may be is decided where they begin.
         """
-        hops = [NameAddr(None, hop) for hop in route]
-        target, hops_left = route_request(uri, hops)
-        call_id = f"{self._user.rng.getrandbits(128):032x}"
-        tag = self._user.new_tag()
-        lines = [("Max-Forwards", str(max_forwards))]
-        lines += [("Route", str(hop)) for hop in hops_left]
-        lines += [
-            ("To", str(to.with_tag(None))),
-            ("From", str(from_.with_tag(tag))),
-            ("Call-ID", call_id),
-            ("CSeq", str(CSeq(self._user.new_cseq(), "INVITE"))),
-            ("Contact", f"<{contact}>"),
-            self._user.allow,
-        ]
+        lines = [("Contact", f"<{contact}>"), self._user.allow]
         if body:
             lines.append(("Content-Type", content_type))
-        request = Request("INVITE", target, Headers([*lines, *headers]), body)
+        request = new_request(
+            "INVITE",
+            uri,
+            from_=from_.with_tag(self._user.new_tag()),
+            to=to,
+            call_id=self._user.new_call_id(),
+            cseq=self._user.new_cseq(),
+            route=route,
+            max_forwards=max_forwards,
+            headers=[*lines, *headers],
+            body=body,
+        )
         session = UacSession(
             self._user.new_session(),
             self._user,
@@ -83,6 +82,10 @@ class Commands:
         )
         self._sessions.add(session)
         return session.id
+
+    def request(self, request: Request, flow: Flow, now: float) -> SessionId:
+        """Send a `new_request` other than INVITE: RequestAnswered will tell."""
+        return self._outside.send(request, flow, now)
 
     def ring(
         self,

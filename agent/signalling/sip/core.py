@@ -24,6 +24,7 @@ from agent.signalling.sip.events import (
     OfferRefused,
     Progressed,
     Refused,
+    RequestAnswered,
     RequestInDialog,
     SessionId,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "OfferRefused",
     "Progressed",
     "Refused",
+    "RequestAnswered",
     "RequestInDialog",
     "SessionId",
     "UserAgentCore",
@@ -169,6 +171,10 @@ class UserAgentCore(Commands):
                 self._sessions.settle(session)
             elif isinstance(event, transaction.RequestReceived):
                 self._reception.receive(event, now)
+            elif isinstance(event, transaction.ResponseReceived):
+                self._outside.receive_response(event)
+            elif isinstance(event, transaction.TransactionFailed):
+                self._outside.failed(event)
 
     def _session_of(self, event: transaction.Event) -> Session | None:
         match event:
@@ -202,8 +208,7 @@ class UserAgentCore(Commands):
             case transaction.StrayResponse():
                 session.receive_2xx_again(event.response, now, stray=True)
             case _:
-                failed = event.reason is transaction.FailureReason.TRANSPORT
-                session.transaction_failed(event.key, 503 if failed else 408, now)
+                session.transaction_failed(event.key, event.status, now)
 
     def _admit(self, request: Request, flow: Flow) -> int | None:
         return self._reception.admit(request, flow)

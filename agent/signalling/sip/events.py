@@ -118,6 +118,19 @@ class RequestInDialog:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestAnswered:
+    """The final response to a request of ours outside dialogs."""
+
+    session: SessionId
+    "The name that `request` gave to it."
+    request: Request
+    "As it was sent last."
+    status: int
+    response: Response | None
+    "None for a timeout (408) and a failed transport (503)."
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The one last event of a session that was confirmed."""
 
@@ -138,5 +151,6 @@ Event = (
     | OfferAnswered
     | OfferRefused
     | RequestInDialog
+    | RequestAnswered
     | Ended
 )

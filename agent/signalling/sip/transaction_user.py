@@ -78,6 +78,10 @@ class TransactionUser:
         """A From- or To-tag: 64 bits, for they name and protect the dialog."""
         return f"{self.rng.getrandbits(64):016x}"
 
+    def new_call_id(self) -> str:
+        """A Call-ID: 128 bits, and nothing about the host."""
+        return f"{self.rng.getrandbits(128):032x}"
+
     def new_cseq(self) -> int:
         """Where a dialog's numbers begin: far from the 2**31 they must not reach."""
         return self.rng.randrange(1, 2**16)

@@ -59,6 +59,11 @@ class TransactionFailed:
     key: str
     reason: FailureReason
 
+    @property
+    def status(self) -> int:
+        """The response that it is as good as (RFC 3261 section 8.1.3.1)."""
+        return 503 if self.reason is FailureReason.TRANSPORT else 408
+
 
 Event = (
     RequestReceived

@@ -33,6 +33,11 @@ def test_events_name_nobody(event: Event) -> None:
     assert "bob" not in repr(event)
 
 
+def test_a_failure_is_as_good_as_a_response() -> None:
+    reasons = FailureReason.TIMEOUT, FailureReason.TRANSPORT
+    assert [TransactionFailed("t1", r).status for r in reasons] == [408, 503]
+
+
 def test_reasons_are_words() -> None:
     assert [str(reason) for reason in FailureReason] == [
         "timeout",
