@@ -1,7 +1,8 @@
 """One call as it runs: the state machine's commands carried out, events fed to it.
 
 What an event means is decided in `session`; what is agreed on a leg, in `legs`; what
-is recorded, in `capture`; what a header says, in `signalling.b2bua`.
+is sent to a target, in `invitation`; what is recorded, in `capture`; what a header
+says, in `signalling.b2bua`.
 """
 
 from collections.abc import Callable
@@ -9,23 +10,22 @@ from collections.abc import Callable
 import structlog
 
 from agent.call import commands as do
-from agent.call.capture import Capture, evidence
+from agent.call.capture import Capture
+from agent.call.invitation import Inviter, contact
 from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.legs import Legs
+from agent.call.phases import Phase
+from agent.call.playing import Playing
 from agent.call.routing import Plan
-from agent.call.session import FIRST, CallSession, Phase
+from agent.call.session import FIRST, CallSession
 from agent.common.errors import AgentError
-from agent.common.ids import new_id
 from agent.media.pool import PlayEnded
 from agent.model.call import CallDirection, EndCause, Outcome
-from agent.model.recording import NoticeEvidence
 from agent.signalling import b2bua
 from agent.signalling.offer_answer import NotAcceptableError
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.message import Request, Response
-from agent.signalling.sip.uri import NameAddr, Uri, parse_uri
-from agent.signalling.transport import TransportError
 
 
 class ActiveCall:
@@ -45,7 +45,6 @@ class ActiveCall:
     ) -> None:
         self._joint = joint
         self._plan = plan
-        self._invite = invite
         self._caller = caller
         self._called = called
         self._finished = finished
@@ -62,9 +61,8 @@ class ActiveCall:
             first=first,
             on_agreed=self._agreed,
         )
-        self._playing: dict[int, tuple[str, do.Play]] = {}
-        self._unplayed: set[str] = set()
-        self._evidence: NoticeEvidence | None = None
+        self._inviter = Inviter(joint, self._legs, invite, self._open_media)
+        self._playing = Playing(joint, self._legs)
         self._answer_headers: list[tuple[str, str]] = []
         "What of the target's 2xx goes into ours, if the target answers first."
         self._quiet: set[str] = set()
@@ -167,8 +165,7 @@ class ActiveCall:
             case sip.Refused():
                 leg.gone = True
                 self._legs.close_media(leg)
-                status, _ = b2bua.map_failure(event.status)
-                self._session.target_refused(leg.name, status, now)
+                self._refused(leg, event)
             case sip.Acknowledged():
                 if not self._legs.acknowledged(leg, event.request.body):
                     self._session.stop(now)
@@ -190,7 +187,19 @@ class ActiveCall:
                 pass
         self.run()
 
+    def _refused(self, leg: Leg, event: sip.Refused) -> None:
+        if event.response is not None and 300 <= event.status < 400:
+            asked = b2bua.redirections(event.response)
+            targets = self._joint.routes.reachable(asked)
+            self.log.info("redirected", leg=leg.name, followed=len(targets))
+            self._session.target_redirected(leg.name, targets, self._now)
+            return
+        status, _ = b2bua.map_failure(event.status)
+        self._session.target_refused(leg.name, status, self._now)
+
     def _accepted(self, leg: Leg, response: Response) -> None:
+        if not self._session.rings(leg.name):
+            return  # another was faster: it has its BYE already
         try:
             self._legs.answered(leg, response.body)
         except NotAcceptableError as error:
@@ -198,20 +207,19 @@ class ActiveCall:
             self._perform(do.HangUp(leg=leg.name, q850=_INCOMPATIBLE))
             self._session.target_refused(leg.name, 488, self._now)
             return
-        if leg.name == self._session.partner:
-            inbound = self._plan.direction is CallDirection.INBOUND
-            self.log.info("officer_answered" if inbound else "customer_answered")
-            self._answer_headers = b2bua.pass_response_headers(
-                response,
-                from_trusted=leg.trusted,
-                to_trusted=self._legs.first.trusted,
-            )
+        inbound = self._plan.direction is CallDirection.INBOUND
+        self.log.info("officer_answered" if inbound else "customer_answered")
+        self._answer_headers = b2bua.pass_response_headers(
+            response,
+            from_trusted=leg.trusted,
+            to_trusted=self._legs.first.trusted,
+        )
         self._session.target_answered(leg.name, self._now)
 
     def _early_media(self, leg: Leg, body: bytes) -> bool:
         """Let the first party hear a target that sends audio before it answers."""
         first = self._legs.first
-        if leg.name != self._session.partner:
+        if not self._session.rings_alone(leg.name):
             return False
         if first.audio is not None:
             return True  # it is heard already, whatever this response says
@@ -232,25 +240,14 @@ class ActiveCall:
 
     def on_play_ended(self, event: PlayEnded) -> None:
         """A sound has been sent, or broken off."""
-        name, play = self._playing.pop(event.token, ("", None))
-        if play is None or not play.notice:
-            return
-        if not event.completed:
+        inbound = self._plan.direction is CallDirection.INBOUND
+        customer = FIRST if inbound else self._session.partner
+        failed, proof = self._playing.ended(event, witness=customer)
+        if failed:
             self._session.notice_failed(self._now)
-            self.run()
-            return
-        self._unplayed.discard(name)
-        if name == self._session.customer:
-            sounds = self._joint.notices.values()
-            sound = next(s for s in sounds if s.name == play.sound)
-            self._evidence = evidence(sound, event)
-        if not self._unplayed and self._evidence is not None:
-            self.log.info(
-                "notice_played",
-                notice=self._evidence.language,
-                sent_ms=self._evidence.sent_ms,
-            )
-            self._session.notice_played(self._evidence, self._now)
+        elif proof is not None:
+            self.log.info("notice_played", notice=proof.language, sent_ms=proof.sent_ms)
+            self._session.notice_played(proof, self._now)
         self.run()
 
     def on_media_quiet(self, media_id: str, *, quiet: bool) -> None:
@@ -281,7 +278,7 @@ class ActiveCall:
             case do.Refuse():
                 self._refuse(first, command)
             case do.Ring():
-                self._ring(first, early_media=command.early_media)
+                self._ring(first, command)
             case do.Answer():
                 self._joint.spawn(self._answer(), name=f"answer-{self.call_id}")
             case do.Invite():
@@ -291,7 +288,7 @@ class ActiveCall:
             case do.HangUp():
                 self._hang_up(command)
             case do.Play():
-                self._play(command)
+                self._playing.play(command)
             case do.Bridge():
                 self._joint.media.bridge(
                     self._legs[command.a].media_id, self._legs[command.b].media_id
@@ -320,10 +317,11 @@ class ActiveCall:
         )
         first.gone = True
 
-    def _ring(self, first: Leg, *, early_media: bool) -> None:
-        core, partner = self._joint.user_agent.core, self._partner
-        if early_media and partner is not None:
-            self._joint.media.bridge(first.media_id, partner.media_id)
+    def _ring(self, first: Leg, command: do.Ring) -> None:
+        core = self._joint.user_agent.core
+        if command.heard:
+            heard = self._legs[command.heard]
+            self._joint.media.bridge(first.media_id, heard.media_id)
             body = first.local_description
             core.ring(first.session, self._now, status=183, body=body)
         else:
@@ -348,7 +346,7 @@ class ActiveCall:
                 self._joint.user_agent.core.accept(
                     first.session,
                     self._now,
-                    contact=self._contact(first),
+                    contact=contact(first),
                     body=first.local_description,
                     headers=self._answer_headers,
                 )
@@ -360,68 +358,17 @@ class ActiveCall:
 
     async def _ring_target(self, command: do.Invite) -> None:
         try:
-            await self._invite_target(command)
+            leg = await self._inviter.invite(
+                command.leg,
+                command.target,
+                wanted=lambda: self._session.rings(command.leg),
+            )
         except (AgentError, ValueError) as error:
             self.log.warning("target_unreachable", leg=command.leg, reason=str(error))
-            self._session.target_refused(command.leg, 480, self._now)
+            self._session.target_refused(command.leg, _UNREACHABLE, self._now)
+        else:
+            self._joint.register(leg.session, self)
         self.run()
-
-    async def _invite_target(self, command: do.Invite) -> None:
-        """Send the INVITE of a new leg. Raises AgentError if that cannot be done."""
-        joint, first = self._joint, self._legs.first
-        uri = parse_uri(command.target)
-        flow = await joint.user_agent.flow_to(uri)
-        leg = Leg(
-            name=command.leg,
-            session="",
-            flow=flow,
-            peer=joint.routes.peer_at(flow.remote),
-            media_id=new_id(),
-            target=command.target,
-        )
-        self._legs.add(leg)
-        await self._open_media(leg)
-        if not first.media_open:
-            # Both legs must be ready before either party can be let talk.
-            await self._open_media(first)
-        if self._session.outcome is not None or self._session.partner != leg.name:
-            leg.gone = True
-            self._legs.close_media(leg)
-            raise TransportError("the call went on without this leg.")
-        leg.session = joint.user_agent.core.invite(
-            uri=uri,
-            flow=flow,
-            from_=self._from_towards(leg),
-            to=NameAddr(None, uri, ()),
-            contact=self._contact(leg),
-            body=self._legs.offer_to_target(leg),
-            headers=b2bua.pass_headers(
-                self._invite, from_trusted=first.trusted, to_trusted=leg.trusted
-            ),
-            max_forwards=b2bua.next_max_forwards(self._invite),
-            now=self._now,
-        )
-        joint.register(leg.session, self)
-
-    def _from_towards(self, leg: Leg) -> NameAddr:
-        """The first party's From, at our address, without its tag.
-
-        RFC 3323 section 4.1: what it asks to be hidden ends at the last peer we trust.
-        """
-        original = self._invite.from_
-        user = original.uri.user
-        hidden = not _HIDES_FROM.isdisjoint(b2bua.privacy_of(self._invite))
-        if (
-            not user
-            or original.uri.host == "anonymous.invalid"
-            or (hidden and not leg.trusted)
-        ):
-            return b2bua.anonymous_from()
-        ours = self._contact(leg)
-        return NameAddr(original.display, Uri("sip", user, ours.host, ours.port), ())
-
-    def _contact(self, leg: Leg) -> Uri:
-        return parse_uri(f"sip:{leg.flow.local}")
 
     def _hang_up(self, command: do.HangUp) -> None:
         leg = self._legs.get(command.leg)
@@ -434,18 +381,8 @@ class ActiveCall:
         leg.gone = True
         self._legs.close_media(leg)
 
-    def _play(self, command: do.Play) -> None:
-        if command.notice:
-            self._unplayed = set(command.legs)
-            self._evidence = None
-        for name in command.legs:
-            token = self._joint.media.play(
-                self._legs[name].media_id, (command.sound,), loop=command.loop
-            )
-            self._playing[token] = (name, command)
 
-
-_HIDES_FROM = frozenset({"header", "id", "user"})
-"Priv-values of RFC 3323 and RFC 3325 that withhold the caller's number."
 _INCOMPATIBLE = 88
 "Q.850: incompatible destination."
+_UNREACHABLE = 502
+"For a caller it is one like any other network that fails."

@@ -19,8 +19,8 @@ class Ring:
     """Tell the first party that its target rings."""
 
     leg: str
-    early_media: bool
-    "Whether the target sends audio before it answers."
+    heard: str = ""
+    "The leg, if one, that sends audio before it answers."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +40,11 @@ class Invite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HangUp:
-    """Clear a leg, whatever its state, with a Q.850 cause (RFC 3326)."""
+    """Clear a leg, whatever its state."""
 
     leg: str
     q850: int
+    "For the Reason header (RFC 3326): a Q.850 cause, or a SIP status from 200 on."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,8 +50,9 @@ class RouteConfig(
     to: tuple[str, ...]
     "SIP URIs of officers, or names of peers (the called number is kept)."
     hunt: Literal["sequential", "parallel"] = "sequential"
+    "Whether targets ring one after the other, or all at once."
     ring_timeout: float = 20.0
-    "Seconds one target may ring."
+    "Seconds one target may ring, or all that ring together."
     overflow: str = ""
     "One more target, after all others; who answers there counts as an officer."
     notice: tuple[str, ...] = ()
@@ -64,7 +65,7 @@ class RouteConfig(
     ringback: bool = True
     "Whether a waiting caller hears the ringback tone."
     busy_tone: float = 5.0
-    "Seconds of busy tone before a caller nobody answered is cleared."
+    "Seconds of busy or congestion tone before an unanswered caller is cleared."
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.codecs if name not in CODECS]
@@ -73,8 +74,6 @@ class RouteConfig(
             raise ValueError(f"codecs must name some of: {known}")
         if not self.to:
             raise ValueError("to must name at least one target")
-        if self.hunt == "parallel":
-            raise ValueError("hunt = 'parallel' is not supported by this version")
         if self.notice_mode == "early":
             raise ValueError("notice_mode = 'early' is not supported by this version")
         if not self.notice:
@@ -91,6 +90,8 @@ class ToneConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ringback: tuple[float, float] = (1.0, 4.0)
     "Seconds on, seconds off."
     busy: tuple[float, float] = (0.3, 0.3)
+    congestion: tuple[float, float] = (0.2, 0.2)
+    "Where a network failed, or knows no way to the number."
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -4,8 +4,9 @@ Emergency numbers and exempt numbers are looked at before any route.
 """
 
 import ipaddress
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -15,6 +16,7 @@ from agent.common.errors import AgentError
 from agent.identity.numbers import IdentityConfig, normalise
 from agent.model.call import CallDirection
 from agent.model.media import Address
+from agent.signalling.sip.uri import Uri, parse_uri
 
 
 class Step(StrEnum):
@@ -42,12 +44,17 @@ class Plan:
     route: RouteConfig
     direction: CallDirection
     steps: tuple[Step, ...]
-    targets: tuple[str, ...]
-    "SIP URIs, in the order in which they are tried."
+    rounds: tuple[tuple[str, ...], ...]
+    "SIP URIs, in the order in which they are tried; those of one round together."
     exempt: bool = False
     "Never announced, recorded or refused."
     emergency: bool = False
     "Exempt, and never queued, limited or held up by anything."
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """All targets, one after the other."""
+        return tuple(itertools.chain.from_iterable(self.rounds))
 
 
 _NUMBER: Final = re.compile(r"[-.() 0-9+*#]+")
@@ -85,6 +92,7 @@ class RouteTable:
         # The most particular match wins: a port before a host before a network.
         self._matches.sort(key=lambda m: (m[1] is None, -m[0].prefixlen))
         self._routes = tuple(routes)
+        self._hosts = {parse_uri(p.uri).host.lower() for p in peers if p.uri}
         self._identity = identity
         self._emergency = frozenset(emergency)
         self._exempt = frozenset(normalise(number, identity) for number in exempt)
@@ -99,6 +107,27 @@ class RouteTable:
 
     def peer_named(self, name: str) -> PeerConfig | None:
         return self._peers.get(name)
+
+    def reachable(self, uris: Iterable[Uri]) -> list[str]:
+        """Those of `uris` a peer may send a call on to, in their order.
+
+        Each leads to a configured peer: its host is that of a peer's URI, or an
+        address from which a peer sends. Anything else would let one peer make us
+        ring whom it likes.
+        """
+        return [str(uri) for uri in uris if self._leads_to_peer(uri)]
+
+    def _leads_to_peer(self, uri: Uri) -> bool:
+        if uri.scheme not in {"sip", "sips"}:
+            return False
+        host = uri.host.lower()
+        if host in self._hosts:
+            return True
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        return any(address in network for network, _, _ in self._matches)
 
     def plan(self, peer: PeerConfig, called: str, caller: str) -> Plan:
         """What becomes of a call `peer` sends to number `called`.
@@ -117,7 +146,6 @@ class RouteTable:
         if route is None:
             raise NoRouteError(f"peer {peer.name} has no route for the called number")
         direction = CallDirection(route.direction)
-        names = route.to + ((route.overflow,) if route.overflow else ())
         steps: tuple[Step, ...] = _OUTBOUND_STEPS
         if exempt:
             steps = _EXEMPT_STEPS
@@ -127,7 +155,7 @@ class RouteTable:
             route=route,
             direction=direction,
             steps=steps,
-            targets=tuple(self._target(name, called) for name in names),
+            rounds=self._rounds(route, called),
             exempt=exempt,
             emergency=emergency,
         )
@@ -147,6 +175,15 @@ class RouteTable:
             ):
                 best = route
         return best
+
+    def _rounds(self, route: RouteConfig, called: str) -> tuple[tuple[str, ...], ...]:
+        targets = tuple(self._target(name, called) for name in route.to)
+        rounds: tuple[tuple[str, ...], ...] = (targets,)
+        if route.hunt == "sequential":
+            rounds = tuple((target,) for target in targets)
+        if route.overflow:
+            rounds = (*rounds, (self._target(route.overflow, called),))
+        return rounds
 
     def _target(self, name: str, called: str) -> str:
         peer = self._peers.get(name)

@@ -27,7 +27,7 @@ from agent.identity.directory import Directory
 from agent.media.pool import MediaPool, retire_orphans
 from agent.media.sound import Sound
 from agent.media.sounds import SoundError, load_notice
-from agent.media.tones import busy, ringback
+from agent.media.tones import busy, congestion, ringback
 from agent.model.recording import RecordingState
 from agent.recording.finisher import FinisherPool
 from agent.recording.ledger import Ledger, load_hash_key
@@ -294,6 +294,7 @@ class Agent:
             *material.notices.values(),
             ringback(frequency=tones.frequency, cadence=tones.ringback),
             busy(frequency=tones.frequency, cadence=tones.busy),
+            congestion(frequency=tones.frequency, cadence=tones.congestion),
         ]
 
     def _part_failed(self, name: str, error: BaseException) -> None:

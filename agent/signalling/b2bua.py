@@ -15,6 +15,8 @@ from agent.signalling.sip.uri import NameAddr, Uri, parse_name_addr
 
 MAX_FORWARDS: Final = 70
 "RFC 3261 section 8.1.1.6."
+MAX_REDIRECTIONS: Final = 10
+"Contacts of one 3xx that are looked at."
 MAX_PASSED: Final = 4096
 "Octets of passed headers; more would not leave room for a description in UDP."
 
@@ -50,6 +52,8 @@ _Q850: Final = {
     127: "Interworking, unspecified",
 }
 _Q850_MAX: Final = 127
+_SIP_CAUSES: Final = {200: "Call completed elsewhere"}
+"RFC 3326 section 3.1 says more of it than the status does."
 
 
 class TooManyHopsError(AgentError):
@@ -125,12 +129,33 @@ def map_failure(status: int) -> tuple[int, str]:
     return mapped, REASONS[mapped]
 
 
+def redirections(response: Response) -> list[Uri]:
+    """Where a 3xx says to try instead: RFC 3261 section 8.1.3.4, the best q first.
+
+    What its header fields would add to the new INVITE is left out: a peer that is
+    rung has no say in what we send to others. Empty where it cannot be understood.
+    """
+    try:
+        contacts = response.contacts
+    except SipParseError:
+        return []
+    ordered = sorted(contacts[:MAX_REDIRECTIONS], key=_preference, reverse=True)
+    return [contact.uri.with_(headers=()) for contact in ordered]
+
+
+def _preference(contact: NameAddr) -> float:
+    try:
+        return min(max(float(contact.param("q") or "1"), 0.0), 1.0)
+    except ValueError:
+        return 0.0
+
+
 def reason_header(cause: int, text: str | None = None) -> tuple[str, str]:
     """A Reason header (RFC 3326): Q.850 causes up to 127, SIP statuses above."""
     if cause <= _Q850_MAX:
         protocol, known = "Q.850", _Q850.get(cause)
     else:
-        protocol, known = "SIP", REASONS.get(cause)
+        protocol, known = "SIP", _SIP_CAUSES.get(cause, REASONS.get(cause))
     text = text or known
     if text is None:
         return "Reason", f"{protocol};cause={cause}"

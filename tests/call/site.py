@@ -109,6 +109,8 @@ class Party:
         self.early = False
         self.refuses = 0
         "A status to refuse calls with."
+        self.redirects = ""
+        "What the Contact of that refusal says."
         self.refuses_offers = 0
         self.holds_back = False
         "Leaves offers in a call unanswered until `accept_change`."
@@ -233,7 +235,8 @@ class Party:
         self.session = event.session
         now = self.agent.now
         if self.refuses:
-            self.core.refuse(event.session, now, status=self.refuses)
+            headers = [("Contact", self.redirects)] if self.redirects else []
+            self.core.refuse(event.session, now, status=self.refuses, headers=headers)
             return
         self.negotiation = self._new_negotiation()
         if event.request.body:

@@ -44,7 +44,6 @@ def test_bad_match_entries_are_named(entry: str) -> None:
         ({"codecs": ("G729",)}, "codecs must name"),
         ({"codecs": ()}, "codecs must name"),
         ({"to": ()}, "to must name"),
-        ({"hunt": "parallel"}, "not supported"),
         ({"notice_mode": "early"}, "not supported"),
         ({"notice": ()}, "notice must name"),
         ({"number": "0*1"}, "one \\*"),

@@ -5,6 +5,7 @@ from agent.call.routing import NoRouteError, RouteTable, Step
 from agent.identity.numbers import IdentityConfig
 from agent.model.call import CallDirection
 from agent.model.media import Address
+from agent.signalling.sip.uri import parse_uri
 
 TRUNK = PeerConfig(name="trunk", match=("192.0.2.0/24",), uri="sip:192.0.2.9:5080")
 SBC = PeerConfig(name="sbc", match=("192.0.2.7:5070",))
@@ -123,3 +124,37 @@ def test_no_route() -> None:
         table().plan(SBC, "0295000000", "1")
     with pytest.raises(NoRouteError):
         table(ROUTES[:3]).plan(SBC, "112", "1")
+
+
+def test_targets_of_a_parallel_route_are_one_round_and_the_overflow_another() -> None:
+    to = ("sip:201@198.51.100.1", "sip:202@198.51.100.2")
+    routes = (
+        route("s", "1", "inbound", to=to, hunt="parallel", overflow="sip:9@h"),
+        route("t", "2", "inbound", to=to),
+    )
+    assert table(routes).plan(TRUNK, "1", "x").rounds == (to, ("sip:9@h",))
+    plan = table(routes).plan(TRUNK, "2", "x")
+    assert plan.rounds == (to[:1], to[1:])
+    assert plan.targets == to
+
+
+@pytest.mark.parametrize(
+    ("uri", "leads"),
+    [
+        ("sip:201@198.51.100.7", True),
+        ("sips:201@198.51.100.7:5061", True),
+        ("sip:0401234567@192.0.2.9", True),
+        ("sip:0401234567@trunk.example", False),
+        ("sip:0401234567@203.0.113.5", False),
+        ("tel:0401234567", False),
+        ("http://198.51.100.7", False),
+    ],
+)
+def test_a_redirection_leads_to_a_peer_or_nowhere(uri: str, *, leads: bool) -> None:
+    assert table().reachable([parse_uri(uri)]) == ([uri] if leads else [])
+
+
+def test_a_peer_with_a_name_is_led_to_by_that_name() -> None:
+    named = PeerConfig(name="n", match=("192.0.2.1",), uri="sip:trunk.example")
+    peers = RouteTable((named,), (), emergency=(), exempt=(), identity=IdentityConfig())
+    assert peers.reachable([parse_uri("sip:1@TRUNK.example")])

@@ -5,15 +5,9 @@ from hypothesis import given, strategies as st
 
 from agent.call import commands as do
 from agent.call.config import RouteConfig
+from agent.call.phases import Phase
 from agent.call.routing import Plan, Step
-from agent.call.session import (
-    FIRST,
-    NOTICE_LIMIT,
-    TRANSITIONS,
-    CallSession,
-    Input,
-    Phase,
-)
+from agent.call.session import FIRST, NOTICE_LIMIT, CallSession
 from agent.model.call import CallDirection, EndCause, Outcome
 from agent.model.recording import NoticeEvidence
 
@@ -43,6 +37,7 @@ def call(
     emergency: bool = False,
     can_record: bool = True,
     max_segment: float = 7200.0,
+    rounds: tuple[tuple[str, ...], ...] = (),
     **route: Any,
 ) -> CallSession:
     direction = CallDirection.OUTBOUND if steps == OUTBOUND else CallDirection.INBOUND
@@ -59,7 +54,7 @@ def call(
         route=config,
         direction=direction,
         steps=steps,
-        targets=targets,
+        rounds=rounds or tuple((target,) for target in targets),
         exempt=exempt,
         emergency=emergency,
     )
@@ -127,7 +122,7 @@ def test_outbound_call_announces_to_both_after_the_customers_answer() -> None:
     session.begin(("fi",), 0.0)
     assert commands(session) == [do.Invite(leg="b1", target="sip:0401234567@192.0.2.9")]
     session.target_ringing("b1", 1.0, early_media=False)
-    assert commands(session) == [do.Ring(leg="a", early_media=False)]
+    assert commands(session) == [do.Ring(leg="a")]
     session.target_answered("b1", 5.0)
     assert commands(session) == [do.Answer(leg="a")]
     session.acknowledged(5.1)
@@ -241,8 +236,8 @@ def test_hunting_goes_on_after_a_refusal_and_after_a_ring_timeout() -> None:
     session.target_answered("b2", 22.1)  # its 2xx crossed our CANCEL
     assert commands(session) == []
     session.target_answered("b3", 23.0)
-    assert session.customer == "a"
-    assert session.officer == "b3"
+    opened = [c for c in commands(session) if isinstance(c, do.OpenRecording)]
+    assert [(c.customer, c.officer) for c in opened] == [("a", "b3")]
 
 
 @pytest.mark.parametrize(("status", "q850"), [(486, 17), (480, 19)])
@@ -259,6 +254,81 @@ def test_nobody_answers_busy_tone_then_bye_with_reason(status: int, q850: int) -
         do.HangUp(leg="a", q850=q850),
         do.Close(outcome=Outcome.UNANSWERED, cause=None, sip_status=status),
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "tone", "q850"),
+    [(600, "busy", 17), (503, "congestion", 41), (404, "congestion", 19)],
+)
+def test_the_tone_says_what_the_refusal_was(status: int, tone: str, q850: int) -> None:
+    session = call(targets=("sip:1@h",), busy_tone=3.0)
+    session.begin(("fi",), 0.0)
+    session.acknowledged(0.1)
+    session.notice_played(evidence(), 1.0)
+    commands(session)
+    session.target_refused("b1", status, 2.0)
+    assert commands(session) == [do.Play(legs=("a",), sound=tone, loop=True)]
+    session.handle_timer(5.0)
+    assert commands(session)[0] == do.HangUp(leg="a", q850=q850)
+
+
+def test_all_targets_of_a_round_ring_and_the_first_answer_wins() -> None:
+    session = call(rounds=(TARGETS,))
+    session.begin(("fi",), 0.0)
+    session.acknowledged(0.1)
+    session.notice_played(evidence(), 1.0)
+    assert commands(session)[-2:] == [
+        do.Invite(leg="b1", target=TARGETS[0]),
+        do.Invite(leg="b2", target=TARGETS[1]),
+    ]
+    assert not session.rings_alone("b1")
+    session.target_answered("b2", 2.0)
+    assert commands(session)[:2] == [
+        do.HangUp(leg="b1", q850=200),
+        do.Bridge(a="a", b="b2"),
+    ]
+    session.target_answered("b1", 2.0)  # its 2xx crossed our CANCEL
+    session.target_refused("b1", 487, 2.1)
+    assert commands(session) == []
+
+
+def test_ringing_of_several_targets_is_passed_on_once() -> None:
+    session = call(OUTBOUND, rounds=(TARGETS,))
+    session.begin(("fi",), 0.0)
+    commands(session)
+    session.target_ringing("b1", 1.0, early_media=False)
+    session.target_ringing("b2", 1.0, early_media=False)
+    assert commands(session) == [do.Ring(leg="a")]
+
+
+def test_of_several_refusals_the_caller_gets_the_one_that_tells_most() -> None:
+    session = call(OUTBOUND, rounds=(TARGETS,))
+    session.begin(("fi",), 0.0)
+    session.target_refused("b1", 486, 1.0)
+    session.target_refused("b2", 500, 2.0)
+    assert do.Refuse(status=486, reason=None) in commands(session)
+
+
+def test_a_redirection_is_followed_before_the_next_target() -> None:
+    session = call(OUTBOUND)
+    session.begin(("fi",), 0.0)
+    commands(session)
+    session.target_redirected("b1", ("sip:9@h",), 1.0)
+    assert commands(session) == [do.Invite(leg="b2", target="sip:9@h")]
+    session.target_refused("b2", 480, 2.0)
+    assert commands(session) == [do.Invite(leg="b3", target=TARGETS[1])]
+
+
+def test_a_caller_who_leaves_while_several_ring_cancels_all() -> None:
+    session = call(OUTBOUND, rounds=(TARGETS,))
+    session.begin(("fi",), 0.0)
+    commands(session)
+    session.left(FIRST, 1.0)
+    assert commands(session)[:2] == [
+        do.HangUp(leg="b1", q850=16),
+        do.HangUp(leg="b2", q850=16),
+    ]
+    assert session.get_timer() is None
 
 
 def test_outbound_refusal_reaches_the_officer() -> None:
@@ -370,6 +440,15 @@ def test_a_notice_nobody_lets_end_is_not_waited_for_for_ever() -> None:
     ]
 
 
+def test_a_call_ends_once() -> None:
+    session = talking()
+    session.left("b1", 3.0)
+    commands(session)
+    session.left(FIRST, 3.1)  # its BYE crossed ours
+    session.stop(4.0)
+    assert commands(session) == []
+
+
 def test_media_timeout_ends_the_call() -> None:
     session = talking()
     session.media_timeout(90.0)
@@ -435,42 +514,51 @@ def test_events_of_other_legs_change_nothing() -> None:
     assert commands(session) == []
 
 
-def test_every_action_of_the_table_is_a_method() -> None:
-    for action in TRANSITIONS.values():
-        assert callable(getattr(CallSession, f"_{action}"))
+ACTIONS = (
+    "acknowledged",
+    "notice played",
+    "notice failed",
+    "ringing",
+    "answered",
+    "refused",
+    "redirected",
+    "timer",
+    "first left",
+    "partner left",
+    "recording failed",
+    "media timeout",
+    "stop",
+)
 
 
-INPUTS = st.sampled_from(list(Input))
-
-
-def apply(session: CallSession, input_: Input, now: float) -> None:
-    partner = session.partner or "b1"
-    match input_:
-        case Input.BEGIN:
-            pass  # once, first
-        case Input.ACKNOWLEDGED:
+def apply(session: CallSession, action: str, now: float) -> None:
+    rung = min(session._hunt.ringing, default="b1")
+    match action:
+        case "acknowledged":
             session.acknowledged(now)
-        case Input.NOTICE_PLAYED:
+        case "notice played":
             session.notice_played(evidence(), now)
-        case Input.NOTICE_FAILED:
+        case "notice failed":
             session.notice_failed(now)
-        case Input.TARGET_RINGING:
-            session.target_ringing(partner, now, early_media=False)
-        case Input.TARGET_ANSWERED:
-            session.target_answered(partner, now)
-        case Input.TARGET_REFUSED:
-            session.target_refused(partner, 486, now)
-        case Input.TIMER:
+        case "ringing":
+            session.target_ringing(rung, now, early_media=session.rings_alone(rung))
+        case "answered":
+            session.target_answered(rung, now)
+        case "refused":
+            session.target_refused(rung, 486, now)
+        case "redirected":
+            session.target_redirected(rung, (f"sip:{now}@h", "sip:x@h"), now)
+        case "timer":
             session.handle_timer(session.get_timer() or now)
-        case Input.FIRST_LEFT:
+        case "first left":
             session.left(FIRST, now)
-        case Input.PARTNER_LEFT:
-            session.left(partner, now)
-        case Input.RECORDING_FAILED:
+        case "partner left":
+            session.left(session.partner or "b1", now)
+        case "recording failed":
             session.recording_failed("x", now, kept=False)
-        case Input.MEDIA_TIMEOUT:
+        case "media timeout":
             session.media_timeout(now)
-        case Input.STOP:
+        case _:
             session.stop(now)
 
 
@@ -478,26 +566,29 @@ def apply(session: CallSession, input_: Input, now: float) -> None:
     steps=st.sampled_from([INBOUND, OUTBOUND, EXEMPT]),
     can_record=st.booleans(),
     failure=st.sampled_from(["refuse", "unrecorded"]),
-    walk=st.lists(INPUTS, max_size=40),
+    parallel=st.booleans(),
+    walk=st.lists(st.sampled_from(ACTIONS), max_size=40),
 )
 def test_any_walk_keeps_the_promises(
     steps: tuple[Step, ...],
     can_record: bool,
     failure: str,
-    walk: list[Input],
+    parallel: bool,
+    walk: list[str],
 ) -> None:
     session = call(
         steps,
         exempt=steps == EXEMPT,
         can_record=can_record,
+        rounds=(TARGETS,) if parallel else (),
         on_recording_failure=failure,
         on_notice_failure=failure,
     )
     session.begin(("fi",), 0.0)
     now, seen = 0.0, []
-    for input_ in walk:
+    for action in walk:
         now += 1.0
-        apply(session, input_, now)
+        apply(session, action, now)
     if session.outcome is None:
         session.stop(now + 1.0)
     seen = commands(session)
@@ -509,6 +600,12 @@ def test_any_walk_keeps_the_promises(
     for index in opened:
         assert can_record
         assert seen[index].notices  # type: ignore[union-attr]
+    rung = {c.leg for c in seen if isinstance(c, do.Invite)}
+    cleared = {c.leg for c in seen if isinstance(c, do.HangUp)}
+    if session.phase is Phase.ENDED:
+        # Who was rung and neither refused nor talked is never left ringing.
+        assert not session._hunt.ringing
+        assert {session.partner} - {""} <= cleared <= rung | {FIRST}
     if steps == EXEMPT:
         assert not opened
         assert session.outcome is Outcome.EXEMPT

@@ -241,6 +241,7 @@ def test_every_failure_has_a_final_status_with_a_reason() -> None:
         (99, None, "Q.850;cause=99"),
         (486, None, 'SIP;cause=486;text="Busy Here"'),
         (699, None, "SIP;cause=699"),
+        (200, None, 'SIP;cause=200;text="Call completed elsewhere"'),
         (487, 'a "b" \\', 'SIP;cause=487;text="a \\"b\\" \\\\"'),
     ],
 )
@@ -252,3 +253,27 @@ def test_the_anonymous_from_is_that_of_rfc_3323() -> None:
     written = str(b2bua.anonymous_from())
     assert written == '"Anonymous" <sip:anonymous@anonymous.invalid>'
     assert parse_name_addr(written).uri.host == "anonymous.invalid"
+
+
+@pytest.mark.parametrize(
+    ("contact", "found"),
+    [
+        ("<sip:1@h>, <sip:2@h>;q=0.5", ["sip:1@h", "sip:2@h"]),
+        ("<sip:1@h>;q=0.1, <sip:2@h>;q=0.9", ["sip:2@h", "sip:1@h"]),
+        ("<sip:1@h>;q=often, <sip:2@h>;q=0.1", ["sip:2@h", "sip:1@h"]),
+        ("<sip:1@h?Route=x>", ["sip:1@h"]),
+        ("*", []),
+        ("<sip:", []),
+    ],
+)
+def test_redirections_are_in_the_order_of_q(contact: str, found: list[str]) -> None:
+    response = response_to(invite(), 302, to_tag="t")
+    response.headers.add("Contact", contact)
+    assert [str(uri) for uri in b2bua.redirections(response)] == found
+
+
+def test_redirections_are_bounded() -> None:
+    response = response_to(invite(), 302, to_tag="t")
+    for number in range(50):
+        response.headers.add("Contact", f"<sip:{number}@h>")
+    assert len(b2bua.redirections(response)) == b2bua.MAX_REDIRECTIONS

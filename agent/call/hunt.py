@@ -1,0 +1,132 @@
+"""Whom to ring, one after the other or all at once, until one answers: sans-IO.
+
+A hunt goes through rounds of targets; the targets of one round ring together. The
+first answer wins: the others are cleared, and a 2xx of theirs that crosses is ACKed
+and BYEd by the user agent core.
+
+A 6xx ends its own branch only. RFC 3261 section 16.7 makes it end all of them, for a
+proxy whose branches all lead to one person; here each leads to another officer.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from agent.call.commands import HangUp, Invite
+from agent.call.refusal import NO_ANSWER, rank
+
+NORMAL_CLEARING: Final = 16
+"Q.850, for the Reason header (RFC 3326)."
+ANSWERED_ELSEWHERE: Final = 200
+"A SIP status there: a phone that reads it shows no missed call."
+MAX_REDIRECTIONS: Final = 5
+"Targets one hunt takes from 3xx responses; more is a loop with changing names."
+NOT_ANSWERED: Final = 480
+"What a caller is told of a target that rang too long."
+
+Steps = list[HangUp | Invite]
+"What to do next, in this order."
+
+
+class Hunt:
+    """One search for somebody who answers.
+
+    `names` gives every leg a name that is unique in its call. `ring_timeout` is the
+    time one round may ring, in seconds; None: as long as the caller waits.
+    """
+
+    def __init__(
+        self,
+        rounds: Iterable[tuple[str, ...]],
+        *,
+        names: Iterator[str],
+        ring_timeout: float | None,
+    ) -> None:
+        self._rounds = deque(rounds)
+        self._names = names
+        self._ring_timeout = ring_timeout
+        self._alternatives: dict[str, deque[str]] = {}
+        "Of each leg that rings: where a 3xx says it may be tried instead."
+        self._tried: set[str] = set()
+        self._redirections = 0
+        self._status = 0
+        self.ringing: set[str] = set()
+        "Legs without a final response."
+        self.deadline: float | None = None
+        "When the present round has rung long enough, in monotonic seconds."
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nobody rings any more: all have refused."""
+        return not self.ringing
+
+    @property
+    def status(self) -> int:
+        """The refusal that tells the caller most (RFC 3261 section 16.7)."""
+        return self._status or NOT_ANSWERED
+
+    def next_round(self, now: float) -> Steps:
+        """Ring the next targets; nothing if there are none left."""
+        self.deadline = None
+        if not self._rounds:
+            return []
+        targets = self._rounds.popleft()
+        if self._ring_timeout is not None:
+            self.deadline = now + self._ring_timeout
+        return [self._ring(target, deque()) for target in targets]
+
+    def refused(self, leg: str, status: int, now: float) -> Steps:
+        """A leg has its final refusal, or cannot be reached."""
+        self.ringing.discard(leg)
+        self._note(status)
+        alternatives = self._alternatives.pop(leg)
+        if alternatives:
+            if self.exhausted and self._ring_timeout is not None:
+                self.deadline = now + self._ring_timeout
+            return [self._ring(alternatives.popleft(), alternatives)]
+        return self.next_round(now) if self.exhausted else []
+
+    def redirected(self, leg: str, targets: Iterable[str], now: float) -> Steps:
+        """A leg says where else to try, the best first; no target is tried twice."""
+        alternatives = self._alternatives[leg]
+        for target in reversed(tuple(targets)):
+            if target in self._tried or self._redirections == MAX_REDIRECTIONS:
+                continue
+            self._redirections += 1
+            self._tried.add(target)
+            alternatives.appendleft(target)
+        return self.refused(leg, NOT_ANSWERED, now)
+
+    def timed_out(self, now: float) -> Steps:
+        """The round has rung long enough."""
+        cleared = self._clear(NO_ANSWER)
+        self._note(NOT_ANSWERED)
+        return [*cleared, *self.next_round(now)]
+
+    def answered(self, leg: str) -> Steps:
+        """A leg has won; the others are let go."""
+        self.ringing.discard(leg)
+        return self._clear(ANSWERED_ELSEWHERE)
+
+    def given_up(self, q850: int = NORMAL_CLEARING) -> Steps:
+        """Nobody waits for an answer any more."""
+        self._rounds.clear()
+        return self._clear(q850)
+
+    def _ring(self, target: str, alternatives: deque[str]) -> Invite:
+        leg = next(self._names)
+        self.ringing.add(leg)
+        self._tried.add(target)
+        self._alternatives[leg] = alternatives
+        return Invite(leg=leg, target=target)
+
+    def _clear(self, q850: int) -> Steps:
+        legs = sorted(self.ringing)
+        self.ringing.clear()
+        self._alternatives.clear()
+        self.deadline = None
+        return [HangUp(leg=leg, q850=q850) for leg in legs]
+
+    def _note(self, status: int) -> None:
+        if not self._status or rank(status) < rank(self._status):
+            self._status = status

@@ -1,0 +1,100 @@
+"""The INVITE to a leg that is to be rung: where it goes, who it says is calling."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from agent.call.joint import Joint
+from agent.call.leg import Leg
+from agent.call.legs import Legs
+from agent.common.ids import new_id
+from agent.signalling import b2bua
+from agent.signalling.sip.message import Request
+from agent.signalling.sip.uri import NameAddr, Uri, parse_uri
+from agent.signalling.transport import TransportError
+
+_HIDES_FROM: Final = frozenset({"header", "id", "user"})
+"Priv-values of RFC 3323 and RFC 3325 that withhold the caller's number."
+
+
+class Inviter:
+    """Rings targets on behalf of the party that rang, whose INVITE is `invite`.
+
+    `open_media(leg)` gives a leg its ports. Raises AgentError if there are none.
+    """
+
+    def __init__(
+        self,
+        joint: Joint,
+        legs: Legs,
+        invite: Request,
+        open_media: Callable[[Leg], Awaitable[None]],
+    ) -> None:
+        self._joint = joint
+        self._legs = legs
+        self._invite = invite
+        self._open_media = open_media
+
+    async def invite(
+        self, name: str, target: str, *, wanted: Callable[[], bool]
+    ) -> Leg:
+        """Send the INVITE of a new leg.
+
+        `wanted` is asked once everything is ready. Raises AgentError or ValueError
+        if it cannot be done, or is wanted no more.
+        """
+        joint, first = self._joint, self._legs.first
+        uri = parse_uri(target)
+        flow = await joint.user_agent.flow_to(uri)
+        leg = Leg(
+            name=name,
+            session="",
+            flow=flow,
+            peer=joint.routes.peer_at(flow.remote),
+            media_id=new_id(),
+            target=target,
+        )
+        self._legs.add(leg)
+        await self._open_media(leg)
+        if not first.media_open and not first.gone:
+            # Both legs must be ready before either party can be let talk.
+            await self._open_media(first)
+        if not wanted():
+            leg.gone = True
+            self._legs.close_media(leg)
+            raise TransportError("the call went on without this leg.")
+        leg.session = joint.user_agent.core.invite(
+            uri=uri,
+            flow=flow,
+            from_=self._from_towards(leg),
+            to=NameAddr(None, uri, ()),
+            contact=contact(leg),
+            body=self._legs.offer_to_target(leg),
+            headers=b2bua.pass_headers(
+                self._invite, from_trusted=first.trusted, to_trusted=leg.trusted
+            ),
+            max_forwards=b2bua.next_max_forwards(self._invite),
+            now=joint.user_agent.now,
+        )
+        return leg
+
+    def _from_towards(self, leg: Leg) -> NameAddr:
+        """The first party's From, at our address, without its tag.
+
+        RFC 3323 section 4.1: what it asks to be hidden ends at the last peer we trust.
+        """
+        original = self._invite.from_
+        user = original.uri.user
+        hidden = not _HIDES_FROM.isdisjoint(b2bua.privacy_of(self._invite))
+        if (
+            not user
+            or original.uri.host == "anonymous.invalid"
+            or (hidden and not leg.trusted)
+        ):
+            return b2bua.anonymous_from()
+        ours = contact(leg)
+        return NameAddr(original.display, Uri("sip", user, ours.host, ours.port), ())
+
+
+def contact(leg: Leg) -> Uri:
+    """Where a leg's peer reaches us."""
+    return parse_uri(f"sip:{leg.flow.local}")

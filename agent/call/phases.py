@@ -1,0 +1,70 @@
+"""The life of one call as a table: from the offer until two parties talk.
+
+What happens while they talk stands in `agent.call.conversation`.
+"""
+
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import Final
+
+
+class Phase(Enum):
+    """Where a call stands."""
+
+    OFFERED = auto()
+    ANSWERING = auto()
+    "The first party has our 2xx; its ACK is awaited."
+    ANNOUNCING = auto()
+    CONNECTING = auto()
+    TALKING = auto()
+    "The conversation has its own states."
+    CLEARING = auto()
+    "Nobody answered: the first party hears a tone that says so."
+    ENDED = auto()
+
+
+class Input(Enum):
+    """What can happen to a call before its parties talk."""
+
+    BEGIN = auto()
+    ACKNOWLEDGED = auto()
+    NOTICE_PLAYED = auto()
+    NOTICE_FAILED = auto()
+    TARGET_RINGING = auto()
+    TARGET_ANSWERED = auto()
+    TARGET_REFUSED = auto()
+    TARGET_REDIRECTED = auto()
+    RING_TIMEOUT = auto()
+    TIMER = auto()
+    FIRST_LEFT = auto()
+    PARTNER_LEFT = auto()
+    STOP = auto()
+
+
+# What is not in this table changes nothing. scripts/draw-states reads it: the names
+# are those of CallSession's private methods, without the underscore.
+TRANSITIONS: Final[Mapping[tuple[Phase, Input], str]] = {
+    (Phase.OFFERED, Input.BEGIN): "advance",
+    (Phase.OFFERED, Input.FIRST_LEFT): "abandon",
+    (Phase.OFFERED, Input.STOP): "stopped",
+    (Phase.ANSWERING, Input.ACKNOWLEDGED): "answered",
+    (Phase.ANSWERING, Input.FIRST_LEFT): "abandon",
+    (Phase.ANSWERING, Input.PARTNER_LEFT): "partner_left_early",
+    (Phase.ANSWERING, Input.STOP): "stopped",
+    (Phase.ANNOUNCING, Input.NOTICE_PLAYED): "notice_played",
+    (Phase.ANNOUNCING, Input.NOTICE_FAILED): "notice_failed",
+    (Phase.ANNOUNCING, Input.FIRST_LEFT): "abandon",
+    (Phase.ANNOUNCING, Input.PARTNER_LEFT): "partner_left_early",
+    (Phase.ANNOUNCING, Input.TIMER): "notice_stalled",
+    (Phase.ANNOUNCING, Input.STOP): "stopped",
+    (Phase.CONNECTING, Input.TARGET_RINGING): "target_ringing",
+    (Phase.CONNECTING, Input.TARGET_ANSWERED): "target_answered",
+    (Phase.CONNECTING, Input.TARGET_REFUSED): "target_refused",
+    (Phase.CONNECTING, Input.TARGET_REDIRECTED): "target_redirected",
+    (Phase.CONNECTING, Input.RING_TIMEOUT): "ring_timeout",
+    (Phase.CONNECTING, Input.FIRST_LEFT): "abandon",
+    (Phase.CONNECTING, Input.STOP): "stopped",
+    (Phase.CLEARING, Input.TIMER): "cleared",
+    (Phase.CLEARING, Input.FIRST_LEFT): "cleared",
+    (Phase.CLEARING, Input.STOP): "cleared",
+}

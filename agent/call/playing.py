@@ -1,0 +1,49 @@
+"""What is being played to the legs of one call, and what of it has been heard out."""
+
+from agent.call.capture import evidence
+from agent.call.commands import Play
+from agent.call.joint import Joint
+from agent.call.legs import Legs
+from agent.media.pool import PlayEnded
+from agent.model.recording import NoticeEvidence
+
+
+class Playing:
+    """Sounds on their way; a notice counts once every leg has had all of it."""
+
+    def __init__(self, joint: Joint, legs: Legs) -> None:
+        self._joint = joint
+        self._legs = legs
+        self._tokens: dict[int, tuple[str, Play]] = {}
+        self._unplayed: set[str] = set()
+        self._evidence: NoticeEvidence | None = None
+
+    def play(self, command: Play) -> None:
+        """Begin; a new sound takes the place of what a leg hears."""
+        if command.notice:
+            self._unplayed = set(command.legs)
+            self._evidence = None
+        for name in command.legs:
+            token = self._joint.media.play(
+                self._legs[name].media_id, (command.sound,), loop=command.loop
+            )
+            self._tokens[token] = (name, command)
+
+    def ended(
+        self, event: PlayEnded, *, witness: str
+    ) -> tuple[bool, NoticeEvidence | None]:
+        """A sound is over: has a notice failed, is one proven to have been played?
+
+        `witness` is the leg whose hearing it is the proof.
+        """
+        name, play = self._tokens.pop(event.token, ("", None))
+        if play is None or not play.notice:
+            return False, None
+        if not event.completed:
+            return True, None
+        self._unplayed.discard(name)
+        if name == witness:
+            sounds = self._joint.notices.values()
+            sound = next(s for s in sounds if s.name == play.sound)
+            self._evidence = evidence(sound, event)
+        return False, None if self._unplayed else self._evidence

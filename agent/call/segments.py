@@ -1,0 +1,77 @@
+"""What of one call is recorded: its segments, one after the other. Sans-IO."""
+
+from collections.abc import Callable, Sequence
+
+from agent.call.commands import Alarm, CloseRecording, Command, OpenRecording
+from agent.model.call import EndCause, Outcome
+from agent.model.recording import NoticeEvidence
+
+
+class Segments:
+    """At most one segment is open; `emit` takes what is to be done about it."""
+
+    def __init__(
+        self, emit: Callable[[Command], None], *, wanted: bool, max_length: float
+    ) -> None:
+        """`max_length` is in seconds; what is longer goes on in the next segment."""
+        self._emit = emit
+        self._max_length = max_length
+        self._number = 0
+        self._failed = False
+        self._kept = False
+        self._unrecorded = False
+        self.wanted = wanted
+        "Whether there may be segments: neither law nor policy nor a failure forbids."
+        self.is_open = False
+        self.deadline: float | None = None
+        "When the open segment is full, in monotonic seconds."
+
+    def open(
+        self,
+        *,
+        customer: str,
+        officer: str,
+        notices: Sequence[NoticeEvidence],
+        now: float,
+    ) -> None:
+        """Begin a segment of these two legs."""
+        self._number += 1
+        self.is_open = True
+        self.deadline = now + self._max_length
+        self._emit(
+            OpenRecording(
+                segment=self._number,
+                customer=customer,
+                officer=officer,
+                notices=tuple(notices),
+            )
+        )
+
+    def close(self, cause: EndCause) -> None:
+        """End the open segment, if one is."""
+        if self.is_open:
+            self.is_open = False
+            self.deadline = None
+            self._emit(CloseRecording(cause=cause))
+
+    def note_failure(self, *, kept: bool) -> None:
+        """Capture broke; `kept` says whether a journal has some of this segment."""
+        self._failed = True
+        self._kept = self._kept or kept or self._number > 1
+
+    def forbid(self, reason: str) -> None:
+        """The call goes on unrecorded by policy: never in silence."""
+        self.close(EndCause.RECORDING_FAILED)
+        self.wanted = False
+        self._unrecorded = True
+        self._emit(Alarm(reason=reason))
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of a call whose parties talked, as far as recording goes."""
+        if self._number and not (self._failed and not self._kept):
+            return Outcome.PARTIAL if self._failed else Outcome.RECORDED
+        if self._unrecorded or self._number:
+            return Outcome.UNRECORDED
+        # A queue answered, and the caller left it before an officer came.
+        return Outcome.ABANDONED

@@ -1,0 +1,70 @@
+from agent.call import commands as do
+from agent.call.segments import Segments
+from agent.model.call import EndCause, Outcome
+
+
+def segments(*, wanted: bool = True) -> tuple[Segments, list[do.Command]]:
+    emitted: list[do.Command] = []
+    return Segments(emitted.append, wanted=wanted, max_length=100.0), emitted
+
+
+def open_one(recorded: Segments, now: float = 0.0) -> None:
+    recorded.open(customer="a", officer="b1", notices=(), now=now)
+
+
+def test_a_segment_opens_once_and_closes_once() -> None:
+    recorded, emitted = segments()
+    recorded.close(EndCause.OFFICER_HANGUP)  # none is open
+    open_one(recorded, 5.0)
+    assert recorded.deadline == 105.0
+    recorded.close(EndCause.SEGMENT_LIMIT)
+    recorded.close(EndCause.SEGMENT_LIMIT)
+    assert recorded.deadline is None
+    open_one(recorded)
+    assert [type(command) for command in emitted] == [
+        do.OpenRecording,
+        do.CloseRecording,
+        do.OpenRecording,
+    ]
+    assert emitted[2].segment == 2  # type: ignore[union-attr]
+    assert recorded.outcome is Outcome.RECORDED
+
+
+def test_a_failure_that_left_nothing_is_no_recording() -> None:
+    recorded, emitted = segments()
+    open_one(recorded)
+    recorded.note_failure(kept=False)
+    recorded.forbid("the disk is full")
+    assert emitted[1:] == [
+        do.CloseRecording(cause=EndCause.RECORDING_FAILED),
+        do.Alarm(reason="the disk is full"),
+    ]
+    assert not recorded.wanted
+    assert recorded.outcome is Outcome.UNRECORDED
+
+
+def test_a_failure_that_left_something_is_a_part() -> None:
+    recorded, _ = segments()
+    open_one(recorded)
+    recorded.note_failure(kept=True)
+    assert recorded.outcome is Outcome.PARTIAL
+
+
+def test_a_failure_in_a_later_segment_leaves_the_earlier_ones() -> None:
+    recorded, _ = segments()
+    open_one(recorded)
+    recorded.close(EndCause.SEGMENT_LIMIT)
+    open_one(recorded)
+    recorded.note_failure(kept=False)
+    assert recorded.outcome is Outcome.PARTIAL
+
+
+def test_policy_without_any_segment_is_unrecorded() -> None:
+    recorded, _ = segments()
+    recorded.forbid("no notice")
+    assert recorded.outcome is Outcome.UNRECORDED
+
+
+def test_where_no_officer_came_the_caller_gave_up() -> None:
+    recorded, _ = segments()
+    assert recorded.outcome is Outcome.ABANDONED
