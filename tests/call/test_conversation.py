@@ -5,7 +5,7 @@ from agent.call.conversation import TRANSITIONS, Conversation, State
 from agent.call.notices import Notices
 from agent.call.segments import Segments
 from agent.model.call import EndCause
-from tests.call.test_session import evidence
+from tests.call.sessions import evidence
 
 
 class Talk:

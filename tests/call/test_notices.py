@@ -1,6 +1,6 @@
 from agent.call.commands import Play
 from agent.call.notices import Notices
-from tests.call.test_session import evidence
+from tests.call.sessions import evidence
 
 
 def test_notices_are_played_in_order() -> None:

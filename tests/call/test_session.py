@@ -1,82 +1,17 @@
-from typing import Any
-
 import pytest
-from hypothesis import given, strategies as st
 
 from agent.call import commands as do
-from agent.call.config import RouteConfig
-from agent.call.phases import Phase
-from agent.call.routing import Plan, Step
-from agent.call.session import FIRST, NOTICE_LIMIT, CallSession
-from agent.model.call import CallDirection, EndCause, Outcome
-from agent.model.recording import NoticeEvidence
-
-INBOUND = (Step.ANSWER, Step.ANNOUNCE, Step.CONNECT)
-OUTBOUND = (Step.CONNECT, Step.ANSWER, Step.ANNOUNCE)
-EXEMPT = (Step.CONNECT, Step.ANSWER)
-TARGETS = ("sip:201@192.0.2.1", "sip:202@192.0.2.1")
-
-
-def evidence(language: str = "fi") -> NoticeEvidence:
-    return NoticeEvidence(
-        sha256="00" * 32,
-        language=language,
-        duration_ms=1000,
-        sent_ms=1000,
-        packets=50,
-        started_at=1,
-        ended_at=2,
-    )
-
-
-def call(
-    steps: tuple[Step, ...] = INBOUND,
-    *,
-    targets: tuple[str, ...] = TARGETS,
-    exempt: bool = False,
-    emergency: bool = False,
-    can_record: bool = True,
-    max_segment: float = 7200.0,
-    rounds: tuple[tuple[str, ...], ...] = (),
-    **route: Any,
-) -> CallSession:
-    direction = CallDirection.OUTBOUND if steps == OUTBOUND else CallDirection.INBOUND
-    config = RouteConfig(
-        name="r",
-        from_="trunk",
-        number="1",
-        direction=direction.value,
-        to=targets or ("sip:1@192.0.2.1",),
-        notice=("fi.wav",),
-        **route,
-    )
-    plan = Plan(
-        route=config,
-        direction=direction,
-        steps=steps,
-        rounds=rounds or tuple((target,) for target in targets),
-        exempt=exempt,
-        emergency=emergency,
-    )
-    return CallSession(plan, can_record=can_record, max_segment=max_segment)
-
-
-def commands(session: CallSession) -> list[do.Command]:
-    found = []
-    while (command := session.next_command()) is not None:
-        found.append(command)
-    return found
-
-
-def talking(**kwargs: Any) -> CallSession:
-    session = call(**kwargs)
-    session.begin(("fi",), 0.0)
-    session.acknowledged(0.1)
-    session.notice_played(evidence(), 1.0)
-    session.target_answered("b1", 2.0)
-    assert session.phase is Phase.TALKING
-    commands(session)
-    return session
+from agent.call.session import FIRST, NOTICE_LIMIT
+from agent.model.call import EndCause, Outcome
+from tests.call.sessions import (
+    EXEMPT,
+    OUTBOUND,
+    TARGETS,
+    call,
+    commands,
+    evidence,
+    talking,
+)
 
 
 def test_inbound_call_is_answered_announced_connected_recorded() -> None:
@@ -512,103 +447,6 @@ def test_events_of_other_legs_change_nothing() -> None:
     session.target_ringing("b1", 3.0, early_media=False)
     session.handle_timer(3.0)
     assert commands(session) == []
-
-
-ACTIONS = (
-    "acknowledged",
-    "notice played",
-    "notice failed",
-    "ringing",
-    "answered",
-    "refused",
-    "redirected",
-    "timer",
-    "first left",
-    "partner left",
-    "recording failed",
-    "media timeout",
-    "stop",
-)
-
-
-def apply(session: CallSession, action: str, now: float) -> None:
-    rung = min(session._hunt.ringing, default="b1")
-    match action:
-        case "acknowledged":
-            session.acknowledged(now)
-        case "notice played":
-            session.notice_played(evidence(), now)
-        case "notice failed":
-            session.notice_failed(now)
-        case "ringing":
-            session.target_ringing(rung, now, early_media=session.rings_alone(rung))
-        case "answered":
-            session.target_answered(rung, now)
-        case "refused":
-            session.target_refused(rung, 486, now)
-        case "redirected":
-            session.target_redirected(rung, (f"sip:{now}@h", "sip:x@h"), now)
-        case "timer":
-            session.handle_timer(session.get_timer() or now)
-        case "first left":
-            session.left(FIRST, now)
-        case "partner left":
-            session.left(session.partner or "b1", now)
-        case "recording failed":
-            session.recording_failed("x", now, kept=False)
-        case "media timeout":
-            session.media_timeout(now)
-        case _:
-            session.stop(now)
-
-
-@given(
-    steps=st.sampled_from([INBOUND, OUTBOUND, EXEMPT]),
-    can_record=st.booleans(),
-    failure=st.sampled_from(["refuse", "unrecorded"]),
-    parallel=st.booleans(),
-    walk=st.lists(st.sampled_from(ACTIONS), max_size=40),
-)
-def test_any_walk_keeps_the_promises(
-    steps: tuple[Step, ...],
-    can_record: bool,
-    failure: str,
-    parallel: bool,
-    walk: list[str],
-) -> None:
-    session = call(
-        steps,
-        exempt=steps == EXEMPT,
-        can_record=can_record,
-        rounds=(TARGETS,) if parallel else (),
-        on_recording_failure=failure,
-        on_notice_failure=failure,
-    )
-    session.begin(("fi",), 0.0)
-    now, seen = 0.0, []
-    for action in walk:
-        now += 1.0
-        apply(session, action, now)
-    if session.outcome is None:
-        session.stop(now + 1.0)
-    seen = commands(session)
-    closes = [c for c in seen if isinstance(c, do.Close)]
-    opened = [i for i, c in enumerate(seen) if isinstance(c, do.OpenRecording)]
-    shut = [i for i, c in enumerate(seen) if isinstance(c, do.CloseRecording)]
-    assert len(closes) == 1 or session.phase is Phase.CLEARING
-    assert len(opened) == len(shut)
-    for index in opened:
-        assert can_record
-        assert seen[index].notices  # type: ignore[union-attr]
-    rung = {c.leg for c in seen if isinstance(c, do.Invite)}
-    cleared = {c.leg for c in seen if isinstance(c, do.HangUp)}
-    if session.phase is Phase.ENDED:
-        # Who was rung and neither refused nor talked is never left ringing.
-        assert not session._hunt.ringing
-        assert {session.partner} - {""} <= cleared <= rung | {FIRST}
-    if steps == EXEMPT:
-        assert not opened
-        assert session.outcome is Outcome.EXEMPT
 
 
 def test_an_emergency_call_rings_as_long_as_the_caller_waits() -> None:

@@ -1,0 +1,112 @@
+from hypothesis import given, strategies as st
+
+from agent.call import commands as do
+from agent.call.phases import Phase
+from agent.call.routing import Step
+from agent.call.session import FIRST, CallSession
+from agent.model.call import Outcome
+from tests.call.sessions import (
+    EXEMPT,
+    INBOUND,
+    OUTBOUND,
+    TARGETS,
+    call,
+    commands,
+    evidence,
+)
+
+ACTIONS = (
+    "acknowledged",
+    "notice played",
+    "notice failed",
+    "ringing",
+    "answered",
+    "refused",
+    "redirected",
+    "timer",
+    "first left",
+    "partner left",
+    "recording failed",
+    "media timeout",
+    "stop",
+)
+
+
+def apply(session: CallSession, action: str, now: float) -> None:
+    rung = min(session._hunt.ringing, default="b1")
+    match action:
+        case "acknowledged":
+            session.acknowledged(now)
+        case "notice played":
+            session.notice_played(evidence(), now)
+        case "notice failed":
+            session.notice_failed(now)
+        case "ringing":
+            session.target_ringing(rung, now, early_media=session.rings_alone(rung))
+        case "answered":
+            session.target_answered(rung, now)
+        case "refused":
+            session.target_refused(rung, 486, now)
+        case "redirected":
+            session.target_redirected(rung, (f"sip:{now}@h", "sip:x@h"), now)
+        case "timer":
+            session.handle_timer(session.get_timer() or now)
+        case "first left":
+            session.left(FIRST, now)
+        case "partner left":
+            session.left(session.partner or "b1", now)
+        case "recording failed":
+            session.recording_failed("x", now, kept=False)
+        case "media timeout":
+            session.media_timeout(now)
+        case _:
+            session.stop(now)
+
+
+@given(
+    steps=st.sampled_from([INBOUND, OUTBOUND, EXEMPT]),
+    can_record=st.booleans(),
+    failure=st.sampled_from(["refuse", "unrecorded"]),
+    parallel=st.booleans(),
+    walk=st.lists(st.sampled_from(ACTIONS), max_size=40),
+)
+def test_any_walk_keeps_the_promises(
+    steps: tuple[Step, ...],
+    can_record: bool,
+    failure: str,
+    parallel: bool,
+    walk: list[str],
+) -> None:
+    session = call(
+        steps,
+        exempt=steps == EXEMPT,
+        can_record=can_record,
+        rounds=(TARGETS,) if parallel else (),
+        on_recording_failure=failure,
+        on_notice_failure=failure,
+    )
+    session.begin(("fi",), 0.0)
+    now, seen = 0.0, []
+    for action in walk:
+        now += 1.0
+        apply(session, action, now)
+    if session.outcome is None:
+        session.stop(now + 1.0)
+    seen = commands(session)
+    closes = [c for c in seen if isinstance(c, do.Close)]
+    opened = [i for i, c in enumerate(seen) if isinstance(c, do.OpenRecording)]
+    shut = [i for i, c in enumerate(seen) if isinstance(c, do.CloseRecording)]
+    assert len(closes) == 1 or session.phase is Phase.CLEARING
+    assert len(opened) == len(shut)
+    for index in opened:
+        assert can_record
+        assert seen[index].notices  # type: ignore[union-attr]
+    rung = {c.leg for c in seen if isinstance(c, do.Invite)}
+    cleared = {c.leg for c in seen if isinstance(c, do.HangUp)}
+    if session.phase is Phase.ENDED:
+        # Who was rung and neither refused nor talked is never left ringing.
+        assert not session._hunt.ringing
+        assert {session.partner} - {""} <= cleared <= rung | {FIRST}
+    if steps == EXEMPT:
+        assert not opened
+        assert session.outcome is Outcome.EXEMPT
