@@ -62,18 +62,26 @@ def free_ports(count: int, *, start: int = 15000, stop: int = 19900) -> list[int
     return found
 
 
+def tcp_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 whose TCP half is for the taker as well."""
+    found = free_ports(count)
+    for port in found:
+        _GIVEN[port].close()
+    return found
+
+
 @atexit.register
 def _take_signs_down() -> None:
     for sign in _GIVEN.values():
         sign.close()
 
 
-def wav_notice(path: Path, samples: bytes) -> None:
-    """Write 16-bit, 8 kHz, mono samples as a WAV file."""
+def wav_notice(path: Path, samples: bytes, rate: int = 8000) -> None:
+    """Write 16-bit mono samples as a WAV file."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(8000)
+        file.setframerate(rate)
         file.writeframes(samples)
 
 

@@ -21,10 +21,12 @@ RATE = 8000
 FRAME = 160
 
 
-def sine(frequency: float, seconds: float, amplitude: int = 9000) -> bytes:
+def sine(
+    frequency: float, seconds: float, amplitude: int = 9000, rate: int = RATE
+) -> bytes:
     """16-bit samples, whole 20 ms frames."""
-    count = round(seconds * 50) * FRAME
-    step = 2 * math.pi * frequency / RATE
+    count = round(seconds * 50) * (rate // 50)
+    step = 2 * math.pi * frequency / rate
     values = (round(amplitude * math.sin(step * n)) for n in range(count))
     return b"".join(struct.pack("<h", value) for value in values)
 

@@ -1,0 +1,29 @@
+"""What every test run can do beside running tests."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.lab.interop import Complete, Interop
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("lab", "real peers")
+    group.addoption(
+        "--complete",
+        action="store_true",
+        help="a test skipped for want of a peer or a corpus is a failure",
+    )
+    group.addoption(
+        "--interop-results",
+        type=Path,
+        metavar="FILE",
+        help="write what tests marked `interop` proved, as JSON",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    interop = Interop(config.getoption("--interop-results"))
+    config.pluginmanager.register(interop, "interop")
+    if config.getoption("--complete"):
+        config.pluginmanager.register(Complete(), "complete")
