@@ -62,12 +62,11 @@ def free_ports(count: int, *, start: int = 15000, stop: int = 19900) -> list[int
     return found
 
 
-def tcp_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 whose TCP half is for the taker as well."""
-    found = free_ports(count)
-    for port in found:
+def let_tcp(port: int) -> int:
+    """Let the taker of a port have its TCP half as well."""
+    if port in _GIVEN:
         _GIVEN[port].close()
-    return found
+    return port
 
 
 @atexit.register

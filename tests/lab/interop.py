@@ -2,7 +2,7 @@
 
 `@pytest.mark.interop("baresip", "hold and resume")` makes a test the proof of one cell
 of `agent/signalling/INTEROP.md`. `scripts/interop` writes the file from a run's
-results; that its cells are those of the tests is checked by `tests/lab/test_interop.py`.
+results; `tests/lab/test_interop.py` checks that its cells are those of the tests.
 """
 
 import json
@@ -105,15 +105,13 @@ class Interop:
         self.collected = {cell for item in items for cell in cells(item)}
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item
-    ) -> Iterator[None]:
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
         report = yield
         assert isinstance(report, pytest.TestReport)
         if report.when == "call" or report.outcome != "passed":
             for cell in cells(item):
                 self._outcomes.setdefault(cell, set()).add(report.outcome)
-        return report  # noqa: B901 - what a hook's wrapper does
+        return report
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._path is None:
@@ -158,7 +156,7 @@ class Complete:
             if wanting(reason):
                 report.outcome = "failed"
                 report.longrepr = f"{report.nodeid}: {reason}, which --complete forbids"
-        return report  # noqa: B901 - what a hook's wrapper does
+        return report
 
 
 def main(path: Path) -> None:

@@ -84,8 +84,10 @@ def running(
 
 
 def bound(port: int, kind: str = "udp") -> bool:
-    """Whether somebody holds a port of this machine; `kind` is udp or tcp (listening)."""
+    """Whether somebody holds a port; `kind` is udp, or tcp, where he must listen."""
     lines = Path(f"/proc/net/{kind}").read_text().splitlines()[1:]
     wanted = f":{port:04X}"
     fields = (line.split() for line in lines)
-    return any(f[1].endswith(wanted) and (kind == "udp" or f[3] == "0A") for f in fields)
+    return any(
+        f[1].endswith(wanted) and (kind == "udp" or f[3] == "0A") for f in fields
+    )

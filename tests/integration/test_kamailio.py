@@ -1,0 +1,135 @@
+"""Kamailio between the trunk and the agent, in the way of every request."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.lab.calls import ended
+from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
+from tests.lab.kamailio import kamailio
+from tests.lab.scenes import (
+    CUSTOMER_HZ,
+    OFFICER_HZ,
+    check_recorded,
+    check_sides,
+    our_phone,
+    rings,
+)
+
+pytestmark = pytest.mark.integration
+proves = pytest.mark.interop
+
+
+@proves("Kamailio", "as the proxy in front: adds Record-Route, the customer hangs up")
+async def test_a_call_comes_in_through_it(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    [outside] = free_ports(1)
+    async with (
+        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
+        our_phone(outside, CALLER, CUSTOMER_HZ) as caller,
+        kamailio(
+            tmp_path,
+            port=daemon.caller,
+            agent=daemon.sip,
+            outside=f"sip:127.0.0.1:{outside}",
+        ) as proxy,
+    ):
+        await caller.call(f"sip:{SERVICE}@127.0.0.1:{proxy.port}")
+        await officer.connected.wait()
+        await daemon.logged("recording_begun")
+        caller.speak()
+        officer.speak()
+        await asyncio.sleep(1)
+        caller.hang_up()
+        await officer.ended.wait()
+        await check_recorded(daemon, "caller-hangup")
+        assert proxy.passed_by_route("ACK") == 1
+        assert proxy.passed_by_route("BYE") == 1
+
+
+@proves("Kamailio", "as the proxy in front: the officer hangs up, BYE by Route")
+async def test_our_requests_go_back_by_route(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    [outside] = free_ports(1)
+    async with (
+        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
+        our_phone(outside, CALLER, CUSTOMER_HZ) as caller,
+        kamailio(
+            tmp_path,
+            port=daemon.caller,
+            agent=daemon.sip,
+            outside=f"sip:127.0.0.1:{outside}",
+        ) as proxy,
+    ):
+        await caller.call(f"sip:{SERVICE}@127.0.0.1:{proxy.port}")
+        await officer.connected.wait()
+        await daemon.logged("recording_begun")
+        caller.speak()
+        officer.speak()
+        await asyncio.sleep(1)
+        officer.hang_up()
+        await caller.ended.wait()
+        await check_recorded(daemon, "officer-hangup")
+        assert proxy.passed_by_route("BYE") == 1
+
+
+@proves("Kamailio", "as the proxy in front: an officer calls out through it")
+async def test_a_call_goes_out_through_it(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    [outside] = free_ports(1)
+    async with (
+        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
+        our_phone(outside, "0409876543", CUSTOMER_HZ) as customer,
+        kamailio(
+            tmp_path,
+            port=daemon.caller,
+            agent=daemon.sip,
+            outside=f"sip:127.0.0.1:{outside}",
+        ) as proxy,
+    ):
+        await officer.call(f"sip:0409876543@127.0.0.1:{daemon.sip}")
+        await customer.connected.wait()
+        await daemon.logged("recording_begun")
+        customer.speak()
+        officer.speak()
+        await asyncio.sleep(1)
+        officer.hang_up()
+        await customer.ended.wait()
+        await daemon.logged("stored")
+        assert proxy.passed_by_route("ACK") == 1
+        assert proxy.passed_by_route("BYE") == 1
+    [recording] = daemon.recordings()
+    check_sides(recording)
+    assert recording.manifest.direction == "outbound"
+
+
+@proves("Kamailio", "as the proxy in front: an officer cancels a call out")
+async def test_a_cancel_goes_out_through_it(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    [outside] = free_ports(1)
+    async with (
+        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
+        our_phone(outside, "0409876543", CUSTOMER_HZ, answer_after=None) as customer,
+        kamailio(
+            tmp_path,
+            port=daemon.caller,
+            agent=daemon.sip,
+            outside=f"sip:127.0.0.1:{outside}",
+        ) as proxy,
+    ):
+        await officer.call(f"sip:0409876543@127.0.0.1:{daemon.sip}")
+        await rings(customer)
+        officer.hang_up()
+        await customer.ended.wait()
+        assert proxy.passed("CANCEL") == 1
+        await ended(daemon, "abandoned", "caller-hangup")

@@ -1,0 +1,116 @@
+"""Kamailio as the proxy in front: with Record-Route in the way of every request."""
+
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from tests.lab.daemon import let_tcp
+from tests.lab.peers import KAMAILIO
+from tests.lab.process import Process, bound, running
+
+_CONFIG = """\
+debug=1
+log_stderror=yes
+children=1
+tcp_children=1
+auto_aliases=no
+mpath="{modules}"
+listen=udp:127.0.0.1:{port}
+listen=tcp:127.0.0.1:{port}
+{globals}
+loadmodule "tm.so"
+loadmodule "tmx.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "xlog.so"
+{modparams}
+modparam("rr", "enable_full_lr", 1)
+modparam("rr", "enable_double_rr", 1)
+
+request_route {{
+  if (!mf_process_maxfwd_header("10")) {{
+    sl_send_reply("483", "Too Many Hops"); exit;
+  }}
+  if (is_method("CANCEL")) {{
+    xlog("passes $rm\\n");
+    if (t_check_trans()) t_relay();
+    exit;
+  }}
+  if (has_totag()) {{
+    if (loose_route()) {{
+      xlog("passes $rm by route\\n");
+      t_relay(); exit;
+    }}
+    if (is_method("ACK")) {{ if (t_check_trans()) t_relay(); exit; }}
+    sl_send_reply("404", "Not here"); exit;
+  }}
+  if (is_method("ACK")) {{ if (t_check_trans()) t_relay(); exit; }}
+  if (is_method("OPTIONS") && uri == myself && $rU == $null) {{
+    sl_send_reply("200", "OK"); exit;
+  }}
+  if (t_precheck_trans()) {{ t_check_trans(); exit; }}
+  t_check_trans();
+  record_route();
+  if ($sp == {agent}) $du = "{outside}"; else $du = "{inside}";
+  xlog("passes $rm\\n");
+  t_relay();
+}}
+"""
+
+
+class Kamailio:
+    """One Kamailio, and what it has passed on."""
+
+    def __init__(self, process: Process, port: int) -> None:
+        self._process = process
+        self.port = port
+
+    def passed(self, method: str) -> int:
+        """How many requests of a method it passed on."""
+        return len(re.findall(rf"passes {method}\b", self._process.said))
+
+    def passed_by_route(self, method: str) -> int:
+        """How many of them because it stood in the Route."""
+        return len(re.findall(rf"passes {method} by route", self._process.said))
+
+
+@contextlib.asynccontextmanager
+async def kamailio(
+    root: Path,
+    *,
+    port: int,
+    agent: int,
+    outside: str,
+    inside: str = "",
+    globals_: str = "",
+    modparams: str = "",
+) -> AsyncIterator[Kamailio]:
+    """A proxy at `port`: what comes from the agent goes outside, all else to it.
+
+    `outside` and `inside` are URIs of the next hop.
+    """
+    folder = root / f"kamailio-{port}"
+    folder.mkdir()
+    let_tcp(port)
+    (folder / "kamailio.cfg").write_text(
+        _CONFIG.format(
+            modules=KAMAILIO.root / "usr/lib/x86_64-linux-gnu/kamailio/modules",
+            port=port,
+            agent=agent,
+            outside=outside,
+            inside=inside or f"sip:127.0.0.1:{agent}",
+            globals=globals_,
+            modparams=modparams,
+        )
+    )
+    command = [*KAMAILIO.command, "-DD", "-E", "-m", "32", "-M", "8"]
+    command += ["-Y", str(folder), "-P", str(folder / "pid")]
+    command += ["-f", str(folder / "kamailio.cfg")]
+    with running("kamailio", folder, command) as process:
+        await process.ready(lambda: bound(port) and bound(port, "tcp"))
+        yield Kamailio(process, port)

@@ -1,0 +1,85 @@
+"""Scenes that every make of phone plays: our own at one end, theirs at the other."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import numpy as np
+
+from agent.cli.phone import Phone
+from tests.lab.calls import recorded
+from tests.lab.daemon import Daemon, Recording
+from tests.lab.parties import channels, goertzel_db, tone_phone
+
+CUSTOMER_HZ = 1000
+OFFICER_HZ = 1700
+NOTICE_HZ = 600
+
+
+@contextlib.asynccontextmanager
+async def our_phone(
+    port: int, user: str, hertz: float, *, answer_after: float | None = 0.2
+) -> AsyncIterator[Phone]:
+    """A phone of our own, started; it says its tone when told to speak."""
+    phone = tone_phone(port, user, hertz)
+    phone.answer_after = answer_after
+    await phone.start()
+    try:
+        yield phone
+    finally:
+        await phone.close()
+        await asyncio.sleep(0.01)
+
+
+async def rings(phone: Phone, seconds: float = 10) -> None:
+    """Wait until an INVITE has reached a phone of ours."""
+    async with asyncio.timeout(seconds):
+        while not phone._session:
+            await asyncio.sleep(0.02)
+
+
+def has_tone(samples: np.ndarray, hertz: float, rate: int = 8000) -> bool:
+    """Whether a tone is heard loudly for a tenth of a second."""
+    return goertzel_db(samples, hertz * 8000 / rate) > -20
+
+
+def lacks_tone(samples: np.ndarray, hertz: float, rate: int = 8000) -> bool:
+    """Whether a tone is heard nowhere at all."""
+    return goertzel_db(samples, hertz * 8000 / rate) < -40
+
+
+def check_sides(recording: Recording) -> None:
+    """The customer's tone is left and the officer's right; nothing else is there."""
+    customer, officer = channels(recording.wav)
+    assert has_tone(customer, CUSTOMER_HZ)
+    assert lacks_tone(customer, OFFICER_HZ)
+    assert has_tone(officer, OFFICER_HZ)
+    assert lacks_tone(officer, CUSTOMER_HZ)
+    assert lacks_tone(customer, NOTICE_HZ)
+    assert lacks_tone(officer, NOTICE_HZ)
+
+
+async def check_recorded(
+    daemon: Daemon, cause: str, *, officer: str = "201"
+) -> Recording:
+    """One call, one recording, both tones on their side."""
+    recording = await recorded(daemon, cause, officer=officer)
+    check_sides(recording)
+    return recording
+
+
+def check_held(daemon: Daemon, recording: Recording) -> None:
+    """Held and resumed once, both channels silent meanwhile and whole around it."""
+    assert len(daemon.log("held")) == len(daemon.log("resumed")) == 1
+    gaps = [gap for gap in recording.manifest.gaps if gap.reason == "hold"]
+    assert {gap.leg for gap in gaps} == {0, 1}
+    for gap in gaps:
+        samples = channels(recording.wav)[gap.leg]
+        rate = recording.manifest.audio.sample_rate // 1000
+        start = (gap.start_ms + 40) * rate
+        end = (gap.start_ms + gap.duration_ms - 40) * rate
+        assert gap.duration_ms > 500
+        assert np.abs(samples[start:end]).max() < 0.001
+        hertz = (CUSTOMER_HZ, OFFICER_HZ)[gap.leg]
+        assert has_tone(samples[:start], hertz)
+        assert has_tone(samples[end:], hertz)
