@@ -262,7 +262,7 @@ async def test_a_party_asks_for_an_offer_over_the_wire(site: Site) -> None:
         "INVITE", headers=(("Contact", f"<{site.trunk.uri}>"),)
     )
     site.trunk.core._user.send_request(
-        request, session.dialog.next_hop(session._flow), site.trunk.agent.now, owner="x"
+        request, session.dialog.next_hop(session._link.flow), site.trunk.agent.now, owner="x"
     )
     site.trunk.agent.flush()
     _, first, _ = calls_legs(site)

@@ -8,6 +8,7 @@ from agent.signalling.sip.events import SessionId
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.outside import Outside, new_request
+from agent.signalling.sip.replaces import Replaces, verdict
 from agent.signalling.sip.session_table import SessionTable
 from agent.signalling.sip.transaction_user import Lines, TransactionUser
 from agent.signalling.sip.uac import UacSession
@@ -194,6 +195,44 @@ class Commands:
         if found is not None:
             found.answer_request(key, status, headers, body, now)
             self._sessions.settle(found)
+
+    def accept_refer(self, session: SessionId, key: str, now: float) -> None:
+        """Answer a ReferReceived: 202, and a NOTIFY that says 100 Trying.
+
+        Without the NOTIFY if the peer wants none (RFC 4488).
+        """
+        found = self._sessions.get(session)
+        if found is not None:
+            found.accept_refer(key, now)
+            self._sessions.settle(found)
+
+    def refuse_refer(
+        self, session: SessionId, key: str, now: float, *, status: int
+    ) -> None:
+        """Refuse a ReferReceived."""
+        found = self._sessions.get(session)
+        if found is not None:
+            found.refuse_refer(key, status, now)
+            self._sessions.settle(found)
+
+    def notify_refer(
+        self, session: SessionId, key: str, now: float, *, status: int
+    ) -> None:
+        """Say how far an accepted ReferReceived has come; a final status ends it.
+
+        Also after the session's end, for as long as the peer is subscribed.
+        """
+        found = self._sessions.get(session)
+        if found is not None:
+            found.notify_refer(key, status, now)
+            self._sessions.settle(found)
+
+    def session_of(self, replaces: Replaces) -> SessionId | None:
+        """The session of ours that a Replaces names, if it may be replaced."""
+        found = self._sessions.named_by(replaces)
+        if found is None or verdict(replaces, found.state) is not None:
+            return None
+        return found.id
 
     def _called(self, session: SessionId) -> UasSession | None:
         found = self._sessions.get(session)

@@ -23,10 +23,12 @@ from agent.signalling.sip.events import (
     OfferReceived,
     OfferRefused,
     Progressed,
+    ReferReceived,
     Refused,
     RequestAnswered,
     RequestInDialog,
     SessionId,
+    TargetRefreshed,
 )
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
@@ -51,15 +53,20 @@ __all__ = [
     "OfferReceived",
     "OfferRefused",
     "Progressed",
+    "ReferReceived",
     "Refused",
     "RequestAnswered",
     "RequestInDialog",
     "SessionId",
+    "TargetRefreshed",
     "UserAgentCore",
     "UserAgentStats",
 ]
 
-ALLOW: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+ALLOW: Final = (
+    *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS"),
+    *("INFO", "UPDATE", "REFER", "SUBSCRIBE"),
+)
 "Methods that are understood."
 
 

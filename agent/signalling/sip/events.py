@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request, Response
+from agent.signalling.sip.replaces import Replaces
+from agent.signalling.sip.uri import NameAddr
 
 SessionId = str
 "Opaque; unique in one user agent core."
@@ -30,6 +32,12 @@ class InviteReceived:
     session: SessionId
     request: Request
     flow: Flow
+    replaces: SessionId | None = None
+    """The session whose place it wants to take (RFC 3891).
+
+    Whether its sender may do so is for the application to say, and to refuse; to do
+    so is to hang that session up once this one is accepted.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,36 @@ class OfferRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetRefreshed:
+    """An UPDATE without an offer, which has its 200.
+
+    It may say that somebody else is at the other end now (RFC 4916).
+    """
+
+    session: SessionId
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class ReferReceived:
+    """The peer asks us to call someone: `accept_refer` or `refuse_refer` (RFC 3515).
+
+    After `accept_refer`, `notify_refer` says how that goes; the first final status is
+    the last word.
+    """
+
+    session: SessionId
+    key: str
+    "Names it in those three."
+    refer_to: NameAddr
+    replaces: Replaces | None
+    "The dialog that the call is to take the place of; `session_of` knows ours."
+    referred_by: str | None
+    "The header as it came; it claims, and proves nothing."
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
 class RequestInDialog:
     """A request of a method that the application asked for: `answer_request` it."""
 
@@ -150,6 +188,8 @@ Event = (
     | OfferReceived
     | OfferAnswered
     | OfferRefused
+    | TargetRefreshed
+    | ReferReceived
     | RequestInDialog
     | RequestAnswered
     | Ended

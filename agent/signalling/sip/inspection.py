@@ -6,6 +6,7 @@ from typing import Final
 
 from agent.signalling.sip.dialog import SDP
 from agent.signalling.sip.message import Request
+from agent.signalling.sip.replaces import REPLACES
 
 KNOWN_METHODS: Final = frozenset(
     {
@@ -26,6 +27,20 @@ KNOWN_METHODS: Final = frozenset(
     }
 )
 "The IANA registry of methods: 405 for these, 501 for others (section 8.2.1)."
+
+OUTSIDE: Final = {
+    # There is nothing to receive it for us (RFC 6665 section 4.1.3).
+    "NOTIFY": 481,
+    # RFC 6086 section 4.1: only in a dialog; as are the others.
+    "INFO": 481,
+    "PRACK": 481,
+    "UPDATE": 481,
+    "BYE": 481,
+    # We call nobody for who has no call with us.
+    "REFER": 403,
+}
+"Methods that make sense in a dialog only, and what they deserve outside one."
+ALLOW_EVENTS: Final = ("Allow-Events", "refer")
 
 _SCHEMES: Final = frozenset({"sip", "sips", "tel"})
 _WITH_OFFER: Final = frozenset({"INVITE", "UPDATE"})
@@ -50,10 +65,12 @@ def inspect_new(
     method = request.method
     if request.to.tag is not None:
         return Refusal(481)
+    if (status := OUTSIDE.get(method)) is not None:
+        return Refusal(status)
+    if method == "SUBSCRIBE":
+        return _inspect_subscribe(request)
     if (refusal := _inspect_method(method, allow)) is not None:
         return refusal
-    if method not in {"INVITE", "OPTIONS"}:
-        return Refusal(481)
     if request.uri.scheme not in _SCHEMES:
         return Refusal(416)
     if (refusal := _inspect_extensions(request, supported)) is not None:
@@ -77,11 +94,24 @@ def inspect_in_dialog(
     if method == "PRACK":
         # None of our provisional responses was reliable (RFC 3262 section 3).
         return Refusal(481)
+    if method == "NOTIFY":
+        return Refusal(OUTSIDE[method])
     if (refusal := _inspect_method(method, allow)) is not None:
         return refusal
     if (refusal := _inspect_extensions(request, supported)) is not None:
         return refusal
+    if method == "INFO" and "Info-Package" in request.headers:
+        # RFC 6086 section 4.2.2: we have asked for none.
+        return Refusal(469, (("Recv-Info", ""),))
     return _inspect_body(request) if method in _WITH_OFFER else None
+
+
+def _inspect_subscribe(request: Request) -> Refusal:
+    event = (request.headers.get("Event") or "").partition(";")[0].strip(" \t")
+    if event.lower() == "refer":
+        # RFC 3515 section 3.4: only a REFER may begin one.
+        return Refusal(403)
+    return Refusal(489, (ALLOW_EVENTS,))
 
 
 def _inspect_method(method: str, allow: tuple[str, str]) -> Refusal | None:
@@ -91,6 +121,12 @@ def _inspect_method(method: str, allow: tuple[str, str]) -> Refusal | None:
 
 
 def _inspect_extensions(request: Request, supported: Collection[str]) -> Refusal | None:
+    if (
+        REPLACES in supported
+        and request.method != "INVITE"
+        and "Replaces" in request.headers
+    ):
+        return Refusal(400)  # RFC 3891 section 3
     unknown = [tag for tag in request.require if tag not in supported]
     if not unknown:
         return None

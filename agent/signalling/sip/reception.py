@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Final
 
 from agent.signalling.sip.errors import SipParseError
-from agent.signalling.sip.events import InviteReceived
+from agent.signalling.sip.events import InviteReceived, SessionId
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.inspection import Refusal, inspect_new
 from agent.signalling.sip.merged import RecentRequests
 from agent.signalling.sip.message import Request, response_to
 from agent.signalling.sip.multipart import with_description_only
+from agent.signalling.sip.replaces import REPLACES, parse_replaces, verdict
 from agent.signalling.sip.session_table import SessionTable
 from agent.signalling.sip.transaction import layer as transaction
 from agent.signalling.sip.transaction_user import Lines, TransactionUser
@@ -83,8 +84,11 @@ class Reception:
         refusal = inspect_new(
             request, allow=self._user.allow, supported=self._user.extensions
         )
+        replaced: SessionId | None = None
         if refusal is None and request.method == "INVITE":
             refusal = self._inspect_invite(request, now)
+            if refusal is None and REPLACES in self._user.extensions:
+                refusal, replaced = self._inspect_replaces(request)
         if refusal is not None:
             self._user.stats.rejected += 1
             self._respond(event, refusal.status, refusal.headers, now)
@@ -95,7 +99,7 @@ class Reception:
                 self._user.new_session(), self._user, event.key, request, event.flow
             )
             self._sessions.add(session)
-            self._user.emit(InviteReceived(session.id, request, event.flow))
+            self._user.emit(InviteReceived(session.id, request, event.flow, replaced))
 
     def _inspect_invite(self, request: Request, now: float) -> Refusal | None:
         own = self._sessions.of_dialog(request.call_id, request.from_.tag)
@@ -108,6 +112,25 @@ class Reception:
         if self._sessions.open >= self._max_sessions:
             return Refusal(503, (self._user.retry_after(),))
         return None
+
+    def _inspect_replaces(
+        self, request: Request
+    ) -> tuple[Refusal | None, SessionId | None]:
+        """What RFC 3891 section 3 says of it; the session that it may replace."""
+        values = request.headers.get_all("Replaces")
+        if not values:
+            return None, None
+        if len(values) > 1 or "Join" in request.headers:
+            return Refusal(400), None
+        try:
+            replaces = parse_replaces(values[0])
+        except SipParseError:
+            return Refusal(400), None
+        found = self._sessions.named_by(replaces)
+        status = 481 if found is None else verdict(replaces, found.state)
+        if status is not None or found is None:
+            return Refusal(status or 481), None
+        return None, found.id
 
     def _respond(
         self,

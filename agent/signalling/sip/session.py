@@ -18,11 +18,14 @@ from agent.signalling.sip.events import (
     OfferRefused,
     RequestInDialog,
     SessionId,
+    TargetRefreshed,
 )
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.headers import Headers
 from agent.signalling.sip.inspection import inspect_in_dialog
+from agent.signalling.sip.link import Link
 from agent.signalling.sip.message import Request, Response
+from agent.signalling.sip.referral import Referrals
 from agent.signalling.sip.renegotiation import Offer, Renegotiation
 from agent.signalling.sip.session_states import (
     MORTAL,
@@ -66,12 +69,10 @@ class Session(ABC):
         self.state = state
         self.invite = invite
         self.local_tag = local_tag
-        self._flow = flow
         self._user = user
-        self._contact = contact
+        self._link = Link(id_, user, flow, contact)
         self._key = ""
         "The transaction of the INVITE that began it all."
-        self._dialog: Dialog | None = None
         self._acks: dict[tuple[str | None, int], tuple[Request, Flow]] = {}
         self._acceptances = Acceptances(user.timers)
         self._renegotiation = Renegotiation(
@@ -83,6 +84,7 @@ class Session(ABC):
         "The peer's request that awaits our answer, with its transaction."
         self._requests: dict[str, Request] = {}
         "Those that the application has to answer."
+        self._referrals = Referrals(self._link)
         self._bye = ""
 
     @property
@@ -97,18 +99,17 @@ class Session(ABC):
             self.state is State.TERMINATED
             and not self._acceptances
             and not self._reinvite
+            and not self._referrals
         )
 
     @property
     def dialog(self) -> Dialog:
         """The dialog that counts; raises LocalSipError before there is one."""
-        if self._dialog is None:
-            raise LocalSipError("There is no dialog yet.")
-        return self._dialog
+        return self._link.dialog
 
     def dialog_with(self, remote_tag: str | None) -> Dialog | None:
         """The dialog, early or confirmed, whose other end has that tag."""
-        dialog = self._dialog
+        dialog = self._link.current
         return dialog if dialog and dialog.remote_tag == remote_tag else None
 
     # -- what the application asks for ------------------------------------------
@@ -142,7 +143,7 @@ class Session(ABC):
             return
         key, request = self._offer
         response = self._user.respond(
-            key, request, 200, now, headers=self._target_lines(), body=body
+            key, request, 200, now, headers=self._link.target_lines, body=body
         )
         self.dialog.refresh(request)
         is_invite = request.method == "INVITE"
@@ -171,6 +172,18 @@ class Session(ABC):
             self._user.respond(key, request, status, now, headers=headers, body=body)
             del self._requests[key]
 
+    def accept_refer(self, key: str, now: float) -> None:
+        """Answer a ReferReceived 202; nothing if that is done."""
+        self._referrals.accept(key, now)
+
+    def refuse_refer(self, key: str, status: int, now: float) -> None:
+        """Refuse a ReferReceived; nothing if that is done."""
+        self._referrals.refuse(key, status, now)
+
+    def notify_refer(self, key: str, status: int, now: float) -> None:
+        """Tell what became of an accepted ReferReceived, also after the call's end."""
+        self._referrals.notify(key, status, now)
+
     # -- responses to what we sent ----------------------------------------------
 
     def receive_response(self, key: str, response: Response, now: float) -> None:
@@ -180,6 +193,8 @@ class Session(ABC):
         self._user.disown(key)
         if key == self._bye:
             self._bye_done()
+        elif self._referrals.notified(key, response.status, now):
+            pass
         elif response.status < 300:
             self._reoffer_answered(response, now)
         else:
@@ -193,6 +208,8 @@ class Session(ABC):
         elif key == self._reinvite:
             self._user.disown(key)
             self._reoffer_refused(status, now)
+        elif self._referrals.failed(key, status, now):
+            self._user.disown(key)
         elif key in self._requests:
             self._user.disown(key)
             del self._requests[key]
@@ -252,7 +269,12 @@ class Session(ABC):
             self._receive_offer(key, request, now)
         elif method == "UPDATE":
             dialog.refresh(request)
-            self._user.respond(key, request, 200, now, headers=self._target_lines())
+            self._user.respond(key, request, 200, now, headers=self._link.target_lines)
+            self._user.emit(TargetRefreshed(self.id, request))
+        elif method == "REFER":
+            self._receive_refer(key, request, now)
+        elif method == "SUBSCRIBE":
+            self._referrals.receive_subscribe(key, request, now)
         elif pass_up:
             self._pass_up(key, request, now)
         else:
@@ -288,6 +310,13 @@ class Session(ABC):
             lines = (self._user.retry_after(),) if status == 500 else ()
             self._user.respond(key, request, status, now, headers=lines)
 
+    def _receive_refer(self, key: str, request: Request, now: float) -> None:
+        if self._step(Input.RECV_REFER) is None:
+            # What nobody has answered yet cannot be transferred yet.
+            self._link.respond(key, request, 500, now)
+        else:
+            self._referrals.receive(key, request, now)
+
     def _pass_up(self, key: str, request: Request, now: float) -> None:
         if len(self._requests) >= MAX_REQUESTS:
             lines = (self._user.retry_after(),)
@@ -301,7 +330,11 @@ class Session(ABC):
 
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called, if at all."""
-        times = [self._acceptances.get_timer(), self._reinvite_by]
+        times = [
+            self._acceptances.get_timer(),
+            self._referrals.get_timer(),
+            self._reinvite_by,
+        ]
         if self._may_offer:
             times.append(self._renegotiation.get_timer())
         return min((at for at in times if at is not None), default=None)
@@ -316,6 +349,7 @@ class Session(ABC):
         if self._reinvite_by is not None and now >= self._reinvite_by:
             self._reinvite_by = None
             self._user.cancel(self._reinvite, now, ())
+        self._referrals.handle_timer(now)
         self._offer_if_due(now)
 
     # -- shared with the two kinds of sessions ----------------------------------
@@ -362,16 +396,14 @@ class Session(ABC):
         self, dialog: Dialog, number: int, now: float, *, body: bytes = b""
     ) -> None:
         """Send the ACK for a 2xx, and keep it for when the 2xx comes again."""
-        ack, flow = dialog.ack(number, body=body), dialog.next_hop(self._flow)
+        ack, flow = dialog.ack(number, body=body), dialog.next_hop(self._link.flow)
         self._user.send_ack(ack, flow, now)
         while len(self._acks) >= MAX_ACKS:
             del self._acks[next(iter(self._acks))]
         self._acks[dialog.remote_tag, number] = ack, flow
 
     def _send_bye(self, headers: Lines, now: float) -> None:
-        bye = self.dialog.request("BYE", headers=headers)
-        hop = self.dialog.next_hop(self._flow)
-        self._bye = self._user.send_request(bye, hop, now, owner=self.id)
+        self._bye = self._link.send("BYE", now, headers=headers)
 
     def _bye_done(self) -> None:
         if self._step(Input.BYE_DONE) is Action.TELL:
@@ -385,6 +417,7 @@ class Session(ABC):
         for key, request in self._requests.items():
             self._user.respond(key, request, 487, now)
         self._requests.clear()
+        self._referrals.abandon(now)
         if self._reinvite:
             self._reinvite_by = None
             self._user.cancel(self._reinvite, now, ())
@@ -400,9 +433,7 @@ class Session(ABC):
         if offer is None:
             return
         lines = (self._user.allow, *offer.headers)
-        invite = self.dialog.request("INVITE", headers=lines, body=offer.body)
-        hop = self.dialog.next_hop(self._flow)
-        self._reinvite = self._user.send_request(invite, hop, now, owner=self.id)
+        self._reinvite = self._link.send("INVITE", now, headers=lines, body=offer.body)
         self._reinvite_by = now + self._user.timers.b
 
     def _offer_done(self, now: float, *, with_offer: bool = False) -> None:
@@ -433,6 +464,3 @@ class Session(ABC):
         elif not again:
             self._user.emit(OfferRefused(self.id, status))
             self._offer_if_due(now)
-
-    def _target_lines(self) -> Lines:
-        return ("Contact", f"<{self._contact}>"), self._user.allow

@@ -51,6 +51,7 @@ class Input(Enum):
     RECV_ACK = auto()
     RECV_OFFER = auto()
     "A re-INVITE, or an UPDATE with a body."
+    RECV_REFER = auto()
     RECV_BYE = auto()
     NO_ACK = auto()
     "64*T1 after a 2xx."
@@ -114,6 +115,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
     (State.ACCEPTED, Input.REOFFER): (Action.NEGOTIATE, State.ACCEPTED),
     # RFC 5407 section 3.1.4: the peer has our 2xx, only its ACK is late.
     (State.ACCEPTED, Input.RECV_OFFER): (Action.NEGOTIATE, State.ACCEPTED),
+    (State.ACCEPTED, Input.RECV_REFER): (Action.TELL, State.ACCEPTED),
     # Section 15: no BYE of ours before the ACK.
     (State.ACCEPTED, Input.HANG_UP): (Action.HOLD_BYE, State.LEAVING),
     (State.ACCEPTED, Input.NO_ACK): (Action.BYE, State.CLEARING),
@@ -123,6 +125,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
     (State.LEAVING, Input.RECV_BYE): (Action.TELL, State.TERMINATED),
     (State.CONFIRMED, Input.REOFFER): (Action.NEGOTIATE, State.CONFIRMED),
     (State.CONFIRMED, Input.RECV_OFFER): (Action.NEGOTIATE, State.CONFIRMED),
+    (State.CONFIRMED, Input.RECV_REFER): (Action.TELL, State.CONFIRMED),
     # The ACK for the 2xx to a re-INVITE.
     (State.CONFIRMED, Input.RECV_ACK): (Action.TELL, State.CONFIRMED),
     (State.CONFIRMED, Input.HANG_UP): (Action.BYE, State.ENDING),

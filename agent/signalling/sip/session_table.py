@@ -2,6 +2,7 @@
 
 from agent.signalling.sip.events import SessionId
 from agent.signalling.sip.message import Message, Request
+from agent.signalling.sip.replaces import Replaces
 from agent.signalling.sip.session import Session
 from agent.signalling.sip.transaction.schedule import Schedule
 
@@ -42,6 +43,16 @@ class SessionTable:
         """The session that a message from the peer says it belongs to."""
         local = message.to if isinstance(message, Request) else message.from_
         return self.of_dialog(message.call_id, local.tag)
+
+    def named_by(self, replaces: Replaces) -> Session | None:
+        """The session whose dialog a Replaces names (RFC 3891 section 3)."""
+        found = self.of_dialog(replaces.call_id, replaces.to_tag)
+        if found is None:
+            return None
+        known = found.dialog_with(replaces.from_tag) is not None or (
+            replaces.from_tag == "0" and found.dialog_with(None) is not None
+        )
+        return found if known else None
 
     def settle(self, session: Session) -> None:
         """Note what a session has come to; whoever touched it calls this."""

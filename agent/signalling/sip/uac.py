@@ -92,9 +92,9 @@ class UacSession(Session):
         elif self._surplus < MAX_FORKS:
             # Another branch of a fork was answered too: nobody is there for it.
             self._surplus += 1
-            dialog = Dialog.uac(self.invite, response, contact=self._contact)
+            dialog = Dialog.uac(self.invite, response, contact=self._link.contact)
             self._acknowledge(dialog, response.cseq.number, now)
-            hop = dialog.next_hop(self._flow)
+            hop = dialog.next_hop(self._link.flow)
             self._user.send_request(dialog.request("BYE"), hop, now, owner=None)
 
     def get_timer(self) -> float | None:
@@ -130,7 +130,7 @@ class UacSession(Session):
             return
         tag = response.to.tag
         if tag is not None and tag not in self._early and len(self._early) < MAX_FORKS:
-            early = Dialog.uac(self.invite, response, contact=self._contact)
+            early = Dialog.uac(self.invite, response, contact=self._link.contact)
             self._early[tag] = early
         if self._step(Input.RECV_1XX) is Action.TELL:
             self._user.emit(Progressed(self.id, response))
@@ -138,12 +138,12 @@ class UacSession(Session):
     def _answered(self, response: Response, now: float) -> None:
         """The first 2xx, which wins."""
         # Section 13.2.2.4: the route set is computed anew.
-        dialog = Dialog.uac(self.invite, response, contact=self._contact)
+        dialog = Dialog.uac(self.invite, response, contact=self._link.contact)
         early = self._early.get(dialog.remote_tag)
         if early is not None:
             dialog.remote_cseq = early.remote_cseq
         self._early.clear()
-        self._dialog = dialog
+        self._link.current = dialog
         self._linger = now + self._user.timers.m
         offered = bool(response.body) and not self.invite.body
         action = self._step(Input.RECV_2XX_OFFER if offered else Input.RECV_2XX)

@@ -40,7 +40,7 @@ class UasSession(Session):
             contact=contact,
         )
         self._key = key
-        self._dialog = Dialog.uas(
+        self._link.current = Dialog.uas(
             invite,
             local_tag=self.local_tag,
             contact=contact,
@@ -57,7 +57,7 @@ class UasSession(Session):
             return
         if not 100 < status < 200:
             raise LocalSipError("A provisional response is a 101-199.")
-        lines = (*self._target_lines(), *headers)
+        lines = (*self._link.target_lines, *headers)
         self._provisional = self._respond(status, now, headers=lines, body=body)
         self._ring_at = now + RING_INTERVAL
 
@@ -65,8 +65,8 @@ class UasSession(Session):
         """Send the 2xx, and again until its ACK."""
         if self._ask(Input.ACCEPT) is None:
             return
-        self._contact = self.dialog.contact = contact
-        lines = (*self._target_lines(), *headers)
+        self._link.contact = self.dialog.contact = contact
+        lines = (*self._link.target_lines, *headers)
         response = self._respond(200, now, headers=lines, body=body)
         self._step(Input.ACCEPT)
         self._ring_at = None

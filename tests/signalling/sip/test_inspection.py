@@ -58,6 +58,10 @@ def test_a_sane_request_is_taken(fine: Request) -> None:
         (request("BYE"), 481),
         (request("UPDATE"), 481),
         (request("INFO"), 481),
+        (request("PRACK"), 481),
+        (request("NOTIFY", ("Event", "keep-alive")), 481),
+        (request("REFER", ("Refer-To", "<sip:202@192.0.2.1>")), 403),
+        (request("SUBSCRIBE", ("Event", "Refer ;id=1")), 403),
         (request("INVITE", ("Max-Forwards", "0")), 483),
         (request(contact=""), 400),
         (request(contact="*"), 400),
@@ -69,9 +73,24 @@ def test_what_is_not_is_refused(broken: Request, status: int) -> None:
     assert new(broken) == Refusal(status)
 
 
-@pytest.mark.parametrize("method", ["REGISTER", "SUBSCRIBE", "REFER", "MESSAGE"])
+@pytest.mark.parametrize("method", ["REGISTER", "PUBLISH", "MESSAGE"])
 def test_a_known_method_is_not_allowed(method: str) -> None:
     assert new(request(method)) == Refusal(405, (ALLOW,))
+
+
+@pytest.mark.parametrize("headers", [(), (("Event", "message-summary"),)])
+def test_there_is_nothing_to_subscribe_to(headers: tuple[tuple[str, str], ...]) -> None:
+    refusal = Refusal(489, (("Allow-Events", "refer"),))
+    assert new(request("SUBSCRIBE", *headers)) == refusal
+
+
+def test_only_an_invite_replaces() -> None:
+    replaces = ("Replaces", "x;to-tag=1;from-tag=2")
+    known = frozenset({"replaces"})
+    assert new(request("OPTIONS", replaces), supported=known) == Refusal(400)
+    assert new(request("OPTIONS", replaces)) is None
+    assert new(request("INVITE", replaces), supported=known) is None
+    assert within(request("INFO", replaces), supported=known) == 400
 
 
 def test_an_unknown_method_is_not_implemented() -> None:
@@ -107,6 +126,8 @@ def test_a_body_must_be_a_plain_description() -> None:
         (request("INVITE", ("Require", "x")), 420),
         (request("PRACK"), 481),
         (request("REFER"), 405),
+        (request("NOTIFY"), 481),
+        (request("INFO", ("Info-Package", "dtmf")), 469),
         (request("STRANGE"), 501),
     ],
 )

@@ -59,7 +59,7 @@ def test_3_1_3_early_bye_crosses_the_2xx() -> None:
     early = pair.alice.find(ours)
     dialog = next(iter(early._early.values()))  # type: ignore[attr-defined]
     bye = dialog.request("BYE")
-    early._user.send_request(bye, early._flow, pair.wire.now, owner=None)
+    early._user.send_request(bye, early._link.flow, pair.wire.now, owner=None)
     pair.bob.answer(theirs)
     pair.run(0.2)
     assert pair.bob.events[1:] == [
@@ -186,7 +186,7 @@ def test_3_3_2_update_crosses_re_invite() -> None:
     pair.wire.fate = delayed(0.05)
     bob = pair.bob.find(theirs)
     update = bob.dialog.request("UPDATE", body=HELD)
-    bob._user.send_request(update, bob._flow, pair.wire.now, owner=None)
+    bob._user.send_request(update, bob._link.flow, pair.wire.now, owner=None)
     pair.alice.core.reoffer(ours, pair.wire.now, body=HELD)
     pair.run(1.0)
     assert pair.wire.names(source=ALICE).count("491") == 1
@@ -202,7 +202,7 @@ def test_3_3_3_a_request_after_our_bye(method: str) -> None:
     pair.wire.fate = delayed(0.05)
     bob = pair.bob.find(theirs)
     request = bob.dialog.request(method)
-    bob._user.send_request(request, bob._flow, pair.wire.now, owner=None)
+    bob._user.send_request(request, bob._link.flow, pair.wire.now, owner=None)
     pair.alice.hang_up(ours)
     assert ends(pair) == (["local"], ["bye"])
     assert pair.wire.names(source=ALICE)[-1] == "481"

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from agent.signalling.sip.core import ALLOW, DROP
@@ -47,7 +49,10 @@ def test_options_is_answered() -> None:
     ("method", "status", "header"),
     [
         ("REGISTER", "405", "Allow"),
-        ("SUBSCRIBE", "405", "Allow"),
+        ("SUBSCRIBE", "489", "Allow-Events"),
+        ("MESSAGE", "405", "Allow"),
+        ("REFER", "403", None),
+        ("NOTIFY", "481", None),
         ("STRANGE", "501", "Allow"),
         ("BYE", "481", None),
         ("CANCEL", "481", None),
@@ -254,3 +259,91 @@ def test_an_admission_that_stumbles_over_what_is_broken() -> None:
     data = peer.new_request("INVITE", from_="<sip:peer@example.com").to_bytes()
     peer.send(data, BOB)
     assert peer.take() == []
+
+
+# -- calls that replace others ----------------------------------------------------
+
+
+def replacing(call_id: str, ours: str, theirs: str, more: str = "") -> dict[str, Any]:
+    value = f"{call_id};to-tag={ours};from-tag={theirs}{more}"
+    return {"headers": [("Replaces", value)], "call_id": "new-call", "body": OFFER}
+
+
+def answered(**options: Any) -> tuple[Phone, Peer, str, str]:
+    """Bob in a call with the peer, and his tag in it."""
+    bob, peer, session, response = answered_peer(supported=("replaces",), **options)
+    peer.send(peer.in_dialog("ACK", response, cseq=1), BOB)
+    bob.events.clear()
+    return bob, peer, session, response.to.tag or ""
+
+
+def test_a_call_may_take_the_place_of_another() -> None:
+    bob, peer, session, tag = answered()
+    peer.send(peer.new_request("INVITE", **replacing("peer-call", tag, "peer")), BOB)
+    assert peer.take() == ["100"]
+    assert bob.last.replaces == session
+    assert bob.last.session != session
+    peer.send(peer.new_request("INVITE", call_id="other"), BOB)
+    assert bob.last.replaces is None
+
+
+@pytest.mark.parametrize("tag", ["0", "peer"])
+def test_a_peer_without_a_tag_is_zero(tag: str) -> None:
+    bob, peer = called_by_peer(supported=("replaces",))
+    peer.send(peer.new_request("INVITE", from_="<sip:old@example.com>"), BOB)
+    bob.answer(bob.session)
+    bob.wire.run(0.0)
+    ours = peer.response(200).to.tag or ""
+    peer.take()
+    peer.send(peer.new_request("INVITE", **replacing("peer-call", ours, tag)), BOB)
+    assert peer.take() == (["100"] if tag == "0" else ["100", "481"])
+
+
+@pytest.mark.parametrize(
+    ("call_id", "theirs", "more", "status"),
+    [
+        ("nothing", "peer", "", "481"),
+        ("peer-call", "other", "", "481"),
+        ("peer-call", "peer", ";early-only", "486"),
+        ("peer-call", "peer", ";to-tag", "400"),
+    ],
+)
+def test_what_may_not_be_replaced(
+    call_id: str, theirs: str, more: str, status: str
+) -> None:
+    bob, peer, _, tag = answered()
+    if status == "400":
+        request = peer.new_request("INVITE", **replacing(call_id, "", theirs))
+    else:
+        request = peer.new_request("INVITE", **replacing(call_id, tag, theirs, more))
+    peer.send(request, BOB)
+    assert peer.take() == ["100", status]
+    assert bob.names == []
+
+
+def test_a_call_that_is_over_cannot_be_replaced() -> None:
+    bob, peer, session, tag = answered()
+    bob.hang_up(session)
+    bob.wire.run(0.0)
+    assert peer.take() == ["BYE"]
+    peer.send(peer.new_request("INVITE", **replacing("peer-call", tag, "peer")), BOB)
+    assert peer.take() == ["100", "603"]
+
+
+def test_two_calls_cannot_be_replaced() -> None:
+    bob, peer, _, tag = answered()
+    request = peer.new_request("INVITE", **replacing("peer-call", tag, "peer"))
+    request.headers.add("Replaces", f"peer-call;to-tag={tag};from-tag=peer")
+    peer.send(request, BOB)
+    request = peer.new_request("INVITE", **replacing("peer-call", tag, "peer"), cseq=2)
+    request.headers.add("Join", f"peer-call;to-tag={tag};from-tag=peer")
+    peer.send(request, BOB)
+    assert peer.take() == ["400", "100", "400"]
+    assert bob.names == []
+
+
+def test_who_does_not_know_replaces_takes_a_new_call() -> None:
+    bob, peer, _, response = answered_peer()
+    tag = response.to.tag or ""
+    peer.send(peer.new_request("INVITE", **replacing("peer-call", tag, "peer")), BOB)
+    assert bob.last.replaces is None

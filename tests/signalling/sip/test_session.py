@@ -221,7 +221,10 @@ def test_lower_numbers_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("method", "status"),
-    [("INFO", "200"), ("PRACK", "481"), ("REFER", "405"), ("NOTIFY", "405")],
+    [
+        *[("INFO", "200"), ("PRACK", "481"), ("REFER", "400"), ("NOTIFY", "481")],
+        *[("SUBSCRIBE", "489"), ("MESSAGE", "405"), ("STRANGE", "501")],
+    ],
 )
 def test_what_is_answered_without_asking(method: str, status: str) -> None:
     alice, peer, _, invite = confirmed_with_peer()
@@ -244,7 +247,9 @@ def test_an_update_without_an_offer_moves_the_target() -> None:
     moved = [("Contact", f"<sip:moved@{BOB}>")]
     peer.send(peer.in_dialog("UPDATE", invite, cseq=20, headers=moved), ALICE)
     assert str(peer.response(200).contact) == "<sip:me@192.0.2.1:5060>"
-    assert alice.names == []
+    assert alice.names == ["TargetRefreshed"]
+    assert alice.last.session == session
+    assert str(alice.last.request.contact) == moved[0][1]
     alice.hang_up(session)
     alice.wire.run(0.0)
     assert str(peer.request("BYE").uri) == f"sip:moved@{BOB}"

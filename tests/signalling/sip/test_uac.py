@@ -290,7 +290,7 @@ def test_a_request_in_an_early_dialog() -> None:
     peer.send(peer.in_dialog("INFO", invite, cseq=7), ALICE)
     peer.send(peer.in_dialog("INFO", invite, cseq=9), ALICE)
     assert peer.take() == ["500", "200"]
-    assert alice.names == ["Progressed", "Accepted"]
+    assert alice.names == ["Progressed", "TargetRefreshed", "Accepted"]
 
 
 def test_after_the_answer_the_other_early_dialogs_are_gone() -> None:

@@ -254,7 +254,7 @@ def test_requests_in_the_early_dialog() -> None:
     # Another INVITE before the first is answered (section 14.2).
     peer.send(peer.in_dialog("INVITE", early, cseq=10, body=OFFER), BOB)
     assert peer.take() == ["200", "200", "500", "481", "100", "500"]
-    assert bob.names == ["InviteReceived"]
+    assert bob.names == ["InviteReceived", "TargetRefreshed"]
 
 
 def test_a_network_error_does_not_end_it() -> None:

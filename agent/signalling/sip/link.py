@@ -1,0 +1,88 @@
+"""A session's way to its peer: its dialog, its flow, and what it tells of itself."""
+
+from dataclasses import dataclass
+
+from agent.signalling.sip.dialog import SDP, Dialog
+from agent.signalling.sip.errors import LocalSipError
+from agent.signalling.sip.events import Event, SessionId
+from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.message import Request, Response
+from agent.signalling.sip.transaction_user import Lines, TransactionUser
+from agent.signalling.sip.uri import Uri
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """What the parts of one session share, to send and to tell."""
+
+    id: SessionId
+    user: TransactionUser
+    flow: Flow
+    "That of the INVITE."
+    contact: Uri
+    "Our own target."
+    current: Dialog | None = None
+    "The dialog that counts, early or confirmed."
+
+    @property
+    def dialog(self) -> Dialog:
+        """The dialog that counts; raises LocalSipError before there is one."""
+        if self.current is None:
+            raise LocalSipError("There is no dialog yet.")
+        return self.current
+
+    @property
+    def target_lines(self) -> Lines:
+        """What a response that refreshes our target says of us."""
+        return ("Contact", f"<{self.contact}>"), self.user.allow
+
+    def emit(self, event: Event) -> None:
+        """Tell the application."""
+        self.user.emit(event)
+
+    def send(
+        self,
+        method: str,
+        now: float,
+        *,
+        headers: Lines = (),
+        body: bytes = b"",
+        content_type: str = SDP,
+        dialog: Dialog | None = None,
+        owned: bool = True,
+    ) -> str:
+        """Send the next request in `dialog`, by default the one that counts.
+
+        Returns its transaction. `owned`: we want to hear what becomes of it. Raises
+        LocalSipError, and sends nothing, for a header that would not stay one line.
+        """
+        dialog = dialog or self.dialog
+        request = dialog.request(
+            method, headers=headers, body=body, content_type=content_type
+        )
+        hop = dialog.next_hop(self.flow)
+        owner = self.id if owned else None
+        return self.user.send_request(request, hop, now, owner=owner)
+
+    def take(self, key: str) -> None:
+        """The peer's request in the transaction `key` is ours to answer."""
+        self.user.own(key, self.id)
+
+    def respond(
+        self,
+        key: str,
+        request: Request,
+        status: int,
+        now: float,
+        *,
+        headers: Lines = (),
+        body: bytes = b"",
+    ) -> Response:
+        """Answer a request in a dialog; returns what was sent.
+
+        A 500 says that trying again helps (RFC 3261 section 14.2). Raises
+        LocalSipError, and sends nothing, for a broken header.
+        """
+        if status == 500:
+            headers = (*headers, self.user.retry_after())
+        return self.user.respond(key, request, status, now, headers=headers, body=body)
