@@ -258,12 +258,7 @@ async def test_a_party_asks_for_an_offer_over_the_wire(site: Site) -> None:
     await site.talk()
     session = site.trunk.core._sessions.get(site.trunk.session)
     assert session is not None
-    request = session.dialog.request(
-        "INVITE", headers=(("Contact", f"<{site.trunk.uri}>"),)
-    )
-    site.trunk.core._user.send_request(
-        request, session.dialog.next_hop(session._link.flow), site.trunk.agent.now, owner="x"
-    )
+    session._link.send("INVITE", site.trunk.agent.now, owned=False)
     site.trunk.agent.flush()
     _, first, _ = calls_legs(site)
     await until(lambda: first.awaits_answer)
