@@ -9,6 +9,11 @@ import random
 from collections.abc import Collection
 from typing import Final
 
+from agent.signalling.sip.authorization import (
+    AuthorizationStats,
+    Authorizer,
+    CredentialsFor,
+)
 from agent.signalling.sip.commands import Commands
 from agent.signalling.sip.errors import SipParseError
 from agent.signalling.sip.events import (
@@ -34,6 +39,7 @@ from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.reception import DROP, Admit, Reception
+from agent.signalling.sip.resending import Resending
 from agent.signalling.sip.session import Session
 from agent.signalling.sip.timers import DEFAULT_TIMERS, Timers
 from agent.signalling.sip.transaction import layer as transaction
@@ -77,7 +83,8 @@ class UserAgentCore(Commands):
     anything: None lets it in, a status refuses it, DROP ignores it. Of a request
     that could not be parsed it sees what could. Requests of the methods in
     `pass_up` that arrive in a dialog become RequestInDialog; of the others INFO is
-    answered 200 and forgotten.
+    answered 200 and forgotten. `credentials_for` tells what the peer behind a flow
+    knows us by: its challenges are answered before anybody hears of them.
 
     `rng` makes the tags and Call-IDs that keep others out of a dialog, so it had
     better be a random.SystemRandom wherever a peer may be hostile: the outputs of
@@ -96,6 +103,7 @@ class UserAgentCore(Commands):
         max_sessions: int = 5000,
         max_transactions: int = 20000,
         admit: Admit | None = None,
+        credentials_for: CredentialsFor | None = None,
     ) -> None:
         self._pass_up = frozenset(pass_up)
         self._layer = transaction.TransactionLayer(
@@ -104,8 +112,12 @@ class UserAgentCore(Commands):
             max_transactions=max_transactions,
             admit=self._admit,
         )
+        self._authorizer = (
+            None if credentials_for is None else Authorizer(credentials_for, rng)
+        )
         user = TransactionUser(
             self._layer,
+            resending=Resending(self._layer, self._authorizer),
             rng=rng,
             timers=timers,
             product=product,
@@ -124,6 +136,11 @@ class UserAgentCore(Commands):
     @property
     def transaction_stats(self) -> transaction.TransactionStats:
         return self._layer.stats
+
+    @property
+    def authorization_stats(self) -> AuthorizationStats | None:
+        """Of our own credentials; None without any."""
+        return None if self._authorizer is None else self._authorizer.stats
 
     # -- network and time -------------------------------------------------------
 
@@ -172,6 +189,9 @@ class UserAgentCore(Commands):
 
     def _take_events(self, now: float) -> None:
         while (event := self._layer.next_event()) is not None:
+            if self._sent_again(event, now):
+                continue
+            event = self._user.resending.named(event)
             session = self._session_of(event)
             if session is not None:
                 self._deliver(event, session, now)
@@ -182,6 +202,23 @@ class UserAgentCore(Commands):
                 self._outside.receive_response(event)
             elif isinstance(event, transaction.TransactionFailed):
                 self._outside.failed(event)
+
+    def _sent_again(self, event: transaction.Event, now: float) -> bool:
+        """Answer a challenge, if its request is wanted still and we know how."""
+        resending = self._user.resending
+        request = resending.to_send_again(event)
+        if request is None or not isinstance(event, transaction.ResponseReceived):
+            return False
+        name = resending.name_of(event.key)
+        owner = self._user.owner(name)
+        if owner is None:
+            self._outside.resend(name, request)
+        else:
+            session = self._sessions.get(owner)
+            if session is None or not session.resend(name, request):
+                return False
+        resending.send_again(event.key, request, now)
+        return True
 
     def _session_of(self, event: transaction.Event) -> Session | None:
         match event:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.model.media import Address
+from agent.signalling.sip.authorization import credentials_of
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.headers import CSeq, Headers
 from agent.signalling.sip.message import Request, Response
@@ -35,6 +36,8 @@ class Dialog:
     route_set: tuple[NameAddr, ...]
     local_cseq: int
     remote_cseq: int | None = None
+    credentials: tuple[tuple[str, str], ...] = ()
+    "Lines of our last INVITE that its ACK repeats (section 22.1)."
 
     @classmethod
     def uas(
@@ -70,6 +73,7 @@ class Dialog:
             contact=contact,
             route_set=tuple(reversed(response.record_route)),
             local_cseq=invite.cseq.number,
+            credentials=credentials_of(invite),
         )
 
     @property
@@ -95,7 +99,7 @@ class Dialog:
 
     def ack(self, number: int, *, body: bytes = b"") -> Request:
         """The ACK for the 2xx to our INVITE of that CSeq (section 13.2.2.4)."""
-        return self._request("ACK", number, (), body, SDP)
+        return self._request("ACK", number, self.credentials, body, SDP)
 
     def is_in_order(self, request: Request) -> bool:
         """Whether to take a request of the peer; if not, it deserves a 500.

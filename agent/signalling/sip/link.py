@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from agent.signalling.sip.authorization import credentials_of
 from agent.signalling.sip.dialog import SDP, Dialog
 from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.events import Event, SessionId
@@ -62,7 +63,10 @@ class Link:
         )
         hop = dialog.next_hop(self.flow)
         owner = self.id if owned else None
-        return self.user.send_request(request, hop, now, owner=owner)
+        key = self.user.send_request(request, hop, now, owner=owner)
+        if method == "INVITE":
+            dialog.credentials = credentials_of(request)
+        return key
 
     def take(self, key: str) -> None:
         """The peer's request in the transaction `key` is ours to answer."""

@@ -66,6 +66,11 @@ class Outside:
         self._open[key] = name, request
         return name
 
+    def resend(self, name: str, request: Request) -> None:
+        """A challenged request is sent once more, as `request`."""
+        if (found := self._open.get(name)) is not None:
+            self._open[name] = found[0], request
+
     def receive_response(self, event: transaction.ResponseReceived) -> None:
         """A response to one of them, or to nothing that is known."""
         response = event.response

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Final
 
 from agent.signalling.sip.acceptance import Acceptances
+from agent.signalling.sip.authorization import credentials_of
 from agent.signalling.sip.dialog import Dialog
 from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.events import (
@@ -21,7 +22,7 @@ from agent.signalling.sip.events import (
     TargetRefreshed,
 )
 from agent.signalling.sip.flow import Flow
-from agent.signalling.sip.headers import Headers
+from agent.signalling.sip.headers import CSeq, Headers
 from agent.signalling.sip.inspection import inspect_in_dialog
 from agent.signalling.sip.link import Link
 from agent.signalling.sip.message import Request, Response
@@ -183,6 +184,23 @@ class Session(ABC):
     def notify_refer(self, key: str, status: int, now: float) -> None:
         """Tell what became of an accepted ReferReceived, also after the call's end."""
         self._referrals.notify(key, status, now)
+
+    def resend(self, key: str, request: Request) -> bool:
+        """The peer wants what was sent under `key` once more, with credentials.
+
+        False if it is not wanted any more; else `request` has its new CSeq.
+        """
+        if key == self._reinvite and (self.over or self._reinvite_by is None):
+            return False
+        dialog = self.dialog_with(request.to.tag)
+        if dialog is None:
+            return False
+        dialog.local_cseq += 1
+        cseq = CSeq(dialog.local_cseq, request.method)
+        request.headers.set("CSeq", str(cseq))
+        if request.method == "INVITE":
+            dialog.credentials = credentials_of(request)
+        return True
 
     # -- responses to what we sent ----------------------------------------------
 

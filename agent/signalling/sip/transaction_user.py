@@ -10,6 +10,7 @@ from agent.signalling.sip.dialog import SDP
 from agent.signalling.sip.events import Event, SessionId
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request, Response, response_to
+from agent.signalling.sip.resending import Resending
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.transaction.layer import TransactionLayer
 
@@ -42,6 +43,7 @@ class TransactionUser:
         self,
         layer: TransactionLayer,
         *,
+        resending: Resending,
         rng: random.Random,
         timers: Timers,
         product: str,
@@ -61,6 +63,7 @@ class TransactionUser:
             ("Supported", ", ".join(supported)),
         )
         "What an OPTIONS asks for (RFC 3261 section 11.2)."
+        self.resending = resending
         self._layer = layer
         self._product = product
         self._owners: dict[str, SessionId] = {}
@@ -105,9 +108,12 @@ class TransactionUser:
     def send_request(
         self, request: Request, flow: Flow, now: float, *, owner: SessionId | None
     ) -> str:
-        """Send in a new transaction. Raises LocalSipError, and sends nothing."""
+        """Send in a new transaction; returns its key, the request's name for good.
+
+        Raises LocalSipError, and sends nothing.
+        """
         request.headers.add("User-Agent", self._product)
-        key = self._layer.send_request(request, flow, now)
+        key = self.resending.send(request, flow, now)
         if owner is not None:
             self._owners[key] = owner
         return key
@@ -122,7 +128,7 @@ class TransactionUser:
 
     def cancel(self, key: str, now: float, headers: Lines) -> None:
         """Cancel our INVITE. Raises LocalSipError for a broken header."""
-        self._layer.cancel(key, now, headers)
+        self._layer.cancel(self.resending.latest(key), now, headers)
 
     def respond(
         self,

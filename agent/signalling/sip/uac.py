@@ -67,6 +67,15 @@ class UacSession(Session):
             self._step(Input.ACKNOWLEDGE)
             self._acknowledge_by = None
 
+    def resend(self, key: str, request: Request) -> bool:
+        if key != self._key:
+            return super().resend(key, request)
+        if self.over:
+            return False
+        self.invite = request
+        self._early.clear()
+        return True
+
     def receive_response(self, key: str, response: Response, now: float) -> None:
         if key != self._key:
             super().receive_response(key, response, now)

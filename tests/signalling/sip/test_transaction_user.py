@@ -8,6 +8,7 @@ from agent.signalling.sip.events import Cancelled
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.parser import parse_message
+from agent.signalling.sip.resending import Resending
 from agent.signalling.sip.timers import DEFAULT_TIMERS
 from agent.signalling.sip.transaction.layer import RequestReceived, TransactionLayer
 from agent.signalling.sip.transaction_user import TransactionUser
@@ -20,6 +21,7 @@ def new(seed: int = 1) -> tuple[TransactionUser, TransactionLayer]:
     layer = TransactionLayer(rng=random.Random(seed))
     user = TransactionUser(
         layer,
+        resending=Resending(layer, None),
         rng=random.Random(seed),
         timers=DEFAULT_TIMERS,
         product="agent/1",
