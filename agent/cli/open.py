@@ -16,15 +16,17 @@ from agent.cli.terminal import console
 from agent.common.errors import AgentError
 from agent.common.files import write_durably
 from agent.formats.age import Identity, decrypt, is_protected, open_identity_file
+from agent.formats.audio_format import AudioFormat
 from agent.formats.envelope import SegmentKey, open_envelope
 from agent.formats.manifest import Manifest, parse_manifest
-from agent.recording.finisher import finish_to_wav
+from agent.recording.finisher import finish_journals
 from agent.service.config import load
 from agent.upload.backend import StorageBackend
 from agent.upload.backends.object_store import open_store
 
 MAX_OBJECT: Final = 1 << 30
 "Bytes: two hours of stereo are 115 MB."
+AUDIO_NAMES: Final = frozenset(f"{format_.suffix}.age" for format_ in AudioFormat)
 FOLDERS: Final = ("audio", "keys", "manifest")
 "Of the storage's objects; below them are year, month and day."
 
@@ -40,6 +42,8 @@ class Found:
     id: str
     envelope: bytes = field(default=b"", repr=False)
     audio: bytes = field(default=b"", repr=False)
+    suffix: str = ""
+    "What the audio file's name ends in, before it was encrypted."
     manifest: bytes = field(default=b"", repr=False)
     journals: dict[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -54,7 +58,7 @@ def command(
     url: str = "",
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path(),
 ) -> None:
-    """Decrypt a recording to ID.wav and ID.json.
+    """Decrypt a recording to ID.json and ID.wav, ID.flac or ID.opus.
 
     Args:
         target: The recording's id, or one of its files, the others beside it.
@@ -73,24 +77,25 @@ def command(
         pairs = _storages(config, locked_url, url)
         found = asyncio.run(_from_storage(target, pairs))
     key = open_envelope(found.envelope, identities)
-    manifest, wav = _decrypt(found, key)
+    suffix, audio, manifest = _decrypt(found, key)
     out.mkdir(parents=True, exist_ok=True)
-    for name, data in ((f"{found.id}.wav", wav), (f"{found.id}.json", manifest)):
+    files = {f"{found.id}.{suffix}": audio, f"{found.id}.json": manifest}
+    for name, data in files.items():
         write_durably(out / name, data)
         console().print(out / name)
 
 
-def _decrypt(found: Found, key: SegmentKey) -> tuple[bytes, bytes]:
-    """The manifest and the WAV file, from sealed objects or from a journal."""
+def _decrypt(found: Found, key: SegmentKey) -> tuple[str, bytes, bytes]:
+    """The audio file's suffix, it and the manifest: of sealed objects or journals."""
     if found.audio:
         identities = [key.identity]
         manifest = decrypt(found.manifest, identities)
         _check(parse_manifest(manifest), found.id)
-        return manifest, decrypt(found.audio, identities)
+        return found.suffix, decrypt(found.audio, identities), manifest
     if found.journals:
         journals = [found.journals[name] for name in sorted(found.journals)]
-        wav, finished = finish_to_wav(journals, key)
-        return finished.to_bytes(), wav
+        suffix, audio, finished = finish_journals(journals, key)
+        return suffix, audio, finished.to_bytes()
     raise OpenError("neither audio nor a journal was found beside the envelope.")
 
 
@@ -174,8 +179,8 @@ def _take(found: Found, name: str, data: bytes) -> None:
         found.envelope = data
     elif rest == "json.age":
         found.manifest = data
-    elif rest.endswith(".age"):
-        found.audio = data
+    elif rest in AUDIO_NAMES:
+        found.audio, found.suffix = data, rest.removesuffix(".age")
     elif rest.endswith(".journal"):
         found.journals[name] = data
 

@@ -7,25 +7,22 @@ from typing import Final
 import numpy as np
 
 from agent.common.errors import AgentError
-from agent.formats.codecs.g711 import (
-    ALAW_SILENCE,
-    ULAW_SILENCE,
-    decode_alaw,
-    decode_ulaw,
-)
-from agent.formats.container import SampleFormat
+from agent.formats.audio_format import AudioFormat, choose
+from agent.formats.codecs.g711 import ALAW_SILENCE, ULAW_SILENCE
+from agent.formats.codecs.opus import is_wide
+from agent.formats.compression import compress
+from agent.formats.container import SampleFormat, wav_header, wav_padding
+from agent.formats.durations import is_opus
+from agent.formats.rendering import STEP, LegAudio, Samples, is_known
 from agent.formats.timeline import LegResult
+from agent.model.recording import RecordingFormat
 
 MAX_CHUNK: Final = 1 << 20
 "Octets of one chunk: what the finisher holds of the track at a time."
+CHANNELS: Final = 2
 
-_FORMATS: Final = {"PCMA": SampleFormat.ALAW, "PCMU": SampleFormat.ULAW}
-_SILENCE: Final = {
-    SampleFormat.ALAW: ALAW_SILENCE,
-    SampleFormat.ULAW: ULAW_SILENCE,
-    SampleFormat.PCM16: 0,
-}
-_DECODERS: Final = {"PCMA": decode_alaw, "PCMU": decode_ulaw}
+_SILENCE: Final = {SampleFormat.ALAW: ALAW_SILENCE, SampleFormat.ULAW: ULAW_SILENCE}
+_FRAME: Final = CHANNELS * np.dtype(np.int16).itemsize
 
 
 class AlignerError(AgentError):
@@ -36,62 +33,96 @@ class AlignerError(AgentError):
 class StereoTrack:
     """Two aligned channels, made chunk by chunk."""
 
-    format: SampleFormat
+    format: AudioFormat
     sample_rate: int
     samples: int
     "Per channel."
     legs: tuple[LegResult | None, LegResult | None]
 
-    def chunks(self) -> Iterator[bytes]:
-        """The interleaved samples, in order, at most 1 MiB at a time."""
-        sample = np.dtype("<u2" if self.format is SampleFormat.PCM16 else "u1")
-        step = MAX_CHUNK // (2 * sample.itemsize)
+    @property
+    def duration_ms(self) -> int:
+        """Whole milliseconds."""
+        return self.samples * 1000 // self.sample_rate
+
+    def file(self) -> Iterator[bytes]:
+        """The audio file, in order, in pieces of about 1 MiB at most."""
+        law = self.format.law
+        if law is None:
+            yield from compress(
+                self.linear(),
+                opus=self.format is AudioFormat.OPUS,
+                sample_rate=self.sample_rate,
+                samples=self.samples,
+            )
+            return
+        yield wav_header(law, self.sample_rate, CHANNELS, self.samples)
+        yield from self._companded(law)
+        yield wav_padding(law, CHANNELS, self.samples)
+
+    def linear(self) -> Iterator[Samples]:
+        """The samples as arrays of (count, 2), at most 1 MiB at a time."""
+        step = MAX_CHUNK // _FRAME // STEP * STEP
+        readers = {
+            channel: LegAudio(leg, self.sample_rate)
+            for channel, leg in enumerate(self.legs)
+            if leg is not None
+        }
         for start in range(0, self.samples, step):
             count = min(step, self.samples - start)
-            chunk = np.empty((count, 2), sample)
-            for channel, leg in enumerate(self.legs):
-                mono = self._mono(leg, start, count)
-                chunk[:, channel] = np.frombuffer(mono, sample)
-            yield chunk.tobytes()
+            chunk = np.zeros((count, CHANNELS), np.int16)
+            for channel, reader in readers.items():
+                whole = -(-count // STEP) * STEP
+                chunk[:, channel] = reader.read(whole)[:count]
+            yield chunk
 
-    def _mono(self, leg: LegResult | None, start: int, count: int) -> bytearray:
-        """`count` samples of one channel from `start` on."""
-        width = self.format.width
-        mono = bytearray((_SILENCE[self.format],)) * (count * width)
-        if leg is None:
-            return mono
-        end = start + count
-        decode = self.format is SampleFormat.PCM16
-        for position, length, offset, codec in leg.entries(start, end):
-            low = max(position, start)
-            high = min(position + length, end)
-            audio = leg.data[offset + low - position : offset + high - position]
-            mono[(low - start) * width : (high - start) * width] = (
-                _DECODERS[leg.codecs[codec]](bytes(audio)) if decode else audio
-            )
-        return mono
+    def _companded(self, law: SampleFormat) -> Iterator[bytes]:
+        """The octets as they were on the wire, interleaved."""
+        step = MAX_CHUNK // CHANNELS
+        for start in range(0, self.samples, step):
+            count = min(step, self.samples - start)
+            chunk = np.empty((count, CHANNELS), np.uint8)
+            for channel, leg in enumerate(self.legs):
+                mono = bytearray((_SILENCE[law],)) * count
+                for frame in leg.touching(start, start + count) if leg else ():
+                    low = max(frame.position, start)
+                    high = min(frame.position + frame.length, start + count)
+                    first = frame.skip - frame.position
+                    mono[low - start : high - start] = frame.payload[
+                        first + low : first + high
+                    ]
+                chunk[:, channel] = np.frombuffer(mono, np.uint8)
+            yield chunk.tobytes()
 
 
 def align(
-    left: LegResult | None, right: LegResult | None, total_samples: int
+    left: LegResult | None,
+    right: LegResult | None,
+    milliseconds: float,
+    kept: RecordingFormat = RecordingFormat.WIRE,
 ) -> StereoTrack:
     """Put two legs side by side; where a leg has nothing there is silence.
 
-    Both legs share one clock and one position 0. In one companding law if all audio
-    is in it, else in 16-bit PCM. Raises AlignerError for other codecs and for legs
-    of different clock rates.
+    Both legs share one position 0. Raises AlignerError for codecs that cannot be
+    decoded.
     """
     legs = [leg for leg in (left, right) if leg is not None]
-    rates = {leg.clock_rate for leg in legs} or {8000}
-    if len(rates) > 1:
-        raise AlignerError("the legs have different clock rates")
-    formats = set()
-    for leg in legs:
-        for name in leg.audio_codecs:
-            if name not in _FORMATS:
-                raise AlignerError(f"no decoder for {name}")
-            formats.add(_FORMATS[name])
-    format_ = SampleFormat.ALAW
-    if formats:
-        format_ = formats.pop() if len(formats) == 1 else SampleFormat.PCM16
-    return StereoTrack(format_, rates.pop(), total_samples, (left, right))
+    codecs = set().union(*(leg.audio_codecs for leg in legs))
+    for name in sorted(codecs):
+        if not is_known(name):
+            raise AlignerError(f"no decoder for {name}")
+    format_, rate = choose(
+        codecs,
+        above_8_khz=any(map(_is_wide, legs)),
+        empty=milliseconds <= 0,
+        kept=kept,
+    )
+    return StereoTrack(format_, rate, round(milliseconds * rate / 1000), (left, right))
+
+
+def _is_wide(leg: LegResult) -> bool:
+    """Whether any Opus packet of a leg has audio above 8 kHz."""
+    if not any(map(is_opus, leg.audio_codecs)):
+        return False
+    octets = np.frombuffer(leg.data, np.uint8)
+    opus = np.array([is_opus(name) for name in leg.codecs])[leg.codec]
+    return any(map(is_wide, np.unique(octets[leg.offset[opus]]).tolist()))

@@ -1,6 +1,6 @@
 """What a recording is: who, when, what was announced, what is missing.
 
-Canonical JSON: keys sorted, no space, UTF-8. FORMAT.md, section 7. The fields are
+Canonical JSON: keys sorted, no space, UTF-8. FORMAT.md, section 8. The fields are
 an allow-list: no other personal data ever joins a recording.
 """
 
@@ -63,7 +63,7 @@ class AudioFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The audio file beside this manifest, before it was encrypted."""
 
     format: str
-    "`wav-alaw`, `wav-ulaw`, `wav-pcm16` …: as the container names it."
+    "`wav-alaw`, `wav-ulaw`, `flac` or `ogg-opus`."
     codecs: tuple[str, ...]
     "Encoding names heard on the wire."
     sample_rate: int

@@ -74,6 +74,7 @@ def place(
     arrival: Floats,
     *,
     length: Integers,
+    scale: Integers,
     clock_rate: int,
 ) -> Placement:
     """Place the packets of one source, given in arrival order.
@@ -81,11 +82,13 @@ def place(
     Args:
         sequence: 16-bit sequence numbers.
         timestamp: 32-bit timestamps.
-        arrival: in samples from position 0; may be negative.
-        length: samples in each packet. Those of none (keep-alives, comfort noise,
+        arrival: in ticks from position 0; may be negative.
+        length: ticks of each packet. Those of none (keep-alives, comfort noise,
             RFC 4733 events, whose timestamps are not their own) count in the
             sequence and are not placed.
-        clock_rate: samples per second.
+        scale: ticks that each packet's timestamp counts by: where a source changes
+            to a codec of another clock rate, its timestamps begin anew (RFC 7160).
+        clock_rate: ticks per second.
     """
     extended = _unwrap(sequence, 16)
     run, believed = _runs(extended)
@@ -104,12 +107,16 @@ def place(
     missing = missing[audible[order]]
     order = order[audible[order]]
     unwrapped = np.zeros(len(sequence), np.int64)
-    unwrapped[audible] = _unwrap(timestamp[audible], 32)
+    for step in np.unique(scale[audible]).tolist():
+        members = audible & (scale == step)
+        unwrapped[members] = _unwrap(timestamp[members], 32) * step
     time = unwrapped[order]
     transit = arrival - unwrapped
     jitter, jitter_max = _jitter(transit[audible & believed], clock_rate)
+    # Another clock parts packets as another run of sequence numbers does.
+    clock = np.cumsum(np.diff(scale[order], prepend=scale[order[:1]]) != 0)
     group, rebased = _groups(
-        time, arrival[order], length[order], run[order], clock_rate
+        time, arrival[order], length[order], run[order] + clock, clock_rate
     )
     offset, delay = _anchor(group, time, transit[order], clock_rate)
     position = time + offset

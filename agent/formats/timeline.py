@@ -1,8 +1,8 @@
 """One leg of a segment: its RTP packets placed on the agent's monotonic clock.
 
-Position 0 is the segment's start; positions and lengths are in samples of the leg's
-RTP clock. Packets are only stored while they come; all the work is in `finish`, on
-arrays, because an hour is 180,000 packets a leg.
+Position 0 is the segment's start; positions and lengths are in ticks of the leg's
+RTP clock, the fastest of its codecs'. Packets are only stored while they come; all
+the work is in `finish`, on arrays, because an hour is 180,000 packets a leg.
 """
 
 from array import array
@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from agent.formats.durations import clock_rate_of, durations
 from agent.formats.placement import Placement, is_valid, place
 from agent.formats.rtp.headers import RtpHeaders, parse_headers
 from agent.formats.rtp.packet import HEADER_LENGTH, MAX_PACKET
@@ -30,7 +31,8 @@ MAX_SOURCES: Final = 32
 "A leg changes its source at a transfer; of more, those with most packets are kept."
 
 _NANOSECONDS: Final = 1_000_000_000
-_NO_AUDIO: Final = frozenset({"CN", "TELEPHONE-EVENT"})
+_FRAMES: Final = 4096
+"Frames looked up at a time: of an hour, all at once would fill memory with numbers."
 _SPANS: Final = {
     "hold": (GapReason.HOLD, True),
     "resume": (GapReason.HOLD, False),
@@ -40,12 +42,17 @@ _SPANS: Final = {
 
 
 class Frame(NamedTuple):
-    """One packet's audio in its place, cut to what does not overlap."""
+    """One packet's audio in its place; what overlaps is left out."""
 
     position: int
     length: int
     codec: str
     payload: memoryview
+    "All of it."
+    skip: int
+    "Ticks of the payload that come before `position`."
+    source: int
+    "Which of the leg's streams it is from: each has a coder of its own."
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +87,9 @@ class LegResult:
     """A leg's audio in place: parallel arrays, one entry per frame, in order."""
 
     total: int
-    "Samples from the segment's start to its end."
+    "Ticks from the segment's start to its end."
     clock_rate: int
+    "Ticks in a second."
     figures: LegFigures
     gaps: list[Gap]
     codecs: tuple[str, ...]
@@ -91,7 +99,13 @@ class LegResult:
     position: Integers
     length: Integers
     offset: Integers
+    "Where the packet's payload begins."
+    octets: Integers
+    "How long the payload is."
+    skip: Integers
+    "Ticks of it that were cut off its start."
     codec: Integers
+    source: Integers
 
     @property
     def audio_codecs(self) -> set[str]:
@@ -101,16 +115,29 @@ class LegResult:
     @property
     def frames(self) -> Iterator[Frame]:
         """The frames in order of position; they do not overlap."""
-        for position, length, offset, codec in self.entries(0, self.total):
-            payload = self.data[offset : offset + length]
-            yield Frame(position, length, self.codecs[codec], payload)
+        for first in range(0, len(self.position), _FRAMES):
+            yield from self._frames(first, first + _FRAMES)
 
-    def entries(self, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-        """(position, length, offset, codec) of the frames that touch [start, end)."""
+    def touching(self, start: int, end: int) -> Iterator[Frame]:
+        """The frames that touch [start, end)."""
         first = int(np.searchsorted(self.position + self.length, start, side="right"))
-        last = int(np.searchsorted(self.position, end))
-        columns = (self.position, self.length, self.offset, self.codec)
-        return zip(*(column[first:last].tolist() for column in columns), strict=True)
+        return self._frames(first, int(np.searchsorted(self.position, end)))
+
+    def _frames(self, first: int, last: int) -> Iterator[Frame]:
+        columns = (
+            self.position,
+            self.length,
+            self.codec,
+            self.offset,
+            self.octets,
+            self.skip,
+            self.source,
+        )
+        for position, length, codec, offset, octets, skip, source in zip(
+            *(column[first:last].tolist() for column in columns), strict=True
+        ):
+            payload = self.data[offset : offset + octets]
+            yield Frame(position, length, self.codecs[codec], payload, skip, source)
 
 
 class LegTimeline:
@@ -120,15 +147,13 @@ class LegTimeline:
     its header alone tells that its sequence number was not lost.
     """
 
-    def __init__(
-        self, codecs: Mapping[int, str], start_ns: int, clock_rate: int = 8000
-    ) -> None:
+    def __init__(self, codecs: Mapping[int, str], start_ns: int) -> None:
         """`codecs` names the encoding of each payload type.
 
         `start_ns` is position 0 on the clock of the arrival times.
         """
         self._start_ns = start_ns
-        self._clock_rate = clock_rate
+        self._clock_rate = clock_rate_of("")
         self._codecs = [(0, dict(codecs))]
         self._arrivals = array("q")
         self._sizes = array("H")
@@ -159,13 +184,16 @@ class LegTimeline:
         """Place everything between the start and `end_ns`. To be called once."""
         headers = parse_headers(self._data, self._sizes)
         codec, names = self._codec_of(headers.payload_type)
-        silent = np.array([name.upper() in _NO_AUDIO for name in names])
-        length = np.where(silent[codec], 0, headers.length)
+        known = headers.valid & (codec > 0)
+        clocks = np.array([clock_rate_of(name) for name in names])[codec]
+        self._clock_rate = int(clocks[known].max(initial=clock_rate_of("")))
+        scale = self._clock_rate // clocks
+        length = scale * durations(names, codec, headers, self._data)
         arrival = np.array(self._arrivals, np.int64) - self._start_ns
         samples = arrival.astype(np.float64) * (self._clock_rate / _NANOSECONDS)
 
         track = Track(max(0, self._sample(end_ns)))
-        sources = _sources(headers, headers.valid & (codec > 0))
+        sources = _sources(headers, known)
         placements = []
         for number, members in enumerate(sources):
             placement = place(
@@ -173,6 +201,7 @@ class LegTimeline:
                 headers.timestamp[members],
                 samples[members],
                 length=length[members],
+                scale=scale[members],
                 clock_rate=self._clock_rate,
             )
             placements.append(placement)
@@ -194,8 +223,11 @@ class LegTimeline:
             data=memoryview(self._data).toreadonly(),
             position=track.position,
             length=track.length,
-            offset=headers.payload[track.packet] + track.trimmed,
+            offset=headers.payload[track.packet],
+            octets=headers.length[track.packet],
+            skip=track.trimmed,
             codec=codec[track.packet],
+            source=track.source,
         )
 
     def _sample(self, at_ns: int) -> int:

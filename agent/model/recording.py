@@ -13,6 +13,16 @@ WITHHELD: Final = "withheld"
 "Stands for a caller's number that the caller withheld."
 
 
+class RecordingFormat(StrEnum):
+    """As what recordings are kept."""
+
+    WIRE = "wire"
+    "As it was on the wire where one law was: WAV; FLAC for everything else."
+    FLAC = "flac"
+    OPUS = "opus"
+    "Smallest, and the only one that loses anything."
+
+
 class RecordingState(StrEnum):
     """A recording's life; each state is reached once, in this order."""
 

@@ -13,7 +13,6 @@ import msgspec
 
 from agent.common.errors import AgentError
 from agent.formats.aligner import StereoTrack, align
-from agent.formats.container import wav_header, wav_padding
 from agent.formats.journal import JournalError, NoteRecord, iter_blocks, iter_records
 from agent.formats.manifest import (
     AudioFacts,
@@ -25,10 +24,15 @@ from agent.formats.manifest import (
 )
 from agent.formats.timeline import LegResult, LegTimeline
 from agent.model.call import EndCause, Outcome
-from agent.model.recording import Note, SegmentBegin, SegmentEnd, SegmentMark
+from agent.model.recording import (
+    Note,
+    RecordingFormat,
+    SegmentBegin,
+    SegmentEnd,
+    SegmentMark,
+)
 
 ROLES: Final = ("customer", "officer")
-_SAMPLES_PER_MS: Final = 8
 _NOTES: Final = msgspec.json.Decoder(Note)
 
 
@@ -40,7 +44,7 @@ class AssemblyError(AgentError):
 
 @dataclass(slots=True)
 class Assembled:
-    """One segment, ready to be written as a WAV file."""
+    """One segment, ready to be written as an audio file."""
 
     begin: SegmentBegin
     end: SegmentEnd
@@ -49,22 +53,15 @@ class Assembled:
     whole: bool
     "Whether every journal was complete."
 
-    def wav(self) -> Iterator[bytes]:
-        """The WAV file in pieces of at most 1 MiB."""
-        form, samples = self.track.format, self.track.samples
-        yield wav_header(form, self.track.sample_rate, 2, samples)
-        yield from self.track.chunks()
-        yield wav_padding(form, 2, samples)
-
     def manifest(self, audio_sha256: str, audio_size: int) -> Manifest:
-        """What is said of it; the digest and size are those of the WAV file."""
+        """What is said of it; the digest and size are those of the audio file."""
         begin, end = self.begin, self.end
         started, ended = moment(begin.started_at), moment(end.ended_at)
         gaps = [
             Gap(
                 leg=number,
-                start_ms=gap.start // _SAMPLES_PER_MS,
-                duration_ms=gap.samples // _SAMPLES_PER_MS,
+                start_ms=gap.start * 1000 // leg.clock_rate,
+                duration_ms=gap.samples * 1000 // leg.clock_rate,
                 reason=gap.reason,
             )
             for number, leg in enumerate(self.legs)
@@ -88,11 +85,11 @@ class Assembled:
             ended=ended,
             notices=begin.notices,
             audio=AudioFacts(
-                format=f"wav-{self.track.format}",
+                format=self.track.format,
                 codecs=tuple(codecs),
                 sample_rate=self.track.sample_rate,
                 channels=2,
-                duration_ms=self.track.samples // _SAMPLES_PER_MS,
+                duration_ms=self.track.duration_ms,
                 sha256=audio_sha256,
                 size=audio_size,
             ),
@@ -155,11 +152,13 @@ def assemble(
     journals: Sequence[Callable[[int], bytes]],
     journal_key: bytes,
     end: SegmentEnd | None = None,
+    *,
+    kept: RecordingFormat = RecordingFormat.WIRE,
 ) -> Assembled:
     """Read journals, in the order of their epochs, each through a file's `read`.
 
     `end` is what the recorder knows of the end, if it is there to tell; else the last
-    note says, or the last packet. Raises JournalError, AssemblyError.
+    note says, or the last packet. Raises JournalError, AssemblyError, AlignerError.
     """
     collector = _Collector()
     whole = True
@@ -183,7 +182,8 @@ def assemble(
     customer, officer = (
         timeline.finish(ended.ended_monotonic_ns) for timeline in collector.timelines
     )
-    track = align(customer, officer, max(customer.total, officer.total))
+    longest = max(leg.total * 1000 / leg.clock_rate for leg in (customer, officer))
+    track = align(customer, officer, longest, kept)
     return Assembled(collector.begin, ended, track, (customer, officer), whole)
 
 

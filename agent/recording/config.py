@@ -1,8 +1,8 @@
 """`[recording]`: what is recorded, for whose eyes, and what never is."""
 
-from typing import Literal
-
 import msgspec
+
+from agent.model.recording import RecordingFormat
 
 
 class RecordingConfig(
@@ -12,7 +12,7 @@ class RecordingConfig(
 
     recipients: tuple[str, ...]
     "age recipients of each quality member and of the offline recovery key."
-    format: Literal["wire"] = "wire"
+    format: RecordingFormat = RecordingFormat.WIRE
     emergency: tuple[str, ...] = ("112",)
     "Matched before any route; never announced, recorded, refused or limited."
     exempt: tuple[str, ...] = ()

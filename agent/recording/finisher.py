@@ -1,4 +1,4 @@
-"""The finisher: journals → `<id>.wav.age` and `<id>.json.age`, in processes aside.
+"""The finisher: journals → sealed audio and `<id>.json.age`, in processes aside.
 
 Never plaintext on disk: the track goes chunk by chunk from the journal's blocks
 through age into the sealed file. The work directory becomes the sealed recording by
@@ -32,7 +32,7 @@ from agent.formats.journal import HEADER_SIZE, JournalError, peek_header
 from agent.formats.manifest import Manifest, moment
 from agent.formats.timeline import GapReason
 from agent.model.call import Outcome
-from agent.model.recording import SegmentEnd
+from agent.model.recording import RecordingFormat, SegmentEnd
 from agent.recording.assembly import assemble, digest
 from agent.recording.spool import SealedObject, Spool
 
@@ -81,8 +81,15 @@ class Finished:
 class FinisherPool:
     """Runs `finish` in low-priority processes; survives their death."""
 
-    def __init__(self, spool: Spool, *, workers: int = 0) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        *,
+        workers: int = 0,
+        kept: RecordingFormat = RecordingFormat.WIRE,
+    ) -> None:
         self._spool = spool
+        self._kept = kept
         self._workers = workers or 1
         self._pool: ProcessPoolExecutor | None = None
         self._jobs = 0
@@ -112,7 +119,7 @@ class FinisherPool:
             self._under_way += 1
             try:
                 finished = await loop.run_in_executor(
-                    pool, functools.partial(finish, job, self._spool.root)
+                    pool, functools.partial(finish, job, self._spool.root, self._kept)
                 )
             except BrokenProcessPool as error:
                 if self._pool is pool:
@@ -183,7 +190,9 @@ def _follow_parent() -> None:
         os._exit(1)
 
 
-def finish(job: FinishJob, root: Path) -> Finished:
+def finish(
+    job: FinishJob, root: Path, kept: RecordingFormat = RecordingFormat.WIRE
+) -> Finished:
     """Seal one segment in the spool at `root` and forget its journals.
 
     Journals that make no recording here (a fault of ours, or of the disk) are sealed
@@ -196,7 +205,7 @@ def finish(job: FinishJob, root: Path) -> Finished:
         # An earlier attempt was killed after its last step but one.
         return _salvaged(job, spool, "it was sealed before.")
     try:
-        finished = _finish(job, spool)
+        finished = _finish(job, spool, kept)
     except AgentError as error:
         spool.abandon_work(identity)
         if not error.permanent:
@@ -210,26 +219,27 @@ def finish(job: FinishJob, root: Path) -> Finished:
     return finished
 
 
-def _finish(job: FinishJob, spool: Spool) -> Finished:
+def _finish(job: FinishJob, spool: Spool, kept: RecordingFormat) -> Finished:
     identity = job.recording_id
     work = spool.begin_work(identity)
     recipient = parse_recipient(job.recipient)
     with ExitStack() as stack:
         files = [stack.enter_context(path.open("rb")) for path in job.journals]
-        assembled = assemble([file.read for file in files], job.journal_key, job.end)
+        assembled = assemble(
+            [file.read for file in files], job.journal_key, job.end, kept=kept
+        )
     plain = hashlib.sha256()
     size = 0
 
     def tee() -> Iterable[bytes]:
         nonlocal size
-        for chunk in assembled.wav():
+        for chunk in assembled.track.file():
             plain.update(chunk)
             size += len(chunk)
             yield chunk
 
-    audio = _seal(
-        work / f"{identity}.wav.age", tee(), Encryptor([recipient], os.urandom)
-    )
+    name = f"{identity}.{assembled.track.format.suffix}.age"
+    audio = _seal(work / name, tee(), Encryptor([recipient], os.urandom))
     manifest = assembled.manifest(plain.hexdigest(), size)
     facts = _seal(
         work / f"{identity}.json.age",
@@ -243,7 +253,7 @@ def _finish(job: FinishJob, spool: Spool) -> Finished:
     # The envelope first: audio that nobody can open would be no recording.
     objects = [
         _object(f"{identity}.key.age", "keys", day, key),
-        _object(f"{identity}.wav.age", "audio", day, audio),
+        _object(name, "audio", day, audio),
         _object(f"{identity}.json.age", "manifest", day, facts),
     ]
     spool.commit_sealed(identity, work, objects)
@@ -309,18 +319,22 @@ def salvage(recording_id: str, spool: Spool) -> None:
     spool.forget_sources(recording_id)
 
 
-def finish_to_wav(journals: Sequence[bytes], key: SegmentKey) -> tuple[bytes, Manifest]:
-    """A dead host's journals → WAV file and manifest, where the key is.
+def finish_journals(
+    journals: Sequence[bytes], key: SegmentKey
+) -> tuple[str, bytes, Manifest]:
+    """A dead host's journals → audio file and manifest, where the key is.
 
-    `journals` are all files of one recording, each whole, in any order. Raises
-    JournalError, AssemblyError.
+    `journals` are all files of one recording, each whole, in any order. The first
+    thing returned is what the file's name ends in. Raises JournalError,
+    AssemblyError, AlignerError.
     """
     ordered = sorted(journals, key=_epoch)
     recording_id = peek_header(ordered[0]).recording_id
     readers: list[Callable[[int], bytes]] = [io.BytesIO(data).read for data in ordered]
     assembled = assemble(readers, key.journal_key(recording_id))
-    wav = b"".join(assembled.wav())
-    return wav, assembled.manifest(*digest(iter([wav])))
+    audio = b"".join(assembled.track.file())
+    manifest = assembled.manifest(*digest(iter([audio])))
+    return assembled.track.format.suffix, audio, manifest
 
 
 def _epoch(journal: bytes) -> int:

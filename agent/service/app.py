@@ -191,7 +191,9 @@ class Agent:
         tasks.spawn(uploader.run(), name="uploader")
         for digest, data in material.notice_files.items():
             tasks.spawn(uploader.ensure_notice(digest, data), name=f"notice-{digest}")
-        finishers = FinisherPool(spool, workers=config.recording.finishers)
+        finishers = FinisherPool(
+            spool, workers=config.recording.finishers, kept=config.recording.format
+        )
         await finishers.start()
         stack.push_async_callback(finishers.close)
         guard = Guard(

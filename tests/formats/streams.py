@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from agent.formats.rtp.packet import RtpPacket
-from agent.formats.timeline import LegResult, LegTimeline
+from agent.formats.timeline import Frame, LegResult, LegTimeline
 
 MS = 1_000_000
 START = 5_000_000_000_000
@@ -62,9 +62,14 @@ def finish(leg: LegTimeline, *, milliseconds: float) -> LegResult:
     return leg.finish(START + round(milliseconds * MS))
 
 
+def heard(frame: Frame) -> bytes:
+    """The octets of a frame that found a place, of a codec of one octet per tick."""
+    return bytes(frame.payload[frame.skip : frame.skip + frame.length])
+
+
 def placed(result: LegResult) -> list[tuple[int, int, int]]:
     """(position, samples, first octet) of each frame."""
-    return [(f.position, f.length, f.payload[0]) for f in result.frames]
+    return [(f.position, f.length, heard(f)[0]) for f in result.frames]
 
 
 def steady(numbers: Sequence[int], *, first: int = 0) -> list[tuple[int, int, int]]:

@@ -10,7 +10,10 @@ RATE = 8000
 
 
 def placement(
-    packets: Sequence[tuple[int, int, float]], *, samples: int | Sequence[int] = 160
+    packets: Sequence[tuple[int, int, float]],
+    *,
+    samples: int | Sequence[int] = 160,
+    scale: int | Sequence[int] = 1,
 ) -> Placement:
     """Place (sequence number, timestamp, arrival in samples) in arrival order."""
     columns = list(zip(*packets, strict=True)) or [(), (), ()]
@@ -19,6 +22,7 @@ def placement(
         np.array(columns[1], np.int64) % (1 << 32),
         np.array(columns[2], np.float64),
         length=np.broadcast_to(np.array(samples, np.int64), len(packets)),
+        scale=np.broadcast_to(np.array(scale, np.int64), len(packets)),
         clock_rate=RATE,
     )
 
@@ -174,6 +178,7 @@ def test_every_packet_another_clock_is_quick() -> None:
         rng.integers(0, 2**32, count),
         np.arange(count) * 160.0,
         length=np.full(count, 160),
+        scale=np.ones(count, np.int64),
         clock_rate=RATE,
     )
     assert len(result.positions) + result.stray == count
@@ -205,3 +210,15 @@ def test_whatever_comes_positions_increase_and_nothing_is_uncounted(
     assert len(result.positions) <= audible
     counted = len(result.positions) + result.duplicates + result.stray
     assert audible <= counted <= len(packets)
+
+
+def test_another_clock_is_another_count_of_timestamps() -> None:
+    """G.711 at 8000, Opus at 48000, G.711 again: one source, one sequence."""
+    first = [(n, 5000 + 160 * n, 960.0 * n) for n in range(10)]
+    second = [(n, 70_000 + 960 * n, 960.0 * n) for n in range(10, 20)]
+    third = [(n, 5000 + 160 * n, 960.0 * n) for n in range(20, 30)]
+    result = placement(
+        first + second + third, samples=960, scale=[6] * 10 + [1] * 10 + [6] * 10
+    )
+    assert result.positions.tolist() == [960 * n for n in range(30)]
+    assert (result.stray, result.rebased, result.missing.tolist()) == (0, 2, [0] * 30)

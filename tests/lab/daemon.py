@@ -287,7 +287,12 @@ url = "file://{root}/storage/state"
         """Every stored recording, opened with one person's key."""
         envelopes = self.stored(".key.age")
         manifests = self.stored(".json.age")
-        for recording_id, path in self.stored(".wav.age").items():
+        audio = {
+            recording_id: path
+            for suffix in (".wav.age", ".flac.age", ".opus.age")
+            for recording_id, path in self.stored(suffix).items()
+        }
+        for recording_id, path in audio.items():
             key = open_envelope(
                 envelopes[recording_id].read_bytes(), [self.identities[who]]
             )

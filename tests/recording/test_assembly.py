@@ -2,7 +2,8 @@ import io
 
 import pytest
 
-from agent.formats.container import SampleFormat, read_wav
+from agent.formats.audio_format import AudioFormat
+from agent.formats.container import read_wav
 from agent.formats.envelope import SegmentKey
 from agent.formats.journal import (
     HEADER_SIZE,
@@ -49,7 +50,7 @@ def assembled(*journals: bytes, key: SegmentKey | None = None) -> Assembled:
 
 
 def samples(result: Assembled) -> bytes:
-    return read_wav(b"".join(result.wav())).samples
+    return read_wav(b"".join(result.track.file())).samples
 
 
 def test_exact_samples_in_exact_places() -> None:
@@ -210,10 +211,10 @@ def test_codecs_that_change() -> None:
         note(end(11)),
     )
     result = assembled(data)
-    assert result.track.format is SampleFormat.PCM16
+    assert result.track.format is AudioFormat.FLAC
     manifest = result.manifest("", 0)
     assert manifest.audio.codecs == ("PCMA", "PCMU")
-    assert manifest.audio.format == "wav-pcm16"
+    assert manifest.audio.format == "flac"
 
 
 def test_digest() -> None:

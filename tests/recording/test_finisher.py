@@ -21,7 +21,7 @@ from agent.recording.finisher import (
     FinisherError,
     FinisherPool,
     finish,
-    finish_to_wav,
+    finish_journals,
 )
 from agent.recording.spool import Spool
 from tests.recording.segments import (
@@ -148,7 +148,7 @@ def test_a_torn_journal_is_partial(spool: Spool) -> None:
 def test_a_journal_opened_where_the_key_is_gives_the_same(spool: Spool) -> None:
     segment = write_segment(spool, (range(10), range(20, 50), end(50)))
     journals = [path.read_bytes() for path in spool.journals_of(segment.id)]
-    wav, manifest = finish_to_wav(journals, segment.key)
+    _, wav, manifest = finish_journals(journals, segment.key)
     finish(segment.job(spool), spool.root)
     assert (wav, manifest) == segment.opened(sealed_directory(spool, segment))
 
@@ -158,11 +158,11 @@ def test_a_dead_hosts_journals_in_any_order(spool: Spool) -> None:
     segment = write_segment(spool, *parts, frames=11, whole=False)
     journals = [path.read_bytes() for path in spool.journals_of(segment.id)]
     by_name = [journals[n] for n in (0, 1, 10, *range(2, 10))]
-    wav, manifest = finish_to_wav([b"torn", *by_name], segment.key)
+    _, wav, manifest = finish_journals([b"torn", *by_name], segment.key)
     assert read_wav(wav).samples == stereo(range(11), 11)
     assert (manifest.outcome, manifest.end_cause) == ("partial", "agent-died")
     with pytest.raises(NotAJournalError):
-        finish_to_wav([b"torn"], segment.key)
+        finish_journals([b"torn"], segment.key)
 
 
 # -- what goes wrong ----------------------------------------------------------------
@@ -188,13 +188,13 @@ def test_a_codec_without_decoder_loses_nothing(
 ) -> None:
     segment = write_segment(spool)
     [journal] = [path.read_bytes() for path in spool.journals_of(segment.id)]
-    monkeypatch.setattr("agent.formats.aligner._FORMATS", {})
+    monkeypatch.setattr("agent.formats.rendering._LAWS", {})
     finished = finish(segment.job(spool), spool.root)
     assert "no decoder for PCMA" in finished.salvaged
     monkeypatch.undo()
     path = spool.sealed_path(segment.id, f"{segment.id}.0.journal")
     assert path.read_bytes() == journal
-    wav, _ = finish_to_wav([journal], segment.key)
+    _, wav, _ = finish_journals([journal], segment.key)
     assert read_wav(wav).samples == stereo(range(50), 50)
 
 

@@ -8,7 +8,7 @@ from agent.formats.envelope import open_envelope
 from agent.model.call import CallDirection, EndCause, Outcome
 from agent.model.recording import RecordingState
 from agent.recording import finisher, recovery, spool as spool_module
-from agent.recording.finisher import finish, finish_to_wav
+from agent.recording.finisher import finish, finish_journals
 from agent.recording.ledger import CallIntent, Ledger, read_rows
 from agent.recording.recovery import Recovered, recover
 from agent.recording.spool import Spool
@@ -97,7 +97,7 @@ async def test_a_journal_is_sealed_as_it_is(
     assert read_rows(tmp_path / "ledger.sqlite")[0].cause == EndCause.AGENT_DIED
     # And where the key is, it opens.
     key = open_envelope(envelope, [quality().identity])
-    wav, manifest = finish_to_wav(journals[::-1], key)
+    _, wav, manifest = finish_journals(journals[::-1], key)
     assert wav.endswith(stereo([*range(10), *range(20, 30)], 30))
     assert manifest.outcome == "partial"
 
