@@ -85,6 +85,9 @@ _KEYS: Final = {
     **{short.upper(): key for short, key in COMPACT.items()},
 }
 
+Line = tuple[str, str, str]
+"Key, name as it is written, value."
+
 
 def header_key(name: str) -> str:
     """The name that identifies a header: long form, lower case."""
@@ -93,6 +96,16 @@ def header_key(name: str) -> str:
         return key
     lower = name.lower()
     return COMPACT.get(lower, lower)
+
+
+def received_line(name: str, value: str) -> Line:
+    """A line as it was received, its end undone; raises SipParseError."""
+    key = _KEYS.get(name)
+    if key is None:
+        if not is_token(name):
+            raise SipParseError("A header line is malformed.")
+        key = header_key(name)
+    return key, _CANONICAL.get(key, name), value
 
 
 class Headers:
@@ -104,14 +117,20 @@ class Headers:
     __slots__ = ("_lines", "_memo")
 
     def __init__(self, lines: Iterable[tuple[str, str]] = ()) -> None:
-        self._lines: list[tuple[str, str, str]] = []
+        self._lines: list[Line] = []
         self._memo: dict[str, Any] = {}
         for name, value in lines:
             self.add(name, value)
 
+    @classmethod
+    def of_lines(cls, lines: list[Line]) -> "Headers":
+        """Take over lines that have been proved to stay one line each."""
+        made = cls()
+        made._lines = lines
+        return made
+
     def __contains__(self, name: str) -> bool:
-        key = header_key(name)
-        return any(line[0] == key for line in self._lines)
+        return self.get(name) is not None
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -162,6 +181,13 @@ class Headers:
     def add(self, name: str, value: str) -> None:
         """Append a line; raises LocalSipError if it would not stay one line."""
         self._lines.append(self._line(name, value))
+
+    def add_from(self, other: "Headers", name: str) -> None:
+        """Append all lines of that name that `other` has."""
+        key = header_key(name)
+        self._memo.pop(key, None)
+        lines = other._lines  # noqa: SLF001 - another one of us
+        self._lines += [line for line in lines if line[0] == key]
 
     def prepend(self, name: str, value: str) -> None:
         """Put a line before all others, as Via and Route need it.
@@ -222,7 +248,11 @@ class Headers:
         value: T = self._memo[key]
         return value
 
-    def _line(self, name: str, value: str) -> tuple[str, str, str]:
+    def known(self, key: str) -> Any | None:
+        """What `memo` keeps of the header `key` at the moment, if anything."""
+        return self._memo.get(key)
+
+    def _line(self, name: str, value: str) -> Line:
         # A line end in a value would begin a header of someone else's choosing.
         if "\r" in value or "\n" in value or "\0" in value:
             raise LocalSipError("A header's value holds a line end or NUL.")
@@ -257,6 +287,12 @@ class Via:
     "Names in lower case, values as on the wire."
     version: str = "2.0"
     "Another one stands in requests that are answered with 505."
+
+    def copy(self) -> "Via":
+        """A copy that may be changed without changing this one."""
+        return Via(
+            self.transport, self.host, self.port, self.params.copy(), self.version
+        )
 
     def __str__(self) -> str:
         params = "".join(

@@ -144,11 +144,14 @@ class Message:
     @property
     def vias(self) -> list[Via]:
         """All hops, the latest first; fresh values, to be written back if changed."""
-        return [parse_via(element) for element in self.headers.split("Via")]
+        return [via.copy() for via in self.headers.memo("via", _parse_vias)]
 
     @property
     def top_via(self) -> Via:
         """The latest hop; a fresh value, to be written back if changed."""
+        known: tuple[Via, ...] | None = self.headers.known("via")
+        if known:
+            return known[0].copy()
         elements = split_list(_required(self.headers, "Via"))
         if not elements:
             raise SipParseError("The Via is empty.")
@@ -274,20 +277,16 @@ def response_to(
     would not stay one line.
     """
     made = Headers()
-    for name in ("Via", "From"):
-        values = request.headers.get_all(name)
-        for value in values if name == "Via" else values[:1]:
-            made.add(name, value)
+    made.add_from(request.headers, "Via")
+    made.add_from(request.headers, "From")
     if (to := request.headers.get("To")) is not None:
         made.add("To", _tagged(to, to_tag))
-    for name in ("Call-ID", "CSeq"):
-        if (found := request.headers.get(name)) is not None:
-            made.add(name, found)
+    made.add_from(request.headers, "Call-ID")
+    made.add_from(request.headers, "CSeq")
     if 100 < status < 300 and request.method in _DIALOG_FORMING:
-        for value in request.headers.get_all("Record-Route"):
-            made.add("Record-Route", value)
-    if status == 100 and (timestamp := request.headers.get("Timestamp")) is not None:
-        made.add("Timestamp", timestamp)
+        made.add_from(request.headers, "Record-Route")
+    if status == 100:
+        made.add_from(request.headers, "Timestamp")
     for name, value in headers:
         made.add(name, value)
     if content_type is not None:
@@ -313,6 +312,10 @@ def _required(headers: Headers, name: str) -> str:
     if value is None:
         raise SipParseError(f"The message has no {name}.")
     return value
+
+
+def _parse_vias(headers: Headers) -> tuple[Via, ...]:
+    return tuple(parse_via(element) for element in headers.split("Via"))
 
 
 def _parse_from(headers: Headers) -> NameAddr:
@@ -345,5 +348,8 @@ def _name_addrs(values: list[str]) -> tuple[NameAddr, ...]:
 
 
 def _option_tags(headers: Headers, name: str) -> list[str]:
-    tags = ",".join(headers.get_all(name)).split(",")
+    values = headers.get_all(name)
+    if not values:
+        return []
+    tags = ",".join(values).split(",")
     return [tag for part in tags if (tag := part.strip(" \t").lower())]

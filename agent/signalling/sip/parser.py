@@ -8,8 +8,8 @@ import re
 from typing import Final
 
 from agent.signalling.sip.errors import SipParseError
-from agent.signalling.sip.grammar import is_token, parse_number
-from agent.signalling.sip.headers import Headers, header_key
+from agent.signalling.sip.grammar import is_token, parse_number, unquote
+from agent.signalling.sip.headers import Headers, Line, header_key, received_line
 from agent.signalling.sip.message import Message, Request, Response
 from agent.signalling.sip.uri import Uri, parse_uri
 
@@ -143,27 +143,33 @@ def _parse_lines(
 
 def _parse_headers(lines: list[str]) -> tuple[Headers, SipParseError | None]:
     """All headers that can be read, and what is wrong with the first that cannot."""
-    headers = Headers()
     if len(lines) > MAX_HEADER_COUNT + 1:
-        return headers, SipParseError("There are too many headers.", status=513)
+        return Headers(), SipParseError("There are too many headers.", status=513)
     error = None
     seen = set()
-    for line in lines[1:]:
-        name, colon, value = line.partition(":")
-        name = name.rstrip(" \t")
-        if len(line) > MAX_HEADER_LENGTH:
-            error = error or SipParseError("A header is too long.", status=513)
-        elif not colon or not is_token(name):
-            error = error or SipParseError("A header line is malformed.")
-        else:
-            key = header_key(name)
-            if key in _SINGLE:
-                if key in seen:
-                    error = error or SipParseError("A header must not come twice.")
-                    continue
-                seen.add(key)
-            headers.add(name, value.strip(" \t"))
-    return headers, error
+    kept: list[Line] = []
+    for text in lines[1:]:
+        try:
+            line = _parse_header(text)
+        except SipParseError as reason:
+            error = error or reason
+            continue
+        if line[0] in seen:
+            error = error or SipParseError("A header must not come twice.")
+            continue
+        if line[0] in _SINGLE:
+            seen.add(line[0])
+        kept.append(line)
+    return Headers.of_lines(kept), error
+
+
+def _parse_header(text: str) -> Line:
+    if len(text) > MAX_HEADER_LENGTH:
+        raise SipParseError("A header is too long.", status=513)
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise SipParseError("A header line is malformed.")
+    return received_line(name.rstrip(" \t"), value.strip(" \t"))
 
 
 def _parse_status_line(line: str, headers: Headers) -> Response:
@@ -208,13 +214,14 @@ def _validate(message: Message) -> None:
         if not headers.get(name):
             raise SipParseError(f"The message has no {name}.")
     for name in _LISTS:
-        if sum(1 + value.count(",") for value in headers.get_all(name)) > MAX_ELEMENTS:
+        if ",".join(headers.get_all(name)).count(",") >= MAX_ELEMENTS:
             raise SipParseError("A list is too long.")
     if message.vias[0].branch == "z9hG4bK":
         # The magic cookie promises a unique id, and there is none.
         raise SipParseError("The branch is empty.")
     for party in (message.from_, message.to):
-        if party.tag == "" or sum(n.lower() == "tag" for n, _ in party.params) > 1:
+        tags = [value for name, value in party.params if name.lower() == "tag"]
+        if len(tags) > 1 or (tags and not unquote(tags[0] or "")):
             raise SipParseError("A tag is malformed.")
     cseq = message.cseq
     if isinstance(message, Request) and cseq.method != message.method:

@@ -26,6 +26,10 @@ from agent.signalling.sip.grammar import (
 MAX_URI: Final = 2048
 "Characters. RFC 4475's longest is a tenth of it; 414 exists for what is longer."
 
+# What nearly every URI in a call looks like: nothing to unescape, no parameters.
+_PLAIN = re.compile(
+    rf"(sips?):(?:([\w\-.+*#]++)@)?({HOST})(?::([0-9]{{1,5}}+))?", re.ASCII
+)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+")
 _SIP_PART = re.compile(
     rf"(?:([^@]*+)@)?({HOST})(?::([0-9]{{1,5}}+))?((?:;[^?]*+)?)(?:\?(.*+))?"
@@ -148,6 +152,15 @@ def parse_uri(text: str) -> Uri:
     """
     if len(text) > MAX_URI:
         raise SipParseError("A URI is too long.", status=414)
+    uri = _parse_any(text)
+    object.__setattr__(uri, "_wire", text)
+    return uri
+
+
+def _parse_any(text: str) -> Uri:
+    if (plain := _PLAIN.fullmatch(text)) is not None:
+        scheme, user, host, port = plain.groups()
+        return Uri(scheme, user, parse_host(host), parse_port(port))
     scheme, colon, rest = text.partition(":")
     if not colon or _SCHEME.fullmatch(scheme) is None:
         raise SipParseError("A URI has no scheme.")
@@ -155,15 +168,12 @@ def parse_uri(text: str) -> Uri:
         raise SipParseError("A URI has a malformed escape.")
     scheme = scheme.lower()
     if scheme in {"sip", "sips"}:
-        uri = _parse_sip(scheme, rest)
-    elif scheme == "tel":
-        uri = _parse_tel(rest)
-    elif _OPAQUE.fullmatch(rest) is not None:
-        uri = Uri(scheme, None, "", opaque=rest)
-    else:
-        raise SipParseError("A URI holds what no URI may hold.")
-    object.__setattr__(uri, "_wire", text)
-    return uri
+        return _parse_sip(scheme, rest)
+    if scheme == "tel":
+        return _parse_tel(rest)
+    if _OPAQUE.fullmatch(rest) is not None:
+        return Uri(scheme, None, "", opaque=rest)
+    raise SipParseError("A URI holds what no URI may hold.")
 
 
 def _parse_sip(scheme: str, rest: str) -> Uri:

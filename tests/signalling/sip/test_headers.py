@@ -15,6 +15,7 @@ from agent.signalling.sip.headers import (
     parse_max_forwards,
     parse_via,
     parse_via_list,
+    received_line,
 )
 
 
@@ -50,6 +51,24 @@ def test_an_unknown_name_stays_as_it_was_given() -> None:
     headers = Headers([("x-PBX-Thing", "1")])
     assert lines(headers) == [("x-PBX-Thing", "1")]
     assert headers.get("X-pbx-thing") == "1"
+
+
+def test_received_lines_are_known_by_their_key() -> None:
+    assert received_line("v", "1") == ("via", "Via", "1")
+    assert received_line("X-PBX", "1") == ("x-pbx", "X-PBX", "1")
+    with pytest.raises(SipParseError):
+        received_line("two words", "1")
+    headers = Headers.of_lines([received_line("m", "<sip:h>")])
+    assert lines(headers) == [("Contact", "<sip:h>")]
+
+
+def test_lines_taken_from_another_message_replace_what_is_remembered() -> None:
+    source = Headers([("Via", "1"), ("To", "x"), ("Via", "2")])
+    headers = Headers()
+    assert headers.memo("via", lambda h: tuple(h.get_all("Via"))) == ()
+    headers.add_from(source, "Via")
+    assert lines(headers) == [("Via", "1"), ("Via", "2")]
+    assert headers.known("via") is None
 
 
 def test_split_looks_at_all_lines() -> None:
