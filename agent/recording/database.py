@@ -11,7 +11,8 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
@@ -146,14 +147,9 @@ class Database:
                     self._make_room(db, last=attempt == 1)
                     continue
                 failure = LedgerError(f"the ledger cannot be written: {error}.")
-                for work in batch:
-                    work.fail(failure)
+                _settle(batch, [failure] * len(batch))
                 return
-            for work, result in zip(batch, results, strict=True):
-                if isinstance(result, Exception):
-                    work.fail(result)
-                else:
-                    work.succeed(result)
+            _settle(batch, results)
             self._keep_reserve(db)
             return
 
@@ -202,41 +198,38 @@ class Database:
 def _without_growth(batch: "list[_Work]") -> "list[_Work]":
     """The last room is for closing what stands: refuse the rest."""
     failure = LedgerError("the ledger has no room for more: the disk is full.")
-    for work in batch:
-        if work.grows:
-            work.fail(failure)
+    refused = [work for work in batch if work.grows]
+    _settle(refused, [failure] * len(refused))
     return [work for work in batch if not work.grows]
 
 
+def _settle(batch: "list[_Work]", results: Sequence[object]) -> None:
+    """Tell every writer of a batch what came of it, in one visit to the loop."""
+    if not batch:
+        return
+
+    def settle() -> None:
+        for work, result in zip(batch, results, strict=True):
+            if work.future.done():
+                continue  # its waiter was cancelled
+            if isinstance(result, Exception):
+                work.future.set_exception(result)
+            else:
+                work.future.set_result(result)
+
+    # The loop is gone when the daemon was cancelled harder than it should be.
+    with contextlib.suppress(RuntimeError):
+        batch[0].loop.call_soon_threadsafe(settle)
+
+
+@dataclass(slots=True, eq=False)
 class _Work:
     """One change or question on its way to the thread and back."""
 
-    def __init__(
-        self,
-        act: Callable[[sqlite3.Connection], object],
-        grows: bool,  # noqa: FBT001
-        loop: asyncio.AbstractEventLoop,
-        future: "asyncio.Future[object]",
-    ) -> None:
-        self.act = act
-        self.grows = grows
-        self._loop = loop
-        self.future = future
-
-    def succeed(self, result: object) -> None:
-        self._resolve(lambda: self.future.set_result(result))
-
-    def fail(self, error: Exception) -> None:
-        self._resolve(lambda: self.future.set_exception(error))
-
-    def _resolve(self, act: Callable[[], None]) -> None:
-        def settle() -> None:
-            if not self.future.done():  # its waiter may have been cancelled
-                act()
-
-        # The loop is gone when the daemon was cancelled harder than it should be.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(settle)
+    act: Callable[[sqlite3.Connection], object]
+    grows: bool
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[object]"
 
 
 def _is_full(error: sqlite3.Error) -> bool:

@@ -5,8 +5,9 @@ Numbers are masked before they come here (`Masker`); audio and keys never come.
 
 import logging
 import sys
-from typing import Literal, TextIO
+from typing import Final, Literal, TextIO
 
+import msgspec
 import structlog
 
 from agent.identity.numbers import mask
@@ -18,23 +19,28 @@ _LEVELS = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=repr)
+"A value it does not know is shown as programmers see it; no line is lost to it."
 
 
 def configure(config: LogConfig, stream: TextIO | None = None) -> None:
     """Send every log line to `stream` (default stdout) as one JSON object."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             _elide_exception,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_to_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[config.level]),
-        logger_factory=structlog.PrintLoggerFactory(stream or sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(stream or sys.stdout),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
+def _to_json(event: structlog.typing.EventDict, **_: object) -> str:
+    return _ENCODER.encode(event).decode()
 
 
 class Masker:

@@ -1,5 +1,6 @@
 import asyncio
 import builtins
+import gc
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -20,8 +21,9 @@ class Ended:
     def __init__(self, config: Any, base: Any) -> None:
         Ended.seen = [config, base]
 
-    async def serve(self) -> None:
+    async def serve(self, ready: Callable[[], None]) -> None:
         Ended.seen.append(asyncio.get_running_loop())
+        ready()
 
 
 @pytest.mark.parametrize("with_uvloop", [True, False])
@@ -46,9 +48,14 @@ def test_the_daemon_runs_with_its_configuration(
 
     monkeypatch.setattr(run_module, "Agent", Ended)
     monkeypatch.setattr(builtins, "__import__", import_)
+    before = gc.get_threshold()
     try:
         assert run("run", "-c", disk_site.write()) == 0
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold() > before
     finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
         structlog.reset_defaults()
     config, base, loop = Ended.seen
     assert config.agent.name == "test"

@@ -25,6 +25,15 @@ def test_lines_are_json_with_time_and_level() -> None:
     structlog.reset_defaults()
 
 
+def test_no_line_is_lost_to_a_value_json_does_not_know() -> None:
+    stream = io.StringIO()
+    configure(LogConfig(), stream)
+    structlog.get_logger().info("odd", what=complex(1, 2))
+    [line] = lines(stream)
+    assert line["what"] == "(1+2j)"
+    structlog.reset_defaults()
+
+
 def test_an_exception_is_named_by_type_and_place_never_by_its_values() -> None:
     stream = io.StringIO()
     configure(LogConfig(level="debug"), stream)
