@@ -31,6 +31,7 @@ from agent.signalling.guard import Guard
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
+from agent.signalling.sip.transaction.schedule import Schedule
 
 DROP = -1
 "Answer of the admission hook: say nothing at all."
@@ -58,7 +59,7 @@ class CallControl:
         self._peer_calls: dict[str, int] = {}
         self._tasks = TaskSet(self._task_failed)
         self._timer: asyncio.TimerHandle | None = None
-        self._deadlines: dict[str, float] = {}
+        self._schedule = Schedule()
         self._log = structlog.get_logger()
         self._joint: Joint | None = None
         self._draining = False
@@ -346,7 +347,7 @@ class CallControl:
     def _forget(self, call: RunningCall) -> None:
         if self._calls.pop(call.call_id, None) is None:
             return
-        self._deadlines.pop(call.call_id, None)
+        self._schedule.set(call.call_id, None)
         if not self._calls:
             self._idle.set()
         for name in call.names:
@@ -361,11 +362,11 @@ class CallControl:
     def _rearm(self, call: RunningCall) -> None:
         """Take note of a call's deadline, and wake at the earliest of all."""
         deadline = call.get_timer() if call.call_id in self._calls else None
-        if deadline is None:
-            self._deadlines.pop(call.call_id, None)
-        else:
-            self._deadlines[call.call_id] = deadline
-        at = min(self._deadlines.values(), default=None)
+        self._schedule.set(call.call_id, deadline)
+        self._wake_at_first()
+
+    def _wake_at_first(self) -> None:
+        at = self._schedule.first()
         if self._timer is not None:
             if self._timer.when() == at:
                 return
@@ -377,12 +378,13 @@ class CallControl:
     def _fire(self, at: float) -> None:
         self._timer = None
         now = max(at, self.joint.user_agent.now)
-        due = [name for name, when in self._deadlines.items() if when <= now]
-        for name in due:
-            if (call := self._calls.get(name)) is not None:
-                self._guarded(call, functools.partial(call.handle_timer, now))
-            else:
-                self._deadlines.pop(name, None)
+        due = []
+        while (name := self._schedule.pop_due(now)) is not None:
+            due.append(self._calls[name])
+        for call in due:
+            self._guarded(call, functools.partial(call.handle_timer, now))
+        # The call it was set for may have ended, and others still wait.
+        self._wake_at_first()
 
     # -- stopping -------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 Emergency numbers and exempt numbers are looked at before any route.
 """
 
-import ipaddress
 import itertools
 import re
 from collections.abc import Iterable, Sequence
@@ -15,7 +14,7 @@ from agent.call.config import Network, PeerConfig, RouteConfig, parse_match
 from agent.common.errors import AgentError
 from agent.identity.numbers import IdentityConfig, normalise
 from agent.model.call import CallDirection
-from agent.model.media import Address
+from agent.model.media import Address, ip_of
 from agent.signalling.sip.uri import Uri, parse_uri
 
 
@@ -99,7 +98,7 @@ class RouteTable:
 
     def peer_at(self, source: Address) -> PeerConfig | None:
         """The configured peer that sends from `source`, if any."""
-        address = ipaddress.ip_address(source.host.partition("%")[0])
+        address = ip_of(source.host.partition("%")[0])
         for network, port, peer in self._matches:
             if address in network and port in {None, source.port}:
                 return peer
@@ -124,7 +123,7 @@ class RouteTable:
         if host in self._hosts:
             return True
         try:
-            address = ipaddress.ip_address(host)
+            address = ip_of(host)
         except ValueError:
             return False
         return any(address in network for network, _, _ in self._matches)

@@ -1,6 +1,35 @@
 """Random identifiers: they say nothing about time, host or person."""
 
+import os
+import random
 import uuid
+from typing import Final
+
+POOL: Final = 4096
+"Bytes asked of the kernel at once: the tags and branches of a hundred calls."
+
+
+class SecureRandom(random.SystemRandom):
+    """The kernel's randomness, fetched by the page: a call needs a dozen numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pool = b""
+        self._taken = 0
+        # A child must not draw what its parent draws.
+        os.register_at_fork(after_in_child=self._forget)
+
+    def getrandbits(self, k: int) -> int:
+        """A number of `k` bits."""
+        size = (k + 7) // 8
+        if self._taken + size > len(self._pool):
+            self._pool, self._taken = os.urandom(max(POOL, size)), 0
+        drawn = self._pool[self._taken : self._taken + size]
+        self._taken += size
+        return int.from_bytes(drawn, "big") >> (8 * size - k)
+
+    def _forget(self) -> None:
+        self._pool = b""
 
 
 def new_id() -> str:

@@ -48,6 +48,8 @@ class WorkerLink:
         self._channel: socket.socket | None = None
         self._queue: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._queued = 0
+        self._waiting = False
+        "Whether the loop tells when the channel takes more."
         self._welcome: asyncio.Future[None] | None = None
         self._ended = asyncio.Event()
         self._retiring = False
@@ -104,7 +106,7 @@ class WorkerLink:
         self._queued += len(data)
         if self._queued > MAX_QUEUED:
             self._break_off()
-        elif len(self._queue) == 1:
+        elif not self._waiting:
             self._flush()
 
     async def retire(self, cause: EndCause) -> None:
@@ -159,20 +161,23 @@ class WorkerLink:
         channel = self._channel
         if channel is None:
             return
-        loop = asyncio.get_running_loop()
         while self._queue:
             data, descriptors = self._queue[0]
             try:
                 control.send(channel, data, descriptors)
             except BlockingIOError:
-                loop.add_writer(channel.fileno(), self._flush)
+                if not self._waiting:
+                    self._waiting = True
+                    asyncio.get_running_loop().add_writer(channel.fileno(), self._flush)
                 return
             except OSError:
                 self._break_off()
                 return
             self._queue.popleft()
             self._queued -= len(data)
-        loop.remove_writer(channel.fileno())
+        if self._waiting:
+            self._waiting = False
+            asyncio.get_running_loop().remove_writer(channel.fileno())
 
     def _break_off(self) -> None:
         """Close the channel; a process that lives on without it is killed."""
@@ -185,6 +190,7 @@ class WorkerLink:
         channel.close()
         self._queue.clear()
         self._queued = 0
+        self._waiting = False
         if not self._retiring:
             self._kill_process()
 

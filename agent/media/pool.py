@@ -121,6 +121,8 @@ class MediaPool:
             for index in range(config.workers or os.cpu_count() or 1)
         ]
         self._lost_ns = [0] * len(self._workers)
+        self._load = [0] * len(self._workers)
+        "Legs of each worker."
         self._legs: dict[str, LegMemory] = {}
         self._calls: dict[str, tuple[int, set[str]]] = {}
         self._recordings: dict[str, RecordingMemory] = {}
@@ -225,6 +227,7 @@ class MediaPool:
         ports = self._ports.allocate(local)
         memory = LegMemory(leg, call, worker.index, ports)
         self._legs[leg] = memory
+        self._load[worker.index] += 1
         self._calls.setdefault(call, (worker.index, set()))[1].add(leg)
         worker.tell(*memory.open_command(resumed=False))
         told = local if address else self._config.advertised or local
@@ -242,10 +245,7 @@ class MediaPool:
         ready = [worker for worker in candidates if worker.up]
         if not ready:
             raise NoWorkerError("No media worker is running.")
-        load = [0] * len(self._workers)
-        for leg in self._legs.values():
-            load[leg.worker] += 1
-        return min(ready, key=lambda worker: load[worker.index])
+        return min(ready, key=lambda worker: self._load[worker.index])
 
     def _candidates(self, call: str) -> list[Supervisor]:
         placed = self._calls.get(call)
@@ -290,6 +290,7 @@ class MediaPool:
     def _forget(self, leg: LegMemory) -> None:
         """The worker has let go of the sockets: nobody reads them but we."""
         del self._legs[leg.name]
+        self._load[leg.worker] -= 1
         _, legs = self._calls[leg.call]
         legs.discard(leg.name)
         if not legs:
@@ -363,7 +364,8 @@ class MediaPool:
         ):
             return
         for leg in (first, second):
-            self._silence(leg)
+            if leg.play is not None:
+                self._silence(leg)
         first.join(second)
         self._tell(first, control.Bridge(a=a, b=b))
 

@@ -6,11 +6,10 @@ not displaced by another while it speaks: a stranger who guesses the address of 
 peer can add nothing to a conversation that is going on.
 """
 
-import ipaddress
 from dataclasses import dataclass, field
 from typing import Final
 
-from agent.model.media import Address, Latch
+from agent.model.media import Address, Latch, ip_of
 
 MAX_DROPOUT: Final = 3000
 MAX_MISORDER: Final = 100
@@ -35,7 +34,7 @@ Arrival = tuple[int, bytes]
 
 def canonical_host(host: str) -> str:
     """An IP address as the kernel spells it. Raises ValueError if it is none."""
-    return ipaddress.ip_address(host).compressed
+    return ip_of(host).compressed
 
 
 @dataclass(slots=True)

@@ -1,8 +1,12 @@
 """What signalling agrees and media obeys: address, codec, direction."""
 
+import functools
+import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +19,15 @@ class Address:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+@functools.lru_cache(maxsize=1024)
+def ip_of(host: str) -> IpAddress:
+    """The address that `host` is a literal of. Raises ValueError if it is none.
+
+    A call asks a dozen times, about the same few hosts as the calls before it.
+    """
+    return ipaddress.ip_address(host)
 
 
 class Direction(StrEnum):

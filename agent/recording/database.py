@@ -43,7 +43,7 @@ class Database:
         self._path = path
         self._schema = schema
         self._reserve = Reserve(path.with_suffix(".reserve"), reserve_bytes)
-        self._queue: queue.Queue[_Work | None] = queue.Queue()
+        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
         self.commits = 0

@@ -5,7 +5,6 @@ storage and notices have been proven, never before.
 """
 
 import asyncio
-import random
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -21,6 +20,7 @@ from agent.call.joint import Joint
 from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
 from agent.common.errors import AgentError
+from agent.common.ids import SecureRandom
 from agent.common.tasks import TaskSet
 from agent.formats.age import KeyKind, Recipient, parse_recipient
 from agent.identity.directory import Directory
@@ -226,7 +226,7 @@ class Agent:
         )
         stack.push_async_callback(recorder.stop)
         # Tags and branches protect dialogs: they must not be foreseeable.
-        rng = random.SystemRandom()
+        rng = SecureRandom()
         software = f"recording-agent/{__version__}"
         core = UserAgentCore(
             rng=rng,

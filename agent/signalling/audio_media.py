@@ -1,10 +1,9 @@
 """The audio section of a description: what the peer's says, and how ours is written."""
 
-import ipaddress
 from collections.abc import Sequence
 from typing import Final
 
-from agent.model.media import Address, Codec, Direction
+from agent.model.media import Address, Codec, Direction, ip_of
 from agent.signalling.not_acceptable import (
     INCOMPATIBLE_ADDRESS,
     INCOMPATIBLE_PROTOCOL,
@@ -32,14 +31,14 @@ def reachable_host(connection: Connection, local: Address) -> str | None:
     if host.lower().endswith(".invalid"):
         return None
     try:
-        address = ipaddress.ip_address(host)
+        address = ip_of(host)
     except ValueError:
         raise NotAcceptableError(
             "The media address is a name.", warn_code=INCOMPATIBLE_ADDRESS
         ) from None
     if address.is_unspecified:
         return None
-    ours = ipaddress.ip_address(local.host)
+    ours = ip_of(local.host)
     if (
         address.version != ours.version
         or address.is_multicast

@@ -367,7 +367,7 @@ async def test_deadlines_of_several_calls(site: Site) -> None:
     await site.trunk.heard(sip.InviteReceived)
     await site.advance(6)
     assert (await site.second.heard(sip.Refused)).status == 480
-    assert len(site.control._deadlines) == 1
+    assert len(site.control._schedule) == 1
     await site.advance(4)
     await site.officer.heard(sip.Cancelled)
     assert isinstance(SECOND, Address)

@@ -1,11 +1,10 @@
 """Dialogs: RFC 3261 section 12."""
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agent.model.media import Address
+from agent.model.media import Address, ip_of
 from agent.signalling.sip.authorization import credentials_of
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.headers import CSeq, Headers
@@ -176,7 +175,7 @@ def _literal(uri: Uri, local: Address) -> Address | None:
     if not port:
         return None
     try:
-        ip = ipaddress.ip_address(uri.host)
+        ip = ip_of(uri.host)
     except ValueError:
         return None
     same_family = (ip.version == 6) == (":" in local.host)

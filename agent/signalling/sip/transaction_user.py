@@ -87,7 +87,7 @@ class TransactionUser:
 
     def new_cseq(self) -> int:
         """Where a dialog's numbers begin: far from the 2**31 they must not reach."""
-        return self.rng.randrange(1, 2**16)
+        return 1 + self.rng.getrandbits(15)
 
     def retry_after(self) -> tuple[str, str]:
         """The header of a 500 for who asked too early."""

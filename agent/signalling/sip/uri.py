@@ -9,6 +9,7 @@ from agent.signalling.sip.errors import SipParseError
 from agent.signalling.sip.grammar import (
     HOST,
     MAX_PARAMS,
+    TOKEN,
     WHITESPACE,
     Params,
     find_param,
@@ -26,10 +27,11 @@ from agent.signalling.sip.grammar import (
 MAX_URI: Final = 2048
 "Characters. RFC 4475's longest is a tenth of it; 414 exists for what is longer."
 
-# What nearly every URI in a call looks like: nothing to unescape, no parameters.
-_PLAIN = re.compile(
-    rf"(sips?):(?:([\w\-.+*#]++)@)?({HOST})(?::([0-9]{{1,5}}+))?", re.ASCII
-)
+# What nearly every URI in a call looks like, and the From, To or Contact around it:
+# nothing to unescape, no parameters but a tag.
+_PLAIN_URI: Final = rf"(sips?):(?:([\w\-.+*#]++)@)?({HOST})(?::([0-9]{{1,5}}+))?"
+_PLAIN = re.compile(_PLAIN_URI, re.ASCII)
+_PLAIN_ADDR = re.compile(rf"<({_PLAIN_URI})>(?:;tag=({TOKEN}))?", re.ASCII)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+")
 _SIP_PART = re.compile(
     rf"(?:([^@]*+)@)?({HOST})(?::([0-9]{{1,5}}+))?((?:;[^?]*+)?)(?:\?(.*+))?"
@@ -152,15 +154,17 @@ def parse_uri(text: str) -> Uri:
     """
     if len(text) > MAX_URI:
         raise SipParseError("A URI is too long.", status=414)
-    uri = _parse_any(text)
+    plain = _PLAIN.fullmatch(text)
+    uri = _parse_any(text) if plain is None else _plain_uri(*plain.groups())
     object.__setattr__(uri, "_wire", text)
     return uri
 
 
+def _plain_uri(scheme: str, user: str | None, host: str, port: str | None) -> Uri:
+    return Uri(scheme, user, parse_host(host), parse_port(port))
+
+
 def _parse_any(text: str) -> Uri:
-    if (plain := _PLAIN.fullmatch(text)) is not None:
-        scheme, user, host, port = plain.groups()
-        return Uri(scheme, user, parse_host(host), parse_port(port))
     scheme, colon, rest = text.partition(":")
     if not colon or _SCHEME.fullmatch(scheme) is None:
         raise SipParseError("A URI has no scheme.")
@@ -311,6 +315,12 @@ def parse_name_addr(text: str) -> NameAddr:
     and umlauts without quotes. Raises SipParseError.
     """
     text = text.strip(WHITESPACE)
+    plain = _PLAIN_ADDR.fullmatch(text)
+    if plain is not None and plain.end(1) <= MAX_URI:
+        wire, scheme, user, host, port, tag = plain.groups()
+        inner = _plain_uri(scheme, user, host, port)
+        object.__setattr__(inner, "_wire", wire)
+        return NameAddr(None, inner, () if tag is None else (("tag", tag),))
     if text.startswith('"'):
         end = match_quoted(text)
         display = unquote(text[:end])
