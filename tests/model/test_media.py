@@ -12,5 +12,5 @@ def test_a_literal_is_read_and_a_name_is_not() -> None:
     assert ip_of("2001:DB8::1").compressed == "2001:db8::1"
     assert ip_of("192.0.2.1") is ip_of("192.0.2.1")
     for _ in range(2):
-        with pytest.raises(ValueError, match="host.example"):
+        with pytest.raises(ValueError, match=r"host\.example"):
             ip_of("host.example")
