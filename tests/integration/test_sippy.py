@@ -1,0 +1,69 @@
+"""sippy's B2BUA between a phone and the agent, on either side of it."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
+from tests.lab.scenes import (
+    CUSTOMER_HZ,
+    OFFICER_HZ,
+    check_recorded,
+    check_sides,
+    our_phone,
+)
+from tests.lab.sippy import sippy
+
+pytestmark = pytest.mark.integration
+proves = pytest.mark.interop
+
+
+@pytest.mark.parametrize("leaves", ["caller", "officer"])
+@proves("sippy", "as the trunk: a call in, either side hangs up")
+async def test_a_call_comes_in_through_it(
+    daemon_at: Callable[..., Daemon], tmp_path: Path, leaves: str
+) -> None:
+    daemon = daemon_at().start()
+    [outside] = free_ports(1)
+    async with (
+        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
+        our_phone(outside, CALLER, CUSTOMER_HZ) as caller,
+        sippy(tmp_path, port=daemon.caller, to=daemon.sip),
+    ):
+        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.caller}")
+        await officer.connected.wait()
+        await daemon.logged("recording_begun")
+        caller.speak()
+        officer.speak()
+        await asyncio.sleep(1)
+        first, last = (caller, officer) if leaves == "caller" else (officer, caller)
+        first.hang_up()
+        await last.ended.wait()
+        await check_recorded(daemon, f"{leaves}-hangup")
+
+
+@proves("sippy", "as the trunk: an officer calls out")
+async def test_a_call_goes_out_through_it(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    [outside] = free_ports(1)
+    async with (
+        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
+        our_phone(outside, "0409876543", CUSTOMER_HZ) as customer,
+        sippy(tmp_path, port=daemon.caller, to=outside),
+    ):
+        await officer.call(f"sip:0409876543@127.0.0.1:{daemon.sip}")
+        await customer.connected.wait()
+        await daemon.logged("recording_begun")
+        customer.speak()
+        officer.speak()
+        await asyncio.sleep(1)
+        officer.hang_up()
+        await customer.ended.wait()
+        await daemon.logged("stored")
+    [recording] = daemon.recordings()
+    check_sides(recording)
+    assert recording.manifest.direction == "outbound"
