@@ -25,6 +25,12 @@ OURS = 1700
 THEIRS = 800
 
 
+def _answers(library: str) -> pytest.MarkDecorator:
+    return pytest.mark.interop(
+        library, "as an officer: rings, answers, customer hangs up"
+    )
+
+
 class Foreign:
     """What a phone of another make says."""
 
@@ -109,7 +115,9 @@ def channels(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
     return samples[0::2].astype(float), samples[1::2].astype(float)
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize(
+    "library", [pytest.param(name, marks=_answers(name)) for name in LIBRARIES]
+)
 async def test_it_answers_as_the_officer(
     daemon_at: Callable[..., Daemon], tmp_path: Path, library: str
 ) -> None:
@@ -146,6 +154,7 @@ async def test_it_answers_as_the_officer(
     assert not daemon.log("call_failed") + daemon.log("task_failed")
 
 
+@pytest.mark.interop("rfcvoip", "as the customer: notice, talk, hang up")
 async def test_rfcvoip_calls_as_the_customer(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -185,6 +194,9 @@ async def test_rfcvoip_calls_as_the_customer(
     assert not daemon.log("call_failed") + daemon.log("task_failed")
 
 
+@pytest.mark.interop(
+    "pyVoIP", "as the customer: its ACK belongs to no dialog; others unharmed"
+)
 async def test_a_caller_that_cannot_acknowledge_harms_nobody(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:

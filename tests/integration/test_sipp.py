@@ -28,6 +28,7 @@ pytestmark = pytest.mark.integration
 # -- who hangs up ---------------------------------------------------------------
 
 
+@pytest.mark.interop("sipp", "as the customer: notice, talk, hang up")
 async def test_the_caller_hangs_up(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -49,6 +50,7 @@ async def test_the_caller_hangs_up(
     assert recording.manifest.direction == "inbound"
 
 
+@pytest.mark.interop("sipp", "as an officer: hangs up")
 async def test_the_officer_hangs_up(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -66,6 +68,7 @@ async def test_the_officer_hangs_up(
 # -- hunting --------------------------------------------------------------------
 
 
+@pytest.mark.interop("sipp", "as an officer: busy, the next one rings")
 async def test_a_busy_officer_is_passed_over(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -87,6 +90,7 @@ async def test_a_busy_officer_is_passed_over(
     await recorded(daemon, "caller-hangup", officer="202")
 
 
+@pytest.mark.interop("sipp", "as an officer: does not answer, is cancelled")
 async def test_nobody_answers_not_even_the_overflow(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -170,6 +174,7 @@ async def test_the_overflow_answers(
 # -- calls that do not come about -------------------------------------------------
 
 
+@pytest.mark.interop("sipp", "as an officer: calls out and cancels")
 async def test_an_officer_cancels_an_outgoing_call(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -191,6 +196,7 @@ async def test_an_officer_cancels_an_outgoing_call(
     assert (row.route, row.direction) == ("out", "outbound")
 
 
+@pytest.mark.interop("sipp", "as the customer: called, is busy")
 async def test_an_outgoing_call_to_a_busy_customer(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -211,6 +217,7 @@ async def test_an_outgoing_call_to_a_busy_customer(
     assert (await ended(daemon, "unanswered")).sip_status == 486
 
 
+@pytest.mark.interop("sipp", "no common codec: 488")
 async def test_no_common_codec(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -226,6 +233,7 @@ async def test_no_common_codec(
     assert (await ended(daemon, "rejected", "error")).sip_status == 488
 
 
+@pytest.mark.interop("sipp", "unknown number: 404")
 async def test_no_route(daemon_at: Callable[..., Daemon], tmp_path: Path) -> None:
     daemon = daemon_at().start()
     with Sipp(
@@ -240,6 +248,7 @@ async def test_no_route(daemon_at: Callable[..., Daemon], tmp_path: Path) -> Non
     assert daemon.rows() == []
 
 
+@pytest.mark.interop("sipp", "no configured peer: 403, then silence")
 async def test_strangers_are_refused_and_soon_ignored(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -305,6 +314,7 @@ def _stranger_invite(index: int, port: int) -> bytes:
 # -- what is offered and who is shown -----------------------------------------------
 
 
+@pytest.mark.interop("sipp", "OPTIONS answered")
 async def test_options_are_answered(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -314,6 +324,7 @@ async def test_options_are_answered(
     assert daemon.rows() == []
 
 
+@pytest.mark.interop("sipp", "video and fax streams declined")
 async def test_video_and_fax_are_turned_down(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -335,6 +346,7 @@ async def test_video_and_fax_are_turned_down(
     await recorded(daemon, "caller-hangup")
 
 
+@pytest.mark.interop("sipp", "P-Asserted-Identity and Privacy")
 @pytest.mark.parametrize(
     ("asserted", "privacy", "tag"),
     [("0509876543", "none", "+358509876543"), ("0509876543", "id", "withheld")],
@@ -369,6 +381,7 @@ async def test_the_caller_is_who_the_trunk_asserts(
 # -- loss ---------------------------------------------------------------------------
 
 
+@pytest.mark.interop("sipp", "ten calls, a tenth of the messages lost each way")
 async def test_ten_calls_over_a_lossy_network(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ from tests.lab.sipp import Sipp
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.interop("sipp", "A-law on one leg, µ-law on the other")
 async def test_two_laws_in_one_call(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ async def test_each_party_hears_its_own_law(
     assert encode_ulaw(answered) in heard(caller)
 
 
+@pytest.mark.interop("sipp", "as the customer: holds and resumes")
 async def test_the_caller_holds_and_resumes(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -121,6 +123,7 @@ async def test_the_caller_holds_and_resumes(
     check_hold(daemon, await recorded(daemon, "caller-hangup"), 1)
 
 
+@pytest.mark.interop("sipp", "as an officer: holds and resumes")
 async def test_the_officer_holds_and_resumes(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:

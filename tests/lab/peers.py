@@ -83,7 +83,7 @@ KAMAILIO: Final = Program(
 LINPHONE: Final = Program("linphone", "bookworm", "usr/bin/linphonec", "linphone-cli")
 BARESIP: Final = Program("baresip", "sid", "usr/bin/baresip", "baresip-core")
 ASTERISK: Final = Program("Asterisk", "sid", "usr/sbin/asterisk", "asterisk")
-SIPP_TLS: Final = Program("sipp 3.8", "sid", "usr/bin/sipp", "sip-tester")
+SIPP_TLS: Final = Program("sipp TLS", "sid", "usr/bin/sipp", "sip-tester")
 
 _PROGRAMS: Final = {
     p.name: p for p in (KAMAILIO, LINPHONE, BARESIP, ASTERISK, SIPP_TLS)

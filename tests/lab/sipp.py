@@ -13,9 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import pytest
-
 from tests.lab.daemon import CALLER, SERVICE, free_ports
+from tests.lab.peers import missing
 
 SCENARIOS = Path(__file__).parent / "sipp"
 _SUCCESS = 0
@@ -48,7 +47,7 @@ class Sipp:
     ) -> None:
         program = shutil.which("sipp")
         if program is None:
-            pytest.skip("sipp is not installed (Debian package sip-tester)")
+            missing("sipp", "Debian package sip-tester")
         self.scenario = scenario
         self.port = port
         media_port = free_ports(2)[0]  # and the next even one, for video
