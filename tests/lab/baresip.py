@@ -22,7 +22,7 @@ sip_verify_server yes
 call_local_timeout 60
 call_max_calls 4
 audio_path {folder}
-audio_player aufile,{folder}/heard.wav
+audio_player aubridge,nobody
 audio_source aufile,{folder}/speech.wav
 audio_alert aufile,{folder}/alert.wav
 ausrc_srate {rate}
@@ -46,6 +46,9 @@ module g711.so
 module g722.so
 module opus.so
 module aufile.so
+module aubridge.so
+module sndfile.so
+snd_path {folder}
 module srtp.so
 module_app account.so
 module_app menu.so
@@ -122,8 +125,10 @@ class Baresip:
 
     @property
     def heard(self) -> np.ndarray:
-        """What it heard, full scale 1.0; whole once the call is over."""
-        with wave.open(str(self.folder / "heard.wav")) as file:
+        """What it heard in its last call, full scale 1.0; whole once that is over."""
+        dumps = self.folder.glob("dump-*-dec.wav")
+        latest = max(dumps, key=lambda path: path.stat().st_mtime)
+        with wave.open(str(latest)) as file:
             data = file.readframes(file.getnframes())
         return np.frombuffer(data, "<i2") / 32768.0
 

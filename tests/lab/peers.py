@@ -81,7 +81,8 @@ KAMAILIO: Final = Program(
     "Kamailio", "bookworm", "usr/sbin/kamailio", "kamailio", _KAMAILIO_LIBRARIES
 )
 LINPHONE: Final = Program("linphone", "bookworm", "usr/bin/linphonec", "linphone-cli")
-BARESIP: Final = Program("baresip", "sid", "usr/bin/baresip", "baresip-core")
+# Of the older suite: version 1.1 ends itself in every other hold.
+BARESIP: Final = Program("baresip", "bookworm", "usr/bin/baresip", "baresip-core")
 ASTERISK: Final = Program("Asterisk", "sid", "usr/sbin/asterisk", "asterisk")
 SIPP_TLS: Final = Program("sipp TLS", "sid", "usr/bin/sipp", "sip-tester")
 
