@@ -1,7 +1,7 @@
 """`[[peers]]` and `[[routes]]`: who may send calls, and what becomes of them."""
 
 import ipaddress
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -13,7 +13,8 @@ class PeerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     name: str
     match: tuple[str, ...]
-    "Source addresses (`127.0.0.1:5080`), hosts (`127.0.0.1`) or networks."
+    """Source addresses (`127.0.0.1:5080`), hosts (`127.0.0.1`), networks, or a name in
+    its TLS certificate (`tls:pbx.example`). A port counts over UDP only."""
     uri: str = ""
     "Where calls for it go."
     trusted: bool = False
@@ -26,10 +27,13 @@ class PeerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     "Media address told to this peer, where a NAT stands between."
     max_calls: int = 0
     "Calls at once from this peer, emergency calls apart; 0: no limit."
+    max_connections: int = 100
+    "TCP and TLS connections at once from this peer; 0: no limit."
 
     def __post_init__(self) -> None:
         for entry in self.match:
-            parse_match(entry)
+            if certificate_name(entry) is None:
+                parse_match(entry)
 
 
 class RouteConfig(
@@ -92,6 +96,22 @@ class ToneConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     busy: tuple[float, float] = (0.3, 0.3)
     congestion: tuple[float, float] = (0.2, 0.2)
     "Where a network failed, or knows no way to the number."
+
+
+TLS_MATCH: Final = "tls:"
+
+
+def certificate_name(entry: str) -> str | None:
+    """The certificate's name in a `match` entry, if it is of that kind.
+
+    Raises ValueError if it is and names nothing.
+    """
+    if not entry.startswith(TLS_MATCH):
+        return None
+    name = entry.removeprefix(TLS_MATCH).lower()
+    if not name or "*" in name:
+        raise ValueError(f"match entry {entry!r} is no whole name of a certificate")
+    return name
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -106,7 +106,7 @@ class CallControl:
 
     def admit(self, request: Request, flow: Flow) -> int | None:
         """What to answer a new request outside dialogs; None lets it in."""
-        peer = self.joint.routes.peer_at(flow.remote)
+        peer = self.joint.routes.peer_of(flow)
         if peer is not None:
             return None
         self.refused_strangers += 1
@@ -116,6 +116,11 @@ class CallControl:
             "stranger_refused", source=str(flow.remote), method=request.method
         )
         return 403
+
+    def connections_of(self, flow: Flow) -> tuple[str, int]:
+        """The peer at the other end of a connection, and how many it may have."""
+        peer = self.joint.routes.peer_of(flow)
+        return ("", 0) if peer is None else (peer.name, peer.max_connections)
 
     # -- events ---------------------------------------------------------------
 
@@ -201,7 +206,7 @@ class CallControl:
     def _invited(self, event: sip.InviteReceived) -> None:
         core, now = self.joint.user_agent.core, self.joint.user_agent.now
         request = event.request
-        peer = self.joint.routes.peer_at(event.flow.remote)
+        peer = self.joint.routes.peer_of(event.flow)
         if peer is None:  # admitted, then removed from the table
             core.refuse(event.session, now, status=403)
             return

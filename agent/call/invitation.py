@@ -8,6 +8,7 @@ from agent.call.leg import Leg
 from agent.call.legs import Legs
 from agent.common.ids import new_id
 from agent.signalling import b2bua
+from agent.signalling.sip.contact import contact_of
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.uri import NameAddr, Uri, parse_uri
 from agent.signalling.transport import TransportError
@@ -44,12 +45,12 @@ class Inviter:
         """
         joint, first = self._joint, self._legs.first
         uri = parse_uri(target)
-        flow = await joint.user_agent.flow_to(uri)
+        flow = (await joint.user_agent.flows_to(uri))[0]
         leg = Leg(
             name=name,
             session="",
             flow=flow,
-            peer=joint.routes.peer_at(flow.remote),
+            peer=joint.routes.peer_of(flow),
             media_id=new_id(),
             target=target,
         )
@@ -97,4 +98,4 @@ class Inviter:
 
 def contact(leg: Leg) -> Uri:
     """Where a leg's peer reaches us."""
-    return parse_uri(f"sip:{leg.flow.local}")
+    return contact_of(leg.flow)

@@ -17,6 +17,7 @@ from agent.common.ids import new_id
 from agent.model.call import CallDirection, EndCause, Outcome
 from agent.signalling import b2bua
 from agent.signalling.sip import core as sip
+from agent.signalling.sip.contact import contact_of
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.uri import NameAddr, parse_uri
 
@@ -58,20 +59,20 @@ class PassthroughCall:
         while self._targets and not self._over:
             uri = parse_uri(self._targets.pop(0))
             try:
-                flow = await joint.user_agent.flow_to(uri)
+                flow = (await joint.user_agent.flows_to(uri))[0]
             except AgentError as error:
                 self.log.warning("target_unreachable", reason=str(error))
                 continue
             if self._is_over():
                 return
-            peer = joint.routes.peer_at(flow.remote)
+            peer = joint.routes.peer_of(flow)
             leg = Leg(name="b", session="", flow=flow, peer=peer, media_id=new_id())
             leg.session = joint.user_agent.core.invite(
                 uri=uri,
                 flow=flow,
                 from_=NameAddr(None, self._invite.from_.uri, ()),
                 to=NameAddr(None, uri, ()),
-                contact=parse_uri(f"sip:{flow.local}"),
+                contact=contact_of(flow),
                 body=self._invite.body,
                 headers=b2bua.pass_headers(
                     self._invite, from_trusted=first.trusted, to_trusted=leg.trusted
@@ -122,7 +123,7 @@ class PassthroughCall:
                 core.accept(
                     first.session,
                     now,
-                    contact=parse_uri(f"sip:{first.flow.local}"),
+                    contact=contact_of(first.flow),
                     body=event.response.body,
                 )
             case sip.Acknowledged() if self._awaits_answer:

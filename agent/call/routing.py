@@ -10,11 +10,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from agent.call.config import Network, PeerConfig, RouteConfig, parse_match
+from agent.call.config import (
+    Network,
+    PeerConfig,
+    RouteConfig,
+    certificate_name,
+    parse_match,
+)
 from agent.common.errors import AgentError
 from agent.identity.numbers import IdentityConfig, normalise
 from agent.model.call import CallDirection
-from agent.model.media import Address, ip_of
+from agent.model.media import ip_of
+from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.uri import Uri, parse_uri
 
 
@@ -86,8 +93,17 @@ class RouteTable:
     ) -> None:
         self._peers = {peer.name: peer for peer in peers}
         self._matches: list[tuple[Network, int | None, PeerConfig]] = [
-            (*parse_match(entry), peer) for peer in peers for entry in peer.match
+            (*parse_match(entry), peer)
+            for peer in peers
+            for entry in peer.match
+            if certificate_name(entry) is None
         ]
+        self._certified = {
+            name: peer
+            for peer in reversed(peers)
+            for entry in peer.match
+            if (name := certificate_name(entry)) is not None
+        }
         # The most particular match wins: a port before a host before a network.
         self._matches.sort(key=lambda m: (m[1] is None, -m[0].prefixlen))
         self._routes = tuple(routes)
@@ -96,11 +112,19 @@ class RouteTable:
         self._emergency = frozenset(emergency)
         self._exempt = frozenset(normalise(number, identity) for number in exempt)
 
-    def peer_at(self, source: Address) -> PeerConfig | None:
-        """The configured peer that sends from `source`, if any."""
-        address = ip_of(source.host.partition("%")[0])
+    def peer_of(self, flow: Flow) -> PeerConfig | None:
+        """The configured peer at the other end of `flow`, if any.
+
+        A verified certificate says more than an address. The port of a connection
+        that the peer opened says nothing.
+        """
+        for name in flow.certificate:
+            if (peer := self._certified.get(name)) is not None:
+                return peer
+        remote = flow.remote
+        address = ip_of(remote.host.partition("%")[0])
         for network, port, peer in self._matches:
-            if address in network and port in {None, source.port}:
+            if address in network and (flow.inbound or port in {None, remote.port}):
                 return peer
         return None
 

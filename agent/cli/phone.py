@@ -91,7 +91,7 @@ class Phone:
         """Ring `uri`; `connected` or `ended` will say what came of it."""
         target = parse_uri(uri)
         agent = self._user_agent
-        flow = await agent.flow_to(target)
+        flow = (await agent.flows_to(target))[0]
         self._negotiation = self._new_negotiation()
         self._session = agent.core.invite(
             uri=target,

@@ -29,11 +29,15 @@ class TaskSet:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout)
 
+    def cancel(self) -> None:
+        """Ask what still runs to end, without waiting for it."""
+        for task in self._tasks:
+            task.cancel()
+
     async def close(self) -> None:
         """Cancel what still runs and wait for it."""
         tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
+        self.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _done(self, task: asyncio.Task[None]) -> None:

@@ -39,6 +39,7 @@ from agent.signalling.config import parse_listen
 from agent.signalling.guard import Guard
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.timers import Timers
+from agent.signalling.tls import TlsContexts
 from agent.signalling.useragent import UserAgent
 from agent.upload.backends.object_store import open_store
 from agent.upload.uploader import Target, Uploader
@@ -57,6 +58,7 @@ class Material:
     directory: Directory
     notices: dict[str, Sound]
     notice_files: dict[str, bytes] = field(repr=False)
+    tls: TlsContexts | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -98,9 +100,15 @@ def read_material(config: Config, base: Path) -> Material:
                 files[notices[name].sha256] = (base / name).read_bytes()
             except (SoundError, OSError) as error:
                 mistakes.append(f"routes[{index}].notice: {error}")
+    tls = None
+    if any(entry.startswith("tls:") for entry in config.sip.listen):
+        try:
+            tls = TlsContexts(config.tls, base)
+        except AgentError as error:
+            mistakes.append(f"tls: {error}")
     if mistakes:
         raise ConfigError(mistakes)
-    return Material(tuple(quality), directory, notices, files, tuple(warnings))
+    return Material(tuple(quality), directory, notices, files, tls, tuple(warnings))
 
 
 def _read_directory(
@@ -153,11 +161,6 @@ class Agent:
         material = read_material(config, self._base)
         for warning in material.warnings:
             self._log.warning("configuration", reason=warning)
-        for entry in config.sip.listen:
-            if not entry.startswith("udp:"):
-                self._log.warning(
-                    "configuration", reason=f"sip.listen: {entry} is not served yet"
-                )
         async with AsyncExitStack() as stack:
             await self._start(material, stack)
             self._log.info("ready", version=__version__, host=config.agent.name)
@@ -236,7 +239,16 @@ class Agent:
             max_sessions=4 * config.sip.max_calls,
         )
         listeners = [parse_listen(entry) for entry in config.sip.listen]
-        user_agent = UserAgent(core, listeners, control.on_sip)
+        user_agent = UserAgent(
+            core,
+            listeners,
+            control.on_sip,
+            tls=material.tls,
+            peer_of=control.connections_of,
+            max_connections=config.sip.max_connections,
+            connection_idle=config.sip.connection_idle,
+        )
+        loop.add_signal_handler(signal.SIGHUP, user_agent.reload_tls)
         control.connect(
             Joint(
                 user_agent=user_agent,

@@ -19,7 +19,7 @@ from agent.identity.config import DirectoryConfig
 from agent.identity.numbers import IdentityConfig
 from agent.media.config import MediaConfig
 from agent.recording.config import RecordingConfig
-from agent.signalling.config import SipConfig
+from agent.signalling.config import SipConfig, TlsConfig
 from agent.upload.config import StorageConfig
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -71,6 +71,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     routes: tuple[RouteConfig, ...]
     recording: RecordingConfig
     storage: tuple[StorageConfig, ...]
+    tls: TlsConfig = TlsConfig()
     media: MediaConfig = MediaConfig()
     tones: ToneConfig = ToneConfig()
     officers: DirectoryConfig = DirectoryConfig()
@@ -178,6 +179,10 @@ def _cross_check(config: Config) -> list[str]:
                 mistakes.append(
                     f"{here}.{key}: {target!r} is neither a sip URI nor a peer"
                 )
+    if not config.tls.certificate and any(
+        entry.startswith("tls:") for entry in config.sip.listen
+    ):
+        mistakes.append("tls.certificate: a tls listener needs a certificate and key")
     if not config.storage:
         mistakes.append("storage: at least one [[storage]] is needed")
     low, high = config.media.ports

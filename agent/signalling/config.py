@@ -1,7 +1,8 @@
-"""`[sip]`: where the agent listens."""
+"""`[sip]` and `[tls]`: where the agent listens, what it shows and whom it believes."""
 
 import ipaddress
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
@@ -12,19 +13,43 @@ class SipConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """The signalling side of the daemon."""
 
     listen: tuple[str, ...]
-    "Listeners: `udp:127.0.0.1:5060`. The first is used for calls going out."
+    """Listeners: `udp:127.0.0.1:5060`, `tcp:[::1]:5060`, `tls:127.0.0.1:5061`.
+
+    The first of a transport and address family is used for calls going out.
+    """
     t1: float = 0.5
     "Seconds; the round-trip estimate of RFC 3261 section 17.1.1.1."
     stranger_rate: float = 5.0
     "Answers a second to one source that is no configured peer."
     max_calls: int = 2000
     "Calls at once, emergency calls apart."
+    max_connections: int = 1000
+    "TCP and TLS connections at once; strangers may have a quarter of them."
+    connection_idle: float = 3600.0
+    "Seconds without a message or keep-alive until a peer's connection is closed."
 
     def __post_init__(self) -> None:
         if not self.listen:
             raise ValueError("listen must name at least one address")
         for entry in self.listen:
             parse_listen(entry)
+
+
+class TlsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the agent shows on TLS connections, and what it believes."""
+
+    certificate: str = ""
+    "PEM file, the leaf first; used as server and as client."
+    key: str = ""
+    "PEM file of its private key; SIGHUP has both read again."
+    ca: str = ""
+    "PEM file of the authorities that are believed; empty: the system's."
+    verify_client: Literal["off", "optional", "required"] = "off"
+    "Whether who connects must show a certificate; `tls:` in `match` needs one."
+
+    def __post_init__(self) -> None:
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("certificate and key go together")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +72,6 @@ def parse_listen(entry: str) -> Listener:
         number = 0
     if not 0 < number < 65536:
         raise ValueError(f"listen entry {entry!r} is not transport:address:port")
-    if transport not in {"udp", "tcp"}:
-        raise ValueError(f"listen entry {entry!r}: transport must be udp or tcp")
+    if transport not in {"udp", "tcp", "tls"}:
+        raise ValueError(f"listen entry {entry!r}: transport must be udp, tcp or tls")
     return Listener(transport, Address(host, number))

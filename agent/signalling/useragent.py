@@ -7,43 +7,75 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
 
 from agent.model.media import Address
 from agent.signalling.config import Listener
+from agent.signalling.connections import ConnectionStats, ConnectionTable
 from agent.signalling.sip.core import Event, RequestAnswered, UserAgentCore
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.uri import Uri
+from agent.signalling.stream import PeerOf, StreamTransport
+from agent.signalling.tls import TlsContexts, TlsError
 from agent.signalling.transport import TransportError, UdpTransport
+
+DEFAULT_PORTS: Final = {"udp": 5060, "tcp": 5060, "tls": 5061}
 
 
 class UserAgent:
-    """Drives one UserAgentCore over the configured listeners."""
+    """Drives one UserAgentCore over the configured listeners.
+
+    `peer_of` says which configured peer is at the other end of a flow, and how many
+    connections it may have.
+    """
 
     def __init__(
         self,
         core: UserAgentCore,
         listeners: Sequence[Listener],
         on_event: Callable[[Event], None],
+        *,
+        tls: TlsContexts | None = None,
+        peer_of: PeerOf = lambda _: ("", 0),
+        max_connections: int = 1000,
+        connection_idle: float = 3600.0,
     ) -> None:
         self.core = core
         self._on_event = on_event
-        self._listeners = [entry for entry in listeners if entry.transport == "udp"]
+        self._listeners = tuple(listeners)
         self._transports = {
             listener.address: UdpTransport(listener, self._received)
-            for listener in self._listeners
+            for listener in listeners
+            if listener.transport == "udp"
         }
         self._asked: dict[str, asyncio.Future[RequestAnswered]] = {}
         "Requests outside dialogs that await their final response."
+        self._streams = StreamTransport(
+            [entry for entry in listeners if entry.transport != "udp"],
+            table=ConnectionTable(
+                max_connections=max_connections, idle_seconds=connection_idle
+            ),
+            tls=tls,
+            peer_of=peer_of,
+            on_message=self._message,
+            on_settled=self.flush,
+            on_failed=self._failed,
+            on_lost=self._lost,
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._flushing = False
+        self._log = structlog.get_logger()
 
     async def start(self) -> None:
         """Open every listener. Raises TransportError."""
         self._loop = asyncio.get_running_loop()
         for transport in self._transports.values():
             await transport.start()
+        await self._streams.start()
 
     def close(self) -> None:
         """Close every listener."""
@@ -52,38 +84,68 @@ class UserAgent:
             self._timer = None
         for transport in self._transports.values():
             transport.close()
+        self._streams.close()
+
+    @property
+    def connections(self) -> ConnectionStats:
+        """Counters of TCP and TLS connections."""
+        return self._streams.table.stats
 
     @property
     def now(self) -> float:
         """The loop's monotonic clock, which the core's deadlines refer to."""
         return self._loop.time()
 
-    async def flow_to(self, uri: Uri) -> Flow:
-        """The flow for a new call to `uri`.
+    async def flows_to(self, uri: Uri) -> list[Flow]:
+        """The flows for a new call to `uri`, the first to be tried first.
 
         Raises TransportError if its host has no address we can reach.
         """
-        port = uri.port or 5060
-        host = uri.host
+        transport = (uri.param("transport") or "udp").lower()
+        if uri.scheme == "sips":
+            transport = "tls"
+        if transport not in DEFAULT_PORTS:
+            raise TransportError(
+                "the transport of a target is none of udp, tcp and tls.",
+                hint="Correct the target's URI.",
+            )
+        remote = await self._address_of(uri, uri.port or DEFAULT_PORTS[transport])
+        for listener in self._listeners:
+            same_family = (":" in listener.address.host) == (":" in remote.host)
+            if same_family and listener.transport == transport:
+                domain = uri.host if transport == "tls" else ""
+                return [Flow(transport, listener.address, remote, domain)]
+        raise TransportError(
+            f"no {transport} listener can reach {remote}.",
+            hint="Add a [sip] listen entry of the same transport and address family.",
+        )
+
+    async def _address_of(self, uri: Uri, port: int) -> Address:
         try:
-            ipaddress.ip_address(host)
+            ipaddress.ip_address(uri.host)
         except ValueError:
             try:
-                found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+                found = await self._loop.getaddrinfo(
+                    uri.host, port, type=socket.SOCK_DGRAM
+                )
             except OSError as error:
                 raise TransportError(
                     f"the host of a target has no address: {error}.",
                     hint="Check the target's URI and the host's name service.",
                 ) from error
-            host = str(found[0][4][0])
-        remote = Address(host, port)
-        for listener in self._listeners:
-            if (":" in listener.address.host) == (":" in host):
-                return Flow("udp", listener.address, remote)
-        raise TransportError(
-            f"no udp listener can reach {remote}.",
-            hint="Add a [sip] listen entry of the same address family.",
-        )
+            return Address(str(found[0][4][0]), port)
+        return Address(uri.host, port)
+
+    def reload_tls(self) -> None:
+        """Read the certificate files again; if they are no good, keep the old ones."""
+        if self._streams.tls is None:
+            return
+        try:
+            self._streams.tls.load()
+        except TlsError as error:
+            self._log.error("tls_not_reloaded", reason=str(error))
+        else:
+            self._log.info("tls_reloaded")
 
     async def ask(self, request: Request, flow: Flow) -> RequestAnswered:
         """Send a request outside dialogs and wait for its final response.
@@ -111,10 +173,15 @@ class UserAgent:
         finally:
             self._flushing = False
         for data, flow in self.core.data_to_send():
-            transport = self._transports.get(flow.local)
-            if transport is not None:
+            if flow.reliable:
+                self._streams.send(data, flow)
+            elif (transport := self._transports.get(flow.local)) is not None:
                 transport.send(data, flow)
-        self._rearm(self.core.get_timer())
+        timers = self.core.get_timer(), self._streams.get_timer()
+        self._rearm(min((at for at in timers if at is not None), default=None))
+
+    def _message(self, data: bytes, flow: Flow) -> None:
+        self.core.receive(data, flow, self._loop.time())
 
     def _answered(self, event: RequestAnswered) -> None:
         asked = self._asked.pop(event.session, None)
@@ -122,7 +189,15 @@ class UserAgent:
             asked.set_result(event)
 
     def _received(self, data: bytes, flow: Flow) -> None:
-        self.core.receive(data, flow, self._loop.time())
+        self._message(data, flow)
+        self.flush()
+
+    def _failed(self, flow: Flow) -> None:
+        self.core.transport_failed(flow, self._loop.time())
+        self.flush()
+
+    def _lost(self, flow: Flow) -> None:
+        self.core.connection_lost(flow, self._loop.time())
         self.flush()
 
     def _rearm(self, at: float | None) -> None:
@@ -138,5 +213,7 @@ class UserAgent:
     def _fire(self, at: float) -> None:
         self._timer = None
         # The loop may wake a clock tick early; the core must see a time that is due.
-        self.core.handle_timer(now=max(at, self._loop.time()))
+        now = max(at, self._loop.time())
+        self.core.handle_timer(now)
+        self._streams.handle_timer(now)
         self.flush()

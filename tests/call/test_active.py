@@ -415,14 +415,14 @@ async def test_a_target_whose_host_is_looked_up_too_long_is_passed_over(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await site.start(inbound={"ring_timeout": 20.0})
-    gate, real = asyncio.Event(), site.agent.flow_to
+    gate, real = asyncio.Event(), site.agent.flows_to
 
     async def slow(uri: Any) -> Any:
         if uri.user == "201":
             await gate.wait()
         return await real(uri)
 
-    monkeypatch.setattr(site.agent, "flow_to", slow)
+    monkeypatch.setattr(site.agent, "flows_to", slow)
     site.trunk.call()
     await until(lambda: site.media.told("play"))
     await site.until_logged("notice_played")

@@ -2,7 +2,12 @@ from ipaddress import ip_network
 
 import pytest
 
-from agent.call.config import PeerConfig, RouteConfig, parse_match
+from agent.call.config import (
+    PeerConfig,
+    RouteConfig,
+    certificate_name,
+    parse_match,
+)
 
 
 def route(**changes: object) -> RouteConfig:
@@ -52,3 +57,12 @@ def test_bad_match_entries_are_named(entry: str) -> None:
 def test_route_mistakes(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         route(**changes)
+
+
+def test_a_match_may_be_a_certificates_name() -> None:
+    assert certificate_name("tls:PBX.example") == "pbx.example"
+    assert certificate_name("192.0.2.1") is None
+    PeerConfig(name="pbx", match=("tls:pbx.example",))
+    for entry in ("tls:", "tls:*.example"):
+        with pytest.raises(ValueError, match="no whole name"):
+            PeerConfig(name="pbx", match=(entry,))

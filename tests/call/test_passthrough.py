@@ -159,13 +159,13 @@ async def test_the_caller_leaves_while_the_target_is_looked_up(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await start(site)
-    gate, real = asyncio.Event(), site.agent.flow_to
+    gate, real = asyncio.Event(), site.agent.flows_to
 
     async def slow(uri: Any) -> Any:
         await gate.wait()
         return await real(uri)
 
-    monkeypatch.setattr(site.agent, "flow_to", slow)
+    monkeypatch.setattr(site.agent, "flows_to", slow)
     site.trunk.call()
     await until(lambda: site.logged("call_begun"))
     await site.advance(0)

@@ -5,11 +5,12 @@ from agent.call.routing import NoRouteError, RouteTable, Step
 from agent.identity.numbers import IdentityConfig
 from agent.model.call import CallDirection
 from agent.model.media import Address
+from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.uri import parse_uri
 
 TRUNK = PeerConfig(name="trunk", match=("192.0.2.0/24",), uri="sip:192.0.2.9:5080")
 SBC = PeerConfig(name="sbc", match=("192.0.2.7:5070",))
-HOST = PeerConfig(name="host", match=("192.0.2.7",))
+HOST = PeerConfig(name="host", match=("192.0.2.7", "tls:PBX.example"))
 OFFICERS = PeerConfig(name="officers", match=("198.51.100.0/24",))
 
 
@@ -53,8 +54,23 @@ def table(routes: tuple[RouteConfig, ...] = ROUTES) -> RouteTable:
     ],
 )
 def test_the_most_particular_match_wins(host: str, port: int, name: str | None) -> None:
-    peer = table().peer_at(Address(host, port))
+    remote = Address(host, port)
+    peer = table().peer_of(Flow("udp", Address("192.0.2.250", 5060), remote))
     assert (peer.name if peer else None) == name
+
+
+def test_a_connection_is_its_certificates_or_its_hosts() -> None:
+    def found(host: str, *names: str) -> str | None:
+        local, remote = Address("192.0.2.250", 5061), Address(host, 40000)
+        flow = Flow("tls", local, remote, inbound=True, certificate=names)
+        peer = table().peer_of(flow)
+        return peer.name if peer else None
+
+    assert found("203.0.113.1", "other.example", "pbx.example") == "host"
+    assert found("198.51.100.3", "pbx.example") == "host"
+    assert found("198.51.100.3", "other.example") == "officers"
+    assert found("203.0.113.1", "other.example") is None
+    assert found("192.0.2.7") == "sbc"  # its port is nobody's listener
 
 
 def test_peers_are_found_by_name() -> None:

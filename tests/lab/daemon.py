@@ -37,10 +37,10 @@ _GIVEN: dict[int, socket.socket] = {}
 
 
 def free_ports(count: int, *, start: int = 15000, stop: int = 19900) -> list[int]:
-    """UDP ports of 127.0.0.1 nobody uses now, below the ephemeral range.
+    """Ports of 127.0.0.1, UDP and TCP, nobody uses now, below the ephemeral range.
 
     They begin at a place of this process's own, so that tests side by side differ,
-    and none is given out twice.
+    and none is given out twice. A TCP listener on one needs SO_REUSEADDR.
     """
     found: list[int] = []
     first = start + (os.getpid() * 40) % (stop - start - 400)
@@ -48,9 +48,15 @@ def free_ports(count: int, *, start: int = 15000, stop: int = 19900) -> list[int
         if port in _GIVEN:
             continue
         sign = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        sign.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe,
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as strict,
+        ):
             try:
                 probe.bind(("127.0.0.1", port))
+                strict.bind(("127.0.0.1", port))  # fails where there is a sign
+                strict.close()
                 sign.bind(("127.0.0.1", port))
             except OSError:
                 sign.close()

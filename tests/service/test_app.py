@@ -1,6 +1,7 @@
 import asyncio
 import os
 import random
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from agent.recording.ledger import read_rows
 from agent.recording.spool import Spool
 from agent.service.app import Agent, read_material
 from agent.service.config import ConfigError, load
-from agent.signalling.config import Listener
+from agent.signalling.config import Listener, TlsConfig
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.timers import DEFAULT_TIMERS
@@ -25,6 +26,7 @@ from agent.signalling.sip.uri import NameAddr, parse_uri
 from agent.signalling.transport import TransportError
 from agent.signalling.useragent import UserAgent
 from tests.cli.conftest import DiskSite, identity
+from tests.lab.certificates import Authority
 from tests.lab.daemon import free_ports
 from tests.recording.segments import write_segment
 
@@ -165,7 +167,7 @@ async def test_it_starts_serves_and_stops(
         target = parse_uri(f"sip:1@127.0.0.1:{disk_site.sip}")
         core.invite(
             uri=target,
-            flow=await stranger.flow_to(target),
+            flow=(await stranger.flows_to(target))[0],
             from_=NameAddr(None, target, ()),
             to=NameAddr(None, target, ()),
             contact=target,
@@ -208,12 +210,45 @@ async def test_a_part_that_fails_ends_the_daemon(
     assert log[-1]["level"] == "critical"
 
 
+async def test_certificates_are_read_again_at_a_hangup_signal(
+    disk_site: DiskSite, log: list[dict[str, Any]]
+) -> None:
+    [disk_site.sip, port] = free_ports(2)
+    own = Authority(disk_site.root).issue("127.0.0.1")
+    config = load(disk_site.write())
+    config = msgspec.structs.replace(
+        config,
+        sip=msgspec.structs.replace(
+            config.sip, listen=(*config.sip.listen, f"tls:127.0.0.1:{port}")
+        ),
+        tls=TlsConfig(certificate=own.certificate.name, key=own.key.name),
+    )
+    agent = Agent(config, disk_site.root)
+    ready = asyncio.Event()
+    served = asyncio.get_running_loop().create_task(agent.serve(ready.set))
+    async with asyncio.timeout(20):
+        await ready.wait()
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=own.client())
+        writer.close()
+        await writer.wait_closed()
+        for change, told in ((None, "tls_reloaded"), ("junk", "tls_not_reloaded")):
+            if change is not None:
+                own.certificate.write_text(change)
+            os.kill(os.getpid(), signal.SIGHUP)
+            while not any(entry["event"] == told for entry in log):
+                await asyncio.sleep(0)
+        agent.stop()
+        await served
+    with pytest.raises(ConfigError, match="TLS files cannot be used"):
+        read_material(config, disk_site.root)
+
+
 async def test_what_a_dead_daemon_left_is_stored_at_the_next_start(
     disk_site: DiskSite, log: list[dict[str, Any]]
 ) -> None:
     [disk_site.sip] = free_ports(1)
     config = load(disk_site.write())
-    listen = (*config.sip.listen, "tcp:127.0.0.1:5061")
+    listen = (*config.sip.listen, f"tcp:127.0.0.1:{free_ports(1)[0]}")
     sip_section = msgspec.structs.replace(config.sip, listen=listen)
     config = msgspec.structs.replace(config, sip=sip_section)
     spool = Spool(disk_site.root / "spool")
@@ -233,5 +268,4 @@ async def test_what_a_dead_daemon_left_is_stored_at_the_next_start(
     assert f"{segment.id}.wav.age" in stored
     assert any(name.startswith(torn.id) for name in stored)
     assert [e for e in log if e["event"] == "recovered"]
-    assert any("not served yet" in e.get("reason", "") for e in log)
     assert spool.list_sealed() == []

@@ -79,12 +79,14 @@ def test_what_one_section_says_of_another_is_checked() -> None:
     ]
     raw["storage"] = []
     raw["media"] = {"ports": [10, 5]}
+    raw["sip"] = {"listen": ["tls:127.0.0.1:5061"]}
     assert mistakes(raw) == (
         "peers[1].name: 'trunk' is there twice",
         "routes[0].from: no peer is called 'nobody'",
         "routes[0].to: peer 'trunk' has no uri",
         "routes[0].to: '201' is neither a sip URI nor a peer",
         "routes[0].overflow: 'x' is neither a sip URI nor a peer",
+        "tls.certificate: a tls listener needs a certificate and key",
         "storage: at least one [[storage]] is needed",
         "media.ports: two port numbers, 1024 to 65535, are expected",
     )

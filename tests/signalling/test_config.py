@@ -1,7 +1,7 @@
 import pytest
 
 from agent.model.media import Address
-from agent.signalling.config import Listener, SipConfig, parse_listen
+from agent.signalling.config import Listener, SipConfig, TlsConfig, parse_listen
 
 
 @pytest.mark.parametrize(
@@ -9,6 +9,7 @@ from agent.signalling.config import Listener, SipConfig, parse_listen
     [
         ("udp:127.0.0.1:5060", Listener("udp", Address("127.0.0.1", 5060))),
         ("tcp:127.0.0.1:5061", Listener("tcp", Address("127.0.0.1", 5061))),
+        ("tls:[::1]:5061", Listener("tls", Address("::1", 5061))),
         ("udp:[2001:db8::1]:5060", Listener("udp", Address("2001:db8::1", 5060))),
     ],
 )
@@ -26,7 +27,14 @@ def test_bad_listen_entries_are_named(entry: str) -> None:
 
 
 def test_unknown_transports_and_empty_lists() -> None:
-    with pytest.raises(ValueError, match="udp or tcp"):
+    with pytest.raises(ValueError, match="udp, tcp or tls"):
         parse_listen("sctp:127.0.0.1:5060")
     with pytest.raises(ValueError, match="at least one"):
         SipConfig(listen=())
+
+
+def test_a_certificate_needs_its_key() -> None:
+    assert not TlsConfig().certificate
+    for fields in ({"certificate": "a.pem"}, {"key": "a-key.pem"}):
+        with pytest.raises(ValueError, match="go together"):
+            TlsConfig(**fields)

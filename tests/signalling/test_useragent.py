@@ -1,49 +1,87 @@
 import asyncio
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from agent.model.media import Address
-from agent.signalling.config import Listener
+from agent.signalling.config import Listener, TlsConfig
 from agent.signalling.sip import core as sip
+from agent.signalling.sip.contact import contact_of
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.outside import new_request
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.uri import NameAddr, parse_uri
+from agent.signalling.tls import TlsContexts
 from agent.signalling.transport import TransportError
 from agent.signalling.useragent import UserAgent
+from tests.lab.certificates import Authority
 from tests.lab.daemon import free_ports
 
 
 class Party:
-    """A user agent on a real socket, with its events in a queue."""
+    """A user agent on real sockets, with its events in a queue."""
 
-    def __init__(self, port: int) -> None:
-        self.address = Address("127.0.0.1", port)
+    def __init__(
+        self,
+        port: int,
+        *,
+        host: str = "127.0.0.1",
+        transport: str = "udp",
+        tls: TlsContexts | None = None,
+    ) -> None:
+        self.address = Address(host, port)
+        self.transport = transport
         self.events: asyncio.Queue[Any] = asyncio.Queue()
         self.core = UserAgentCore(
             rng=random.Random(port), timers=Timers(t1=0.01, t2=0.02), product="test"
         )
         self.agent = UserAgent(
-            self.core, [Listener("udp", self.address)], self.events.put_nowait
+            self.core,
+            [Listener(transport, self.address)],
+            self.events.put_nowait,
+            tls=tls,
         )
 
     async def call(self, to: Address) -> str:
-        target = parse_uri(f"sip:you@{to}")
+        target = parse_uri(f"sip:you@{to};transport={self.transport}")
+        flows = await self.agent.flows_to(target)
         session = self.core.invite(
             uri=target,
-            flow=await self.agent.flow_to(target),
+            flow=flows[0],
             from_=NameAddr(None, parse_uri(f"sip:me@{self.address}"), ()),
             to=NameAddr(None, target, ()),
-            contact=parse_uri(f"sip:me@{self.address}"),
+            contact=contact_of(flows[0], "me"),
             body=b"offer",
             now=self.agent.now,
         )
         self.agent.flush()
         return session
+
+
+HOSTS = ("127.0.0.1", "::1")
+
+
+def contexts(path: Path, *names: str) -> TlsContexts:
+    issued = Authority(path).issue(*names)
+    return TlsContexts(
+        TlsConfig(
+            certificate=str(issued.certificate), key=str(issued.key), ca=str(issued.ca)
+        ),
+        path,
+    )
+
+
+async def closed(*parties: Party) -> None:
+    """Close them, and let the loop close their sockets."""
+    for party in parties:
+        party.agent.close()
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -52,31 +90,53 @@ async def parties() -> Any:
     for party in made[:2]:
         await party.agent.start()
     yield made
-    for party in made:
-        party.agent.close()
+    await closed(*made)
 
 
-async def test_a_call_over_sockets(parties: list[Party]) -> None:
-    alice, bob, _ = parties
+TRANSPORTS = [
+    (transport, host) for transport in ("udp", "tcp", "tls") for host in HOSTS
+]
+
+
+@pytest.mark.parametrize(("transport", "host"), TRANSPORTS)
+async def test_a_call_over_sockets(transport: str, host: str, tmp_path: Path) -> None:
+    tls = contexts(tmp_path, host) if transport == "tls" else None
+    ports = free_ports(2)
+    alice, bob = (
+        Party(port, host=host, transport=transport, tls=tls) for port in ports
+    )
+    await alice.agent.start()
+    await bob.agent.start()
     async with asyncio.timeout(10):
         await alice.call(bob.address)
         invited = await bob.events.get()
         assert isinstance(invited, sip.InviteReceived)
-        assert invited.flow == Flow("udp", bob.address, alice.address)
+        flow = invited.flow
+        assert (flow.transport, flow.local) == (transport, bob.address)
+        assert flow.remote.host == host
+        assert (flow.remote == alice.address) is (transport == "udp")
+        assert invited.request.contact is not None
+        expected = None if transport == "udp" else transport
+        assert invited.request.contact.uri.param("transport") == expected
+        assert invited.request.top_via.transport == transport.upper()
         bob.core.accept(
-            invited.session,
-            bob.agent.now,
-            contact=parse_uri(f"sip:you@{bob.address}"),
-            body=b"answer",
+            invited.session, bob.agent.now, contact=contact_of(flow), body=b"answer"
         )
         bob.agent.flush()
         accepted = await alice.events.get()
         assert isinstance(accepted, sip.Accepted)
         assert accepted.response.body == b"answer"
         assert isinstance(await bob.events.get(), sip.Acknowledged)
-        alice.core.hang_up(accepted.session, alice.agent.now)
-        alice.agent.flush()
+        # The callee hangs up: over the connection that the caller opened.
+        bob.core.hang_up(invited.session, bob.agent.now)
+        bob.agent.flush()
+        assert isinstance(await alice.events.get(), sip.Ended)
         assert isinstance(await bob.events.get(), sip.Ended)
+    streams = 0 if transport == "udp" else 1
+    assert alice.agent.connections.connected == streams
+    assert bob.agent.connections.accepted == streams
+    assert bob.agent.connections.connected == 0
+    await closed(alice, bob)
 
 
 async def test_timers_run_without_anyone_asking(parties: list[Party]) -> None:
@@ -107,12 +167,18 @@ async def test_an_event_may_touch_the_core(parties: list[Party]) -> None:
 async def test_where_a_new_call_goes(parties: list[Party]) -> None:
     agent = parties[0].agent
     local = parties[0].address
-    flow = await agent.flow_to(parse_uri("sip:x@192.0.2.7"))
+    [flow] = await agent.flows_to(parse_uri("sip:x@192.0.2.7"))
     assert flow == Flow("udp", local, Address("192.0.2.7", 5060))
-    flow = await agent.flow_to(parse_uri("sip:x@192.0.2.7:5070"))
+    [flow] = await agent.flows_to(parse_uri("sip:x@192.0.2.7:5070"))
     assert flow.remote.port == 5070
     with pytest.raises(TransportError, match="no udp listener"):
-        await agent.flow_to(parse_uri("sip:x@[2001:db8::1]"))
+        await agent.flows_to(parse_uri("sip:x@[2001:db8::1]"))
+    with pytest.raises(TransportError, match="no tcp listener"):
+        await agent.flows_to(parse_uri("sip:x@192.0.2.7;transport=tcp"))
+    with pytest.raises(TransportError, match="no tls listener"):
+        await agent.flows_to(parse_uri("sips:x@192.0.2.7"))
+    with pytest.raises(TransportError, match="none of udp, tcp and tls"):
+        await agent.flows_to(parse_uri("sip:x@192.0.2.7;transport=sctp"))
 
 
 async def test_hosts_are_looked_up(
@@ -127,10 +193,10 @@ async def test_hosts_are_looked_up(
         return [(0, 0, 0, "", ("192.0.2.9", port))]
 
     monkeypatch.setattr(loop, "getaddrinfo", found)
-    flow = await agent.flow_to(parse_uri("sip:x@pbx.example:5080"))
+    [flow] = await agent.flows_to(parse_uri("sip:x@pbx.example:5080"))
     assert flow.remote == Address("192.0.2.9", 5080)
     with pytest.raises(TransportError) as caught:
-        await agent.flow_to(parse_uri("sip:x@nowhere.example"))
+        await agent.flows_to(parse_uri("sip:x@nowhere.example"))
     assert "name service" in caught.value.hint
 
 
@@ -207,3 +273,67 @@ async def test_a_question_is_answered(parties: list[Party]) -> None:
         while alice.agent._asked:
             await asyncio.sleep(0)
     assert alice.events.empty()
+
+
+async def test_nobody_listening_fails_the_call_at_once() -> None:
+    [port, nobody] = free_ports(2)
+    alice = Party(port, transport="tcp")
+    await alice.agent.start()
+    async with asyncio.timeout(10):
+        await alice.call(Address("127.0.0.1", nobody))
+        refused = await alice.events.get()
+    assert isinstance(refused, sip.Refused)
+    assert refused.status == 503
+    await closed(alice)
+
+
+async def test_a_connection_that_goes_fails_what_was_asked_on_it() -> None:
+    [port] = free_ports(1)
+    alice = Party(port, transport="tcp")
+    await alice.agent.start()
+
+    async def hang_up(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await reader.readuntil(b"offer")
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with asyncio.timeout(10):
+        await alice.call(Address(*server.sockets[0].getsockname()))
+        refused = await alice.events.get()
+    assert refused.status == 503
+    server.close()
+    await server.wait_closed()
+    await closed(alice)
+
+
+async def test_a_request_of_a_stream_without_length_is_answered_and_cut_off() -> None:
+    [port] = free_ports(1)
+    alice = Party(port, transport="tcp")
+    await alice.agent.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(
+        b"OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKx\r\n"
+        b"From: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\n"
+        b"Call-ID: c\r\nCSeq: 1 OPTIONS\r\n\r\n"
+    )
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    assert answer.startswith(b"SIP/2.0 400 ")
+    writer.close()
+    await closed(alice)
+
+
+async def test_certificates_are_reloaded_only_where_there_are_some(
+    tmp_path: Path,
+) -> None:
+    ports = free_ports(2)
+    with structlog.testing.capture_logs() as log:
+        Party(ports[0]).agent.reload_tls()
+        assert not log
+        agent = Party(ports[1], tls=contexts(tmp_path, "a.example")).agent
+        agent.reload_tls()
+        next(tmp_path.glob("a.example.pem")).write_text("junk")
+        agent.reload_tls()
+    assert [entry["event"] for entry in log] == ["tls_reloaded", "tls_not_reloaded"]

@@ -145,10 +145,10 @@ class UserAgentCore(Commands):
     # -- network and time -------------------------------------------------------
 
     def receive(self, data: bytes, flow: Flow, now: float) -> None:
-        """Take one datagram, whatever it is."""
+        """Take one datagram, or what a stream was cut into, whatever it is."""
         self.stats.received += 1
         try:
-            message = parse_message(data)
+            message = parse_message(data, stream=flow.reliable)
         except SipParseError as error:
             self.stats.parse_errors += 1
             self._reception.answer_unparsable(error, flow, now)
@@ -159,6 +159,11 @@ class UserAgentCore(Commands):
     def transport_failed(self, flow: Flow, now: float) -> None:
         """What was sent on `flow` could not be sent, or the peer is unreachable."""
         self._layer.transport_failed(flow, now)
+        self._take_events(now)
+
+    def connection_lost(self, flow: Flow, now: float) -> None:
+        """The connection of `flow` is gone, with what was on its way."""
+        self._layer.connection_lost(flow, now)
         self._take_events(now)
 
     def get_timer(self) -> float | None:

@@ -1,7 +1,7 @@
 """Dialogs: RFC 3261 section 12."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from agent.model.media import Address, ip_of
@@ -125,12 +125,15 @@ class Dialog:
         """Where requests in this dialog go that came about over `flow`.
 
         Names are not resolved here: to what is no address literal we could use,
-        the way is the one that worked before.
+        the way is the one that worked before. A connection that the peer opened is
+        used as long as it lasts, for behind a NAT there is no other (RFC 5923).
         """
         uri = self.route_set[0].uri if self.route_set else self.remote_target
         remote = _literal(uri, flow.local)
         if remote is None or remote == flow.remote:
             return flow
+        if flow.inbound:
+            return replace(flow, fallback=remote)
         return Flow(flow.transport, flow.local, remote)
 
     def _request(

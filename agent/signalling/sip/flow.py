@@ -1,6 +1,6 @@
 """Where a message came from, and where it goes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.model.media import Address
 
@@ -14,6 +14,14 @@ class Flow:
     local: Address
     "The listener, not the ephemeral port of a connection it opened."
     remote: Address
+    domain: str = ""
+    "The name whose certificate a TLS peer that we connect to must show (RFC 5922)."
+    inbound: bool = field(default=False, compare=False)
+    "The peer opened the connection: nobody listens on `remote`'s port."
+    fallback: Address | None = field(default=None, compare=False)
+    "Where to connect when the connection is gone (RFC 3261 section 18.2.2)."
+    certificate: tuple[str, ...] = field(default=(), compare=False)
+    "Names in the peer's certificate, if it was verified (RFC 5922 section 7.1)."
 
     @property
     def reliable(self) -> bool:

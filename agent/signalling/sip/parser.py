@@ -75,7 +75,7 @@ def parse_message(data: bytes, *, stream: bool = False) -> Request | Response:
         raise SipParseError("The message is too large.", status=513)
     message, start = parse_head(data)
     try:
-        message.body = _body(message.headers, data[start:], stream=stream)
+        message.body = _body(message.headers, data, start, stream=stream)
     except SipParseError as error:
         error.partial = _answerable(message)
         raise
@@ -230,7 +230,8 @@ def _validate(message: Message) -> None:
     _ = message.max_forwards, message.contact, message.route, message.record_route
 
 
-def _body(headers: Headers, rest: bytes, *, stream: bool) -> bytes:
+def _body(headers: Headers, data: bytes, start: int, *, stream: bool) -> bytes:
+    rest = data[start:]
     value = headers.get("Content-Length")
     if value is None:
         if stream:
@@ -238,7 +239,7 @@ def _body(headers: Headers, rest: bytes, *, stream: bool) -> bytes:
         length = len(rest)
     else:
         length = parse_number(value, maximum=10**9)
-    if length > MAX_BODY:
+    if length > MAX_BODY - (start if stream else 0):
         raise SipParseError("The body is too large.", status=513)
     if length > len(rest):
         raise SipParseError("The body is shorter than its Content-Length.")

@@ -189,3 +189,10 @@ def test_to_what_is_no_usable_literal_the_way_stays(uri: str) -> None:
 
 def test_a_zero_address_of_six_is_no_target() -> None:
     assert with_target("sip:b@[::]").next_hop(FLOW6) is FLOW6
+
+
+def test_a_connection_the_peer_opened_is_used_while_it_lasts() -> None:
+    flow = Flow("tcp", FLOW.local, Address("192.0.2.7", 40000), inbound=True)
+    found = with_target("sip:b@192.0.2.7:5070").next_hop(flow)
+    assert found == flow
+    assert found.fallback == Address("192.0.2.7", 5070)

@@ -3,6 +3,7 @@
 RFC 3261 section 18, RFC 3581.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from agent.model.media import Address
@@ -52,10 +53,13 @@ def response_flow(via: Via, flow: Flow) -> Flow:
     Section 18.2.2 and RFC 3581 section 4, but always to the host the request came
     from: `maddr` and sent-by names would let a peer aim us at a third party.
     """
-    if flow.reliable or "rport" in via.params:
-        return flow
     port = sent_by(via)[1]
-    if port == flow.remote.port:
+    if flow.inbound:
+        # The connection, or a new one to the sent-by's port if that is gone.
+        return replace(flow, fallback=Address(flow.remote.host, port))
+    if flow.reliable:
+        return flow
+    if "rport" in via.params or port == flow.remote.port:
         return flow
     return Flow(flow.transport, flow.local, Address(flow.remote.host, port))
 

@@ -126,6 +126,11 @@ class InviteClientTransaction(Machine[State, Input, Action]):
         """Wait 64*T1 for the final response, now that a CANCEL was sent."""
         self._step(Input.CANCELLED, now)
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether no response has come."""
+        return self.state is State.CALLING
+
     def transport_failed(self, now: float) -> None:
         """What was sent last did not leave, or came back."""
         self._step(Input.TRANSPORT_ERROR, now)

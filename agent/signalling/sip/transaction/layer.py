@@ -246,6 +246,18 @@ class TransactionLayer:
                 entry.machine.transport_failed(now)
                 self._settle(entry, flow, now)
 
+    def connection_lost(self, flow: Flow, now: float) -> None:
+        """The connection of `flow` is gone, with what was on its way.
+
+        What had no answer at all fails at once. What had a provisional one may yet
+        be answered, over a connection that the peer opens (section 18.2.2), and our
+        own responses open another.
+        """
+        for entry in list(self._clients.values()):
+            if entry.flow == flow and entry.machine.unanswered:
+                entry.machine.transport_failed(now)
+                self._settle(entry, flow, now)
+
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called, if at all."""
         return self._schedule.first()

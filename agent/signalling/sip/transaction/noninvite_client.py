@@ -93,6 +93,11 @@ class NonInviteClientTransaction(Machine[State, Input, Action]):
         if self._step(input_, now) in _PASSING:
             self._events.append(ResponsePassed(response))
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether no response has come."""
+        return self.state is State.TRYING
+
     def transport_failed(self, now: float) -> None:
         """What was sent last did not leave, or came back."""
         self._step(Input.TRANSPORT_ERROR, now)

@@ -116,6 +116,10 @@ def test_streams_answer_on_the_stream() -> None:
     flow = Flow("tcp", BOB, Address("192.0.2.1", 40000))
     via = parse_via("SIP/2.0/TCP 192.0.2.1:5060;branch=b")
     assert response_flow(via, flow) is flow
+    theirs = Flow("tcp", BOB, Address("192.0.2.1", 40000), inbound=True)
+    found = response_flow(via, theirs)
+    assert found == theirs
+    assert found.fallback == Address("192.0.2.1", 5060)
 
 
 @pytest.mark.parametrize(

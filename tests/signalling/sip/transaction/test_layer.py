@@ -575,6 +575,20 @@ def test_transport_failure_is_told_to_whom_it_concerns() -> None:
     assert len(layer) == 1
 
 
+def test_a_lost_connection_fails_what_nobody_has_answered() -> None:
+    layer = make_layer()
+    asked = layer.send_request(make_request("OPTIONS"), FLOW, 0.0)
+    sent(layer)
+    _, invite = send_invite(layer)
+    layer.receive(make_response(invite, 180), FLOW, 0.1)
+    layer_events(layer)
+    layer.connection_lost(Flow("udp", FLOW.local, Address("192.0.2.9", 9)), 0.2)
+    assert layer_events(layer) == []
+    layer.connection_lost(FLOW, 0.2)
+    assert layer_events(layer) == [TransactionFailed(asked, FailureReason.TRANSPORT)]
+    assert len(layer) == 1
+
+
 def test_transport_failure_does_not_end_an_incoming_call() -> None:
     layer = make_layer()
     event = receive_invite(layer)

@@ -1,0 +1,378 @@
+"""SIP over TCP and TLS: sockets on one side, whole messages on the other.
+
+What a connection may do and how long it lasts is decided in `connections`.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, cast
+
+import structlog
+
+from agent.common.tasks import TaskSet
+from agent.model.media import Address
+from agent.signalling.config import Listener
+from agent.signalling.connection import Connection, Verdict
+from agent.signalling.connections import ConnectionTable, reopening
+from agent.signalling.guard import Guard
+from agent.signalling.sip.certificate import names_in, speaks_for
+from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.framing import Broken, Complete, Ping
+from agent.signalling.tls import TlsContexts, explain
+from agent.signalling.transport import TransportError
+
+HANDSHAKE_SECONDS: Final = 10.0
+CONNECT_SECONDS: Final = 5.0
+"For a connection of ours, handshake included: the next target waits for it."
+BACKLOG: Final = 128
+MAX_UNSENT: Final = 1024 * 1024
+"Octets a peer may leave unread before its connection is given up."
+MAX_WAITING: Final = 256
+"Messages that may wait for one connection to be opened."
+_LOG_RATE: Final = 1.0
+_LOG_BURST: Final = 20
+
+PeerOf = Callable[[Flow], tuple[str, int]]
+"The configured peer at the other end, or empty, and how many connections it may have."
+
+
+@dataclass(slots=True)
+class _Opening:
+    """A connection being opened, with what waits for it."""
+
+    flows: set[Flow] = field(default_factory=set)
+    "Those that messages asked for; all of them fail if this does."
+    data: list[bytes] = field(default_factory=list)
+
+
+class StreamTransport:
+    """All TCP and TLS listeners and connections of one user agent.
+
+    `on_message(data, flow)` gets each message; `on_settled()` follows after all of
+    one read. `on_failed(flow)` hears that something could not be sent on a flow,
+    `on_lost(flow)` that its connection is gone.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[Listener],
+        *,
+        table: ConnectionTable,
+        tls: TlsContexts | None,
+        peer_of: PeerOf,
+        on_message: Callable[[bytes, Flow], None],
+        on_settled: Callable[[], None],
+        on_failed: Callable[[Flow], None],
+        on_lost: Callable[[Flow], None],
+    ) -> None:
+        self.table = table
+        self.tls = tls
+        self._listeners = listeners
+        self._peer_of = peer_of
+        self._on_message = on_message
+        self._on_settled = on_settled
+        self._on_failed = on_failed
+        self._on_lost = on_lost
+        self._sockets: list[socket.socket] = []
+        self._streams: dict[str, _Stream] = {}
+        self._opening: dict[Flow, _Opening] = {}
+        self._tasks = TaskSet(self._task_failed)
+        self._log_guard = Guard(rate=_LOG_RATE, burst=_LOG_BURST, max_sources=1000)
+        self._log = structlog.get_logger()
+
+    @property
+    def now(self) -> float:
+        return self._loop.time()
+
+    # -- life -------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open every listener. Raises TransportError."""
+        self._loop = asyncio.get_running_loop()
+        for listener in self._listeners:
+            if listener.transport == "tls" and self.tls is None:
+                raise TransportError(
+                    f"cannot listen on tls {listener.address} without a certificate.",
+                    hint="Set [tls] certificate and key.",
+                )
+            sock = _listen(listener)
+            self._sockets.append(sock)
+            self._tasks.spawn(
+                self._accept_all(sock, listener), name=f"accept-{listener.address}"
+            )
+
+    def close(self) -> None:
+        """Close listeners and connections; what was sent before may still go."""
+        self._tasks.cancel()
+        for sock in self._sockets:
+            sock.close()
+        for stream in list(self._streams.values()):
+            stream.transport.close()
+
+    # -- connections that peers open ----------------------------------------------
+
+    async def _accept_all(self, sock: socket.socket, listener: Listener) -> None:
+        while True:
+            try:
+                accepted, address = await self._loop.sock_accept(sock)
+            except OSError as error:
+                # Out of file descriptors, most likely: what is up needs ours.
+                self._log.error("accept_failed", reason=str(error))
+                await asyncio.sleep(1)
+                continue
+            remote = Address(address[0], address[1])
+            flow = Flow(listener.transport, listener.address, remote, inbound=True)
+            name = self.table.admit(remote.host, *self._peer_of(flow))
+            if name is None:
+                accepted.close()
+                self._refused(flow, "too many connections")
+                continue
+            self._tasks.spawn(self._accept(accepted, flow, name), name=f"tcp-{name}")
+
+    async def _accept(self, sock: socket.socket, flow: Flow, name: str) -> None:
+        _tune(sock)
+        stream = _Stream(self, name, flow)
+        secure = flow.transport == "tls" and self.tls is not None
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: stream,
+                sock,
+                ssl=self.tls.server if secure and self.tls else None,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS if secure else None,
+            )
+        except OSError as error:
+            self.table.gone(name, "handshake")
+            self._refused(flow, explain(error) if secure else "connection lost")
+
+    # -- sending, and connections that we open --------------------------------------
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        """Send one message on the flow's connection, opening one if there is none."""
+        name = self.table.find(flow)
+        target: Flow | None = flow
+        if name is None:
+            target = reopening(flow)
+            name = None if target is None else self.table.find(target)
+        if name is not None:
+            self._streams[name].send(data)
+        elif target is None:
+            self.table.stats.unsent += 1
+            self._loop.call_soon(self._on_failed, flow)
+        else:
+            self._wait(data, flow, target)
+
+    def _wait(self, data: bytes, flow: Flow, target: Flow) -> None:
+        opening = self._opening.get(target)
+        if opening is None:
+            opening = self._opening[target] = _Opening()
+            name = self.table.begin(self._peer_of(target)[0], target)
+            self._tasks.spawn(self._connect(name, target), name=f"tcp-{name}")
+        opening.flows.add(flow)
+        if len(opening.data) < MAX_WAITING:
+            opening.data.append(data)
+        else:
+            self.table.stats.unsent += 1
+
+    async def _connect(self, name: str, flow: Flow) -> None:
+        stream = _Stream(self, name, flow)
+        try:
+            await self._open(stream, flow)
+        except (OSError, TransportError) as error:
+            secure = flow.transport == "tls"
+            reason = explain(error) if isinstance(error, ssl.SSLError) else str(error)
+            self.table.stats.connect_failures += 1
+            self.table.gone(name, "handshake")
+            self._log.warning(
+                "tls_refused" if secure else "connect_failed",
+                remote=str(flow.remote),
+                reason=reason or "no connection in time",
+                outgoing=True,
+            )
+            opening = self._opening.pop(flow)
+            self.table.stats.unsent += len(opening.data)
+            for failed in opening.flows:
+                self._on_failed(failed)
+        else:
+            for data in self._opening.pop(flow).data:
+                stream.send(data)
+
+    async def _open(self, stream: "_Stream", flow: Flow) -> None:
+        """Connect. Raises OSError or TransportError."""
+        secure = flow.transport == "tls"
+        if secure and self.tls is None:
+            raise TransportError("TLS is not configured.", hint="Fill in [tls].")
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await self._loop.create_connection(
+                lambda: stream,
+                flow.remote.host,
+                flow.remote.port,
+                local_addr=(flow.local.host, 0),
+                ssl=self.tls.client if secure and self.tls else None,
+                server_hostname=(flow.domain or flow.remote.host) if secure else None,
+            )
+        if stream.refused:
+            raise TransportError(stream.refused, hint="")
+        _tune(stream.transport.get_extra_info("socket"))
+
+    # -- what the streams say -------------------------------------------------------
+
+    def made(self, stream: "_Stream") -> None:
+        """A connection is up, its handshake done."""
+        flow = stream.flow
+        if flow.transport == "tls":
+            shown = stream.transport.get_extra_info("ssl_object").getpeercert()
+            names = names_in(shown) if shown else ()
+            flow = replace(flow, certificate=names)
+            if not flow.inbound and not speaks_for(
+                names, flow.domain or flow.remote.host
+            ):
+                stream.refused = "the certificate has another name"
+                stream.transport.abort()
+                return
+        stream.flow = flow
+        self._streams[stream.name] = stream
+        stream.connection = self.table.opened(stream.name, flow, self.now)
+        self.table.identified(stream.name, self._peer_of(flow)[0])
+        self._on_settled()
+
+    def received(self, stream: "_Stream", data: bytes) -> None:
+        """Octets have come."""
+        if stream.connection is None or stream.name not in self._streams:
+            return
+        frames = stream.connection.receive(data, self.now)
+        self.table.settle(stream.name)
+        broken = None
+        for frame in frames:
+            if isinstance(frame, Complete):
+                self._on_message(frame.data, stream.flow)
+            elif isinstance(frame, Ping):
+                self.table.stats.pings += 1
+                stream.transport.write(b"\r\n")
+            elif isinstance(frame, Broken):
+                broken = frame
+                if frame.head:
+                    self._on_message(frame.head, stream.flow)
+        self._on_settled()
+        if broken is not None:
+            self._refused(stream.flow, broken.fault)
+            self.drop(stream, broken.fault)
+
+    def drop(self, stream: "_Stream", reason: str) -> None:
+        """End a connection, once what was written to it is gone."""
+        self._forget(stream, reason)
+        stream.transport.close()
+
+    def abort(self, stream: "_Stream", reason: str) -> None:
+        """End a connection at once."""
+        self._forget(stream, reason)
+        stream.transport.abort()
+
+    def lost(self, stream: "_Stream", error: Exception | None) -> None:
+        """A connection has ended."""
+        if isinstance(error, ssl.SSLError):
+            self._refused(stream.flow, explain(error))
+        self._forget(stream, "lost" if error else "closed by the peer")
+
+    def _forget(self, stream: "_Stream", reason: str) -> None:
+        if self._streams.pop(stream.name, None) is None:
+            return
+        self.table.gone(stream.name, reason)
+        self._loop.call_soon(self._on_lost, stream.flow)
+
+    # -- time -----------------------------------------------------------------------
+
+    def get_timer(self) -> float | None:
+        """When `handle_timer` wants to be called, if at all."""
+        return self.table.get_timer()
+
+    def handle_timer(self, now: float) -> None:
+        """Ping or close what is due."""
+        for name, verdict in self.table.handle_timer(now):
+            stream = self._streams[name]
+            if verdict is Verdict.PING:
+                stream.transport.write(b"\r\n\r\n")
+                continue
+            if verdict is Verdict.SLOW:
+                self._refused(stream.flow, verdict)
+            self.abort(stream, verdict)
+
+    def _refused(self, flow: Flow, reason: str) -> None:
+        """Say so in the log, but never as often as somebody can make us."""
+        if self._log_guard.allow(flow.remote.host, self.now):
+            event = "tls_refused" if flow.transport == "tls" else "connection_refused"
+            self._log.warning(event, remote=str(flow.remote), reason=str(reason))
+
+    def _task_failed(self, name: str, error: BaseException) -> None:
+        self._log.critical("task_failed", task=name, exc_info=error)
+
+
+class _Stream(asyncio.Protocol):
+    """One connection's socket."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, owner: StreamTransport, name: str, flow: Flow) -> None:
+        self._owner = owner
+        self.name = name
+        self.flow = flow
+        self.connection: Connection | None = None
+        self.refused = ""
+        "Why we gave it up before it began."
+
+    def send(self, data: bytes) -> None:
+        """Send one message, unless the peer reads nothing."""
+        stats = self._owner.table.stats
+        if self.connection is None or self.transport.is_closing():
+            stats.unsent += 1
+            return
+        self.transport.write(data)
+        self.connection.sent(self._owner.now)
+        self._owner.table.settle(self.name)
+        if self.transport.get_write_buffer_size() > MAX_UNSENT:
+            self._owner.abort(self, "the peer does not read")
+
+    # -- asyncio's callbacks ----------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self._owner.made(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._owner.received(self, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._owner.lost(self, exc)
+
+
+def _listen(listener: Listener) -> socket.socket:
+    """A listening socket. Raises TransportError."""
+    address = listener.address
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        sock.bind((address.host, address.port))
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise TransportError(
+            f"cannot listen on {listener.transport} {address}: {error}."
+        ) from error
+    return sock
+
+
+def _tune(sock: socket.socket) -> None:
+    """Messages go at once, and a peer that has vanished is found out."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 120)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
+    # Unacknowledged for as long as timer B would wait: the network is gone.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 32_000)
