@@ -2,7 +2,7 @@
 
 import functools
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -86,6 +86,49 @@ class Latch(StrEnum):
     "Any address: for peers behind NATs only."
 
 
+class SrtpPolicy(StrEnum):
+    """Whether a peer's media must, may or must not be SRTP."""
+
+    REQUIRE = "require"
+    "Nothing else is offered or accepted."
+    OFFER = "offer"
+    "Encrypted where the peer does it too, plain otherwise (RFC 8643)."
+    NEVER = "never"
+
+
+class SrtpSuite(StrEnum):
+    """A crypto-suite by its name in SDP: RFC 4568 section 6.2, RFC 7714 section 14."""
+
+    AES_CM_128_HMAC_SHA1_80 = "AES_CM_128_HMAC_SHA1_80"
+    AES_CM_128_HMAC_SHA1_32 = "AES_CM_128_HMAC_SHA1_32"
+    AEAD_AES_128_GCM = "AEAD_AES_128_GCM"
+    AEAD_AES_256_GCM = "AEAD_AES_256_GCM"
+
+    @property
+    def key_size(self) -> int:
+        """Bytes of the master key and the master salt together."""
+        return _SRTP_KEY_SIZES[self]
+
+
+_SRTP_KEY_SIZES: Final = {
+    SrtpSuite.AES_CM_128_HMAC_SHA1_80: 16 + 14,
+    SrtpSuite.AES_CM_128_HMAC_SHA1_32: 16 + 14,
+    SrtpSuite.AEAD_AES_128_GCM: 16 + 12,
+    SrtpSuite.AEAD_AES_256_GCM: 32 + 12,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SrtpKeys:
+    """How one leg's media is protected; master keys with their salts."""
+
+    suite: SrtpSuite
+    send: bytes = field(repr=False)
+    "Of what we send; empty where nothing may be sent until there is a new one."
+    receive: bytes = field(repr=False)
+    "Of what the peer sends."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NegotiatedAudio:
     """What offer and answer agreed for the one audio stream of a leg."""
@@ -101,3 +144,7 @@ class NegotiatedAudio:
     "Seen from the agent."
     ptime: int = 20
     "Milliseconds of audio the peer wants in one packet."
+    srtp: SrtpKeys | None = None
+    "Keys of the leg; None where its media is plain RTP."
+    rtcp_mux: bool = False
+    "Whether RTCP uses RTP's port on both sides (RFC 5761)."

@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from typing import Final
 
 from agent.model.media import Address, Codec, Direction, ip_of
+from agent.signalling.media_security import PLAIN, Protection
 from agent.signalling.not_acceptable import (
     INCOMPATIBLE_ADDRESS,
-    INCOMPATIBLE_PROTOCOL,
     MEDIA_TYPE_UNAVAILABLE,
     NotAcceptableError,
 )
 from agent.signalling.sdp import Attributes, Connection, Media, RtpMap
 
-RTP: Final = "RTP/AVP"
-"The one profile; SRTP must not be promised before it can be kept."
 TELEPHONE_EVENT: Final = "telephone-event"
 DEFAULT_EVENT: Final = 101
 "What nearly everybody uses, so that peers with a fixed idea work as well."
 EVENTS: Final = "0-15"
 "The digits of RFC 4733 section 3.2; flash and tones are not telephone keys."
+AMBIGUOUS: Final = range(64, 96)
+"Payload types that look like RTCP where both share a port: RFC 5761 section 4."
 DEFAULT_PTIME: Final = 20
 PTIMES: Final = (10, 20, 30, 40, 50, 60)
 "Milliseconds; what is outside counts as not said."
@@ -53,14 +53,10 @@ def reachable_host(connection: Connection, local: Address) -> str | None:
 
 
 def check_stream(media: Media) -> None:
-    """Raise NotAcceptableError unless `media` is plain RTP audio that is wanted."""
+    """Raise NotAcceptableError unless `media` is audio that is wanted."""
     if media.kind != "audio" or media.port == 0:
         raise NotAcceptableError(
             "The audio stream is missing or refused.", warn_code=MEDIA_TYPE_UNAVAILABLE
-        )
-    if media.protocol.upper() != RTP:
-        raise NotAcceptableError(
-            "The audio is not plain RTP.", warn_code=INCOMPATIBLE_PROTOCOL
         )
 
 
@@ -104,6 +100,13 @@ def rtcp_port_of(media: Media, connection: Connection) -> int:
     return media.port + 1
 
 
+def muxes_rtcp(media: Media) -> bool:
+    """Whether RTCP may use RTP's port, and can be told from it there (RFC 5761)."""
+    return media.attribute("rtcp-mux") is not None and not any(
+        number in AMBIGUOUS for number in media.rtpmaps
+    )
+
+
 def packet_time(media: Media) -> int:
     """Milliseconds the peer wants in one packet, one of PTIMES."""
     ptime = media.ptime or DEFAULT_PTIME
@@ -133,7 +136,13 @@ def refused_section(kind: str, protocol: str, formats: tuple[str, ...]) -> Media
 
 
 def audio_section(
-    port: int, codecs: Sequence[Codec], direction: Direction, event: int | None
+    port: int,
+    codecs: Sequence[Codec],
+    direction: Direction,
+    event: int | None,
+    *,
+    protection: Protection = PLAIN,
+    rtcp_mux: bool = False,
 ) -> Media:
     """Our audio section; `event` is the payload type of telephone events."""
     formats = [str(codec.payload_type) for codec in codecs]
@@ -148,5 +157,7 @@ def audio_section(
             ("fmtp", f"{event} {EVENTS}"),
         ]
     attributes += [("ptime", str(DEFAULT_PTIME)), (direction.value, None)]
-    frozen: Attributes = tuple(attributes)
-    return Media("audio", port, RTP, tuple(formats), attributes=frozen)
+    if rtcp_mux:
+        attributes.append(("rtcp-mux", None))
+    frozen: Attributes = (*attributes, *protection.attributes)
+    return Media("audio", port, protection.profile, tuple(formats), attributes=frozen)

@@ -1,27 +1,42 @@
 """Offer and answer for the one audio stream of one leg: RFC 3264, sans-IO.
 
-Everything but plain RTP audio is refused with port 0, and the peer's m-lines keep
-their number and order for as long as the leg lives.
+Everything but the audio is refused with port 0, and the peer's m-lines keep their
+number and order for as long as the leg lives.
 """
 
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from agent.model.media import Address, Codec, Direction, NegotiatedAudio
+from agent.model.media import (
+    Address,
+    Codec,
+    Direction,
+    NegotiatedAudio,
+    SrtpPolicy,
+)
 from agent.signalling.audio_media import (
     DEFAULT_EVENT,
-    RTP,
     audio_section,
     check_stream,
     common_direction,
     event_in,
     first_of_ours,
     first_offered,
+    muxes_rtcp,
     packet_time,
     reachable_host,
     refused_section,
     rtcp_port_of,
     same_codec,
+)
+from agent.signalling.media_security import (
+    PLAIN,
+    RTP,
+    MediaSecurity,
+    Protection,
+    RandomBytes,
+    offers_srtp,
 )
 from agent.signalling.not_acceptable import (
     INCOMPATIBLE_ADDRESS,
@@ -63,10 +78,14 @@ class OfferAnswer:
         session_id: int,
         codecs: Sequence[Codec],
         username: str = "-",
+        secure: bool = False,
+        srtp: SrtpPolicy = SrtpPolicy.OFFER,
+        random_bytes: RandomBytes = secrets.token_bytes,
     ) -> None:
         """`address` is where our RTP arrives, RTCP one port above.
 
-        `codecs` are in the order of our preference.
+        `codecs` are in the order of our preference. `secure` tells whether nobody
+        but the peer can read our descriptions, so that they may hold keys.
         """
         self._address = address
         self._session_id = session_id
@@ -78,6 +97,11 @@ class OfferAnswer:
         self._shape = _Shape((refused_section("audio", RTP, ("0",)),))
         self._offered: tuple[Codec, ...] = ()
         self._offered_direction = Direction.SENDRECV
+        self._offered_protection = PLAIN
+        self._offered_mux = True
+        self._security = MediaSecurity(
+            secure=secure, policy=srtp, random_bytes=random_bytes
+        )
         self._answerable = False
         self._pending = False
         self._current: NegotiatedAudio | None = None
@@ -92,6 +116,15 @@ class OfferAnswer:
         """Whether an offer of ours has no answer yet."""
         return self._pending
 
+    @property
+    def keys_spent(self) -> bool:
+        """Whether an offer is due only because of `spend_key`."""
+        return self._security.keys_spent
+
+    def spend_key(self) -> None:
+        """Let our next description have a new SRTP key, if the leg has one."""
+        self._security.spend_key()
+
     def offer(
         self,
         *,
@@ -102,17 +135,30 @@ class OfferAnswer:
 
         `codecs` replaces the leg's list from here on. The codec in use comes first,
         so that a hold does not change it. Raises NotAcceptableError with status 491
-        while an earlier offer is unanswered.
+        while an earlier offer is unanswered, and if SRTP is required where its keys
+        could be read.
         """
         if self._pending:
             raise NotAcceptableError("An offer is unanswered.", status=491)
+        protection = self._security.offer()
         if codecs is not None:
             self._codecs = tuple(codecs)
         self._offered = self._stable_first()
         self._offered_direction = direction
         self._event = self._free_event()
+        self._offered_protection = protection
+        self._offered_mux = self._current is None or self._current.rtcp_mux
         self._answerable = self._pending = True
-        return self._describe(self._offered, direction, self._event)
+        return self._describe(
+            audio_section(
+                self._address.port,
+                self._offered,
+                direction,
+                self._event,
+                protection=protection,
+                rtcp_mux=self._offered_mux,
+            )
+        )
 
     def cancel_offer(self) -> None:
         """Our offer was refused: the session stays as it was (RFC 6141)."""
@@ -142,9 +188,13 @@ class OfferAnswer:
                 "The answer names no codec that was offered.",
                 warn_code=INCOMPATIBLE_FORMAT,
             )
-        audio = self._agree(description, media, codec, self._offered_direction)
+        protection = self._security.answered(media, self._offered_protection)
+        audio = self._agree(
+            description, media, codec, self._offered_direction, mux=self._offered_mux
+        )
+        audio = replace(audio, srtp=protection.keys)
         self._pending = False
-        self._take(audio)
+        self._take(audio, protection)
         return audio
 
     def answer(
@@ -163,6 +213,10 @@ class OfferAnswer:
         index, codec = self._choose(description)
         media = description.media[index]
         audio = self._agree(description, media, codec, direction or Direction.SENDRECV)
+        current = self._current
+        moved = current is not None and current.remote != audio.remote
+        protection = self._security.answer(media, moved=moved)
+        audio = replace(audio, srtp=protection.keys)
         self._shape = _Shape(
             tuple(
                 refused_section(other.kind, other.protocol, other.formats)
@@ -171,11 +225,20 @@ class OfferAnswer:
             index,
         )
         self._answerable = False
-        self._take(audio)
-        return self._describe((codec,), audio.direction, audio.telephone_event), audio
+        self._take(audio, protection)
+        section = audio_section(
+            self._address.port,
+            (codec,),
+            audio.direction,
+            audio.telephone_event,
+            protection=protection,
+            rtcp_mux=audio.rtcp_mux,
+        )
+        return self._describe(section), audio
 
-    def _take(self, audio: NegotiatedAudio) -> None:
+    def _take(self, audio: NegotiatedAudio, protection: Protection) -> None:
         self._current = audio
+        self._security.agreed(protection)
         if audio.telephone_event is not None:
             # RFC 3264 section 8.3.2: a payload type keeps its meaning.
             self._event = audio.telephone_event
@@ -211,6 +274,9 @@ class OfferAnswer:
         if self._current is not None and self._shape.audio in indices:
             indices.remove(self._shape.audio)
             indices.insert(0, self._shape.audio)
+        else:
+            # Some offer one stream twice, with and without encryption.
+            indices.sort(key=lambda index: not offers_srtp(description.media[index]))
         reason = NotAcceptableError(
             "The offer has no audio.", warn_code=MEDIA_TYPE_UNAVAILABLE
         )
@@ -218,6 +284,7 @@ class OfferAnswer:
             media = description.media[index]
             try:
                 check_stream(media)
+                self._security.check(media)
             except NotAcceptableError as error:
                 if media.kind == "audio":
                     reason = error
@@ -236,6 +303,8 @@ class OfferAnswer:
         media: Media,
         codec: Codec,
         willing: Direction,
+        *,
+        mux: bool = True,
     ) -> NegotiatedAudio:
         connection = description.connection_of(media)
         if connection is None:
@@ -248,22 +317,21 @@ class OfferAnswer:
             # RFC 3264 section 8.4: the hold of older telephones.
             direction = common_direction(direction, Direction.RECVONLY)
             host = self._current.remote.host if self._current else connection.host
+        rtcp_mux = mux and muxes_rtcp(media)
+        port = media.port if rtcp_mux else rtcp_port_of(media, connection)
         return NegotiatedAudio(
             remote=Address(host, media.port),
-            remote_rtcp=Address(host, rtcp_port_of(media, connection)),
+            remote_rtcp=Address(host, port),
             codec=codec,
             telephone_event=event_in(media, codec),
             direction=direction,
             ptime=packet_time(media),
+            rtcp_mux=rtcp_mux,
         )
 
-    def _describe(
-        self, codecs: Sequence[Codec], direction: Direction, event: int | None
-    ) -> bytes:
+    def _describe(self, audio: Media) -> bytes:
         media = list(self._shape.refused)
-        media[self._shape.audio] = audio_section(
-            self._address.port, codecs, direction, event
-        )
+        media[self._shape.audio] = audio
         body = self._serialise(tuple(media))
         if body != self._sent:
             self._version += 1

@@ -5,7 +5,7 @@ of a description stay as they came, and are given a meaning when they are asked 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from agent.common.errors import AgentError
@@ -118,7 +118,8 @@ class Media:
     formats: tuple[str, ...]
     "Payload types, for RTP; the most preferred first."
     connection: Connection | None = None
-    attributes: Attributes = ()
+    attributes: Attributes = field(default=(), repr=False)
+    "They may hold keys."
     port_count: int = 1
 
     def attribute(self, name: str) -> str | None:

@@ -1,6 +1,6 @@
 import pytest
 
-from agent.model.media import PCMA, PCMU, Address, Codec, Direction
+from agent.model.media import PCMA, PCMU, Address, Codec, Direction, SrtpSuite
 from agent.signalling.audio_media import (
     audio_section,
     check_stream,
@@ -8,12 +8,15 @@ from agent.signalling.audio_media import (
     event_in,
     first_of_ours,
     first_offered,
+    muxes_rtcp,
     packet_time,
     reachable_host,
     refused_section,
     rtcp_port_of,
     same_codec,
 )
+from agent.signalling.crypto_attribute import CryptoAttribute
+from agent.signalling.media_security import Protection
 from agent.signalling.not_acceptable import NotAcceptableError
 from agent.signalling.sdp import Connection, Media
 
@@ -64,17 +67,12 @@ def test_an_address_is_spelled_in_one_way() -> None:
     [
         (Media("video", 4000, "RTP/AVP", ("31",)), 304),
         (audio(port=0), 304),
-        (audio(protocol="RTP/SAVP"), 300),
     ],
 )
-def test_a_stream_must_be_plain_audio(media: Media, warn_code: int) -> None:
+def test_a_stream_must_be_audio(media: Media, warn_code: int) -> None:
     with pytest.raises(NotAcceptableError) as caught:
         check_stream(media)
     assert caught.value.warn_code == warn_code
-
-
-def test_profiles_are_compared_without_regard_to_case() -> None:
-    check_stream(audio(protocol="rtp/avp"))
 
 
 def test_our_order_or_theirs() -> None:
@@ -103,6 +101,19 @@ def test_events_run_at_the_codecs_clock() -> None:
 )
 def test_rtcp_goes_where_it_is_wanted(attribute: str, expected: int) -> None:
     assert rtcp_port_of(audio(attribute), THEIRS) == expected
+
+
+@pytest.mark.parametrize(
+    ("media", "muxes"),
+    [
+        (audio("rtcp-mux"), True),
+        (audio("rtcp-mux:"), True),
+        (audio(), False),
+        (audio("rtcp-mux", "rtpmap:72 PCMA/8000", formats="0 72"), False),
+    ],
+)
+def test_rtcp_on_rtps_port_must_be_told_from_it(media: Media, muxes: bool) -> None:
+    assert muxes_rtcp(media) is muxes
 
 
 def test_the_last_port_leaves_none_for_rtcp() -> None:
@@ -151,3 +162,20 @@ def test_our_section_explains_every_payload_type() -> None:
     assert section.direction is Direction.SENDONLY
     without = audio_section(20000, (PCMA,), Direction.SENDRECV, None)
     assert without.formats == ("8",)
+    assert without.protocol == "RTP/AVP"
+    assert without.attribute("rtcp-mux") is None
+
+
+def test_our_section_says_how_it_is_protected() -> None:
+    key = CryptoAttribute("3", SrtpSuite.AES_CM_128_HMAC_SHA1_80, bytes(30))
+    section = audio_section(
+        20000,
+        (PCMA,),
+        Direction.SENDRECV,
+        None,
+        protection=Protection("RTP/SAVP", (key,)),
+        rtcp_mux=True,
+    )
+    assert section.protocol == "RTP/SAVP"
+    assert section.attribute("crypto") == key.to_value()
+    assert section.attribute("rtcp-mux") == ""

@@ -59,7 +59,8 @@ def test_the_answerers_order_decides_and_both_agree() -> None:
     assert caller.current.codec == callee.current.codec == PCMU
     assert caller.current.telephone_event == callee.current.telephone_event == 101
     assert caller.current.remote == Address("192.0.2.2", 30000)
-    assert caller.current.remote_rtcp == Address("192.0.2.2", 30001)
+    assert caller.current.rtcp_mux
+    assert caller.current.remote_rtcp == Address("192.0.2.2", 30000)
     assert callee.current.remote == OURS
     assert not caller.pending
 
