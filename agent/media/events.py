@@ -22,6 +22,10 @@ class LegStats(msgspec.Struct, frozen=True, kw_only=True):
     "Dropped: from an address that was not negotiated."
     unheard: int = 0
     "Dropped: from a source that was not (or not yet) believed."
+    unauthenticated: int = 0
+    "Dropped: SRTP or SRTCP whose tag does not fit."
+    replayed: int = 0
+    "Dropped: SRTP or SRTCP that was here before, or comes too late to tell."
     ssrc_changes: int = 0
     rivals: int = 0
     "Sources that sent valid RTP beside the one believed; never relayed."

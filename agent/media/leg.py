@@ -15,6 +15,7 @@ from agent.media.announcement import Announcement
 from agent.media.events import LegStats
 from agent.media.reception import Arrival, Reception, Source, canonical_host
 from agent.media.reports import ReportSession
+from agent.media.security import LegSecurity, Transmit
 from agent.media.sender import Sender
 from agent.media.tap import JournalTap
 from agent.model.media import Latch, NegotiatedAudio
@@ -26,6 +27,8 @@ _PLAIN: Final = 0x80
 "First byte of a packet without padding, extension and CSRCs."
 _VERSION_MASK: Final = 0xC0
 _MARKER: Final = 0x80
+_RTCP_TYPES: Final = range(192, 224)
+"Second byte of RTCP where it shares RTP's port (RFC 5761 section 4)."
 _unpack: Final = struct.Struct("!BBHII").unpack_from
 _SAMPLES_PER_MS: Final = 8
 _MIN_PTIME: Final = 10
@@ -68,6 +71,7 @@ class MediaLeg:
         self.reception = Reception()
         self.sender = Sender(rng)
         self.reports = ReportSession(self.sender, self.reception, rng)
+        self.security = LegSecurity()
         self.audio: NegotiatedAudio | None = None
         self.partner: MediaLeg | None = None
         self.playout: Playout | None = None
@@ -78,10 +82,14 @@ class MediaLeg:
         self.configured_ns = 0
         self._on_latched = on_latched
         self._on_source = on_source
+        self._rng = rng
         self._recv = rtp.recv
         self._latch = Latch.ADDRESS
-        self.send: Callable[[bytes], int] | None = None
-        "Where packets for the peer go; None while that is not known."
+        self.send: Transmit | None = None
+        "Takes packets for the peer; None while they cannot be sent."
+        self._transmit: Transmit | None = None
+        "The same behind encryption, if there is any."
+        self._screened = False
         self._connected = False
         self._handling: dict[int, Handling] = {}
         self._rtcp_peer: Source | None = None
@@ -111,11 +119,24 @@ class MediaLeg:
             (canonical_host(audio.remote_rtcp.host), audio.remote_rtcp.port)
         )
         # Before a socket is connected: what was queued there is taken at once.
+        self._secure(audio, now_ns)
         self.rewire()
         if inherited and self.reception.may_come_from(inherited, now_ns):
             self.reception.resume(inherited)
         elif anew:
             self._open_latch(audio, latch)
+
+    def _secure(self, audio: NegotiatedAudio, now_ns: int) -> None:
+        if self.security.adopt(audio.srtp, now_ns):
+            self.sender.renew(self._rng)
+        self._screened = self.security.active or audio.rtcp_mux
+        self._direct(self._transmit)
+
+    def _direct(self, transmit: Transmit | None) -> None:
+        """Send through `transmit` from now on."""
+        self._transmit = self.send = transmit
+        if transmit is not None and self.security.active:
+            self.send = self.security.protecting(transmit)
 
     def _open_latch(self, audio: NegotiatedAudio, latch: Latch) -> None:
         if self._connected:
@@ -123,11 +144,11 @@ class MediaLeg:
             self._connected = False
         peer = self._usable((canonical_host(audio.remote.host), audio.remote.port))
         if peer is None:
-            self.send = None
+            self._direct(None)
         elif latch is Latch.OFF:
             self._attach(peer)
         else:
-            self.send = lambda packet: self.rtp.sendto(packet, peer)
+            self._direct(lambda packet: self.rtp.sendto(packet, peer))
 
     @staticmethod
     def _usable(peer: Source) -> Source | None:
@@ -142,7 +163,7 @@ class MediaLeg:
             self._send_errors += 1
             return
         self._connected = True
-        self.send = self.rtp.send
+        self._direct(self.rtp.send)
         for packet in queued:
             self._take(packet, None)
 
@@ -203,6 +224,8 @@ class MediaLeg:
         if source is not None and not self.reception.may_come_from(source, now_ns):
             self._foreign += 1
             return
+        if self._screened and not (packet := self._screen(packet, now_ns)):
+            return
         if not _MIN_PACKET <= len(packet) <= MAX_PACKET:
             self._invalid += 1
             return
@@ -246,6 +269,20 @@ class MediaLeg:
         if believed and source is not None:
             self._on_latched(self)
             self._attach(source)
+
+    def _screen(self, packet: bytes, now_ns: int) -> bytes:
+        """The RTP packet in what came on RTP's port; nothing if there is none.
+
+        Nothing that is not authentic has any effect beyond being counted.
+        """
+        audio = self.audio
+        muxed = audio is not None and audio.rtcp_mux
+        if muxed and len(packet) > 1 and packet[1] in _RTCP_TYPES:
+            self._take_report(packet, now_ns)
+            return b""
+        if not self.security.active:
+            return packet
+        return self.security.unprotect(packet, now_ns)
 
     def _release(self, arrival: Arrival) -> None:
         """Relay and tap a packet that had to be looked at twice."""
@@ -361,22 +398,37 @@ class MediaLeg:
         if expected is None or address[0] != expected[0]:
             self._foreign += 1
             return
-        try:
-            self.reports.receive(data, monotonic_ns())
-        except RtcpError:
-            self._invalid += 1
-            return
-        if self._latch is not Latch.OFF:
+        if self._take_report(data, monotonic_ns()) and self._latch is not Latch.OFF:
             # Symmetric RTCP (RFC 4961): the peer's NAT may have moved its port.
             self._rtcp_peer = address[0], address[1]
 
+    def _take_report(self, data: bytes, now_ns: int) -> bool:
+        if self.security.active:
+            data = self.security.unprotect_rtcp(data, now_ns)
+            if not data:
+                return False
+        try:
+            self.reports.receive(data, now_ns)
+        except RtcpError:
+            self._invalid += 1
+            return False
+        return True
+
     def send_report(self, now_ns: int, *, bye: bool = False) -> None:
         """Send a report, or the last one."""
-        if self._rtcp_peer is None:
+        peer = self._rtcp_peer
+        if peer is None:
             return
         make = self.reports.bye if bye else self.reports.report
+        report = make(now_ns, utc_ns())
+        if self.security.active:
+            report = self.security.protect_rtcp(report)
+        muxed = self.audio is not None and self.audio.rtcp_mux
         try:
-            self.rtcp.sendto(make(now_ns, utc_ns()), self._rtcp_peer)
+            if report and not muxed:
+                self.rtcp.sendto(report, peer)
+            elif report and self._transmit is not None:
+                self._transmit(report)
         except OSError:
             self._send_errors += 1
 
@@ -398,11 +450,13 @@ class MediaLeg:
             invalid=self._invalid,
             foreign=self._foreign,
             unheard=reception.unheard,
+            unauthenticated=self.security.unauthenticated,
+            replayed=self.security.replayed,
             ssrc_changes=reception.changes,
             rivals=reception.rivals,
             jitter_ms=round(reception.jitter / _SAMPLES_PER_MS, 3),
-            sent=sender.packets,
-            octets=sender.octets,
+            sent=sender.packets_before + sender.packets,
+            octets=sender.octets_before + sender.octets,
             send_errors=self._send_errors,
             remote_lost=reports.remote_lost,
             remote_jitter_ms=reports.remote_jitter_ms,

@@ -34,7 +34,7 @@ class ReportSession:
         # A new random name for each leg (RFC 7022 section 4.2): it says nothing
         # about the host, and joins no two calls.
         self._cname = f"{rng.getrandbits(96):024x}".encode()
-        self._packets_told = 0
+        self._told = (sender.ssrc, 0)
         self._stream: Stream | None = None
         self._prior_expected = 0
         self._prior_lost = 0
@@ -73,8 +73,8 @@ class ReportSession:
         sender = self._sender
         blocks = self._blocks(now_ns)
         first: SenderReport | ReceiverReport
-        if sender.packets > self._packets_told:
-            self._packets_told = sender.packets
+        told, self._told = self._told, (sender.ssrc, sender.packets)
+        if sender.packets and self._told != told:
             seconds, rest = divmod(utc_ns, _NS)
             ntp = (seconds + _NTP_OF_1970) << 32 | (rest << 32) // _NS
             first = SenderReport(

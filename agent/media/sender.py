@@ -37,11 +37,27 @@ class Sender:
         "Duration of the last packet."
         self.packets = 0
         self.octets = 0
+        "Both of the present SSRC, as sender reports count."
+        self.packets_before = 0
+        self.octets_before = 0
         self._stream: object = None
         self._sequence_offset = 0
         self._timestamp_offset = 0
         self._floor = 0
         self._floor_until = 0
+
+    def renew(self, rng: random.Random) -> None:
+        """Become another source, which nothing that was sent before belongs to.
+
+        A new SRTP key begins one: where a rollover count stands is then no question.
+        """
+        self.ssrc = rng.getrandbits(32)
+        self.sequence = rng.getrandbits(15)
+        self.packets_before += self.packets
+        self.octets_before += self.octets
+        self.packets = self.octets = 0
+        self._floor_until = 0
+        self._stream = None
 
     def relay(  # noqa: PLR0917 - keywords cost time in the hot path
         self,
