@@ -16,7 +16,7 @@ from agent.media.errors import ControlError
 from agent.media.events import WorkerEvent
 from agent.model.media import Latch, NegotiatedAudio
 
-VERSION: Final = 1
+VERSION: Final = 2
 MAX_MESSAGE: Final = 160 * 1024
 "Bytes of one message: a note of 60 kB fits, and the kernel's default send buffer too."
 MAX_DESCRIPTORS: Final = 2

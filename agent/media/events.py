@@ -119,6 +119,15 @@ class LegClosed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     stats: LegStats
 
 
+class KeysSpent(msgspec.Struct, frozen=True, kw_only=True):
+    """A leg's SRTP key may not send on: nobody knows how far it was used.
+
+    The peer hears nothing until `configure` brings another.
+    """
+
+    leg: str
+
+
 class WorkerLost(msgspec.Struct, frozen=True, kw_only=True):
     """A worker process died; another takes its legs over."""
 
@@ -146,5 +155,5 @@ WorkerEvent = (
 )
 "What a worker tells of itself."
 
-MediaEvent = WorkerEvent | WorkerLost | WorkerReady
+MediaEvent = WorkerEvent | KeysSpent | WorkerLost | WorkerReady
 "All the pool delivers."

@@ -55,6 +55,16 @@ class Playout:
 class MediaLeg:
     """Receives, relays to its partner, taps; sends what others have for it."""
 
+    # With thirty attributes CPython's dictionaries stop sharing their keys, which
+    # costs each packet a tenth of a microsecond.
+    __slots__ = (
+        "_connected", "_foreign", "_handling", "_invalid", "_latch", "_on_latched",
+        "_on_source", "_recv", "_rng", "_rtcp_peer", "_screened", "_send_errors",
+        "_told_changes", "_transmit", "audio", "configured_ns", "name", "opened_ns",
+        "partner", "playout", "quiet", "reception", "reports", "rtcp", "rtp",
+        "security", "send", "sender", "tap", "tap_index",
+    )  # fmt: skip
+
     def __init__(
         self,
         name: str,
@@ -83,7 +93,7 @@ class MediaLeg:
         self._on_latched = on_latched
         self._on_source = on_source
         self._rng = rng
-        self._recv = rtp.recv
+        self._recv: Callable[[int], bytes] = rtp.recv
         self._latch = Latch.ADDRESS
         self.send: Transmit | None = None
         "Takes packets for the peer; None while they cannot be sent."
@@ -130,6 +140,8 @@ class MediaLeg:
         if self.security.adopt(audio.srtp, now_ns):
             self.sender.renew(self._rng)
         self._screened = self.security.active or audio.rtcp_mux
+        # Not asked for each packet of a leg that needs it not.
+        self._recv = self._recv_screened if self._screened else self.rtp.recv
         self._direct(self._transmit)
 
     def _direct(self, transmit: Transmit | None) -> None:
@@ -164,8 +176,9 @@ class MediaLeg:
             return
         self._connected = True
         self._direct(self.rtp.send)
-        for packet in queued:
-            self._take(packet, None)
+        for data in queued:
+            if packet := self._screen(data, monotonic_ns()):
+                self._take(packet, None)
 
     def rewire(self) -> None:
         """Recompute what becomes of each payload type: anything may have changed."""
@@ -221,11 +234,12 @@ class MediaLeg:
 
     def _take(self, packet: bytes, source: Source | None) -> None:
         now_ns = monotonic_ns()
-        if source is not None and not self.reception.may_come_from(source, now_ns):
-            self._foreign += 1
-            return
-        if self._screened and not (packet := self._screen(packet, now_ns)):
-            return
+        if source is not None:
+            if not self.reception.may_come_from(source, now_ns):
+                self._foreign += 1
+                return
+            if self._screened and not (packet := self._screen(packet, now_ns)):
+                return
         if not _MIN_PACKET <= len(packet) <= MAX_PACKET:
             self._invalid += 1
             return
@@ -270,10 +284,17 @@ class MediaLeg:
             self._on_latched(self)
             self._attach(source)
 
+    def _recv_screened(self, size: int) -> bytes:
+        """Receive from the believed peer what passes `_screen`. Raises OSError."""
+        packet = self._screen(self.rtp.recv(size), monotonic_ns())
+        if not packet:
+            raise BlockingIOError
+        return packet
+
     def _screen(self, packet: bytes, now_ns: int) -> bytes:
         """The RTP packet in what came on RTP's port; nothing if there is none.
 
-        Nothing that is not authentic has any effect beyond being counted.
+        What is not authentic has no effect beyond being counted.
         """
         audio = self.audio
         muxed = audio is not None and audio.rtcp_mux

@@ -6,7 +6,7 @@ stood.
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +43,18 @@ class LegMemory:
         """The message that hands the sockets over."""
         fds = self.ports.rtp.fileno(), self.ports.rtcp.fileno()
         return control.OpenLeg(leg=self.name, resumed=resumed), fds
+
+    def spend_key(self) -> bool:
+        """Never tell a worker this key for sending again; False if there is none.
+
+        Which packets the dead worker sent under it nobody knows, and two under one
+        key stream would betray each other (RFC 3711 section 9.1).
+        """
+        if self.configured is None or (keys := self.configured.audio.srtp) is None:
+            return False
+        audio = replace(self.configured.audio, srtp=replace(keys, send=b""))
+        self.configured = msgspec.structs.replace(self.configured, audio=audio)
+        return True
 
     def part(self) -> None:
         """Forget the bridge to another leg."""

@@ -21,6 +21,7 @@ from agent.media import control
 from agent.media.config import MediaConfig
 from agent.media.errors import ControlError, MediaError, NoPortsError, NoWorkerError
 from agent.media.events import (
+    KeysSpent,
     Latched,
     LegClosed,
     LegStats,
@@ -44,6 +45,7 @@ from agent.media.supervisor import Supervisor
 from agent.model.media import Address, Latch, NegotiatedAudio
 
 __all__ = [
+    "KeysSpent",
     "Latched",
     "LegClosed",
     "LegStats",
@@ -498,6 +500,7 @@ class MediaPool:
         for sound, fd in self._sounds.values():
             worker.tell(sound, (fd,))
         legs = [leg for leg in self._legs.values() if leg.worker == index]
+        spent = [leg.name for leg in legs if leg.spend_key()]
         for addressed in leg_commands(legs):
             worker.tell(*addressed)
         for recording in list(self._recordings.values()):
@@ -509,6 +512,8 @@ class MediaPool:
         self._turn.set()
         self._turn = asyncio.Event()
         self._on_event(WorkerReady(worker=index))
+        for leg in spent:
+            self._on_event(KeysSpent(leg=leg))
 
     def _on_given_up(self, index: int) -> None:
         for recording in list(self._recordings.values()):

@@ -65,14 +65,9 @@ class LegSecurity:
         try:
             return context.unprotect(packet, now_ns)
         except SrtpError as error:
-            reason = error
-        if (former := self._overlapping(now_ns)) is not None:
-            try:
-                return former.unprotect(packet, now_ns)
-            except SrtpError as error:
-                reason = error
-        self._count(reason)
-        return b""
+            return self._try_former(
+                error, lambda former: former.unprotect(packet, now_ns), now_ns
+            )
 
     def unprotect_rtcp(self, packet: bytes, now_ns: int) -> bytes:
         """The RTCP packet in an SRTCP packet; nothing if it is to be dropped."""
@@ -81,25 +76,29 @@ class LegSecurity:
         try:
             return context.unprotect_rtcp(packet)
         except SrtpError as error:
-            reason = error
-        if (former := self._overlapping(now_ns)) is not None:
-            try:
-                return former.unprotect_rtcp(packet)
-            except SrtpError as error:
-                reason = error
-        self._count(reason)
-        return b""
+            return self._try_former(
+                error, lambda former: former.unprotect_rtcp(packet), now_ns
+            )
 
-    def _overlapping(self, now_ns: int) -> ReceiveContext | None:
+    def _try_former(
+        self,
+        reason: SrtpError,
+        unprotect: Callable[[ReceiveContext], bytes],
+        now_ns: int,
+    ) -> bytes:
         if now_ns >= self._former_until_ns:
             self._former = None
-        return self._former
-
-    def _count(self, reason: SrtpError) -> None:
+        if self._former is not None:
+            try:
+                return unprotect(self._former)
+            except SrtpError as error:
+                # Of a packet under either key, a replay says more.
+                reason = error if isinstance(error, ReplayedError) else reason
         if isinstance(reason, ReplayedError):
             self.replayed += 1
         else:
             self.unauthenticated += 1
+        return b""
 
     def protecting(self, transmit: Transmit) -> Transmit | None:
         """`transmit` behind our key; None while we have none to send under."""

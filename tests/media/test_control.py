@@ -9,7 +9,14 @@ from hypothesis import given, strategies as st
 from agent.media import control
 from agent.media.errors import ControlError
 from agent.media.events import Latched, LegClosed, LegStats
-from agent.model.media import PCMA, Address, Latch, NegotiatedAudio
+from agent.model.media import (
+    PCMA,
+    Address,
+    Latch,
+    NegotiatedAudio,
+    SrtpKeys,
+    SrtpSuite,
+)
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -84,7 +91,17 @@ def test_garbage_is_refused(data: bytes) -> None:
 
 def test_representations_show_neither_keys_nor_notes() -> None:
     secret = b"secret" * 6
+    address = Address("::1", 4000)
+    keys = SrtpKeys(
+        suite=SrtpSuite.AES_CM_128_HMAC_SHA1_80, send=secret, receive=secret
+    )
+    audio = NegotiatedAudio(
+        remote=address, remote_rtcp=address, codec=PCMA, srtp=keys, rtcp_mux=True
+    )
+    configure = control.Configure(leg="a", audio=audio, latch=Latch.OFF)
+    assert control.decode_command(control.encode(configure)) == configure
     messages = [
+        configure,
         control.StartRecording(
             recording="r",
             legs=("a", "b"),

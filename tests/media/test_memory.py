@@ -10,6 +10,7 @@ from agent.media.ports import PortPair
 from agent.media.tap import BLOCK_NS
 from agent.model.media import Latch
 from tests.media.phones import Phone
+from tests.media.secure_phone import SecurePhone
 
 SECOND = 1_000_000_000
 JOURNALS = Path("/spool/journal")
@@ -54,6 +55,30 @@ def test_a_successor_is_told_sockets_then_bridges_then_sounds() -> None:
     message, fds = told[0]
     assert message == control.OpenLeg(leg="a", resumed=True)
     assert fds == (a.ports.rtp.fileno(), a.ports.rtcp.fileno())
+    for memory in legs:
+        memory.ports.close()
+
+
+def test_a_key_is_not_told_for_sending_to_a_successor() -> None:
+    plain, secure, silent = legs = [leg(name) for name in "abc"]
+    with Phone() as phone, SecurePhone() as other:
+        for memory, audio in (
+            (plain, phone.negotiated()),
+            (secure, other.negotiated()),
+        ):
+            memory.configured = control.Configure(
+                leg=memory.name, audio=audio, latch=Latch.OFF
+            )
+        assert [memory.spend_key() for memory in legs] == [False, True, False]
+        assert plain.configured is not None
+        assert plain.configured.audio == phone.negotiated()
+        told = secure.configured
+        assert told is not None
+        assert told.latch is Latch.OFF
+        assert told.audio.srtp is not None
+        assert told.audio.srtp.send == b""
+        assert told.audio.srtp.receive == other.key
+    assert silent.configured is None
     for memory in legs:
         memory.ports.close()
 

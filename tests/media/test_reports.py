@@ -63,6 +63,19 @@ def test_a_sender_report_ties_the_clocks(leg: Leg) -> None:
     assert isinstance(leg.report(), ReceiverReport)
 
 
+def test_another_source_of_ours_has_a_report_of_its_own(leg: Leg) -> None:
+    for n in range(3):
+        leg.sender.frame(leg, 8, bytes(160), n * 20 * MS)
+    assert isinstance(leg.report(), SenderReport)
+    leg.sender.renew(random.Random(4))
+    assert leg.report() == ReceiverReport(leg.sender.ssrc)
+    leg.sender.frame(leg, 8, bytes(160), 80 * MS)
+    report = leg.report()
+    assert isinstance(report, SenderReport)
+    assert (report.ssrc, report.packet_count) == (leg.sender.ssrc, 1)
+    assert isinstance(leg.report(), ReceiverReport)
+
+
 def test_loss_is_reported_of_the_interval_and_in_all(leg: Leg) -> None:
     leg.hear(range(10))
     assert leg.report().reports[0].fraction_lost == 0

@@ -139,6 +139,25 @@ def test_counts_are_those_of_a_sender_report(sender: Sender) -> None:
     assert (at - first.timestamp) & 0xFFFFFFFF == 240
 
 
+def test_another_source_goes_on_in_time_but_counts_anew(sender: Sender) -> None:
+    notice, officer = Stream(), Stream()
+    before = frame(sender, notice, 0)
+    sender.renew(random.Random(8))
+    after = frame(sender, notice, 20)
+    assert after.ssrc == sender.ssrc != before.ssrc
+    assert after.sequence_number < 0x8001
+    assert after.marker
+    assert (after.timestamp - before.timestamp) & 0xFFFFFFFF == 160
+    assert (sender.packets, sender.packets_before) == (1, 1)
+    assert (sender.octets, sender.octets_before) == (160, 160)
+    assert relay(sender, officer, 9, 1440, 40) is not None
+    sender.renew(random.Random(9))
+    relayed = relay(sender, officer, 10, 1600, 60)
+    assert relayed is not None
+    assert relayed.marker
+    assert sender.packets_before == 3
+
+
 def test_the_first_sequence_number_is_in_the_lower_half() -> None:
     assert all(Sender(random.Random(n)).sequence < 0x8000 for n in range(100))
 

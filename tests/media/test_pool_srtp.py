@@ -1,0 +1,159 @@
+"""Encrypted legs in a true worker process, judged by an SRTP that is not libsrtp's."""
+
+import base64
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.media.pool import KeysSpent, LegClosed, RecordingClosed, WorkerReady
+from agent.model.media import SrtpSuite
+from tests.media.pairs import continuous, packets, talk
+from tests.media.phones import Phone, Site, audio_bytes
+from tests.media.secure_phone import SecurePhone, new_key
+
+
+@pytest.fixture(params=list(SrtpSuite))
+def customer(request: pytest.FixtureRequest) -> Iterator[SecurePhone]:
+    with SecurePhone(suite=request.param, ssrc=0xC0, seed=10) as phone:
+        yield phone
+
+
+@pytest.fixture
+def officer() -> Iterator[Phone]:
+    with Phone(ssrc=0x0F) as phone:
+        yield phone
+
+
+@pytest.fixture
+def other() -> Iterator[SecurePhone]:
+    with SecurePhone(ssrc=0x0E, seed=20, mux=True) as phone:
+        yield phone
+
+
+def holds_a_key(directory: Path, *phones: SecurePhone) -> list[str]:
+    """Files that hold a phone's key, raw, in base64 or in hexadecimal."""
+    forms = [
+        form
+        for phone in phones
+        for key in (phone.key, phone.agents_key)
+        for form in (
+            key,
+            key[:16],
+            base64.b64encode(key)[:20],
+            key.hex().encode()[:32],
+        )
+    ]
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    assert files
+    return [
+        path.name for path in files if any(form in path.read_bytes() for form in forms)
+    ]
+
+
+async def test_encrypted_to_plain_and_back_is_recorded_in_the_clear(
+    running: Site, customer: SecurePhone, officer: Phone, tmp_path: Path
+) -> None:
+    await talk(running, customer, officer)
+    recording = await running.record(("c", "o"))
+    said = [customer.say(audio_bytes(n)) for n in range(20)]
+    answered = [officer.say(audio_bytes(50 + n)) for n in range(20)]
+    heard = await officer.hear_many(20), await customer.hear_many(20)
+    assert [one.payload for one in heard[0]] == [packet[12:] for packet in said]
+    assert [one.payload for one in heard[1]] == [packet[12:] for packet in answered]
+    assert continuous(heard[0])
+    assert continuous(heard[1])
+    assert customer.unauthentic == 0
+    running.pool.stop_recording(recording, b'{"type":"end"}')
+    await running.event(RecordingClosed)
+    journal = running.journal(recording)
+    assert packets(journal, 0) == said
+    assert packets(journal, 1) == answered
+    assert holds_a_key(tmp_path, customer) == []
+
+
+async def test_two_encrypted_legs_under_keys_of_their_own(
+    running: Site, customer: SecurePhone, other: SecurePhone, tmp_path: Path
+) -> None:
+    await talk(running, customer, other)
+    recording = await running.record(("c", "o"))
+    said = [customer.say(audio_bytes(n)) for n in range(5)]
+    assert [x.payload for x in await other.hear_many(5)] == [p[12:] for p in said]
+    answered = [other.say(audio_bytes(n)) for n in range(5)]
+    heard = await customer.hear_many(5)
+    assert [x.payload for x in heard] == [p[12:] for p in answered]
+    assert customer.unauthentic == other.unauthentic == 0
+    running.pool.stop_recording(recording, b'{"type":"end"}')
+    await running.event(RecordingClosed)
+    assert packets(running.journal(recording), 1) == answered
+    assert holds_a_key(tmp_path, customer, other) == []
+
+
+async def test_forged_packets_are_counted_and_never_recorded(
+    running: Site, officer: Phone
+) -> None:
+    with SecurePhone() as customer, SecurePhone(seed=40) as stranger:
+        await talk(running, customer, officer)
+        recording = await running.record(("c", "o"))
+        good = customer.sealed(customer.next_packet(b"good"))
+        stranger.ssrc, stranger.sequence = customer.ssrc, customer.sequence
+        for data in (
+            stranger.sealed(stranger.next_packet(b"wrong key")),
+            stranger.next_packet(b"plain"),
+            good[:-1] + bytes([good[-1] ^ 1]),
+            good,
+            good,
+        ):
+            customer.send(data)
+        assert (await officer.hear()).payload == b"good"
+        await running.settle()
+        running.pool.stop_recording(recording, b'{"type":"end"}')
+        await running.event(RecordingClosed)
+        assert [p[12:] for p in packets(running.journal(recording), 0)] == [b"good"]
+        running.pool.close_leg("c")
+        closed = await running.event(LegClosed)
+    assert closed.stats.unauthenticated == 3
+    assert closed.stats.replayed == 1
+    assert officer.heard() == []
+
+
+async def test_a_dead_workers_key_sends_no_more(
+    running: Site, officer: Phone, tmp_path: Path
+) -> None:
+    with SecurePhone(ssrc=0xC0, seed=10) as customer:
+        # The peer's stream has wrapped: the successor must find its place in it.
+        customer.sequence = 0xFFF0
+        await talk(running, customer, officer)
+        before = []
+        for n in range(40):
+            customer.say(audio_bytes(n))
+            officer.say(audio_bytes(n))
+            before.append((await customer.hear()).ssrc)
+            await officer.hear()
+        recording = await running.record(("c", "o"))
+        (pid,) = running.pool.worker_pids
+        os.kill(pid, signal.SIGKILL)
+        await running.event(WorkerReady)
+        assert (await running.event(KeysSpent)).leg == "c"
+        await running.settle()
+        said = [customer.say(audio_bytes(100 + n)) for n in range(3)]
+        heard = await officer.hear_many(3)
+        assert [x.payload for x in heard] == [packet[12:] for packet in said]
+        officer.say(b"one")
+        officer.say(b"two, by which the officer is believed")
+        await running.settle()
+        assert customer.heard() == []
+        assert customer.unauthentic == 0
+        customer.rekey(agents_key=new_key(99))
+        running.pool.configure("c", customer.negotiated())
+        await running.settle()
+        officer.say(b"under the new key")
+        heard = [await customer.hear()]
+        assert heard[0].payload == b"under the new key"
+        assert heard[0].ssrc not in before
+        running.pool.stop_recording(recording, b'{"type":"end"}')
+        await running.event(RecordingClosed)
+        assert said[-1] in packets(running.journal(recording, 1), 0)
+        assert holds_a_key(tmp_path, customer) == []
