@@ -28,6 +28,7 @@ from agent.signalling.sip.events import (
     OfferReceived,
     OfferRefused,
     Progressed,
+    ProvisionalAcknowledged,
     ReferReceived,
     Refused,
     RequestAnswered,
@@ -41,6 +42,7 @@ from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.reception import DROP, Admit, Reception
 from agent.signalling.sip.resending import Resending
 from agent.signalling.sip.session import Session
+from agent.signalling.sip.session_timer import MIN_SE
 from agent.signalling.sip.timers import DEFAULT_TIMERS, Timers
 from agent.signalling.sip.transaction import layer as transaction
 from agent.signalling.sip.transaction_user import TransactionUser, UserAgentStats
@@ -59,6 +61,7 @@ __all__ = [
     "OfferReceived",
     "OfferRefused",
     "Progressed",
+    "ProvisionalAcknowledged",
     "ReferReceived",
     "Refused",
     "RequestAnswered",
@@ -71,7 +74,7 @@ __all__ = [
 
 ALLOW: Final = (
     *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS"),
-    *("INFO", "UPDATE", "REFER", "SUBSCRIBE"),
+    *("INFO", "UPDATE", "PRACK", "REFER", "SUBSCRIBE"),
 )
 "Methods that are understood."
 
@@ -86,6 +89,9 @@ class UserAgentCore(Commands):
     answered 200 and forgotten. `credentials_for` tells what the peer behind a flow
     knows us by: its challenges are answered before anybody hears of them.
 
+    `session_expires` is the interval of the session timer that we ask for, in
+    seconds; 0 asks for none. `min_se` is the smallest that a peer may ask for.
+
     `rng` makes the tags and Call-IDs that keep others out of a dialog, so it had
     better be a random.SystemRandom wherever a peer may be hostile: the outputs of
     any other tell the next ones.
@@ -99,6 +105,8 @@ class UserAgentCore(Commands):
         product: str,
         allow: tuple[str, ...] = ALLOW,
         supported: tuple[str, ...] = (),
+        session_expires: int = 0,
+        min_se: int = MIN_SE,
         pass_up: Collection[str] = (),
         max_sessions: int = 5000,
         max_transactions: int = 20000,
@@ -123,6 +131,8 @@ class UserAgentCore(Commands):
             product=product,
             allow=allow,
             supported=supported,
+            session_expires=session_expires,
+            min_se=min_se,
         )
         super().__init__(user)
         self._reception = Reception(

@@ -21,6 +21,8 @@ class EndReason(StrEnum):
     "No ACK came for our 2xx."
     DIALOG_FAILED = "dialog-failed"
     "The peer no longer knows the dialog, or no longer answers in it."
+    SESSION_EXPIRED = "session-expired"
+    "Nobody refreshed the session in time (RFC 4028)."
     LOCAL = "local"
     "We hung up, and the peer has answered or never will."
 
@@ -42,14 +44,21 @@ class InviteReceived:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The caller gave up before our answer; it has its 487. The session is over."""
+    """The caller gave up before our answer, or no longer acknowledges what we ring.
+
+    It has its 487 or 504. The session is over.
+    """
 
     session: SessionId
 
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """A provisional response other than 100 to our INVITE, of any of its forks."""
+    """A provisional response other than 100 to our INVITE, of any of its forks.
+
+    A reliable one has its PRACK, unless the INVITE had no offer and the response has:
+    then `acknowledge` must send the answer.
+    """
 
     session: SessionId
     response: Response
@@ -83,6 +92,18 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
     """The first ACK for a 2xx of ours; its body may hold the answer to our offer."""
+
+    session: SessionId
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionalAcknowledged:
+    """The PRACK for a reliable `ring`, which has its 200.
+
+    Its body may hold the answer to our offer. A new offer in it comes as
+    OfferReceived instead.
+    """
 
     session: SessionId
     request: Request
@@ -185,6 +206,7 @@ Event = (
     | Accepted
     | Refused
     | Acknowledged
+    | ProvisionalAcknowledged
     | OfferReceived
     | OfferAnswered
     | OfferRefused

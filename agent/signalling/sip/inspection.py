@@ -43,7 +43,7 @@ OUTSIDE: Final = {
 ALLOW_EVENTS: Final = ("Allow-Events", "refer")
 
 _SCHEMES: Final = frozenset({"sip", "sips", "tel"})
-_WITH_OFFER: Final = frozenset({"INVITE", "UPDATE"})
+_WITH_OFFER: Final = frozenset({"INVITE", "PRACK", "UPDATE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,6 @@ def inspect_in_dialog(
 ) -> Refusal | None:
     """What is wrong with a request within a dialog; None if we may go on."""
     method = request.method
-    if method == "PRACK":
-        # None of our provisional responses was reliable (RFC 3262 section 3).
-        return Refusal(481)
     if method == "NOTIFY":
         return Refusal(OUTSIDE[method])
     if (refusal := _inspect_method(method, allow)) is not None:

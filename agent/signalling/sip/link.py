@@ -25,6 +25,15 @@ class Link:
     current: Dialog | None = None
     "The dialog that counts, early or confirmed."
 
+    takes: frozenset[str] = frozenset()
+    "Methods that the peer has said it takes."
+
+    def hear(self, message: Request | Response) -> None:
+        """Note what a message of the peer says of it."""
+        if values := message.headers.get_all("Allow"):
+            methods = ",".join(values).split(",")
+            self.takes = frozenset(method.strip(" \t").upper() for method in methods)
+
     @property
     def dialog(self) -> Dialog:
         """The dialog that counts; raises LocalSipError before there is one."""
@@ -35,7 +44,7 @@ class Link:
     @property
     def target_lines(self) -> Lines:
         """What a response that refreshes our target says of us."""
-        return ("Contact", f"<{self.contact}>"), self.user.allow
+        return ("Contact", f"<{self.contact}>"), *self.user.abilities
 
     def emit(self, event: Event) -> None:
         """Tell the application."""

@@ -1,4 +1,4 @@
-"""Who may offer when in a confirmed session: RFC 3261 section 14, RFC 3311, RFC 6141.
+"""Who may offer when: RFC 3261 section 14, RFC 3262 section 5, RFC 3311, RFC 6141.
 
 Knows nothing of messages: the session sends what this allows.
 """
@@ -22,13 +22,15 @@ ever would keep us sending.
 class State(Enum):
     """Where offer and answer stand."""
 
+    EXPECTING = auto()
+    "The INVITE had no offer, and none has come since."
     STABLE = auto()
     OFFERING = auto()
-    "Our re-INVITE has no final response."
+    "Our offer in an INVITE or UPDATE has no answer."
     ANSWERING = auto()
-    "The peer's re-INVITE or UPDATE has none."
+    "The peer's offer has none."
     AWAITING_ANSWER = auto()
-    "Our offer stands in a 2xx, the answer will come in the ACK."
+    "Our offer stands in a response, the answer will come in the ACK or PRACK."
 
 
 class Input(Enum):
@@ -36,8 +38,11 @@ class Input(Enum):
 
     OFFER = auto()
     RECV_OFFER = auto()
-    RECV_2XX = auto()
+    RECV_OFFER_IN_RESPONSE = auto()
+    "To an INVITE of ours that had none."
+    RECV_ANSWER = auto()
     RECV_491 = auto()
+    "Or anything else that asks to try again."
     RECV_FAILURE = auto()
     ANSWER = auto()
     "We answer the peer's offer, or refuse it, or it is withdrawn."
@@ -58,11 +63,19 @@ class Action(Enum):
 
 # What is not in this table is not allowed and changes nothing.
 TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
+    # RFC 3311 section 5.1: an UPDATE cannot hold the first offer.
+    (State.EXPECTING, Input.RECV_OFFER): (Action.REFUSE_500, State.EXPECTING),
+    (State.EXPECTING, Input.RECV_OFFER_IN_RESPONSE): (Action.PASS, State.ANSWERING),
+    (State.EXPECTING, Input.RECV_ANSWER): (Action.PASS, State.STABLE),
+    (State.EXPECTING, Input.ANSWER): (Action.NOTHING, State.STABLE),
+    (State.EXPECTING, Input.ANSWER_WITH_OFFER): (
+        Action.NOTHING,
+        State.AWAITING_ANSWER,
+    ),
     (State.STABLE, Input.OFFER): (Action.SEND, State.OFFERING),
     (State.STABLE, Input.RECV_OFFER): (Action.PASS, State.ANSWERING),
-    (State.STABLE, Input.ANSWER_WITH_OFFER): (Action.NOTHING, State.AWAITING_ANSWER),
     (State.OFFERING, Input.RECV_OFFER): (Action.REFUSE_491, State.OFFERING),
-    (State.OFFERING, Input.RECV_2XX): (Action.PASS, State.STABLE),
+    (State.OFFERING, Input.RECV_ANSWER): (Action.PASS, State.STABLE),
     (State.OFFERING, Input.RECV_491): (Action.BACK_OFF, State.STABLE),
     (State.OFFERING, Input.RECV_FAILURE): (Action.PASS, State.STABLE),
     # Section 14.2: a second INVITE before the first is answered.
@@ -87,6 +100,10 @@ class Offer:
 
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    update: bool = False
+    "Whether an UPDATE is to carry it where the peer takes any."
+    refresh: bool = False
+    "It changes nothing, so the application need not hear of its answer."
 
 
 class Renegotiation:
@@ -96,8 +113,10 @@ class Renegotiation:
     at once tries again first.
     """
 
-    def __init__(self, *, owns_call_id: bool, rng: random.Random) -> None:
-        self.state = State.STABLE
+    def __init__(
+        self, *, owns_call_id: bool, rng: random.Random, state: State = State.STABLE
+    ) -> None:
+        self.state = state
         self._owns_call_id = owns_call_id
         self._rng = rng
         self._wanted: Offer | None = None
@@ -123,21 +142,27 @@ class Renegotiation:
         return offer
 
     def answered(self) -> None:
-        """Our offer has its 2xx."""
-        self._step(Input.RECV_2XX)
+        """Our offer has its answer."""
+        self._step(Input.RECV_ANSWER)
 
-    def refused(self, status: int, now: float) -> bool:
-        """Our offer failed; tells whether it will be tried again."""
-        self._glares += 1
-        again = status == 491 and self._glares < MAX_GLARES
+    def refused(self, status: int, now: float, *, after: float | None = None) -> bool:
+        """Our offer failed; tells whether it will be tried again.
+
+        `after`: seconds that the peer has asked us to wait, for it has an offer of
+        ours already (section 14.2). 0 for at once, without counting it.
+        """
+        self._glares += after != 0
+        again = (status == 491 or after is not None) and self._glares < MAX_GLARES
         self._step(Input.RECV_491 if again else Input.RECV_FAILURE)
         if not again:
             return False
         if self._wanted is None:
             self._wanted = self._sent
-        # Section 14.1: in units of 10 ms.
-        first, last = (210, 400) if self._owns_call_id else (0, 200)
-        self._not_before = now + self._rng.randint(first, last) / 100
+        if after is None:
+            # Section 14.1: in units of 10 ms.
+            first, last = (210, 400) if self._owns_call_id else (0, 200)
+            after = self._rng.randint(first, last) / 100
+        self._not_before = now + after
         return True
 
     def receive_offer(self) -> int | None:
@@ -145,12 +170,16 @@ class Renegotiation:
         action = self._step(Input.RECV_OFFER)
         return _VERDICTS.get(action)
 
+    def receive_offer_in_response(self) -> None:
+        """The peer offers in a response to an INVITE that had no offer."""
+        self._step(Input.RECV_OFFER_IN_RESPONSE)
+
     def answer(self, *, with_offer: bool) -> None:
         """The peer's request is done with; `with_offer`: the ACK must answer."""
         self._step(Input.ANSWER_WITH_OFFER if with_offer else Input.ANSWER)
 
     def acknowledged(self) -> None:
-        """The ACK has come for our latest 2xx."""
+        """The ACK has come for our latest 2xx, or the PRACK for our 1xx."""
         if self.state is State.AWAITING_ANSWER:
             self._step(Input.RECV_ACK)
 

@@ -35,6 +35,7 @@ _VERDICTS: Final[Mapping[State, int | None]] = {
     State.CONFIRMED: None,
     # An early dialog that we did not begin.
     State.INCOMING: 481,
+    State.AWAITING_PRACK: 481,
     State.CANCELLING: 603,
     State.LEAVING: 603,
     State.ENDING: 603,

@@ -6,6 +6,7 @@
 from abc import ABC, abstractmethod
 from typing import Final
 
+from agent.signalling.sip import renegotiation
 from agent.signalling.sip.acceptance import Acceptances
 from agent.signalling.sip.authorization import credentials_of
 from agent.signalling.sip.dialog import Dialog
@@ -14,20 +15,17 @@ from agent.signalling.sip.events import (
     Acknowledged,
     Ended,
     EndReason,
-    OfferAnswered,
-    OfferReceived,
-    OfferRefused,
     RequestInDialog,
     SessionId,
-    TargetRefreshed,
 )
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.headers import CSeq, Headers
 from agent.signalling.sip.inspection import inspect_in_dialog
 from agent.signalling.sip.link import Link
 from agent.signalling.sip.message import Request, Response
+from agent.signalling.sip.offers import Fate, Offers
 from agent.signalling.sip.referral import Referrals
-from agent.signalling.sip.renegotiation import Offer, Renegotiation
+from agent.signalling.sip.renegotiation import Offer
 from agent.signalling.sip.session_states import (
     MORTAL,
     OVER,
@@ -36,13 +34,12 @@ from agent.signalling.sip.session_states import (
     Input,
     State,
 )
+from agent.signalling.sip.session_timer import Action as Due, SessionTimer
 from agent.signalling.sip.transaction_user import Lines, TransactionUser
 from agent.signalling.sip.uri import Uri
 
 MAX_ACKS: Final = 32
 "ACKs kept for retransmitted 2xx; these come within 64*T1."
-MAX_UNACKNOWLEDGED: Final = 2
-"2xx of ours at once: that to the INVITE, and to the re-INVITE that overtook its ACK."
 MAX_REQUESTS: Final = 8
 "Requests the application has not answered yet."
 
@@ -76,13 +73,8 @@ class Session(ABC):
         "The transaction of the INVITE that began it all."
         self._acks: dict[tuple[str | None, int], tuple[Request, Flow]] = {}
         self._acceptances = Acceptances(user.timers)
-        self._renegotiation = Renegotiation(
-            owns_call_id=state is State.CALLING, rng=user.rng
-        )
-        self._reinvite = ""
-        self._reinvite_by: float | None = None
-        self._offer: tuple[str, Request] | None = None
-        "The peer's request that awaits our answer, with its transaction."
+        self._timer = SessionTimer(preferred=user.session_expires, min_se=user.min_se)
+        self._offers = self._new_offers(self._link)
         self._requests: dict[str, Request] = {}
         "Those that the application has to answer."
         self._referrals = Referrals(self._link)
@@ -99,7 +91,7 @@ class Session(ABC):
         return (
             self.state is State.TERMINATED
             and not self._acceptances
-            and not self._reinvite
+            and not self._offers.busy
             and not self._referrals
         )
 
@@ -112,6 +104,30 @@ class Session(ABC):
         """The dialog, early or confirmed, whose other end has that tag."""
         dialog = self._link.current
         return dialog if dialog and dialog.remote_tag == remote_tag else None
+
+    @property
+    def _confirmed(self) -> bool:
+        """Whether a re-INVITE can change the session; before, only an UPDATE can."""
+        return self.state in {State.ACCEPTED, State.CONFIRMED}
+
+    def _new_offers(self, link: Link) -> Offers:
+        """Offer and answer in a dialog that the INVITE has made, or will make."""
+        ours = self.state is State.CALLING
+        state = renegotiation.State.EXPECTING
+        if self.invite.body:
+            began = renegotiation.State
+            state = began.OFFERING if ours else began.ANSWERING
+        return Offers(
+            link, self._acceptances, self._timer, owns_call_id=ours, state=state
+        )
+
+    def _offers_in_question(self) -> Offers:
+        """Those of the dialog that the application speaks of."""
+        return self._offers
+
+    def _offers_with(self, remote_tag: str | None) -> Offers:
+        """Those of the dialog whose other end has that tag, which there is."""
+        return self._offers
 
     # -- what the application asks for ------------------------------------------
 
@@ -128,39 +144,33 @@ class Session(ABC):
             self._hang_up_early(action, headers, now)
         self._step(Input.HANG_UP)
 
-    def reoffer(self, body: bytes, headers: Lines, now: float) -> None:
-        """Send a re-INVITE as soon as there may be one."""
+    def reoffer(self, offer: Offer, now: float) -> None:
+        """Send a re-INVITE or UPDATE as soon as there may be one."""
         if self._ask(Input.REOFFER) is None:
             return
-        if not body:
+        if not offer.body:
             raise LocalSipError("An offer needs a body.")
-        Headers(headers)  # a broken one must fail now, and not when the offer goes
-        self._renegotiation.want(Offer(body, tuple(headers)))
+        Headers(offer.headers)  # a broken one must fail now, and not when it goes
+        self._offers_in_question().negotiation.want(offer)
+        self._offer_if_due(now)
+
+    def refresh(self, headers: Lines, now: float) -> None:
+        """Send an UPDATE without an offer, as soon as there may be one."""
+        if self._ask(Input.REOFFER) is None:
+            return
+        Headers(headers)
+        self._offers_in_question().want_refresh(headers)
         self._offer_if_due(now)
 
     def accept_offer(self, body: bytes, now: float) -> None:
         """Answer the peer's offer; nothing if it was withdrawn."""
-        if self._offer is None:
-            return
-        key, request = self._offer
-        response = self._user.respond(
-            key, request, 200, now, headers=self._link.target_lines, body=body
-        )
-        self.dialog.refresh(request)
-        is_invite = request.method == "INVITE"
-        if is_invite:
-            self._acceptances.add(key, response, now)
-        asked = is_invite and not request.body
-        self._offer_done(now, with_offer=asked and bool(body))
+        self._offers_in_question().accept(body, now)
+        self._offer_if_due(now)
 
     def refuse_offer(self, status: int, headers: Lines, now: float) -> None:
         """Refuse the peer's offer; nothing if it was withdrawn."""
-        if not 300 <= status < 700:
-            raise LocalSipError("A refusal is a 300-699.")
-        if self._offer is not None:
-            key, request = self._offer
-            self._user.respond(key, request, status, now, headers=headers)
-            self._offer_done(now)
+        self._offers_in_question().refuse(status, headers, now)
+        self._offer_if_due(now)
 
     def answer_request(
         self, key: str, status: int, headers: Lines, body: bytes, now: float
@@ -211,30 +221,44 @@ class Session(ABC):
         self._user.disown(key)
         if key == self._bye:
             self._bye_done()
-        elif self._referrals.notified(key, response.status, now):
-            pass
-        elif response.status < 300:
-            self._reoffer_answered(response, now)
-        else:
-            self._reoffer_refused(response.status, now)
+        elif not self._referrals.notified(key, response.status, now):
+            self._offers_answered(self._offers, key, response, now)
 
     def transaction_failed(self, key: str, status: int, now: float) -> None:
         """A transaction has failed, which is as good as the response `status`."""
         if key == self._bye:
             self._user.disown(key)
             self._bye_done()
-        elif key == self._reinvite:
-            self._user.disown(key)
-            self._reoffer_refused(status, now)
-        elif self._referrals.failed(key, status, now):
-            self._user.disown(key)
         elif key in self._requests:
             self._user.disown(key)
             del self._requests[key]
-        elif self._offer is not None and self._offer[1].method == "UPDATE":
-            # An INVITE server transaction survives its transport (RFC 6026).
+        elif self._referrals.failed(key, status, now):
             self._user.disown(key)
-            self._offer_done(now)
+        else:
+            self._offers_failed(self._offers, key, status, now)
+
+    def _offers_answered(
+        self, offers: Offers, key: str, response: Response, now: float
+    ) -> Fate:
+        """A final response, maybe to a re-INVITE or UPDATE of ours."""
+        fate, number = offers.receive_response(key, response, now, over=self.over)
+        if number is not None:
+            self._acknowledge(self.dialog, number, now)
+        self._go_on(fate, now)
+        return fate
+
+    def _offers_failed(self, offers: Offers, key: str, status: int, now: float) -> Fate:
+        """A transaction failed, maybe that of a re-INVITE or UPDATE of either side."""
+        fate = offers.transaction_failed(key, status, now, over=self.over)
+        if fate is not Fate.UNKNOWN:
+            self._user.disown(key)
+        self._go_on(fate, now)
+        return fate
+
+    def _go_on(self, fate: Fate, now: float) -> None:
+        if fate is Fate.DIALOG_LOST and self._step(Input.DIALOG_FAILED) is not None:
+            self._clear(EndReason.DIALOG_FAILED, now)
+        self._offer_if_due(now)
 
     def receive_2xx_again(self, response: Response, now: float, *, stray: bool) -> None:
         """A 2xx to an INVITE of ours beyond the first (section 13.2.2.4).
@@ -249,9 +273,8 @@ class Session(ABC):
 
     def receive_cancel(self, key: str, now: float) -> None:
         """The peer cancels its re-INVITE."""
-        if self._offer is not None and self._offer[0] == key:
-            self._user.respond(*self._offer, 487, now)
-            self._offer_done(now)
+        self._offers.receive_cancel(key, now)
+        self._offer_if_due(now)
 
     def receive_ack(self, ack: Request, now: float) -> None:
         """An ACK that no transaction took: for a 2xx, or for nothing we sent."""
@@ -259,7 +282,7 @@ class Session(ABC):
             return
         if not self._acceptances.acknowledge(ack.cseq.number):
             return
-        self._renegotiation.acknowledged()
+        self._offers.negotiation.acknowledged()
         self._acknowledged(self._step(Input.RECV_ACK), ack, now)
 
     def receive_request(
@@ -283,12 +306,14 @@ class Session(ABC):
             )
         elif method == "BYE":
             self._receive_bye(key, request, now)
-        elif method == "INVITE" or (method == "UPDATE" and request.body):
-            self._receive_offer(key, request, now)
+        elif method == "PRACK":
+            self._receive_prack(key, request, now)
+        elif method == "INVITE":
+            self._receive_offer(Input.RECV_REINVITE, key, request, now)
+        elif method == "UPDATE" and request.body:
+            self._receive_offer(Input.RECV_OFFER, key, request, now)
         elif method == "UPDATE":
-            dialog.refresh(request)
-            self._user.respond(key, request, 200, now, headers=self._link.target_lines)
-            self._user.emit(TargetRefreshed(self.id, request))
+            self._offers_with(request.from_.tag).receive_refresh(key, request, now)
         elif method == "REFER":
             self._receive_refer(key, request, now)
         elif method == "SUBSCRIBE":
@@ -309,24 +334,20 @@ class Session(ABC):
             self._abandon(now)
             self._user.emit(Ended(self.id, EndReason.BYE, request))
 
-    def _receive_offer(self, key: str, request: Request, now: float) -> None:
-        action = self._step(Input.RECV_OFFER)
-        status: int | None
-        if action is None:
-            status = 481
-        elif action is not Action.NEGOTIATE:
-            status = 491 if action is Action.REFUSE_491 else 500
-        elif len(self._acceptances) >= MAX_UNACKNOWLEDGED:
-            status = 500
+    def _receive_prack(self, key: str, request: Request, now: float) -> None:
+        """A PRACK: stray, for only a UAS has sent what one could be for."""
+        self._link.respond(key, request, 481, now)
+
+    def _receive_offer(
+        self, input_: Input, key: str, request: Request, now: float
+    ) -> None:
+        action = self._step(input_)
+        if action is Action.NEGOTIATE:
+            offers = self._offers_with(request.from_.tag)
+            offers.link.hear(request)
+            offers.receive(key, request, now)
         else:
-            status = self._renegotiation.receive_offer()
-        if status is None:
-            self._user.own(key, self.id)
-            self._offer = key, request
-            self._user.emit(OfferReceived(self.id, request.body or None, request))
-        else:
-            lines = (self._user.retry_after(),) if status == 500 else ()
-            self._user.respond(key, request, status, now, headers=lines)
+            self._link.respond(key, request, _REFUSALS.get(action, 481), now)
 
     def _receive_refer(self, key: str, request: Request, now: float) -> None:
         if self._step(Input.RECV_REFER) is None:
@@ -337,8 +358,7 @@ class Session(ABC):
 
     def _pass_up(self, key: str, request: Request, now: float) -> None:
         if len(self._requests) >= MAX_REQUESTS:
-            lines = (self._user.retry_after(),)
-            self._user.respond(key, request, 500, now, headers=lines)
+            self._link.respond(key, request, 500, now)
             return
         self._user.own(key, self.id)
         self._requests[key] = request
@@ -351,10 +371,10 @@ class Session(ABC):
         times = [
             self._acceptances.get_timer(),
             self._referrals.get_timer(),
-            self._reinvite_by,
+            self._timer.get_timer(),
         ]
-        if self._may_offer:
-            times.append(self._renegotiation.get_timer())
+        if not self.over:
+            times.append(self._offers.get_timer(confirmed=self._confirmed))
         return min((at for at in times if at is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
@@ -364,11 +384,14 @@ class Session(ABC):
             self._user.respond_again(key, response, now)
         if given_up:
             self._no_ack(now)
-        if self._reinvite_by is not None and now >= self._reinvite_by:
-            self._reinvite_by = None
-            self._user.cancel(self._reinvite, now, ())
         self._referrals.handle_timer(now)
-        self._offer_if_due(now)
+        due = self._timer.handle_timer(now)
+        if due is Due.REFRESH:
+            self._offers.want_refresh()
+        elif due is Due.EXPIRE and self._step(Input.EXPIRE) is Action.BYE:
+            self._clear(EndReason.SESSION_EXPIRED, now)
+        if not self.over:
+            self._offers.handle_timer(now, confirmed=self._confirmed)
 
     # -- shared with the two kinds of sessions ----------------------------------
 
@@ -429,56 +452,17 @@ class Session(ABC):
 
     def _abandon(self, now: float) -> None:
         """Answer what is open of the peer's (section 15.1.2), cancel what is ours."""
-        if self._offer is not None:
-            self._user.respond(*self._offer, 487, now)
-            self._offer = None
+        self._timer.stop()
+        self._offers.abandon(now)
         for key, request in self._requests.items():
             self._user.respond(key, request, 487, now)
         self._requests.clear()
         self._referrals.abandon(now)
-        if self._reinvite:
-            self._reinvite_by = None
-            self._user.cancel(self._reinvite, now, ())
-
-    @property
-    def _may_offer(self) -> bool:
-        # Section 14.1: not while an INVITE of the peer awaits our final response,
-        # or its ACK.
-        return self.state is State.CONFIRMED and not self._acceptances
 
     def _offer_if_due(self, now: float) -> None:
-        offer = self._renegotiation.take_due(now) if self._may_offer else None
-        if offer is None:
-            return
-        lines = (self._user.allow, *offer.headers)
-        self._reinvite = self._link.send("INVITE", now, headers=lines, body=offer.body)
-        self._reinvite_by = now + self._user.timers.b
+        """Send an offer or refresh that waits, if there may be one."""
+        if not self.over and self.state is not State.ANSWERED:
+            self._offers.send_due(now, confirmed=self._confirmed)
 
-    def _offer_done(self, now: float, *, with_offer: bool = False) -> None:
-        """The peer's offer has its final response."""
-        self._offer = None
-        self._renegotiation.answer(with_offer=with_offer)
-        self._offer_if_due(now)
 
-    def _reoffer_answered(self, response: Response, now: float) -> None:
-        self._reinvite, self._reinvite_by = "", None
-        # RFC 5407 section 3.2.3: also when a BYE is under way.
-        self._acknowledge(self.dialog, response.cseq.number, now)
-        self._renegotiation.answered()
-        if not self.over:
-            self.dialog.refresh(response)
-            self._user.emit(OfferAnswered(self.id, response))
-            self._offer_if_due(now)
-
-    def _reoffer_refused(self, status: int, now: float) -> None:
-        self._reinvite, self._reinvite_by = "", None
-        again = self._renegotiation.refused(status, now)
-        if self.over:
-            return
-        if status in {408, 481}:
-            # Section 12.2.1.2: the peer has lost the dialog.
-            self._step(Input.DIALOG_FAILED)
-            self._clear(EndReason.DIALOG_FAILED, now)
-        elif not again:
-            self._user.emit(OfferRefused(self.id, status))
-            self._offer_if_due(now)
+_REFUSALS: Final = {Action.REFUSE_491: 491, Action.REFUSE_500: 500}

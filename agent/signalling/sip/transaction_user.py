@@ -11,6 +11,7 @@ from agent.signalling.sip.events import Event, SessionId
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request, Response, response_to
 from agent.signalling.sip.resending import Resending
+from agent.signalling.sip.session_timer import MIN_SE
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.transaction.layer import TransactionLayer
 
@@ -49,6 +50,8 @@ class TransactionUser:
         product: str,
         allow: Sequence[str],
         supported: Sequence[str],
+        session_expires: int = 0,
+        min_se: int = MIN_SE,
     ) -> None:
         self.rng = rng
         self.timers = timers
@@ -57,6 +60,11 @@ class TransactionUser:
         self.allow = ("Allow", ", ".join(allow))
         self.extensions = frozenset(supported)
         "Option tags a peer may require."
+        supports = [("Supported", ", ".join(supported))] if supported else []
+        self.abilities: Lines = (self.allow, *supports)
+        "What we say of ourselves where a dialog begins or changes."
+        self.session_expires = session_expires
+        self.min_se = min_se
         self.capabilities = (
             self.allow,
             ("Accept", SDP),

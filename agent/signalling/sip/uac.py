@@ -1,8 +1,11 @@
-"""A call leg that we began: RFC 3261 sections 9.1 and 13.2."""
+"""A call leg that we began: RFC 3261 sections 9.1 and 13.2, RFC 3262 section 4."""
 
+from dataclasses import dataclass, field
 from typing import Final
 
+from agent.signalling.sip import renegotiation
 from agent.signalling.sip.dialog import Dialog
+from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.events import (
     Accepted,
     Ended,
@@ -12,7 +15,10 @@ from agent.signalling.sip.events import (
     SessionId,
 )
 from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.link import Link
 from agent.signalling.sip.message import Request, Response
+from agent.signalling.sip.offers import Fate, Offers
+from agent.signalling.sip.reliability import Arrival, RAck, ReliableArrivals
 from agent.signalling.sip.session import Session
 from agent.signalling.sip.session_states import Action, Input, State
 from agent.signalling.sip.transaction_user import Lines, TransactionUser
@@ -20,6 +26,17 @@ from agent.signalling.sip.uri import Uri
 
 MAX_FORKS: Final = 16
 "Early dialogs, and surplus answers, of one INVITE: a hunt group, not a flood."
+
+
+@dataclass(slots=True, eq=False)
+class _Early:
+    """One early dialog: a branch of a fork that has answered provisionally."""
+
+    dialog: Dialog
+    offers: Offers
+    arrivals: ReliableArrivals = field(default_factory=ReliableArrivals)
+    owes: RAck | None = None
+    "A PRACK that awaits our answer to the offer it was sent."
 
 
 class UacSession(Session):
@@ -45,27 +62,67 @@ class UacSession(Session):
             local_tag=invite.from_.tag or "",
             contact=contact,
         )
-        self._early: dict[str | None, Dialog] = {}
+        self._early: dict[str | None, _Early] = {}
+        self._latest: _Early | None = None
+        "The one that was heard from last."
         self._surplus = 0
         self._acknowledge_by: float | None = None
         self._linger: float | None = None
         "Until when the peer may send its 2xx again."
-        self._key = user.send_request(invite, flow, now, owner=id_)
+        self._offers.description = invite.body
+        self._invite_headers = invite.headers.copy()
+        "Less those of the session timer, which a 422 may change."
+        self._send_invite(now)
+
+    def _send_invite(self, now: float) -> None:
+        headers = self._invite_headers.copy()
+        for name, value in self._timer.request_lines():
+            headers.add(name, value)
+        headers.set("CSeq", str(self.invite.cseq))
+        self.invite.headers = headers
+        self._key = self._user.send_request(
+            self.invite, self._link.flow, now, owner=self.id
+        )
 
     @property
     def finished(self) -> bool:
         return super().finished and self._linger is None
 
     def dialog_with(self, remote_tag: str | None) -> Dialog | None:
-        return super().dialog_with(remote_tag) or self._early.get(remote_tag)
+        found = super().dialog_with(remote_tag)
+        early = self._early.get(remote_tag)
+        return early.dialog if found is None and early is not None else found
+
+    def _offers_with(self, remote_tag: str | None) -> Offers:
+        early = self._early.get(remote_tag)
+        return self._offers if early is None else early.offers
+
+    def _offers_in_question(self) -> Offers:
+        pending = (one for one in self._early.values() if one.offers.pending)
+        early = next(pending, self._latest)
+        return self._offers if early is None else early.offers
 
     def acknowledge(self, body: bytes, now: float) -> None:
-        """Send the ACK with the answer to the offer that came in the 2xx."""
-        if self._ask(Input.ACKNOWLEDGE) is not None:
-            number = self.invite.cseq.number
-            self._acknowledge(self.dialog, number, now, body=body)
-            self._step(Input.ACKNOWLEDGE)
-            self._acknowledge_by = None
+        """Send the ACK, or PRACK, with the answer to the offer in the response."""
+        if self._ask(Input.ACKNOWLEDGE) is None:
+            return
+        if self.state is State.CALLING:
+            self._answer_early(body, now)
+            return
+        self._acknowledge(self.dialog, self.invite.cseq.number, now, body=body)
+        self._offers.negotiation.answer(with_offer=False)
+        self._offers.description = body
+        self._step(Input.ACKNOWLEDGE)
+        self._acknowledge_by = None
+
+    def _answer_early(self, body: bytes, now: float) -> None:
+        early = next((one for one in self._early.values() if one.owes), None)
+        if early is None:
+            raise LocalSipError("No provisional response holds an offer.")
+        self._send_prack(early, str(early.owes), now, body=body)
+        early.owes = None
+        early.offers.negotiation.answer(with_offer=False)
+        early.offers.description = body
 
     def resend(self, key: str, request: Request) -> bool:
         if key != self._key:
@@ -77,23 +134,58 @@ class UacSession(Session):
         return True
 
     def receive_response(self, key: str, response: Response, now: float) -> None:
-        if key != self._key:
-            super().receive_response(key, response, now)
-        elif response.status < 200:
-            self._receive_provisional(response)
-        else:
+        if key == self._key:
+            if response.status < 200:
+                self._receive_provisional(response, now)
+                return
             self._user.disown(key)
             if response.status < 300:
                 self._answered(response, now)
-            else:
+            elif not self._try_again(response, now):
                 self._refused(response.status, response, now)
-
-    def transaction_failed(self, key: str, status: int, now: float) -> None:
-        if key != self._key:
-            super().transaction_failed(key, status, now)
+            return
+        early = self._early_sender(key)
+        if early is None or response.status < 200:
+            super().receive_response(key, response, now)
         else:
             self._user.disown(key)
+            self._offers_answered(early.offers, key, response, now)
+
+    def transaction_failed(self, key: str, status: int, now: float) -> None:
+        if key == self._key:
+            self._user.disown(key)
             self._refused(status, None, now)
+            return
+        early = [
+            one.offers
+            for one in self._early.values()
+            if self._offers_failed(one.offers, key, status, now) is not Fate.UNKNOWN
+        ]
+        if not early:
+            super().transaction_failed(key, status, now)
+
+    def _early_sender(self, key: str) -> _Early | None:
+        """The early dialog that a request of ours is on its way in."""
+        return next(
+            (one for one in self._early.values() if one.offers.has_sent(key)), None
+        )
+
+    def _try_again(self, response: Response, now: float) -> bool:
+        """Send the INVITE anew where only its session timer was wrong (RFC 4028)."""
+        if (
+            response.status != 422
+            or self.state is not State.CALLING
+            or not self._timer.too_small(response)
+        ):
+            return False
+        number = self.invite.cseq.number + 1
+        self.invite = self.invite.copy()
+        self._invite_headers.set("CSeq", f"{number} INVITE")
+        self.invite.headers = self._invite_headers.copy()
+        self._early.clear()
+        self._latest = None
+        self._send_invite(now)
+        return True
 
     def receive_2xx_again(self, response: Response, now: float, *, stray: bool) -> None:
         if stray or not self._is_surplus(response):
@@ -134,37 +226,115 @@ class UacSession(Session):
         else:
             self._acknowledge_and_bye(headers, now)
 
-    def _receive_provisional(self, response: Response) -> None:
+    def _receive_provisional(self, response: Response, now: float) -> None:
         if response.status == 100:
             return
+        early = self._early_with(response)
+        arrival = Arrival.UNRELIABLE
+        if early is not None:
+            arrival = early.arrivals.receive(response)
+        if arrival in {Arrival.REPEATED, Arrival.EARLY}:
+            return
+        if self._step(Input.RECV_1XX) is not Action.TELL:
+            return
+        if early is not None:
+            early.offers.link.hear(response)
+            self._latest = early
+            if arrival is Arrival.NEW:
+                self._receive_reliable(early, response, now)
+            if response.status == 199:
+                # RFC 6228: that branch is over.
+                self._early.pop(response.to.tag, None)
+                self._latest = None
+        self._user.emit(Progressed(self.id, response))
+        self._offer_if_due(now)
+
+    def _early_with(self, response: Response) -> _Early | None:
+        """The early dialog that a provisional response belongs to, or begins."""
         tag = response.to.tag
-        if tag is not None and tag not in self._early and len(self._early) < MAX_FORKS:
-            early = Dialog.uac(self.invite, response, contact=self._link.contact)
-            self._early[tag] = early
-        if self._step(Input.RECV_1XX) is Action.TELL:
-            self._user.emit(Progressed(self.id, response))
+        if tag is None:
+            return None
+        if tag not in self._early and len(self._early) < MAX_FORKS:
+            dialog = Dialog.uac(self.invite, response, contact=self._link.contact)
+            link = Link(
+                self.id, self._user, self._link.flow, self._link.contact, dialog
+            )
+            self._early[tag] = _Early(dialog, self._new_offers(link))
+        return self._early.get(tag)
+
+    def _receive_reliable(self, early: _Early, response: Response, now: float) -> None:
+        """Send its PRACK, unless that must hold an answer of the application's."""
+        rack = early.arrivals.rack(response)
+        negotiation = early.offers.negotiation
+        if response.body:
+            if (
+                negotiation.state is renegotiation.State.OFFERING
+                and not early.offers.busy
+            ):
+                negotiation.answered()
+                early.offers.description = self.invite.body
+            elif negotiation.state is renegotiation.State.EXPECTING:
+                negotiation.receive_offer_in_response()
+                early.owes = rack
+                return
+        self._send_prack(early, str(rack), now)
+
+    def _send_prack(
+        self, early: _Early, rack: str, now: float, *, body: bytes = b""
+    ) -> None:
+        early.offers.link.send(
+            "PRACK", now, headers=(("RAck", rack),), body=body, owned=False
+        )
+
+    def _offer_if_due(self, now: float) -> None:
+        if self.state is State.CALLING:
+            for early in self._early.values():
+                early.offers.send_due(now, confirmed=False)
+        else:
+            super()._offer_if_due(now)
 
     def _answered(self, response: Response, now: float) -> None:
         """The first 2xx, which wins."""
         # Section 13.2.2.4: the route set is computed anew.
         dialog = Dialog.uac(self.invite, response, contact=self._link.contact)
-        early = self._early.get(dialog.remote_tag)
+        early = self._early.pop(dialog.remote_tag, None)
         if early is not None:
-            dialog.remote_cseq = early.remote_cseq
+            dialog.remote_cseq = early.dialog.remote_cseq
+            dialog.local_cseq = early.dialog.local_cseq
+            self._offers = early.offers
+            self._offers.link = self._link
+            self._link.takes = early.offers.link.takes
         self._early.clear()
+        self._latest = None
         self._link.current = dialog
+        self._link.hear(response)
         self._linger = now + self._user.timers.m
-        offered = bool(response.body) and not self.invite.body
-        action = self._step(Input.RECV_2XX_OFFER if offered else Input.RECV_2XX)
+        self._timer.answered(response, now)
+        action = self._step(self._take_answer(response))
         if action is Action.AWAIT_ACKNOWLEDGE:
             self._acknowledge_by = now + self._user.timers.h
             self._user.emit(Accepted(self.id, response))
         elif action is Action.ACKNOWLEDGE:
             self._acknowledge(dialog, self.invite.cseq.number, now)
             self._user.emit(Accepted(self.id, response))
+            self._offer_if_due(now)
         else:
             self._acknowledge_and_bye((), now)
             self._user.emit(Refused(self.id, 487, None))
+
+    def _take_answer(self, response: Response) -> Input:
+        """What the description in the 2xx is: the answer, an offer, or old news."""
+        negotiation = self._offers.negotiation
+        if negotiation.state is renegotiation.State.EXPECTING:
+            if response.body:
+                negotiation.receive_offer_in_response()
+                return Input.RECV_2XX_OFFER
+            negotiation.answered()
+        elif (
+            negotiation.state is renegotiation.State.OFFERING and not self._offers.busy
+        ):
+            negotiation.answered()
+        return Input.RECV_2XX
 
     def _acknowledge_and_bye(self, headers: Lines, now: float) -> None:
         self._acknowledge_by = None
@@ -176,4 +346,5 @@ class UacSession(Session):
         self._abandon(now)
         self._step(Input.RECV_FAILURE)
         self._early.clear()
+        self._latest = None
         self._user.emit(Refused(self.id, status, response))

@@ -1,0 +1,313 @@
+"""Offers and refreshes within one dialog: RFC 3261 section 14, RFC 3311, RFC 4028.
+
+`renegotiation` says who may offer; this sends and answers the re-INVITEs and UPDATEs.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from agent.signalling.sip.acceptance import Acceptances
+from agent.signalling.sip.errors import LocalSipError, SipParseError
+from agent.signalling.sip.events import (
+    OfferAnswered,
+    OfferReceived,
+    OfferRefused,
+    TargetRefreshed,
+)
+from agent.signalling.sip.headers import parse_delta_seconds
+from agent.signalling.sip.link import Link
+from agent.signalling.sip.message import Request, Response
+from agent.signalling.sip.renegotiation import Offer, Renegotiation, State
+from agent.signalling.sip.session_timer import SessionTimer
+from agent.signalling.sip.transaction_user import MAX_RETRY_AFTER, Lines
+
+MAX_UNACKNOWLEDGED: Final = 2
+"2xx of ours at once: that to the INVITE, and to the re-INVITE that overtook its ACK."
+
+
+class Fate(Enum):
+    """What has become of a transaction."""
+
+    UNKNOWN = auto()
+    "It was none of ours."
+    SETTLED = auto()
+    DIALOG_LOST = auto()
+    "The peer has lost the dialog (RFC 3261 section 12.2.1.2)."
+
+
+@dataclass(slots=True, eq=False)
+class _Sent:
+    """Our re-INVITE or UPDATE that has no final response."""
+
+    key: str
+    method: str
+    offer: Offer | None
+    "None for an UPDATE that only refreshes."
+    cancel_at: float | None
+
+
+class Offers:
+    """One dialog's, early or confirmed."""
+
+    def __init__(
+        self,
+        link: Link,
+        acceptances: Acceptances,
+        timer: SessionTimer,
+        *,
+        owns_call_id: bool,
+        state: State,
+    ) -> None:
+        self.link = link
+        self.negotiation = Renegotiation(
+            owns_call_id=owns_call_id, rng=link.user.rng, state=state
+        )
+        self.description = b""
+        "The last one of ours that the peer has taken, or is about to."
+        self._acceptances = acceptances
+        self._timer = timer
+        self._sent: _Sent | None = None
+        self._received: tuple[str, Request] | None = None
+        "The peer's request that awaits our answer, with its transaction."
+        self._refresh: Lines | None = None
+        "Headers of an UPDATE without offer that waits to be sent."
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request of ours is on its way."""
+        return self._sent is not None
+
+    @property
+    def pending(self) -> Request | None:
+        """The peer's request that awaits our answer."""
+        return None if self._received is None else self._received[1]
+
+    def has_sent(self, key: str) -> bool:
+        """Whether the transaction `key` is that of a request of ours on its way."""
+        return self._sent is not None and self._sent.key == key
+
+    # -- what the application asks for ------------------------------------------
+
+    def accept(self, body: bytes, now: float) -> None:
+        """Answer the peer's offer; nothing if it was withdrawn."""
+        if self._received is None:
+            return
+        key, request = self._received
+        is_invite = request.method == "INVITE"
+        lines: Lines = ()
+        if request.method != "PRACK":
+            lines = (*self.link.target_lines, *self._timer.answer(request, now))
+            self.link.dialog.refresh(request)
+        response = self.link.respond(key, request, 200, now, headers=lines, body=body)
+        if is_invite:
+            self._acceptances.add(key, response, now)
+        self.description = body or self.description
+        asked = is_invite and not request.body
+        self._received = None
+        self.negotiation.answer(with_offer=asked and bool(body))
+
+    def refuse(self, status: int, headers: Lines, now: float) -> None:
+        """Refuse the peer's offer; nothing if it was withdrawn."""
+        if not 300 <= status < 700:
+            raise LocalSipError("A refusal is a 300-699.")
+        if self._received is not None:
+            key, request = self._received
+            self.link.respond(key, request, status, now, headers=headers)
+            self._withdrawn()
+
+    def want_refresh(self, headers: Lines = ()) -> None:
+        """Have the session refreshed, by an UPDATE if the peer takes any."""
+        if "UPDATE" in self.link.takes or not self.description:
+            self._refresh = headers
+        else:
+            self.negotiation.want(Offer(self.description, tuple(headers), refresh=True))
+
+    def send_due(self, now: float, *, confirmed: bool) -> None:
+        """Send what waits and may go."""
+        if not self._may_send(confirmed=confirmed):
+            return
+        takes_update = "UPDATE" in self.link.takes
+        offer = self.negotiation.take_due(now)
+        if offer is not None:
+            update = takes_update and (offer.update or not confirmed)
+            self._send("UPDATE" if update else "INVITE", offer.headers, offer, now)
+        elif self._refresh is not None and self._received is None:
+            headers, self._refresh = self._refresh, None
+            self._send("UPDATE", headers, None, now)
+
+    def _may_send(self, *, confirmed: bool) -> bool:
+        if self._sent is not None:
+            return False
+        if confirmed:
+            # Section 14.1: not while an INVITE of the peer awaits our final
+            # response, or its ACK.
+            return not self._acceptances
+        return "UPDATE" in self.link.takes
+
+    # -- what the peer answers --------------------------------------------------
+
+    def receive_response(
+        self, key: str, response: Response, now: float, *, over: bool
+    ) -> tuple[Fate, int | None]:
+        """A final response; with the number of an INVITE that needs its ACK.
+
+        `over`: the application has nothing to do with the session any more.
+        """
+        sent = self._sent
+        if sent is None or sent.key != key:
+            return Fate.UNKNOWN, None
+        if response.status >= 300:
+            return self._failed(sent, response.status, response, now, over=over), None
+        self._sent = None
+        if sent.offer is not None:
+            self.negotiation.answered()
+        # RFC 5407 section 3.2.3: an INVITE's also when a BYE is under way.
+        number = response.cseq.number if sent.method == "INVITE" else None
+        if not over:
+            self.link.hear(response)
+            self.link.dialog.refresh(response)
+            self._timer.answered(response, now)
+            if sent.offer is not None:
+                self.description = sent.offer.body
+                if not sent.offer.refresh:
+                    self.link.emit(OfferAnswered(self.link.id, response))
+        return Fate.SETTLED, number
+
+    def transaction_failed(
+        self, key: str, status: int, now: float, *, over: bool
+    ) -> Fate:
+        """A transaction has failed, which is as good as the response `status`."""
+        if self._sent is not None and self._sent.key == key:
+            return self._failed(self._sent, status, None, now, over=over)
+        received = self._received
+        # An INVITE server transaction survives its transport (RFC 6026).
+        if received is None or received[0] != key or received[1].method == "INVITE":
+            return Fate.UNKNOWN
+        self._withdrawn()
+        return Fate.SETTLED
+
+    # -- what the peer asks for -------------------------------------------------
+
+    def receive(self, key: str, request: Request, now: float) -> None:
+        """A re-INVITE, or an UPDATE or PRACK with an offer."""
+        lines: Lines = ()
+        status: int | None
+        too_small = None
+        if request.method != "PRACK":
+            too_small = self._timer.refusal(request)
+        if too_small is not None:
+            status, lines = 422, too_small
+        elif len(self._acceptances) >= MAX_UNACKNOWLEDGED:
+            status = 500
+        else:
+            status = self.negotiation.receive_offer()
+        if status is not None:
+            self.link.respond(key, request, status, now, headers=lines)
+            return
+        self.link.take(key)
+        self._received = key, request
+        self.link.emit(OfferReceived(self.link.id, request.body or None, request))
+
+    def receive_refresh(self, key: str, request: Request, now: float) -> None:
+        """An UPDATE without an offer."""
+        too_small = self._timer.refusal(request)
+        if too_small is not None:
+            self.link.respond(key, request, 422, now, headers=too_small)
+            return
+        self.link.dialog.refresh(request)
+        lines = (*self.link.target_lines, *self._timer.answer(request, now))
+        self.link.respond(key, request, 200, now, headers=lines)
+        self.link.emit(TargetRefreshed(self.link.id, request))
+
+    def receive_cancel(self, key: str, now: float) -> None:
+        """The peer cancels its re-INVITE."""
+        if self._received is not None and self._received[0] == key:
+            self.link.respond(*self._received, 487, now)
+            self._withdrawn()
+
+    # -- time, and the end --------------------------------------------------------
+
+    def abandon(self, now: float) -> None:
+        """Answer what is open of the peer's (section 15.1.2), cancel what is ours."""
+        if self._received is not None:
+            self.link.respond(*self._received, 487, now)
+            self._received = None
+        if self._sent is not None and self._sent.method == "INVITE":
+            self._sent.cancel_at = None
+            self.link.user.cancel(self._sent.key, now, ())
+
+    def get_timer(self, *, confirmed: bool) -> float | None:
+        """When `handle_timer` wants to be called, if at all."""
+        sent = self._sent
+        if sent is not None:
+            return sent.cancel_at
+        may = self._may_send(confirmed=confirmed)
+        return self.negotiation.get_timer() if may else None
+
+    def handle_timer(self, now: float, *, confirmed: bool) -> None:
+        """Cancel what has waited too long for its answer, and send what may go."""
+        sent = self._sent
+        if sent is not None and sent.cancel_at is not None and now >= sent.cancel_at:
+            sent.cancel_at = None
+            self.link.user.cancel(sent.key, now, ())
+        self.send_due(now, confirmed=confirmed)
+
+    def _send(
+        self, method: str, headers: Lines, offer: Offer | None, now: float
+    ) -> None:
+        lines = (*self.link.user.abilities, *self._timer.request_lines(), *headers)
+        body = b"" if offer is None else offer.body
+        key = self.link.send(method, now, headers=lines, body=body)
+        cancel_at = now + self.link.user.timers.b if method == "INVITE" else None
+        self._sent = _Sent(key, method, offer, cancel_at)
+
+    def _withdrawn(self) -> None:
+        self._received = None
+        self.negotiation.answer(with_offer=False)
+
+    def _failed(
+        self,
+        sent: _Sent,
+        status: int,
+        response: Response | None,
+        now: float,
+        *,
+        over: bool,
+    ) -> Fate:
+        """Our re-INVITE or UPDATE failed: the session stays as it was (RFC 6141)."""
+        self._sent = None
+        after = self._try_after(sent, status, response)
+        offer = sent.offer
+        again = False
+        if offer is not None:
+            again = self.negotiation.refused(status, now, after=after)
+        elif status == 422 and after is not None:
+            self._refresh = ()
+        if over:
+            return Fate.SETTLED
+        if status in {408, 481}:
+            return Fate.DIALOG_LOST
+        if offer is not None and not again and not offer.refresh:
+            self.link.emit(OfferRefused(self.link.id, status))
+        return Fate.SETTLED
+
+    def _try_after(
+        self, sent: _Sent, status: int, response: Response | None
+    ) -> float | None:
+        """Seconds after which to try again what failed, where the peer says so."""
+        if response is None:
+            return None
+        if status == 422 and self._timer.too_small(response):
+            return 0.0
+        if status in {405, 501} and sent.method == "UPDATE":
+            self.link.takes -= {"UPDATE"}
+            return None if sent.offer is None else 0.0
+        wait = response.headers.get("Retry-After")
+        if status != 500 or wait is None:
+            return None
+        try:
+            seconds = parse_delta_seconds(wait.partition("(")[0])
+        except SipParseError:
+            return None
+        return float(max(seconds, 1)) if seconds <= MAX_RETRY_AFTER else None
