@@ -8,6 +8,7 @@ from agent.signalling.sip.events import SessionId
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.outside import Outside, new_request
+from agent.signalling.sip.renegotiation import Offer
 from agent.signalling.sip.replaces import Replaces, verdict
 from agent.signalling.sip.session_table import SessionTable
 from agent.signalling.sip.transaction_user import Lines, TransactionUser
@@ -58,7 +59,7 @@ class Commands:
         Without a body the 2xx brings an offer, which `acknowledge` answers. No
         limit stops it: how many calls there may be is decided where they begin.
         """
-        lines = [("Contact", f"<{contact}>"), self._user.allow]
+        lines = [("Contact", f"<{contact}>"), *self._user.abilities]
         if body:
             lines.append(("Content-Type", content_type))
         request = new_request(
@@ -96,10 +97,16 @@ class Commands:
         status: int = 180,
         body: bytes = b"",
         headers: Lines = (),
+        reliable: bool = False,
     ) -> None:
-        """Send a provisional response; it is repeated each minute."""
+        """Send a provisional response; it is repeated each minute.
+
+        `reliable`: have it acknowledged, if the peer can (RFC 3262); where the peer
+        demands that, it is done in any case. ProvisionalAcknowledged will tell, or
+        Cancelled if no PRACK comes. `accept` waits for the PRACK where it must.
+        """
         if (called := self._called(session)) is not None:
-            called.ring(status, body, headers, now)
+            called.ring(status, body, headers, now, reliable=reliable)
             self._sessions.settle(called)
 
     def accept(
@@ -131,7 +138,10 @@ class Commands:
             self._sessions.settle(called)
 
     def acknowledge(self, session: SessionId, now: float, *, body: bytes) -> None:
-        """Answer the offer that came in the 2xx to an INVITE without one."""
+        """Answer the offer that came in the response to an INVITE without one.
+
+        In the ACK for a 2xx, in the PRACK for a reliable provisional response.
+        """
         found = self._sessions.get(session)
         if isinstance(found, UasSession):
             raise LocalSipError("The peer sent that INVITE, and the ACK is its own.")
@@ -152,16 +162,35 @@ class Commands:
             self._sessions.settle(found)
 
     def reoffer(
-        self, session: SessionId, now: float, *, body: bytes, headers: Lines = ()
+        self,
+        session: SessionId,
+        now: float,
+        *,
+        body: bytes,
+        headers: Lines = (),
+        update: bool = False,
     ) -> None:
         """Offer a change of the session: OfferAnswered or OfferRefused will tell.
 
         It waits while another exchange is going on. A later one replaces one that
-        has not been sent yet, and no event tells of that.
+        has not been sent yet, and no event tells of that. Before the call is
+        answered it goes in an UPDATE, if the peer takes any, else it waits for the
+        answer (RFC 3311); then in a re-INVITE, or with `update` in an UPDATE too.
         """
         found = self._sessions.get(session)
         if found is not None:
-            found.reoffer(body, headers, now)
+            found.reoffer(Offer(body, tuple(headers), update=update), now)
+            self._sessions.settle(found)
+
+    def refresh(self, session: SessionId, now: float, *, headers: Lines = ()) -> None:
+        """Tell the peer what has changed but the media, as who is here (RFC 4916).
+
+        In an UPDATE without offer if the peer takes any, else in a re-INVITE with
+        the offer as it was. No event tells of it.
+        """
+        found = self._sessions.get(session)
+        if found is not None:
+            found.refresh(headers, now)
             self._sessions.settle(found)
 
     def accept_offer(self, session: SessionId, now: float, *, body: bytes) -> None:

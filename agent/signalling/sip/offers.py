@@ -87,6 +87,29 @@ class Offers:
         """Whether the transaction `key` is that of a request of ours on its way."""
         return self._sent is not None and self._sent.key == key
 
+    def has_cancelled(self, key: str) -> bool:
+        """Whether it is that of a re-INVITE which we want no answer to any more."""
+        sent = self._sent
+        return (
+            sent is not None
+            and sent.key == key
+            and sent.method == "INVITE"
+            and sent.cancel_at is None
+        )
+
+    def take_answer(self) -> bool:
+        """A response to the INVITE holds a description; tells whether it counts.
+
+        Only the first answers our offer; later ones are old news (RFC 3261 section
+        13.2.1).
+        """
+        if self.negotiation.state is not State.OFFERING:
+            return False
+        if self._sent is not None and self._sent.offer is not None:
+            return False
+        self.negotiation.answered()
+        return True
+
     # -- what the application asks for ------------------------------------------
 
     def accept(self, body: bytes, now: float) -> None:
@@ -236,6 +259,13 @@ class Offers:
         if self._sent is not None and self._sent.method == "INVITE":
             self._sent.cancel_at = None
             self.link.user.cancel(self._sent.key, now, ())
+
+    def drop(self, now: float) -> None:
+        """The dialog is gone: nobody wants to hear what becomes of its requests."""
+        self.abandon(now)
+        if self._sent is not None:
+            self.link.user.disown(self._sent.key)
+            self._sent = None
 
     def get_timer(self, *, confirmed: bool) -> float | None:
         """When `handle_timer` wants to be called, if at all."""

@@ -15,6 +15,7 @@ from agent.signalling.sip.message import Request, response_to
 from agent.signalling.sip.multipart import with_description_only
 from agent.signalling.sip.replaces import REPLACES, parse_replaces, verdict
 from agent.signalling.sip.session_table import SessionTable
+from agent.signalling.sip.session_timer import SessionTimer
 from agent.signalling.sip.transaction import layer as transaction
 from agent.signalling.sip.transaction_user import Lines, TransactionUser
 from agent.signalling.sip.uas import UasSession
@@ -109,6 +110,11 @@ class Reception:
             return Refusal(482)
         if self._recent.is_merged(request, now):
             return Refusal(482)
+        timer = SessionTimer(
+            preferred=self._user.session_expires, min_se=self._user.min_se
+        )
+        if (too_small := timer.refusal(request)) is not None:
+            return Refusal(422, too_small)
         if self._sessions.open >= self._max_sessions:
             return Refusal(503, (self._user.retry_after(),))
         return None

@@ -48,7 +48,6 @@ class Action(Enum):
     NOTHING = auto()
     SEND = auto()
     QUEUE = auto()
-    SEND_NEXT = auto()
     FAIL = auto()
 
 
@@ -58,7 +57,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
     (State.IDLE, Input.CLOSE): (Action.NOTHING, State.CLOSED),
     # Section 3: the next one only after the PRACK for the first.
     (State.UNACKNOWLEDGED, Input.SEND): (Action.QUEUE, State.UNACKNOWLEDGED),
-    (State.UNACKNOWLEDGED, Input.RECV_PRACK): (Action.SEND_NEXT, State.IDLE),
+    (State.UNACKNOWLEDGED, Input.RECV_PRACK): (Action.NOTHING, State.IDLE),
     (State.UNACKNOWLEDGED, Input.GIVE_UP): (Action.FAIL, State.CLOSED),
     (State.UNACKNOWLEDGED, Input.CLOSE): (Action.NOTHING, State.CLOSED),
     # A PRACK may be late, and is not stray for that.
@@ -138,8 +137,11 @@ class ReliableProvisionals:
         elif action is Action.SEND:
             self._transmit(provisional, now)
 
-    def receive_prack(self, rack: RAck, now: float) -> bool:
-        """Take a PRACK; tells whether it is for the one that awaits it."""
+    def receive_prack(self, rack: RAck) -> bool:
+        """Take a PRACK; tells whether it is for the one that awaits it.
+
+        `send_next` then sends the one that has waited for it.
+        """
         last = self._last
         if (
             last is None
@@ -148,11 +150,14 @@ class ReliableProvisionals:
         ):
             return False
         self._last = self._due = None
-        action = self._step(Input.RECV_PRACK)
-        if action is Action.SEND_NEXT and self._queue:
+        self._step(Input.RECV_PRACK)
+        return True
+
+    def send_next(self, now: float) -> None:
+        """Send the next that waits, if it may go."""
+        if self.state is State.IDLE and self._queue:
             self._step(Input.SEND)
             self._transmit(self._queue.popleft(), now)
-        return True
 
     def close(self) -> None:
         """A final response goes out: nothing is sent again."""

@@ -15,6 +15,7 @@ from agent.signalling.sip.events import (
     Acknowledged,
     Ended,
     EndReason,
+    OfferRefused,
     RequestInDialog,
     SessionId,
 )
@@ -117,13 +118,22 @@ class Session(ABC):
         if self.invite.body:
             began = renegotiation.State
             state = began.OFFERING if ours else began.ANSWERING
-        return Offers(
+        offers = Offers(
             link, self._acceptances, self._timer, owns_call_id=ours, state=state
         )
+        if ours:
+            offers.description = self.invite.body
+        return offers
 
     def _offers_in_question(self) -> Offers:
         """Those of the dialog that the application speaks of."""
         return self._offers
+
+    def _offers_to_change(self) -> Offers:
+        offers = self._offers_in_question()
+        if offers.link.current is None:
+            raise LocalSipError("There is no dialog yet.")
+        return offers
 
     def _offers_with(self, remote_tag: str | None) -> Offers:
         """Those of the dialog whose other end has that tag, which there is."""
@@ -151,7 +161,7 @@ class Session(ABC):
         if not offer.body:
             raise LocalSipError("An offer needs a body.")
         Headers(offer.headers)  # a broken one must fail now, and not when it goes
-        self._offers_in_question().negotiation.want(offer)
+        self._offers_to_change().negotiation.want(offer)
         self._offer_if_due(now)
 
     def refresh(self, headers: Lines, now: float) -> None:
@@ -159,7 +169,7 @@ class Session(ABC):
         if self._ask(Input.REOFFER) is None:
             return
         Headers(headers)
-        self._offers_in_question().want_refresh(headers)
+        self._offers_to_change().want_refresh(headers)
         self._offer_if_due(now)
 
     def accept_offer(self, body: bytes, now: float) -> None:
@@ -200,7 +210,7 @@ class Session(ABC):
 
         False if it is not wanted any more; else `request` has its new CSeq.
         """
-        if key == self._reinvite and (self.over or self._reinvite_by is None):
+        if self._offers.has_cancelled(key):
             return False
         dialog = self.dialog_with(request.to.tag)
         if dialog is None:
@@ -256,8 +266,12 @@ class Session(ABC):
         return fate
 
     def _go_on(self, fate: Fate, now: float) -> None:
-        if fate is Fate.DIALOG_LOST and self._step(Input.DIALOG_FAILED) is not None:
-            self._clear(EndReason.DIALOG_FAILED, now)
+        if fate is Fate.DIALOG_LOST:
+            if self._step(Input.DIALOG_FAILED) is Action.BYE:
+                self._clear(EndReason.DIALOG_FAILED, now)
+            else:
+                # There may be other branches, and the INVITE has its own end.
+                self._user.emit(OfferRefused(self.id, 481))
         self._offer_if_due(now)
 
     def receive_2xx_again(self, response: Response, now: float, *, stray: bool) -> None:
@@ -347,7 +361,8 @@ class Session(ABC):
             offers.link.hear(request)
             offers.receive(key, request, now)
         else:
-            self._link.respond(key, request, _REFUSALS.get(action, 481), now)
+            status = 481 if action is None else _REFUSALS[action]
+            self._link.respond(key, request, status, now)
 
     def _receive_refer(self, key: str, request: Request, now: float) -> None:
         if self._step(Input.RECV_REFER) is None:

@@ -28,6 +28,10 @@ MAX_FORKS: Final = 16
 "Early dialogs, and surplus answers, of one INVITE: a hunt group, not a flood."
 
 
+MAX_PRACKS: Final = 32
+"Of ours without an answer; a peer that sends more reliable responses wants no call."
+
+
 @dataclass(slots=True, eq=False)
 class _Early:
     """One early dialog: a branch of a fork that has answered provisionally."""
@@ -69,24 +73,23 @@ class UacSession(Session):
         self._acknowledge_by: float | None = None
         self._linger: float | None = None
         "Until when the peer may send its 2xx again."
-        self._offers.description = invite.body
-        self._invite_headers = invite.headers.copy()
-        "Less those of the session timer, which a 422 may change."
+        self._pracks: set[str] = set()
+        "Their transactions, that have no final response."
+        self._plain = invite.headers.copy()
+        "Of the INVITE, less what the session timer adds."
         self._send_invite(now)
 
     def _send_invite(self, now: float) -> None:
-        headers = self._invite_headers.copy()
+        self.invite.headers = self._plain.copy()
         for name, value in self._timer.request_lines():
-            headers.add(name, value)
-        headers.set("CSeq", str(self.invite.cseq))
-        self.invite.headers = headers
+            self.invite.headers.add(name, value)
         self._key = self._user.send_request(
             self.invite, self._link.flow, now, owner=self.id
         )
 
     @property
     def finished(self) -> bool:
-        return super().finished and self._linger is None
+        return super().finished and self._linger is None and not self._pracks
 
     def dialog_with(self, remote_tag: str | None) -> Dialog | None:
         found = super().dialog_with(remote_tag)
@@ -130,7 +133,12 @@ class UacSession(Session):
         if self.over:
             return False
         self.invite = request
+        self._plain.set("CSeq", str(request.cseq))
+        for name in ("Authorization", "Proxy-Authorization"):
+            for value in request.headers.get_all(name):
+                self._plain.set(name, value)
         self._early.clear()
+        self._latest = None
         return True
 
     def receive_response(self, key: str, response: Response, now: float) -> None:
@@ -145,20 +153,26 @@ class UacSession(Session):
                 self._refused(response.status, response, now)
             return
         early = self._early_sender(key)
-        if early is None or response.status < 200:
-            super().receive_response(key, response, now)
-        else:
+        if response.status >= 200 and (key in self._pracks or early is not None):
             self._user.disown(key)
-            self._offers_answered(early.offers, key, response, now)
+            self._pracks.discard(key)
+            if early is not None:
+                self._offers_answered(early.offers, key, response, now)
+        else:
+            super().receive_response(key, response, now)
 
     def transaction_failed(self, key: str, status: int, now: float) -> None:
         if key == self._key:
             self._user.disown(key)
             self._refused(status, None, now)
             return
+        if key in self._pracks:
+            self._user.disown(key)
+            self._pracks.discard(key)
+            return
         early = [
             one.offers
-            for one in self._early.values()
+            for one in tuple(self._early.values())
             if self._offers_failed(one.offers, key, status, now) is not Fate.UNKNOWN
         ]
         if not early:
@@ -179,13 +193,18 @@ class UacSession(Session):
         ):
             return False
         number = self.invite.cseq.number + 1
+        self._plain.set("CSeq", f"{number} INVITE")
         self.invite = self.invite.copy()
-        self._invite_headers.set("CSeq", f"{number} INVITE")
-        self.invite.headers = self._invite_headers.copy()
-        self._early.clear()
-        self._latest = None
+        self._drop_early(now)
         self._send_invite(now)
         return True
+
+    def _drop_early(self, now: float) -> None:
+        """The branches that are left have lost, or failed."""
+        for early in self._early.values():
+            early.offers.drop(now)
+        self._early.clear()
+        self._latest = None
 
     def receive_2xx_again(self, response: Response, now: float, *, stray: bool) -> None:
         if stray or not self._is_surplus(response):
@@ -199,7 +218,12 @@ class UacSession(Session):
             self._user.send_request(dialog.request("BYE"), hop, now, owner=None)
 
     def get_timer(self) -> float | None:
-        times = (super().get_timer(), self._linger, self._acknowledge_by)
+        times = [super().get_timer(), self._linger, self._acknowledge_by]
+        if self.state is State.CALLING:
+            times += [
+                early.offers.get_timer(confirmed=False)
+                for early in self._early.values()
+            ]
         return min((at for at in times if at is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
@@ -211,6 +235,7 @@ class UacSession(Session):
                 self._user.emit(Ended(self.id, EndReason.NO_ACK, None))
         if self._linger is not None and now >= self._linger:
             self._linger = None
+        self._offer_if_due(now)
 
     def _is_surplus(self, response: Response) -> bool:
         name = response.to.tag, response.cseq.number
@@ -235,6 +260,8 @@ class UacSession(Session):
             arrival = early.arrivals.receive(response)
         if arrival in {Arrival.REPEATED, Arrival.EARLY}:
             return
+        if arrival is Arrival.NEW and len(self._pracks) >= MAX_PRACKS:
+            return
         if self._step(Input.RECV_1XX) is not Action.TELL:
             return
         if early is not None:
@@ -244,7 +271,8 @@ class UacSession(Session):
                 self._receive_reliable(early, response, now)
             if response.status == 199:
                 # RFC 6228: that branch is over.
-                self._early.pop(response.to.tag, None)
+                early.offers.drop(now)
+                del self._early[response.to.tag]
                 self._latest = None
         self._user.emit(Progressed(self.id, response))
         self._offer_if_due(now)
@@ -267,13 +295,8 @@ class UacSession(Session):
         rack = early.arrivals.rack(response)
         negotiation = early.offers.negotiation
         if response.body:
-            if (
-                negotiation.state is renegotiation.State.OFFERING
-                and not early.offers.busy
-            ):
-                negotiation.answered()
-                early.offers.description = self.invite.body
-            elif negotiation.state is renegotiation.State.EXPECTING:
+            early.offers.take_answer()
+            if negotiation.state is renegotiation.State.EXPECTING:
                 negotiation.receive_offer_in_response()
                 early.owes = rack
                 return
@@ -282,9 +305,8 @@ class UacSession(Session):
     def _send_prack(
         self, early: _Early, rack: str, now: float, *, body: bytes = b""
     ) -> None:
-        early.offers.link.send(
-            "PRACK", now, headers=(("RAck", rack),), body=body, owned=False
-        )
+        key = early.offers.link.send("PRACK", now, headers=(("RAck", rack),), body=body)
+        self._pracks.add(key)
 
     def _offer_if_due(self, now: float) -> None:
         if self.state is State.CALLING:
@@ -304,8 +326,7 @@ class UacSession(Session):
             self._offers = early.offers
             self._offers.link = self._link
             self._link.takes = early.offers.link.takes
-        self._early.clear()
-        self._latest = None
+        self._drop_early(now)
         self._link.current = dialog
         self._link.hear(response)
         self._linger = now + self._user.timers.m
@@ -330,10 +351,8 @@ class UacSession(Session):
                 negotiation.receive_offer_in_response()
                 return Input.RECV_2XX_OFFER
             negotiation.answered()
-        elif (
-            negotiation.state is renegotiation.State.OFFERING and not self._offers.busy
-        ):
-            negotiation.answered()
+        else:
+            self._offers.take_answer()
         return Input.RECV_2XX
 
     def _acknowledge_and_bye(self, headers: Lines, now: float) -> None:
@@ -345,6 +364,5 @@ class UacSession(Session):
     def _refused(self, status: int, response: Response | None, now: float) -> None:
         self._abandon(now)
         self._step(Input.RECV_FAILURE)
-        self._early.clear()
-        self._latest = None
+        self._drop_early(now)
         self._user.emit(Refused(self.id, status, response))

@@ -14,5 +14,6 @@ def test_reasons_are_words() -> None:
         "bye",
         "no-ack",
         "dialog-failed",
+        "session-expired",
         "local",
     ]

@@ -124,7 +124,7 @@ def test_a_body_must_be_a_plain_description() -> None:
         (request("INVITE", contact=""), None),
         (request("UPDATE", body=b"v=0"), 415),
         (request("INVITE", ("Require", "x")), 420),
-        (request("PRACK"), 481),
+        (request("PRACK"), 405),
         (request("REFER"), 405),
         (request("NOTIFY"), 481),
         (request("INFO", ("Info-Package", "dtmf")), 469),

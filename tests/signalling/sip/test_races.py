@@ -57,7 +57,7 @@ def test_3_1_3_early_bye_crosses_the_2xx() -> None:
     pair.bob.core.ring(theirs, pair.wire.now)
     pair.run(0.2)
     early = pair.alice.find(ours)
-    dialog = next(iter(early._early.values()))  # type: ignore[attr-defined]
+    dialog = next(iter(early._early.values())).dialog  # type: ignore[attr-defined]
     bye = dialog.request("BYE")
     early._user.send_request(bye, early._link.flow, pair.wire.now, owner=None)
     pair.bob.answer(theirs)

@@ -19,8 +19,11 @@ FIRST = Offer(b"first")
 SECOND = Offer(b"second", (("Reason", "hold"),))
 
 
-def new(*, owns_call_id: bool = True, seed: int = 1) -> Renegotiation:
-    return Renegotiation(owns_call_id=owns_call_id, rng=random.Random(seed))
+def new(
+    *, owns_call_id: bool = True, seed: int = 1, state: State = State.STABLE
+) -> Renegotiation:
+    rng = random.Random(seed)
+    return Renegotiation(owns_call_id=owns_call_id, rng=rng, state=state)
 
 
 def test_an_offer_is_sent_and_answered() -> None:
@@ -121,7 +124,7 @@ def test_the_peers_offer_meets_ours() -> None:
 
 @pytest.mark.parametrize("asked", [True, False])
 def test_our_offer_in_a_2xx_is_answered_by_the_ack(*, asked: bool) -> None:
-    ours = new()
+    ours = new() if asked else new(state=State.EXPECTING)
     if asked:
         assert ours.receive_offer() is None
     ours.answer(with_offer=True)
@@ -199,3 +202,50 @@ def test_any_order_leaves_one_offer_at_a_time(steps: list[str], *, owns: bool) -
                 open_offers = 0
         assert open_offers <= 1
         assert (ours.state in {State.OFFERING, State.ANSWERING}) == bool(open_offers)
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [(State.EXPECTING, 500), (State.ANSWERING, 500), (State.OFFERING, 491)],
+)
+def test_no_second_offer_before_the_first_is_answered(
+    state: State, status: int
+) -> None:
+    ours = new(state=state)
+    assert ours.receive_offer() == status
+    ours.want(FIRST)
+    assert ours.take_due(0.0) is None
+
+
+def test_an_offer_in_a_response_is_answered() -> None:
+    ours = new(state=State.EXPECTING)
+    ours.receive_offer_in_response()
+    assert ours.receive_offer() == 500
+    ours.answer(with_offer=False)
+    assert ours.state is State.STABLE
+
+
+def test_a_call_without_descriptions_may_get_them_later() -> None:
+    ours = new(state=State.EXPECTING)
+    ours.answered()
+    assert ours.receive_offer() is None
+
+
+def test_the_peer_may_say_when_to_try_again() -> None:
+    ours = new()
+    ours.want(FIRST)
+    assert ours.take_due(0.0) == FIRST
+    assert ours.refused(500, 0.0, after=3.0)
+    assert ours.take_due(2.9) is None
+    assert ours.take_due(3.0) == FIRST
+    assert not ours.refused(500, 3.0)
+
+
+def test_a_later_offer_takes_the_place_of_one_to_try_again() -> None:
+    ours = new()
+    ours.want(FIRST)
+    ours.take_due(0.0)
+    second = Offer(b"second")
+    ours.want(second)
+    assert ours.refused(491, 0.0)
+    assert ours.take_due(10.0) == second

@@ -194,7 +194,7 @@ def test_a_refusal_stays_refused() -> None:
     called = bob.find(session)
     bob.core.refuse(session, 0.0, status=486)
     called.refuse(500, None, (), 0.0)
-    called.ring(180, b"", (), 0.0)
+    called.ring(180, b"", (), 0.0, reliable=False)
     called.accept(bob.contact, ANSWER, (), 0.0)
     called.hang_up((), 0.0)
     assert sent(bob, peer) == ["100", "180", "486"]
