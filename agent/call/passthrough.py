@@ -44,6 +44,8 @@ class PassthroughCall:
         self._targets = list(plan.targets)
         self._finished = finished
         self._awaits_answer = False
+        self._early = b""
+        "The last description that came before the target's answer."
         self._over = False
         self._deadline: float | None = None
         self.call_id = call_id
@@ -78,8 +80,12 @@ class PassthroughCall:
                     self._invite, from_trusted=first.trusted, to_trusted=leg.trusted
                 ),
                 max_forwards=b2bua.next_max_forwards(self._invite),
+                # An offer of the target must wait for its 2xx: the caller's answer
+                # comes in the ACK.
+                reliable=bool(self._invite.body),
                 now=joint.user_agent.now,
             )
+            self._early = b""
             self._second = leg
             self._sessions.append(leg.session)
             joint.register(leg.session, self)
@@ -111,6 +117,7 @@ class PassthroughCall:
         other = second if from_first else first
         match event:
             case sip.Progressed():
+                self._early = event.response.body or self._early
                 core.ring(
                     first.session,
                     now,
@@ -124,7 +131,9 @@ class PassthroughCall:
                     first.session,
                     now,
                     contact=contact_of(first.flow),
-                    body=event.response.body,
+                    # A target whose provisional response was acknowledged need
+                    # not say again what stood in it.
+                    body=event.response.body or self._early,
                 )
             case sip.Acknowledged() if self._awaits_answer:
                 # The target made the offer, and this is the caller's answer.

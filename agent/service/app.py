@@ -46,6 +46,8 @@ from agent.upload.uploader import Target, Uploader
 
 MIN_QUALITY_RECIPIENTS: Final = 2
 "One of them the offline recovery key: with fewer, one lost key loses everything."
+EXTENSIONS: Final = ("100rel", "timer", "replaces", "norefersub")
+"SIP option tags that peers may require of us."
 DRAIN_SECONDS: Final = 5.0
 SEAL_SECONDS: Final = 30.0
 
@@ -234,6 +236,9 @@ class Agent:
         core = UserAgentCore(
             rng=rng,
             timers=Timers(t1=config.sip.t1),
+            supported=EXTENSIONS,
+            session_expires=config.sip.session_expires,
+            min_se=config.sip.min_se,
             product=software,
             admit=control.admit,
             max_sessions=4 * config.sip.max_calls,

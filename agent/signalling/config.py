@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from agent.model.media import Address
+from agent.signalling.sip.session_timer import MIN_SE
 
 
 class SipConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,10 +28,18 @@ class SipConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     "TCP and TLS connections at once; strangers may have a quarter of them."
     connection_idle: float = 3600.0
     "Seconds without a message or keep-alive until a peer's connection is closed."
+    session_expires: int = 1800
+    "Seconds within which a session is refreshed, RFC 4028; 0 is never."
+    min_se: int = MIN_SE
+    "Seconds; the shortest such interval a peer may ask for."
 
     def __post_init__(self) -> None:
         if not self.listen:
             raise ValueError("listen must name at least one address")
+        if self.min_se < MIN_SE:
+            raise ValueError(f"min_se is less than {MIN_SE}")
+        if self.session_expires and self.session_expires < self.min_se:
+            raise ValueError("session_expires is less than min_se")
         for entry in self.listen:
             parse_listen(entry)
 

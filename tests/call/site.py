@@ -29,6 +29,7 @@ from agent.recording.ledger import Ledger, LedgerRow, read_rows
 from agent.recording.spool import Spool
 from agent.signalling.config import Listener
 from agent.signalling.guard import Guard
+from agent.signalling.not_acceptable import NotAcceptableError
 from agent.signalling.offer_answer import OfferAnswer
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.core import UserAgentCore
@@ -192,7 +193,15 @@ class Party:
         if event.body is None:
             body = self.negotiation.offer()
         else:
-            body, _ = self.negotiation.answer(event.body)
+            try:
+                body, _ = self.negotiation.answer(event.body)
+            except NotAcceptableError as error:
+                # Our own offer has met it, and waits to be sent again.
+                self.core.refuse_offer(
+                    event.session, self.agent.now, status=error.status
+                )
+                self.agent.flush()
+                return
         self.core.accept_offer(event.session, self.agent.now, body=body)
         self.agent.flush()
 

@@ -38,3 +38,22 @@ def test_a_certificate_needs_its_key() -> None:
     for fields in ({"certificate": "a.pem"}, {"key": "a-key.pem"}):
         with pytest.raises(ValueError, match="go together"):
             TlsConfig(**fields)
+
+
+@pytest.mark.parametrize(("expires", "least"), [(0, 90), (90, 90), (1800, 300)])
+def test_session_timers(expires: int, least: int) -> None:
+    listen = ("udp:127.0.0.1:5060",)
+    config = SipConfig(listen=listen, session_expires=expires, min_se=least)
+    assert config.session_expires == expires
+
+
+@pytest.mark.parametrize(
+    ("expires", "least", "said"),
+    [(89, 90, "session_expires"), (1800, 89, "min_se"), (-1, 90, "session_expires")],
+)
+def test_session_timers_that_nobody_may_have(
+    expires: int, least: int, said: str
+) -> None:
+    listen = ("udp:127.0.0.1:5060",)
+    with pytest.raises(ValueError, match=said):
+        SipConfig(listen=listen, session_expires=expires, min_se=least)

@@ -52,14 +52,18 @@ class Commands:
         headers: Lines = (),
         route: Sequence[Uri] = (),
         max_forwards: int = MAX_FORWARDS,
+        reliable: bool = True,
         now: float,
     ) -> SessionId:
         """Begin a call: Progressed, then Accepted or Refused will tell.
 
         Without a body the 2xx brings an offer, which `acknowledge` answers. No
         limit stops it: how many calls there may be is decided where they begin.
+        Without `reliable` the peer is not told that we take its provisional
+        responses reliably, so that no offer can stand in one.
         """
-        lines = [("Contact", f"<{contact}>"), *self._user.abilities]
+        abilities = self._user.abilities if reliable else self._user.plain_abilities
+        lines = [("Contact", f"<{contact}>"), *abilities]
         if body:
             lines.append(("Content-Type", content_type))
         request = new_request(

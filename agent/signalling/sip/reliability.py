@@ -111,8 +111,8 @@ class ReliableProvisionals:
         self._timers = timers
         self._send = send
         self._repeat = repeat
-        # Section 3: up to 2**31-1, with room to count on.
-        self._rseq = rng.randrange(1, 2**31 - 2**16)
+        self._rng = rng
+        self._rseq = 0
         self._queue: deque[Provisional] = deque()
         self._last: Response | None = None
         self._described = False
@@ -182,7 +182,8 @@ class ReliableProvisionals:
         return False
 
     def _transmit(self, provisional: Provisional, now: float) -> None:
-        self._rseq += 1
+        # Section 3: begins anywhere up to 2**31-1, with room to count on.
+        self._rseq = (self._rseq or self._rng.randrange(1, 2**31 - 2**16)) + 1
         self._last = self._send(provisional, self._rseq, now)
         self._described = bool(provisional.body)
         self._interval = self._timers.t1

@@ -10,6 +10,7 @@ from agent.signalling.sip.dialog import SDP
 from agent.signalling.sip.events import Event, SessionId
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request, Response, response_to
+from agent.signalling.sip.reliability import RELIABLE
 from agent.signalling.sip.resending import Resending
 from agent.signalling.sip.session_timer import MIN_SE
 from agent.signalling.sip.timers import Timers
@@ -60,9 +61,11 @@ class TransactionUser:
         self.allow = ("Allow", ", ".join(allow))
         self.extensions = frozenset(supported)
         "Option tags a peer may require."
-        supports = [("Supported", ", ".join(supported))] if supported else []
-        self.abilities: Lines = (self.allow, *supports)
+        self.abilities = _abilities(self.allow, supported)
         "What we say of ourselves where a dialog begins or changes."
+        plain = [tag for tag in supported if tag != RELIABLE]
+        self.plain_abilities = _abilities(self.allow, plain)
+        "Likewise, less the reliable provisional responses."
         self.session_expires = session_expires
         self.min_se = min_se
         self.capabilities = (
@@ -172,3 +175,9 @@ class TransactionUser:
     def respond_again(self, key: str, response: Response, now: float) -> None:
         """Send once more what `respond` sent."""
         self._layer.send_response(key, response, now)
+
+
+def _abilities(allow: tuple[str, str], supported: Sequence[str]) -> Lines:
+    if not supported:
+        return (allow,)
+    return allow, ("Supported", ", ".join(supported))
