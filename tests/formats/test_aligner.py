@@ -18,8 +18,8 @@ from agent.formats.container import read_wav, wav_header
 from agent.formats.rtp.packet import RtpPacket
 from agent.formats.timeline import LegResult, LegTimeline
 from agent.model.recording import RecordingFormat
+from tests.captures import Datagram, read_capture
 from tests.corpora import corpus
-from tests.formats.captures import Datagram, read_capture
 from tests.formats.streams import START, finish, heard, sender, timeline
 
 A, U = 8, 0

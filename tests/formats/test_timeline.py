@@ -15,8 +15,8 @@ from agent.formats.timeline import (
     LegResult,
     LegTimeline,
 )
+from tests.captures import read_capture
 from tests.corpora import corpus
-from tests.formats.captures import read_capture
 from tests.formats.streams import (
     CODECS,
     MS,

@@ -11,8 +11,8 @@ from agent.formats.rtp.packet import (
     parse_rtp,
     payload_bounds,
 )
+from tests.captures import read_capture
 from tests.corpora import corpus
-from tests.formats.captures import read_capture
 
 PLAIN = RtpPacket(
     payload_type=8,

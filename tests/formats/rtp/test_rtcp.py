@@ -16,8 +16,8 @@ from agent.formats.rtp.rtcp import (
     compound,
     parse_compound,
 )
+from tests.captures import read_capture
 from tests.corpora import corpus
-from tests.formats.captures import read_capture
 
 BLOCK = ReportBlock(
     ssrc=7,

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -235,80 +234,7 @@ def test_ipv6_in_detail() -> None:
         assert parse_message(ipv6(name)).top_via.received == "2001:db8::9:255"
 
 
-# Material without verdicts: a message, or the one error.
-
-
-@pytest.mark.parametrize("folder", ["sip/phrsite", "sip/sipgo-fuzz"])
-def test_other_parsers_crashers(folder: str) -> None:
-    for path in sorted(corpus(folder).iterdir()):
-        data = path.read_bytes()
-        judge(data)
-        for seed in re.findall(rb'string\("(.*)"\)', data):
-            judge(seed.decode("unicode_escape").encode("latin-1") + b"\r\n\r\n")
-
-
 def test_an_emergency_call_with_twenty_kilobytes_of_location() -> None:
     path = corpus("sip/phrsite") / "InviteAllAdditionalDataByValue1.sip"
     data = path.read_bytes().replace(b"\n", b"\r\n")
     assert same(judge(data), Accepted("INVITE", ""))
-
-
-def payloads(path: Path) -> list[bytes]:
-    """The transport payloads of a little-endian or big-endian pcap file."""
-    data = path.read_bytes()
-    order = (
-        "little" if data[:4] in {b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1"} else "big"
-    )
-    link_header = {0: 4, 1: 14, 101: 0, 113: 16, 228: 0}[
-        int.from_bytes(data[20:24], order)  # type: ignore[arg-type]
-    ]
-    found = []
-    position = 24
-    while position + 16 <= len(data):
-        size = int.from_bytes(data[position + 8 : position + 12], order)  # type: ignore[arg-type]
-        packet = data[position + 16 + link_header : position + 16 + size]
-        position += 16 + size
-        if not packet:
-            continue
-        if packet[0] >> 4 == 4:
-            protocol, segment = packet[9], packet[(packet[0] & 15) * 4 :]
-        else:
-            protocol, segment = packet[6], packet[40:]
-        if protocol == 17:
-            found.append(segment[8:])
-        elif protocol == 6 and len(segment) > 12:
-            found.append(segment[(segment[12] >> 4) * 4 :])
-    return found
-
-
-@pytest.mark.parametrize(
-    ("file", "accepted"),
-    [
-        ("suricata/public-cloudshark-sip-s0.pcap", 10),
-        ("suricata/sip_compact_form.pcap", 1),
-        ("suricata/sip_header_multi_val.pcap", 0),
-        ("suricata/sdp.pcap", 2),
-        ("suricata/sip-tcp.pcap", 1),
-        ("suricata/sip-body-large.pcap", 1),
-        ("suricata/input.pcap", 2),
-        ("suricata/ssdp.pcap", 0),
-        ("suricata/tests__sip-pattern-matching__sip.pcap", 2),
-        ("suricata/tests__sip-tcp-pattern-matching__sip.pcap", 2),
-        ("zeek/wireshark.pcap", 81),
-        ("zeek/sip-long-request-response-paths.pcap", 2),
-        ("zeek/sip-junk-before-request.pcap", 0),
-        ("zeek/invalid-content-length.pcap", 0),
-        ("zeek/webrtc-stun.pcap", 0),
-        ("zeek/dtls-sequence-number-jumps.pcap", 0),
-        ("zeek/dtls13-cid.pcap", 0),
-        ("zeek/dtls13-wolfssl.pcap", 0),
-        ("zeek/dtls1_0.pcap", 0),
-        ("zeek/dtls1_2.pcap", 0),
-    ],
-)
-def test_captured_traffic(file: str, accepted: int) -> None:
-    # Refused are other protocols, segments of a stream, a second To, a
-    # Content-Length that is a word, and junk before the request line.
-    verdicts = [judge(payload) for payload in payloads(corpus("pcap") / file)]
-    assert verdicts
-    assert sum(isinstance(verdict, Accepted) for verdict in verdicts) == accepted
