@@ -15,9 +15,9 @@ from agent.formats.rtp.srtp import (
     SrtpError,
 )
 from agent.model.media import SrtpSuite
+from tests.captures import read_capture
 from tests.corpora import ROOT, corpus
 from tests.fakes.srtp import BadTagError, Direction
-from tests.formats.captures import read_capture
 
 SUITES = list(SrtpSuite)
 REPORT = b"\x80\xc9\x00\x01" + (77).to_bytes(4, "big")
