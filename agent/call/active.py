@@ -240,9 +240,7 @@ class ActiveCall:
 
     def on_play_ended(self, event: PlayEnded) -> None:
         """A sound has been sent, or broken off."""
-        inbound = self._plan.direction is CallDirection.INBOUND
-        customer = FIRST if inbound else self._session.partner
-        failed, proof = self._playing.ended(event, witness=customer)
+        failed, proof = self._playing.ended(event)
         if failed:
             self._session.notice_failed(self._now)
         elif proof is not None:
@@ -293,6 +291,8 @@ class ActiveCall:
                 self._joint.media.bridge(
                     self._legs[command.a].media_id, self._legs[command.b].media_id
                 )
+            case do.Notify():
+                self._notify(command)
             case do.OpenRecording():
                 self.capture.open(
                     command, self._legs[command.customer], self._legs[command.officer]

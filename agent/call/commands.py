@@ -49,7 +49,10 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Play:
-    """Play a sound to legs; a notice must be reported when sent to its end."""
+    """Play a sound to legs; a notice must be reported when sent to its end.
+
+    A notice is proven by what was sent to the last of its legs.
+    """
 
     legs: tuple[str, ...]
     sound: str
@@ -63,6 +66,15 @@ class Bridge:
 
     a: str
     b: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Tell a transferor how far its transfer is (RFC 3515 section 2.4.4)."""
+
+    leg: str
+    status: int
+    "Of the target's response; a final one is the last that is told."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +118,7 @@ Command = (
     | HangUp
     | Play
     | Bridge
+    | Notify
     | OpenRecording
     | CloseRecording
     | Alarm

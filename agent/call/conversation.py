@@ -1,53 +1,34 @@
 """Two parties who talk, from the bridge to the end: sans-IO.
 
-A conversation is a set of legs, two of them bridged. It is recorded while exactly the
-right people are in it: an officer, and another who has heard the notice.
+A conversation is a set of legs, two of them bridged. It is recorded while an officer
+is in it and the other has heard the notice; whoever comes in later, and is no
+officer, hears the notice first. When an officer leaves, or another one comes, the
+segment ends, and the next one begins with whoever is there then.
 
-Inputs are methods, outputs are the commands of `agent.call.commands`.
+Inputs are methods, outputs are the commands of `agent.call.commands`. What an input
+means in a state stands in `agent.call.conversation_states`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from enum import Enum, auto
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from agent.call import commands as out
+from agent.call import commands as out, refusal
 from agent.call.commands import Command
-from agent.call.notices import Notices
+from agent.call.config import RouteConfig
+from agent.call.conversation_states import TRANSITIONS, Input, State
+from agent.call.hunt import Hunt, Steps
+from agent.call.notices import NOTICE_LIMIT, Notices
+from agent.call.routing import Destination
 from agent.call.segments import Segments
-from agent.model.call import EndCause
+from agent.model.call import CallDirection, EndCause
+from agent.model.recording import NoticeEvidence
 
 NORMAL_CLEARING: Final = 16
 NETWORK_OUT_OF_ORDER: Final = 38
 RECOVERY_ON_TIMER: Final = 102
 "Q.850 causes, for the Reason header (RFC 3326)."
-
-
-class State(Enum):
-    """Where a conversation stands."""
-
-    TALKING = auto()
-    OVER = auto()
-
-
-class Input(Enum):
-    """What can happen to a conversation."""
-
-    PARTY_LEFT = auto()
-    SEGMENT_FULL = auto()
-    RECORDING_FAILED = auto()
-    MEDIA_TIMEOUT = auto()
-    STOP = auto()
-
-
-# What is not in this table changes nothing. scripts/draw-states reads it: the names
-# are those of Conversation's private methods, without the underscore.
-TRANSITIONS: Final[Mapping[tuple[State, Input], str]] = {
-    (State.TALKING, Input.PARTY_LEFT): "hung_up",
-    (State.TALKING, Input.SEGMENT_FULL): "segment_full",
-    (State.TALKING, Input.RECORDING_FAILED): "recording_failed",
-    (State.TALKING, Input.MEDIA_TIMEOUT): "media_timed_out",
-    (State.TALKING, Input.STOP): "stopped",
-}
+CANCELLED: Final = 487
+"What a transferor is told of a transfer that was given up (RFC 3261 section 21.4.25)."
 
 
 class Conversation:
@@ -57,46 +38,147 @@ class Conversation:
         self,
         emit: Callable[[Command], None],
         *,
+        route: RouteConfig,
+        direction: CallDirection,
         talkers: tuple[str, str],
         officers: Iterable[str],
         announced: Iterable[str],
         segments: Segments,
         notices: Notices,
-        refuse_unrecordable: bool,
-        hangup_of_outsider: EndCause,
+        names: Iterator[str],
+        over: Callable[[EndCause], None],
     ) -> None:
         """`talkers` are the legs to be bridged, those of officers in `officers`.
 
-        `announced` are the legs that have heard the notice. `refuse_unrecordable`
-        is the route's policy: end the call if it cannot be recorded any more.
+        `announced` are the legs that have heard the notice; `names` gives names to
+        legs that are yet to be rung; `over` hears once why it has ended.
         """
         self._emit = emit
+        self._over = over
+        self._route = route
+        self._direction = direction
         self._officers = set(officers)
         self._announced = set(announced)
         self._segments = segments
         self._notices = notices
-        self._refuse_unrecordable = refuse_unrecordable
-        self._hangup_of_outsider = hangup_of_outsider
-        self._leaver = ""
+        self._names = names
+        self._deadline: float | None = None
+        self._listener = ""
+        "The leg that hears the notice now."
+        self._hunt = Hunt((), names=names, ring_timeout=None)
+        "For the target of a transfer."
+        self._to_staff = False
+        "Whether that target is an officer."
+        self._transferor = ""
+        self._subject = ""
+        "The leg an input is about."
+        self._newcomer = ""
+        self._status = 0
+        self._alternatives: tuple[str, ...] = ()
         self._reported: EndCause | None = None
         self._reason = ""
-        self.talkers = talkers
+        self._destination = Destination(rounds=(), staff=False)
+        self._held = False
+        self.talkers: tuple[str, ...] = talkers
         self.state = State.TALKING
-        self.cause: EndCause | None = None
-        "Why it is over."
 
-    # -- inputs ---------------------------------------------------------------
+    # -- inputs: who is there --------------------------------------------------
 
     def begin(self, now: float) -> None:
         """Let them hear each other, and record from this moment."""
         self._emit(out.Bridge(a=self.talkers[0], b=self.talkers[1]))
-        self._open_segment(now)
+        self._admit(now)
 
     def left(self, leg: str, now: float, *, cause: EndCause | None = None) -> None:
         """A leg is gone; `cause` if it was not a hang-up."""
         if leg in self.talkers:
-            self._leaver, self._reported = leg, cause
-            self._input(Input.PARTY_LEFT, now)
+            self._subject, self._reported = leg, cause
+            transferor = leg == self._transferor and self.state is State.TRANSFERRING
+            left = Input.TRANSFEROR_LEFT if transferor else Input.PARTY_LEFT
+            self._input(left, now)
+
+    def replaced(
+        self, leg: str, newcomer: str, now: float, *, officer: bool, announced: bool
+    ) -> None:
+        """A leg that has been answered takes the place of another."""
+        if leg in self.talkers and self.state is State.TALKING:
+            if officer:
+                self._officers.add(newcomer)
+            if announced:
+                self._announced.add(newcomer)
+            self._subject, self._newcomer = leg, newcomer
+            self._input(Input.REPLACED, now)
+
+    def surrendered(self, leg: str, now: float) -> None:
+        """A party goes on talking in another call; this one is over."""
+        if leg in self.talkers:
+            self._subject = leg
+            self._input(Input.SURRENDERED, now)
+
+    def identified(self, leg: str, now: float, *, officer: bool) -> None:
+        """A party is someone else now (RFC 4916), and maybe an officer."""
+        if officer:
+            self._officers.add(leg)
+        else:
+            self._officers.discard(leg)
+        if leg in self.talkers:
+            self._input(Input.IDENTIFIED, now)
+
+    # -- inputs: transfers -----------------------------------------------------
+
+    def transfer(
+        self, leg: str, destination: Destination, now: float, *, held: bool
+    ) -> None:
+        """A party hands the other on; `held` if it has the other on hold."""
+        if leg in self.talkers:
+            self._subject, self._destination = leg, destination
+            self._held = held
+            self._input(Input.TRANSFER, now)
+
+    def taken_back(self, leg: str, now: float) -> None:
+        """A party no longer holds the other."""
+        if leg == self._transferor and self._held:
+            self._input(Input.TAKEN_BACK, now)
+
+    def target_ringing(self, leg: str, now: float) -> None:
+        """A leg that is rung sent a provisional response."""
+        if self.rings(leg):
+            self._input(Input.TARGET_RINGING, now)
+
+    def target_answered(self, leg: str, now: float) -> None:
+        """A leg that is rung answered, with audio we can use."""
+        if self.rings(leg):
+            self._newcomer = leg
+            self._input(Input.TARGET_ANSWERED, now)
+
+    def target_refused(self, leg: str, status: int, now: float) -> None:
+        """A leg that is rung refused, failed, or answered without usable audio."""
+        if self.rings(leg):
+            self._subject, self._status = leg, status
+            self._input(Input.TARGET_REFUSED, now)
+
+    def target_redirected(self, leg: str, targets: Iterable[str], now: float) -> None:
+        """A leg that is rung names others, which may be rung, the best first."""
+        if self.rings(leg):
+            self._subject, self._alternatives = leg, tuple(targets)
+            self._input(Input.TARGET_REDIRECTED, now)
+
+    def rings(self, leg: str) -> bool:
+        """Whether a leg is rung to take somebody's place."""
+        return leg in self._hunt.ringing
+
+    # -- inputs: media, recording, time ----------------------------------------
+
+    def notice_played(self, evidence: NoticeEvidence, now: float) -> None:
+        """A notice has been sent to who came later, the last frame included."""
+        if self._listener:
+            self._notices.note_played(evidence)
+            self._input(Input.NOTICE_PLAYED, now)
+
+    def notice_failed(self, now: float) -> None:
+        """It could not be played to its end."""
+        if self._listener:
+            self._input(Input.NOTICE_FAILED, now)
 
     def recording_failed(self, reason: str, now: float, *, kept: bool) -> None:
         """Capture failed; `kept` says whether some of it is in a journal."""
@@ -114,14 +196,20 @@ class Conversation:
         self._input(Input.STOP, now)
 
     def handle_timer(self, now: float) -> None:
-        """Act on the deadline of `get_timer`, if it is due."""
-        deadline = self._segments.deadline
-        if deadline is not None and now >= deadline:
+        """Act on the deadlines that are due."""
+        if self._deadline is not None and now >= self._deadline:
+            self._deadline = None
+            clearing = self.state is State.CLEARING
+            self._input(Input.CLEARED if clearing else Input.NOTICE_STALLED, now)
+        if self._hunt.deadline is not None and now >= self._hunt.deadline:
+            self._input(Input.RING_TIMEOUT, now)
+        if self._segments.deadline is not None and now >= self._segments.deadline:
             self._input(Input.SEGMENT_FULL, now)
 
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called, in monotonic seconds."""
-        return self._segments.deadline
+        deadlines = (self._deadline, self._hunt.deadline, self._segments.deadline)
+        return min((at for at in deadlines if at is not None), default=None)
 
     # -- the machine ----------------------------------------------------------
 
@@ -131,50 +219,207 @@ class Conversation:
             perform: Callable[[float], None] = getattr(self, f"_{action}")
             perform(now)
 
+    def _transfer(self, now: float) -> None:
+        destination = self._destination
+        self.state = State.TRANSFERRING
+        self._transferor = self._subject
+        self._to_staff = destination.staff
+        self._hunt = Hunt(
+            destination.rounds,
+            names=self._names,
+            ring_timeout=None if destination.emergency else self._route.ring_timeout,
+        )
+        if self._held:
+            self._let_wait()
+        self._go_on_hunting(self._hunt.next_round(now), now)
+
+    def _let_wait(self) -> None:
+        """Whoever waits for the target hears that it rings."""
+        if self._route.ringback:
+            legs = tuple(leg for leg in self.talkers if leg != self._transferor)
+            self._emit(out.Play(legs=legs, sound="ringback", loop=True))
+
+    def _go_on_hunting(self, steps: Steps, now: float) -> None:
+        for step in steps:
+            self._emit(step)
+        if self._hunt.exhausted:
+            self._transfer_failed(now)
+
+    def _target_ringing(self, now: float) -> None:
+        self._notify(180)
+
+    def _target_refused(self, now: float) -> None:
+        self._go_on_hunting(self._hunt.refused(self._subject, self._status, now), now)
+
+    def _target_redirected(self, now: float) -> None:
+        steps = self._hunt.redirected(self._subject, self._alternatives, now)
+        self._go_on_hunting(steps, now)
+
+    def _ring_timeout(self, now: float) -> None:
+        self._go_on_hunting(self._hunt.timed_out(now), now)
+
+    def _target_answered(self, now: float) -> None:
+        for step in self._hunt.answered(self._newcomer):
+            self._emit(step)
+        if self._to_staff:
+            self._officers.add(self._newcomer)
+        self._subject = self._transferor
+        self._replace(now)
+
+    def _transfer_failed(self, now: float) -> None:
+        """Nobody takes the transferor's place."""
+        status = self._hunt.status
+        self._notify(status)
+        if self.state is State.TRANSFERRING:
+            self._rejoin()
+            return
+        self.state = State.CLEARING
+        self._deadline = now + self._route.busy_tone
+        self._emit(out.Play(legs=self.talkers, sound=refusal.tone(status), loop=True))
+
+    def _take_back(self, now: float) -> None:
+        for step in self._hunt.given_up():
+            self._emit(step)
+        self._notify(CANCELLED)
+        self._rejoin()
+
+    def _rejoin(self) -> None:
+        """The two talk on as before the transfer."""
+        self.state = State.TALKING
+        self._transferor = ""
+        self._emit(out.Bridge(a=self.talkers[0], b=self.talkers[1]))
+
+    def _hand_over(self, now: float) -> None:
+        """The transferor does not wait for the target's answer."""
+        self.state = State.HANDED_OVER
+        self._drop(self._transferor, EndCause.TRANSFERRED)
+        self._let_wait()
+
+    def _replace(self, now: float) -> None:
+        """The newcomer talks in the place of the subject, which leaves."""
+        former, newcomer = self._subject, self._newcomer
+        self._notify(200)
+        self.state = State.TALKING
+        self._transferor = ""
+        stay = tuple(leg for leg in self.talkers if leg != former)
+        if former in self.talkers:
+            self._drop(former, EndCause.TRANSFERRED)
+        self.talkers = (*stay, newcomer)
+        self._emit(out.Bridge(a=self.talkers[0], b=self.talkers[1]))
+        self._admit(now)
+
+    def _drop(self, leg: str, cause: EndCause) -> None:
+        self._segments.close(cause)
+        self._break_off_notice()
+        self.talkers = tuple(one for one in self.talkers if one != leg)
+        self._emit(out.HangUp(leg=leg, q850=NORMAL_CLEARING))
+
+    def _surrender(self, now: float) -> None:
+        leaving = self._subject
+        self._segments.close(EndCause.TRANSFERRED)
+        self.talkers = tuple(leg for leg in self.talkers if leg != leaving)
+        self._finish(EndCause.TRANSFERRED, NORMAL_CLEARING)
+
     def _hung_up(self, now: float) -> None:
-        cause = self._hangup_of_outsider
-        if self._leaver in self._officers:
+        cause = EndCause.CUSTOMER_HANGUP
+        if self._subject in self._officers:
             cause = EndCause.OFFICER_HANGUP
+        elif self._direction is CallDirection.INBOUND:
+            cause = EndCause.CALLER_HANGUP
+        self._notify(CANCELLED)
         self._finish(self._reported or cause, NORMAL_CLEARING)
 
     def _media_timed_out(self, now: float) -> None:
         self._finish(EndCause.MEDIA_TIMEOUT, RECOVERY_ON_TIMER)
 
+    def _cleared(self, now: float) -> None:
+        self._finish(EndCause.TRANSFERRED, refusal.cause(self._hunt.status))
+
     def _stopped(self, now: float) -> None:
         self._finish(EndCause.AGENT_STOPPED, NORMAL_CLEARING)
 
-    def _recording_failed(self, now: float) -> None:
-        if self._refuse_unrecordable:
-            self._finish(EndCause.RECORDING_FAILED, NETWORK_OUT_OF_ORDER)
-        else:
-            self._segments.forbid(self._reason)
+    def _finish(self, cause: EndCause, q850: int) -> None:
+        self._segments.close(cause)
+        for step in self._hunt.given_up():
+            self._emit(step)
+        for leg in self.talkers:
+            self._emit(out.HangUp(leg=leg, q850=q850))
+        self._deadline = None
+        self.state = State.OVER
+        self._over(cause)
 
-    def _segment_full(self, now: float) -> None:
-        self._segments.close(EndCause.SEGMENT_LIMIT)
-        self._open_segment(now)
+    def _notify(self, status: int) -> None:
+        if self._transferor in self.talkers:
+            self._emit(out.Notify(leg=self._transferor, status=status))
 
-    def _open_segment(self, now: float) -> None:
-        pair = self.pair
-        if pair is not None and self._segments.wanted:
-            customer, officer = pair
+    # -- what is recorded -------------------------------------------------------
+
+    def _recast(self, now: float) -> None:
+        """Someone has become someone else: what follows is another segment."""
+        self._segments.close(EndCause.TRANSFERRED)
+        self._break_off_notice()
+        self._admit(now)
+
+    def _admit(self, now: float) -> None:
+        """Record the talkers if they may be, once all who must have been told."""
+        pair = self._pair
+        if pair is None or not self._segments.wanted:
+            return
+        customer, officer = pair
+        if customer in self._announced | self._officers:
             self._segments.open(
                 customer=customer,
                 officer=officer,
                 notices=self._notices.evidence,
                 now=now,
             )
+            return
+        self._notices.begin_again()
+        self._listener = customer
+        self._play_next_notice(now)
 
-    def _finish(self, cause: EndCause, q850: int) -> None:
-        self._segments.close(cause)
-        for leg in self.talkers:
-            self._emit(out.HangUp(leg=leg, q850=q850))
-        self.state = State.OVER
-        self.cause = cause
+    def _play_next_notice(self, now: float) -> None:
+        if self._notices.missing:
+            self._notice_failed(now)
+        elif self._notices.finished:
+            self._announced.add(self._listener)
+            self._listener, self._deadline = "", None
+            self._admit(now)
+        else:
+            self._deadline = now + NOTICE_LIMIT
+            self._emit(self._notices.play_next((self._listener,)))
+
+    def _notice_played(self, now: float) -> None:
+        self._play_next_notice(now)
+
+    def _notice_failed(self, now: float) -> None:
+        self._listener, self._deadline = "", None
+        if self._route.on_notice_failure == "refuse":
+            self._finish(EndCause.ERROR, NETWORK_OUT_OF_ORDER)
+        else:
+            # Never record unannounced.
+            self._segments.forbid("the notice could not be played")
+
+    def _break_off_notice(self) -> None:
+        if self._listener:
+            self._listener, self._deadline = "", None
+
+    def _recording_failed(self, now: float) -> None:
+        if self._route.on_recording_failure == "refuse":
+            self._finish(EndCause.RECORDING_FAILED, NETWORK_OUT_OF_ORDER)
+        else:
+            self._segments.forbid(self._reason)
+
+    def _segment_full(self, now: float) -> None:
+        self._segments.close(EndCause.SEGMENT_LIMIT)
+        self._admit(now)
 
     @property
-    def pair(self) -> tuple[str, str] | None:
-        """(customer, officer) of a recording, if the right people talk."""
-        for customer, officer in (self.talkers, self.talkers[::-1]):
-            if officer in self._officers and customer in self._announced:
-                return customer, officer
-        return None
+    def _pair(self) -> tuple[str, str] | None:
+        """(customer, officer) of a recording; None without an officer."""
+        if len(self.talkers) < 2:
+            return None
+        first, second = self.talkers
+        if second in self._officers and first not in self._officers:
+            return first, second
+        return (second, first) if first in self._officers else None

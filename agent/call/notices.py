@@ -1,9 +1,13 @@
 """The notices of one call: what is to be played, what has been. Sans-IO."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from agent.call.commands import Play
 from agent.model.recording import NoticeEvidence
+
+NOTICE_LIMIT: Final = 300.0
+"Seconds for one notice, of two minutes at most, with a hold in between."
 
 
 class Notices:
@@ -29,7 +33,7 @@ class Notices:
         return tuple(self._played)
 
     def play_next(self, legs: tuple[str, ...]) -> Play:
-        """Let `legs` hear the next notice, or the same one anew."""
+        """Let `legs` hear the next notice; the last of them is the customer's."""
         return Play(legs=legs, sound=self._names[len(self._played)], notice=True)
 
     def note_played(self, evidence: NoticeEvidence) -> None:

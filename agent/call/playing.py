@@ -21,6 +21,8 @@ class Playing:
     def play(self, command: Play) -> None:
         """Begin; a new sound takes the place of what a leg hears."""
         if command.notice:
+            # What becomes of an earlier one, which has been broken off, is no matter.
+            self._tokens = {t: v for t, v in self._tokens.items() if not v[1].notice}
             self._unplayed = set(command.legs)
             self._evidence = None
         for name in command.legs:
@@ -29,20 +31,15 @@ class Playing:
             )
             self._tokens[token] = (name, command)
 
-    def ended(
-        self, event: PlayEnded, *, witness: str
-    ) -> tuple[bool, NoticeEvidence | None]:
-        """A sound is over: has a notice failed, is one proven to have been played?
-
-        `witness` is the leg whose hearing it is the proof.
-        """
+    def ended(self, event: PlayEnded) -> tuple[bool, NoticeEvidence | None]:
+        """A sound is over: has a notice failed, is one proven to have been played?"""
         name, play = self._tokens.pop(event.token, ("", None))
         if play is None or not play.notice:
             return False, None
         if not event.completed:
             return True, None
         self._unplayed.discard(name)
-        if name == witness:
+        if name == play.legs[-1]:
             sounds = self._joint.notices.values()
             sound = next(s for s in sounds if s.name == play.sound)
             self._evidence = evidence(sound, event)

@@ -63,6 +63,17 @@ class Plan:
         return tuple(itertools.chain.from_iterable(self.rounds))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where a transfer leads."""
+
+    rounds: tuple[tuple[str, ...], ...]
+    "SIP URIs, as in a plan."
+    staff: bool
+    "Whether who answers there is an officer."
+    emergency: bool = False
+
+
 _NUMBER: Final = re.compile(r"[-.() 0-9+*#]+")
 _SEPARATORS: Final = re.compile(r"[-.() ]")
 _INBOUND_STEPS = (Step.ANSWER, Step.ANNOUNCE, Step.CONNECT)

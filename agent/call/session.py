@@ -21,10 +21,9 @@ from agent.call.conversation import (
     NORMAL_CLEARING,
     RECOVERY_ON_TIMER,
     Conversation,
-    State,
 )
 from agent.call.hunt import Hunt, Steps
-from agent.call.notices import Notices
+from agent.call.notices import NOTICE_LIMIT, Notices
 from agent.call.phases import TRANSITIONS, Input, Phase
 from agent.call.routing import Plan, Step
 from agent.call.segments import Segments
@@ -33,8 +32,6 @@ from agent.model.recording import NoticeEvidence
 
 FIRST: Final = "a"
 "The leg of the party that rang."
-NOTICE_LIMIT: Final = 300.0
-"Seconds for one notice, of two minutes at most, with a hold in between."
 
 
 class CallSession:
@@ -59,7 +56,8 @@ class CallSession:
         self._segments = Segments(
             self._emit, wanted=not plan.exempt, max_length=max_segment
         )
-        self._conversation: Conversation | None = None
+        self.conversation: Conversation | None = None
+        "What happens once two parties talk."
         self._rang = False
         self._subject = ""
         "The leg an input is about."
@@ -95,46 +93,58 @@ class CallSession:
 
     def notice_played(self, evidence: NoticeEvidence, now: float) -> None:
         """One notice has been sent, the last frame included."""
+        if self.conversation is not None:
+            self.conversation.notice_played(evidence, now)
+            return
         if self.phase is Phase.ANNOUNCING:
             self._notices.note_played(evidence)
         self._input(Input.NOTICE_PLAYED, now)
 
     def notice_failed(self, now: float) -> None:
         """A notice could not be played to its end."""
-        self._input(Input.NOTICE_FAILED, now)
+        if self.conversation is not None:
+            self.conversation.notice_failed(now)
+        else:
+            self._input(Input.NOTICE_FAILED, now)
 
     def target_ringing(self, leg: str, now: float, *, early_media: bool) -> None:
         """A leg that is rung sent a provisional response."""
-        if self.rings(leg):
+        if self.conversation is not None:
+            self.conversation.target_ringing(leg, now)
+        elif self.rings(leg):
             self._subject = leg if early_media else ""
             self._input(Input.TARGET_RINGING, now)
 
     def target_answered(self, leg: str, now: float) -> None:
         """A leg that is rung answered, with audio we can use."""
-        if self.rings(leg):
+        if self.conversation is not None:
+            self.conversation.target_answered(leg, now)
+        elif self.rings(leg):
             self._subject = leg
             self._input(Input.TARGET_ANSWERED, now)
 
     def target_refused(self, leg: str, status: int, now: float) -> None:
         """A leg that is rung refused, failed, or answered without usable audio."""
-        if self.rings(leg):
+        if self.conversation is not None:
+            self.conversation.target_refused(leg, status, now)
+        elif self.rings(leg):
             self._subject, self._status = leg, status
             self._input(Input.TARGET_REFUSED, now)
 
     def target_redirected(self, leg: str, targets: Iterable[str], now: float) -> None:
         """A leg that is rung names others, which may be rung, the best first."""
-        if self.rings(leg):
+        if self.conversation is not None:
+            self.conversation.target_redirected(leg, targets, now)
+        elif self.rings(leg):
             self._subject, self._alternatives = leg, tuple(targets)
             self._input(Input.TARGET_REDIRECTED, now)
 
     def left(self, leg: str, now: float, *, cause: EndCause | None = None) -> None:
         """A leg is gone: BYE, CANCEL, a missing ACK; `cause` if not a hang-up."""
-        if self._conversation is not None:
-            self._conversation.left(leg, now, cause=cause)
-            self._settle()
-            return
         self._cause = cause
-        if leg == FIRST:
+        if self.conversation is not None:
+            self.conversation.left(leg, now, cause=cause)
+        elif leg == FIRST:
             self._input(Input.FIRST_LEFT, now)
         elif leg == self.partner:
             self._input(Input.PARTNER_LEFT, now)
@@ -149,29 +159,25 @@ class CallSession:
 
     def recording_failed(self, reason: str, now: float, *, kept: bool) -> None:
         """Capture failed; `kept` says whether some of it is in a journal."""
-        if self._conversation is not None:
-            self._conversation.recording_failed(reason, now, kept=kept)
-            self._settle()
+        if self.conversation is not None:
+            self.conversation.recording_failed(reason, now, kept=kept)
 
     def media_timeout(self, now: float) -> None:
         """All legs have been silent for the configured time."""
-        if self._conversation is not None:
-            self._conversation.media_timeout(now)
-            self._settle()
+        if self.conversation is not None:
+            self.conversation.media_timeout(now)
 
     def stop(self, now: float) -> None:
         """The agent must clear the call."""
-        if self._conversation is not None:
-            self._conversation.stop(now)
-            self._settle()
+        if self.conversation is not None:
+            self.conversation.stop(now)
         else:
             self._input(Input.STOP, now)
 
     def handle_timer(self, now: float) -> None:
         """Act on the deadline of `get_timer`, if it is due."""
-        if self._conversation is not None:
-            self._conversation.handle_timer(now)
-            self._settle()
+        if self.conversation is not None:
+            self.conversation.handle_timer(now)
             return
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
@@ -183,8 +189,8 @@ class CallSession:
 
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called, in monotonic seconds."""
-        if self._conversation is not None:
-            return self._conversation.get_timer()
+        if self.conversation is not None:
+            return self.conversation.get_timer()
         return self._deadline if self._deadline is not None else self._hunt.deadline
 
     def next_command(self) -> Command | None:
@@ -193,11 +199,13 @@ class CallSession:
 
     def rings(self, leg: str) -> bool:
         """Whether a leg is wanted, and has no final response yet."""
+        if self.conversation is not None:
+            return self.conversation.rings(leg)
         return leg in self._hunt.ringing
 
     def rings_alone(self, leg: str) -> bool:
-        """Likewise, and no other: only then can it be heard before it answers."""
-        return self._hunt.ringing == {leg}
+        """Likewise, and no other: only then can the first party hear it already."""
+        return self.conversation is None and self._hunt.ringing == {leg}
 
     # -- the machine ----------------------------------------------------------
 
@@ -307,27 +315,19 @@ class CallSession:
     def _talk(self, now: float) -> None:
         self.phase = Phase.TALKING
         inbound = self._plan.direction is CallDirection.INBOUND
-        self._conversation = Conversation(
+        self.conversation = Conversation(
             self._emit,
+            route=self._plan.route,
+            direction=self._plan.direction,
             talkers=(FIRST, self.partner),
             officers={self.partner if inbound else FIRST},
             announced={FIRST} if inbound else {FIRST, self.partner},
             segments=self._segments,
             notices=self._notices,
-            refuse_unrecordable=self._plan.route.on_recording_failure == "refuse",
-            hangup_of_outsider=EndCause.CALLER_HANGUP
-            if inbound
-            else EndCause.CUSTOMER_HANGUP,
+            names=self._names,
+            over=lambda cause: self._end(self._segments.outcome, cause),
         )
-        self._conversation.begin(now)
-
-    def _settle(self) -> None:
-        """End the call if the conversation is over."""
-        talk = self._conversation
-        if talk is None or self.phase is not Phase.TALKING:
-            return
-        if talk.state is State.OVER:
-            self._end(self._segments.outcome, talk.cause)
+        self.conversation.begin(now)
 
     def _abandon(self, now: float) -> None:
         self._commands.extend(self._hunt.given_up())

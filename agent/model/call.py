@@ -38,6 +38,8 @@ class EndCause(StrEnum):
     CALLER_HANGUP = "caller-hangup"
     OFFICER_HANGUP = "officer-hangup"
     CUSTOMER_HANGUP = "customer-hangup"
+    TRANSFERRED = "transferred"
+    "An officer handed the other party on, or took another officer's place."
     MEDIA_TIMEOUT = "media-timeout"
     SIGNALLING_TIMEOUT = "signalling-timeout"
     SEGMENT_LIMIT = "segment-limit"
