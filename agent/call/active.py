@@ -15,17 +15,19 @@ from agent.call.invitation import Inviter, contact
 from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.legs import Legs
-from agent.call.phases import Phase
 from agent.call.playing import Playing
 from agent.call.routing import Plan
 from agent.call.session import FIRST, CallSession
+from agent.call.transfers import Transfers
 from agent.common.errors import AgentError
+from agent.identity.tags import officer_number
 from agent.media.pool import PlayEnded
 from agent.model.call import CallDirection, EndCause, Outcome
 from agent.signalling import b2bua
 from agent.signalling.offer_answer import NotAcceptableError
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.message import Request, Response
+from agent.signalling.sip.uri import parse_uri
 
 
 class ActiveCall:
@@ -44,6 +46,7 @@ class ActiveCall:
         finished: Callable[["ActiveCall", do.Close], None],
     ) -> None:
         self._joint = joint
+        self.call_id = call_id
         self._plan = plan
         self._caller = caller
         self._called = called
@@ -63,13 +66,13 @@ class ActiveCall:
         )
         self._inviter = Inviter(joint, self._legs, invite, self._open_media)
         self._playing = Playing(joint, self._legs)
+        self._transfers = Transfers(
+            joint, self, self._session, self._legs, self._open_media
+        )
         self._answer_headers: list[tuple[str, str]] = []
         "What of the target's 2xx goes into ours, if the target answers first."
         self._quiet: set[str] = set()
-        self.call_id = call_id
-        self.capture = Capture(
-            joint, call_id=call_id, plan=plan, caller=caller, called=called
-        )
+        self.capture = Capture(joint, call_id=call_id, plan=plan, called=called)
         self.log = structlog.get_logger().bind(call_id=call_id)
 
     # -- life ---------------------------------------------------------------------
@@ -126,6 +129,11 @@ class ActiveCall:
         return close.outcome
 
     @property
+    def transfers(self) -> Transfers:
+        """What hands its parties on."""
+        return self._transfers
+
+    @property
     def names(self) -> list[str]:
         """Ids of the SIP sessions and media legs whose events belong to this call."""
         legs = self._legs.all()
@@ -144,6 +152,20 @@ class ActiveCall:
     @property
     def _partner(self) -> Leg | None:
         return self._legs.get(self._session.partner)
+
+    def _other(self, leg: Leg) -> Leg | None:
+        """Whom a leg talks with, if it does."""
+        talk = self._session.conversation
+        return None if talk is None else self._legs.get(talk.other(leg.name))
+
+    def facing(self, former: Leg | None = None) -> Leg:
+        """Whom a new leg will talk with: one that is rung, or in place of `former`."""
+        talk = self._session.conversation
+        if talk is None:
+            return self._legs.first
+        if former is None or talk.rings(former.name):
+            return self._legs[talk.waiting]
+        return self._legs[talk.other(former.name)]
 
     # -- what the user agent says -------------------------------------------------
 
@@ -172,13 +194,14 @@ class ActiveCall:
                 elif leg.name == FIRST:
                     self._session.acknowledged(now)
             case sip.OfferReceived():
-                other = self._partner if leg.name == FIRST else self._legs.first
-                talking = self._session.phase is Phase.TALKING
-                self._legs.offered(leg, event.body, other if talking else None)
+                self._legs.offered(leg, event.body, self._other(leg))
+                self._transfers.resumed(leg)
             case sip.OfferAnswered():
                 self._legs.offer_answered(leg, event.response.body)
             case sip.OfferRefused():
                 self._legs.offer_refused(leg)
+            case sip.ReferReceived():
+                self._transfers.referred(leg, event)
             case sip.Ended():
                 leg.gone = True
                 cause = None if event.reason == "bye" else EndCause.SIGNALLING_TIMEOUT
@@ -207,13 +230,16 @@ class ActiveCall:
             self._perform(do.HangUp(leg=leg.name, q850=_INCOMPATIBLE))
             self._session.target_refused(leg.name, 488, self._now)
             return
-        inbound = self._plan.direction is CallDirection.INBOUND
-        self.log.info("officer_answered" if inbound else "customer_answered")
-        self._answer_headers = b2bua.pass_response_headers(
-            response,
-            from_trusted=leg.trusted,
-            to_trusted=self._legs.first.trusted,
-        )
+        if self._session.conversation is not None:
+            self.log.info("transfer_answered", leg=leg.name)
+        else:
+            inbound = self._plan.direction is CallDirection.INBOUND
+            self.log.info("officer_answered" if inbound else "customer_answered")
+            self._answer_headers = b2bua.pass_response_headers(
+                response,
+                from_trusted=leg.trusted,
+                to_trusted=self._legs.first.trusted,
+            )
         self._session.target_answered(leg.name, self._now)
 
     def _early_media(self, leg: Leg, body: bytes) -> bool:
@@ -281,18 +307,22 @@ class ActiveCall:
                 self._joint.spawn(self._answer(), name=f"answer-{self.call_id}")
             case do.Invite():
                 self._joint.spawn(
-                    self._ring_target(command), name=f"invite-{self.call_id}"
+                    self._ring_target(command, self.facing()),
+                    name=f"invite-{self.call_id}",
                 )
             case do.HangUp():
                 self._hang_up(command)
             case do.Play():
+                if command.loop:
+                    for name in command.legs:
+                        self._legs.let_hear(self._legs[name])
                 self._playing.play(command)
             case do.Bridge():
-                self._joint.media.bridge(
-                    self._legs[command.a].media_id, self._legs[command.b].media_id
-                )
+                a, b = self._legs[command.a], self._legs[command.b]
+                self._joint.media.bridge(a.media_id, b.media_id)
+                self._legs.joined(a, b)
             case do.Notify():
-                self._notify(command)
+                self._transfers.notify(self._legs[command.leg], command.status)
             case do.OpenRecording():
                 self.capture.open(
                     command, self._legs[command.customer], self._legs[command.officer]
@@ -356,11 +386,13 @@ class ActiveCall:
         await self._legs.open_media(leg)
         self._joint.register(leg.media_id, self)
 
-    async def _ring_target(self, command: do.Invite) -> None:
+    async def _ring_target(self, command: do.Invite, facing: Leg) -> None:
         try:
             leg = await self._inviter.invite(
                 command.leg,
                 command.target,
+                number=self._number(command.target),
+                facing=facing,
                 wanted=lambda: self._session.rings(command.leg),
             )
         except (AgentError, ValueError) as error:
@@ -369,6 +401,13 @@ class ActiveCall:
         else:
             self._joint.register(leg.session, self)
         self.run()
+
+    def _number(self, target: str) -> str:
+        """The number of who is rung: as dialled where that leads to a target."""
+        outbound = self._plan.direction is CallDirection.OUTBOUND
+        if outbound and self._session.conversation is None:
+            return self._called
+        return officer_number(parse_uri(target))
 
     def _hang_up(self, command: do.HangUp) -> None:
         leg = self._legs.get(command.leg)

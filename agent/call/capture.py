@@ -13,24 +13,20 @@ from agent.common.clock import monotonic_ns, utc_ns
 from agent.common.ids import new_id
 from agent.formats.age import AgeError, Recipient, parse_recipient
 from agent.identity.numbers import normalise
-from agent.identity.tags import officer_number
 from agent.media.pool import PlayEnded
 from agent.media.sound import Sound
-from agent.model.call import CallDirection, EndCause
+from agent.model.call import EndCause
+from agent.model.media import Direction
 from agent.model.recording import NoticeEvidence, Officer, SegmentBegin
-from agent.signalling.sip.uri import parse_uri
 
 
 class Capture:
     """The segments of one call: at most one open, one group."""
 
-    def __init__(
-        self, joint: Joint, *, call_id: str, plan: Plan, caller: str, called: str
-    ) -> None:
+    def __init__(self, joint: Joint, *, call_id: str, plan: Plan, called: str) -> None:
         self._joint = joint
         self._call_id = call_id
         self._plan = plan
-        self._caller = caller
         self._called = called
         self._group = new_id()
         self._log = structlog.get_logger().bind(call_id=call_id)
@@ -42,7 +38,6 @@ class Capture:
     def open(self, command: OpenRecording, customer: Leg, officer: Leg) -> None:
         """Begin a segment now."""
         person, recipient = self._officer(officer)
-        inbound = self._plan.direction is CallDirection.INBOUND
         self._legs = (customer, officer)
         self.held = False
         begin = SegmentBegin(
@@ -50,9 +45,7 @@ class Capture:
             group=self._group,
             segment=command.segment,
             direction=self._plan.direction,
-            caller=self._caller
-            if inbound
-            else normalise(self._called, self._joint.identity),
+            caller=normalise(customer.number, self._joint.identity),
             service=self._called,
             officers=(person,),
             notices=command.notices,
@@ -93,11 +86,7 @@ class Capture:
         """While a party is held nothing is journalled, and the timeline says so."""
         if self._open is None or self._legs is None:
             return
-        held = any(
-            leg.audio is not None
-            and not (leg.audio.direction.sends and leg.audio.direction.receives)
-            for leg in self._legs
-        )
+        held = any(leg.asked is not Direction.SENDRECV for leg in self._legs)
         if held != self.held:
             self.held = held
             self._joint.recorder.hold(self._open, self._media_ids(), on=held)
@@ -119,8 +108,7 @@ class Capture:
 
     def _officer(self, leg: Leg) -> tuple[Officer, Recipient | None]:
         """Who the officer on a leg is, and the key that may open the segment."""
-        outbound = self._plan.direction is CallDirection.OUTBOUND
-        number = self._caller if outbound else officer_number(parse_uri(leg.target))
+        number = leg.number
         shown = self._joint.mask(number)
         entry = self._joint.directory().lookup(number)
         if entry is None:

@@ -25,6 +25,8 @@ class PeerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     "Local media address towards this peer; empty: that of `[media]`."
     advertised: str = ""
     "Media address told to this peer, where a NAT stands between."
+    may_transfer: bool = False
+    "Whether its REFERs are obeyed also where it is not an officer's leg."
     max_calls: int = 0
     "Calls at once from this peer, emergency calls apart; 0: no limit."
     max_connections: int = 100
@@ -59,6 +61,8 @@ class RouteConfig(
     "Seconds one target may ring, or all that ring together."
     overflow: str = ""
     "One more target, after all others; who answers there counts as an officer."
+    officer_answer: Literal["leg", "connected-identity"] = "leg"
+    "What says that an officer has answered: the leg, or who it says is there now."
     notice: tuple[str, ...] = ()
     "Notice files, played one after the other to the end."
     notice_mode: Literal["answered", "early"] = "answered"

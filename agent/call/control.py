@@ -92,6 +92,10 @@ class CallControl:
         if (call := self._calls.get(_call_id(name))) is not None:
             self._rearm(call)
 
+    def call_of(self, session: str) -> RunningCall | None:
+        """The call a SIP session belongs to, if it is one of a running call."""
+        return self._by_name.get(session)
+
     def register(self, name: str, call: RunningCall) -> None:
         """Bring the events of a session we began, or of a media leg, to `call`."""
         if call.call_id not in self._calls:
@@ -131,7 +135,7 @@ class CallControl:
             return
         call = self._by_name.get(event.session)
         if call is not None:
-            self._guarded(call, lambda: call.on_sip(event))
+            self.guard(call, lambda: call.on_sip(event))
 
     def on_media(self, event: media.MediaEvent) -> None:
         """One event of the media workers."""
@@ -173,14 +177,14 @@ class CallControl:
         """A segment's capture broke."""
         call = self._calls.get(call_id)
         if isinstance(call, ActiveCall):
-            self._guarded(call, lambda: call.on_recording_failed(reason, kept=kept))
+            self.guard(call, lambda: call.on_recording_failed(reason, kept=kept))
 
     def _to_call(self, name: str, act: Callable[[ActiveCall], None]) -> None:
         call = self._by_name.get(name)
         if isinstance(call, ActiveCall):
-            self._guarded(call, lambda: act(call))
+            self.guard(call, lambda: act(call))
 
-    def _guarded(self, call: RunningCall, act: Callable[[], None]) -> None:
+    def guard(self, call: RunningCall, act: Callable[[], None]) -> None:
         """Run one call's code; its failure ends that call and no other."""
         try:
             act()
@@ -216,6 +220,9 @@ class CallControl:
             return
         called = request.uri.user or ""
         tag = caller_tag(request, trusted=peer.trusted, config=self.joint.identity)
+        if event.replaces is not None:
+            self._taken_over(event, peer, tag.number)
+            return
         try:
             plan = self.joint.routes.plan(peer, called, tag.number)
             b2bua.next_max_forwards(request)
@@ -233,6 +240,18 @@ class CallControl:
             )
             return
         self._begin(event, peer, plan, tag.number, called)
+
+    def _taken_over(
+        self, event: sip.InviteReceived, peer: PeerConfig, number: str
+    ) -> None:
+        """An INVITE for a place in a call there is already."""
+        call = self._by_name.get(event.replaces or "")
+        if call is None or call.transfers is None:
+            core, now = self.joint.user_agent.core, self.joint.user_agent.now
+            core.refuse(event.session, now, status=481)
+            return
+        transfers, leg = call.transfers, _incoming("", event, peer, number)
+        self.guard(call, lambda: transfers.taken_over(event, leg))
 
     def _full(self, peer: PeerConfig) -> str:
         if self._draining:
@@ -257,13 +276,7 @@ class CallControl:
         called: str,
     ) -> None:
         call_id = new_id()
-        first = Leg(
-            name="a",
-            session=event.session,
-            flow=event.flow,
-            peer=peer,
-            media_id=new_id(),
-        )
+        first = _incoming("a", event, peer, caller)
         call: RunningCall
         if plan.exempt and not self._media_ready():
             call = PassthroughCall(
@@ -302,7 +315,7 @@ class CallControl:
     ) -> None:
         """Write the intent before the call is answered; never hold up an emergency."""
         if plan.emergency:
-            self._guarded(call, call.begin)
+            self.guard(call, call.begin)
         try:
             await self._ledger.begin(intent)
         except AgentError as error:
@@ -310,10 +323,10 @@ class CallControl:
                 "ledger_unwritable", call_id=call.call_id, reason=str(error)
             )
             if not plan.exempt and plan.route.on_recording_failure == "refuse":
-                self._guarded(call, call.refuse_unrecordable)
+                self.guard(call, call.refuse_unrecordable)
                 return
         if not plan.emergency:
-            self._guarded(call, call.begin)
+            self.guard(call, call.begin)
 
     # -- the end of a call ----------------------------------------------------
 
@@ -387,7 +400,7 @@ class CallControl:
         while (name := self._schedule.pop_due(now)) is not None:
             due.append(self._calls[name])
         for call in due:
-            self._guarded(call, functools.partial(call.handle_timer, now))
+            self.guard(call, functools.partial(call.handle_timer, now))
         # The call it was set for may have ended, and others still wait.
         self._wake_at_first()
 
@@ -401,7 +414,7 @@ class CallControl:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), seconds)
         for call in list(self._calls.values()):
-            self._guarded(call, call.stop)
+            self.guard(call, call.stop)
         await self._tasks.drain(5.0)
 
     async def close(self) -> None:
@@ -414,7 +427,22 @@ class CallControl:
         self._log.critical("task_failed", task=name, exc_info=error)
         call = self._calls.get(_call_id(name))
         if call is not None:
-            self._guarded(call, call.stop)
+            self.guard(call, call.stop)
+
+
+def _incoming(
+    name: str, event: sip.InviteReceived, peer: PeerConfig, number: str
+) -> Leg:
+    """The leg of a party that rings us."""
+    return Leg(
+        name=name,
+        session=event.session,
+        flow=event.flow,
+        peer=peer,
+        media_id=new_id(),
+        number=number,
+        from_user=event.request.from_.uri.user or "",
+    )
 
 
 def _call_id(task: str) -> str:

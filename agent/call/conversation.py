@@ -163,9 +163,34 @@ class Conversation:
             self._subject, self._alternatives = leg, tuple(targets)
             self._input(Input.TARGET_REDIRECTED, now)
 
+    def picked_up(self, leg: str, newcomer: str, now: float) -> None:
+        """Another leg, which has been answered, takes the place of one that rings."""
+        if self.rings(leg):
+            self._hunt.ringing.add(newcomer)
+            self.target_answered(newcomer, now)
+
     def rings(self, leg: str) -> bool:
         """Whether a leg is rung to take somebody's place."""
         return leg in self._hunt.ringing
+
+    # -- who is there ------------------------------------------------------------
+
+    def other(self, leg: str) -> str:
+        """Whom a talker talks with; empty if that one has left."""
+        return next((one for one in self.talkers if one != leg), "")
+
+    @property
+    def waiting(self) -> str:
+        """Who will talk with the target of the transfer that is going on."""
+        return self.other(self._transferor)
+
+    def is_officer(self, leg: str) -> bool:
+        """Whether a leg is an officer's part in this conversation."""
+        return leg in self._officers
+
+    def has_heard(self, leg: str) -> bool:
+        """Whether a leg has heard the notice."""
+        return leg in self._announced
 
     # -- inputs: media, recording, time ----------------------------------------
 
@@ -236,8 +261,7 @@ class Conversation:
     def _let_wait(self) -> None:
         """Whoever waits for the target hears that it rings."""
         if self._route.ringback:
-            legs = tuple(leg for leg in self.talkers if leg != self._transferor)
-            self._emit(out.Play(legs=legs, sound="ringback", loop=True))
+            self._emit(out.Play(legs=(self.waiting,), sound="ringback", loop=True))
 
     def _go_on_hunting(self, steps: Steps, now: float) -> None:
         for step in steps:

@@ -36,12 +36,18 @@ class Inviter:
         self._open_media = open_media
 
     async def invite(
-        self, name: str, target: str, *, wanted: Callable[[], bool]
+        self,
+        name: str,
+        target: str,
+        *,
+        number: str,
+        facing: Leg,
+        wanted: Callable[[], bool],
     ) -> Leg:
-        """Send the INVITE of a new leg.
+        """Send the INVITE of a new leg, which is to talk with `facing`.
 
-        `wanted` is asked once everything is ready. Raises AgentError or ValueError
-        if it cannot be done, or is wanted no more.
+        `number` is that of who is rung. `wanted` is asked once everything is ready.
+        Raises AgentError or ValueError if it cannot be done, or is wanted no more.
         """
         joint, first = self._joint, self._legs.first
         uri = parse_uri(target)
@@ -53,6 +59,8 @@ class Inviter:
             peer=joint.routes.peer_of(flow),
             media_id=new_id(),
             target=target,
+            number=number,
+            from_user=uri.user or "",
         )
         self._legs.add(leg)
         await self._open_media(leg)
@@ -66,23 +74,34 @@ class Inviter:
         leg.session = joint.user_agent.core.invite(
             uri=uri,
             flow=flow,
-            from_=self._from_towards(leg),
+            from_=self._from_towards(leg, facing),
             to=NameAddr(None, uri, ()),
             contact=contact(leg),
-            body=self._legs.offer_to_target(leg),
-            headers=b2bua.pass_headers(
-                self._invite, from_trusted=first.trusted, to_trusted=leg.trusted
-            ),
+            body=self._legs.offer_to_target(leg, facing),
+            headers=self._headers_towards(leg, facing),
             max_forwards=b2bua.next_max_forwards(self._invite),
             now=joint.user_agent.now,
         )
         return leg
 
-    def _from_towards(self, leg: Leg) -> NameAddr:
-        """The first party's From, at our address, without its tag.
+    def _headers_towards(self, leg: Leg, facing: Leg) -> list[tuple[str, str]]:
+        """What the first party says of itself, as long as it is who calls."""
+        first = self._legs.first
+        if facing is not first:
+            return []
+        return b2bua.pass_headers(
+            self._invite, from_trusted=first.trusted, to_trusted=leg.trusted
+        )
+
+    def _from_towards(self, leg: Leg, facing: Leg) -> NameAddr:
+        """Who calls, at our address, without its tag.
 
         RFC 3323 section 4.1: what it asks to be hidden ends at the last peer we trust.
         """
+        ours = contact(leg)
+        if facing is not self._legs.first:
+            user = parse_uri(facing.target).user
+            return NameAddr(None, Uri("sip", user, ours.host, ours.port), ())
         original = self._invite.from_
         user = original.uri.user
         hidden = not _HIDES_FROM.isdisjoint(b2bua.privacy_of(self._invite))
@@ -92,7 +111,6 @@ class Inviter:
             or (hidden and not leg.trusted)
         ):
             return b2bua.anonymous_from()
-        ours = contact(leg)
         return NameAddr(original.display, Uri("sip", user, ours.host, ours.port), ())
 
 

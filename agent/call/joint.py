@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
@@ -13,6 +13,9 @@ from agent.media.pool import MediaPool
 from agent.media.sound import Sound
 from agent.signalling.sip import core as sip
 from agent.signalling.useragent import UserAgent
+
+if TYPE_CHECKING:
+    from agent.call.transfers import Transfers
 
 
 class Spawn(Protocol):
@@ -27,6 +30,11 @@ class RunningCall(Protocol):
     """What call control asks of a call, recorded or passed through."""
 
     call_id: str
+
+    @property
+    def transfers(self) -> "Transfers | None":
+        """What hands its parties on; None where it has none of their media."""
+        ...
 
     @property
     def names(self) -> list[str]:
@@ -80,3 +88,7 @@ class Joint:
     spawn: Spawn
     register: Callable[[str, RunningCall], None]
     "Makes a session's or a media leg's events reach its call."
+    call_of: Callable[[str], RunningCall | None]
+    "The call a SIP session belongs to."
+    guard: Callable[[RunningCall, Callable[[], None]], None]
+    "Does something to a call, whose failure there hurts no other."

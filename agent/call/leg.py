@@ -26,6 +26,10 @@ class Leg:
     media_id: str
     target: str = ""
     "The URI that was rung; empty for the party that rang."
+    number: str = field(default="", repr=False)
+    "Who is on it: as tagged, as dialled, or as identified since."
+    from_user: str = field(default="", repr=False)
+    "User part of the URI that stands for it in the dialog, as last seen."
     local: Address | None = None
     "Where its RTP arrives here; None while it has no media."
     negotiation: OfferAnswer | None = None
@@ -33,6 +37,10 @@ class Leg:
     "What we told the peer last, for repeating it in a 2xx after a 183."
     awaits_answer: bool = False
     "We offered in a 2xx: the answer comes with the ACK."
+    asked: Direction = Direction.SENDRECV
+    "What its peer wants of its own accord, seen from the agent: less while it holds."
+    offered: Direction = Direction.SENDRECV
+    "What it was offered last."
     wanted: Direction | None = None
     "What is to be offered as soon as the offer under way is done."
     media_open: bool = False
@@ -54,6 +62,20 @@ class Leg:
     def latch(self) -> Latch:
         """Whence its RTP is believed."""
         return Latch(self.peer.latch) if self.peer is not None else Latch.ADDRESS
+
+    def note_answer(self, answered: Direction) -> None:
+        """Learn from the peer's answer whether it wants less than it was offered."""
+        if self.offered is Direction.SENDRECV:
+            self.asked = answered
+
+    def direction_beside(self, other: "Leg") -> Direction:
+        """What it should be offered while it talks with `other`: who holds is heard."""
+        wanted = other.asked.reversed
+        sends = self.asked.sends and wanted.sends
+        receives = self.asked.receives and wanted.receives
+        if sends:
+            return Direction.SENDRECV if receives else Direction.SENDONLY
+        return Direction.RECVONLY if receives else Direction.INACTIVE
 
     def begin_negotiation(
         self, told: Address, session_id: int, codecs: Sequence[Codec]

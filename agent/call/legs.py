@@ -55,6 +55,10 @@ class Legs:
         """One more leg."""
         self._legs[leg.name] = leg
 
+    def release(self, leg: Leg) -> None:
+        """A leg goes on in another call."""
+        del self._legs[leg.name]
+
     def all(self) -> list[Leg]:
         """Every leg there ever was, the first one first."""
         return list(self._legs.values())
@@ -88,27 +92,34 @@ class Legs:
     def describe_first(self, partner: Leg | None) -> None:
         """Make the description the first party is answered with.
 
-        What the partner chose goes first, so that no law need be converted. Raises
-        NotAcceptableError if its offer has nothing we can use.
+        Raises NotAcceptableError if its offer has nothing we can use.
         """
-        first = self.first
+        self.describe(self.first, self._invite.body, partner)
+
+    def describe(self, leg: Leg, offer: bytes, partner: Leg | None) -> None:
+        """Make the description a party that rang us is answered with.
+
+        What the partner chose goes first, so that no law need be converted. Raises
+        NotAcceptableError if the offer has nothing we can use.
+        """
         codecs = [CODECS[name] for name in self._plan.route.codecs]
         if partner is not None and partner.audio is not None:
             chosen = partner.audio.codec.name
             codecs.sort(key=lambda codec: codec.name != chosen)
-        negotiation = self.negotiate(first, codecs)
-        if self._invite.body:
-            first.local_description, audio = negotiation.answer(self._invite.body)
-            self._agreed(first, audio)
+        negotiation = self.negotiate(leg, codecs)
+        if offer:
+            leg.local_description, audio = negotiation.answer(offer)
+            leg.asked = audio.direction
+            self._agreed(leg, audio)
         else:
-            first.awaits_answer = True
-            first.local_description = negotiation.offer()
+            leg.awaits_answer = True
+            leg.local_description = negotiation.offer()
 
-    def offer_to_target(self, leg: Leg) -> bytes:
-        """The first offer to a leg that is to be rung."""
+    def offer_to_target(self, leg: Leg, facing: Leg) -> bytes:
+        """The first offer to a leg that is to be rung, and to talk with `facing`."""
         codecs = [CODECS[name] for name in self._plan.route.codecs]
-        if (first := self.first.audio) is not None:
-            codecs.sort(key=lambda codec: codec.name != first.codec.name)
+        if (audio := facing.audio) is not None:
+            codecs.sort(key=lambda codec: codec.name != audio.codec.name)
         # The other law after it: converting between the two is a table lookup.
         codecs += [codec for codec in CODECS.values() if codec not in codecs]
         return self.negotiate(leg, codecs).offer()
@@ -127,7 +138,9 @@ class Legs:
         if leg.negotiation is None:
             raise NotAcceptableError("The leg has no media.")
         if leg.negotiation.pending or body:
-            self._agreed(leg, leg.negotiation.receive_answer(body))
+            audio = leg.negotiation.receive_answer(body)
+            leg.asked = audio.direction
+            self._agreed(leg, audio)
 
     def acknowledged(self, leg: Leg, body: bytes) -> bool:
         """Take what an ACK carries; False if the leg is left without audio."""
@@ -135,7 +148,9 @@ class Legs:
             return True
         leg.awaits_answer = False
         try:
-            self._agreed(leg, leg.negotiation.receive_answer(body))
+            audio = leg.negotiation.receive_answer(body)
+            leg.asked = audio.direction
+            self._agreed(leg, audio)
         except NotAcceptableError as error:
             self._log.warning("answer_unusable", leg=leg.name, reason=str(error))
             leg.negotiation.cancel_offer()
@@ -158,6 +173,7 @@ class Legs:
                 leg.awaits_answer = True
                 core.accept_offer(leg.session, now, body=leg.negotiation.offer())
                 return
+            before = leg.audio
             answer, audio = leg.negotiation.answer(body)
         except NotAcceptableError as error:
             leg.awaits_answer = False
@@ -166,17 +182,21 @@ class Legs:
             return
         core.accept_offer(leg.session, now, body=answer)
         leg.local_description = answer
+        if before is None or audio.direction is not before.direction:
+            # One that changes nothing, a refresh, says nothing either.
+            leg.asked = audio.direction
         self._agreed(leg, audio)
         if other is not None:
-            other.wanted = audio.direction.reversed
-            self._offer_wanted(other)
+            self._want(other, beside=leg)
 
     def offer_answered(self, leg: Leg, body: bytes) -> None:
         """The peer answered our re-INVITE."""
         if leg.negotiation is None or not leg.negotiation.pending:
             return
         try:
-            self._agreed(leg, leg.negotiation.receive_answer(body))
+            audio = leg.negotiation.receive_answer(body)
+            leg.note_answer(audio.direction)
+            self._agreed(leg, audio)
         except NotAcceptableError as error:
             # RFC 6141: a failed re-INVITE leaves the session as it was.
             leg.negotiation.cancel_offer()
@@ -189,6 +209,21 @@ class Legs:
             leg.negotiation.cancel_offer()
             self._offer_wanted(leg)
 
+    def joined(self, one: Leg, other: Leg) -> None:
+        """Two legs talk with each other from now on: nobody is held for a third."""
+        self._want(one, beside=other)
+        self._want(other, beside=one)
+
+    def let_hear(self, leg: Leg) -> None:
+        """Whoever waits must hear it, if its peer lets it."""
+        if leg.audio is not None and not leg.audio.direction.sends:
+            leg.wanted = leg.asked
+            self._offer_wanted(leg)
+
+    def _want(self, leg: Leg, *, beside: Leg) -> None:
+        leg.wanted = leg.direction_beside(beside)
+        self._offer_wanted(leg)
+
     def _offer_wanted(self, leg: Leg) -> None:
         """Offer a leg the direction it should have; later, if an offer is under way."""
         if leg.negotiation is None or leg.audio is None or leg.negotiation.pending:
@@ -198,6 +233,7 @@ class Legs:
             return
         try:
             body = leg.negotiation.offer(direction=wanted)
+            leg.offered = wanted
             self._joint.user_agent.core.reoffer(
                 leg.session, self._joint.user_agent.now, body=body
             )

@@ -206,6 +206,11 @@ class PassthroughCall:
             )
 
     @property
+    def transfers(self) -> None:
+        """None: its parties' media goes past us."""
+        return None
+
+    @property
     def names(self) -> list[str]:
         """Its sessions, also those with targets that did not answer."""
         return self._sessions

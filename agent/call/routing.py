@@ -5,7 +5,7 @@ Emergency numbers and exempt numbers are looked at before any route.
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -118,6 +118,13 @@ class RouteTable:
         # The most particular match wins: a port before a host before a network.
         self._matches.sort(key=lambda m: (m[1] is None, -m[0].prefixlen))
         self._routes = tuple(routes)
+        self._staff = tuple(
+            target
+            for route in routes
+            if route.direction == "inbound"
+            for target in (*route.to, route.overflow)
+            if target and target not in self._peers
+        )
         self._hosts = {parse_uri(p.uri).host.lower() for p in peers if p.uri}
         self._identity = identity
         self._emergency = frozenset(emergency)
@@ -141,6 +148,31 @@ class RouteTable:
 
     def peer_named(self, name: str) -> PeerConfig | None:
         return self._peers.get(name)
+
+    def destination(
+        self, peer: PeerConfig, uri: Uri, *, is_officer: Callable[[str], bool]
+    ) -> Destination:
+        """Where a transfer to `uri`, which `peer` asks for, leads.
+
+        To a target some route names, to an officer behind that peer, or where the
+        peer could have rung itself. Of the URI only the number counts. Raises
+        NoRouteError.
+        """
+        called = _dialled(uri.user or "")
+        if called not in self._emergency:
+            for target in self._staff:
+                if parse_uri(target).user == called:
+                    return Destination(rounds=((target,),), staff=True)
+            if peer.uri and is_officer(called):
+                target = self._target(peer.name, called)
+                return Destination(rounds=((target,),), staff=True)
+        plan = self.plan(peer, called, "")
+        inbound = plan.direction is CallDirection.INBOUND
+        return Destination(
+            rounds=plan.rounds,
+            staff=not plan.exempt and (inbound or is_officer(called)),
+            emergency=plan.emergency,
+        )
 
     def reachable(self, uris: Iterable[Uri]) -> list[str]:
         """Those of `uris` a peer may send a call on to, in their order.

@@ -61,6 +61,7 @@ class CallSession:
         self._rang = False
         self._subject = ""
         "The leg an input is about."
+        self._officer_answered = True
         self._status = 0
         self._alternatives: tuple[str, ...] = ()
         self._cause: EndCause | None = None
@@ -115,12 +116,16 @@ class CallSession:
             self._subject = leg if early_media else ""
             self._input(Input.TARGET_RINGING, now)
 
-    def target_answered(self, leg: str, now: float) -> None:
-        """A leg that is rung answered, with audio we can use."""
+    def target_answered(self, leg: str, now: float, *, officer: bool = True) -> None:
+        """A leg that is rung answered, with audio we can use.
+
+        `officer` says of an inbound call whether an officer did, or a queue.
+        """
         if self.conversation is not None:
             self.conversation.target_answered(leg, now)
         elif self.rings(leg):
             self._subject = leg
+            self._officer_answered = officer
             self._input(Input.TARGET_ANSWERED, now)
 
     def target_refused(self, leg: str, status: int, now: float) -> None:
@@ -138,6 +143,14 @@ class CallSession:
         elif self.rings(leg):
             self._subject, self._alternatives = leg, tuple(targets)
             self._input(Input.TARGET_REDIRECTED, now)
+
+    def picked_up(self, leg: str, newcomer: str, now: float) -> None:
+        """Another leg, which has been answered, takes the place of one that rings."""
+        if self.conversation is not None:
+            self.conversation.picked_up(leg, newcomer, now)
+        elif self.rings(leg):
+            self._hunt.ringing.add(newcomer)
+            self.target_answered(newcomer, now)
 
     def left(self, leg: str, now: float, *, cause: EndCause | None = None) -> None:
         """A leg is gone: BYE, CANCEL, a missing ACK; `cause` if not a hang-up."""
@@ -196,6 +209,10 @@ class CallSession:
     def next_command(self) -> Command | None:
         """What is to be done next, oldest first."""
         return self._commands.popleft() if self._commands else None
+
+    def new_name(self) -> str:
+        """A name for a leg that comes into the call by itself."""
+        return next(self._names)
 
     def rings(self, leg: str) -> bool:
         """Whether a leg is wanted, and has no final response yet."""
@@ -315,12 +332,15 @@ class CallSession:
     def _talk(self, now: float) -> None:
         self.phase = Phase.TALKING
         inbound = self._plan.direction is CallDirection.INBOUND
+        officers = {FIRST}
+        if inbound:
+            officers = {self.partner} if self._officer_answered else set()
         self.conversation = Conversation(
             self._emit,
             route=self._plan.route,
             direction=self._plan.direction,
             talkers=(FIRST, self.partner),
-            officers={self.partner if inbound else FIRST},
+            officers=officers,
             announced={FIRST} if inbound else {FIRST, self.partner},
             segments=self._segments,
             notices=self._notices,

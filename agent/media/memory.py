@@ -36,6 +36,8 @@ class LegMemory:
     configured: control.Configure | None = None
     play: control.Play | None = None
     partner: "LegMemory | None" = None
+    left: list[int] = field(default_factory=list)
+    "Workers it has moved away from, and that have not said so yet."
     closing: bool = False
     "Told to close; its ports are the worker's until that is confirmed."
 

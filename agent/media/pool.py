@@ -38,6 +38,7 @@ from agent.media.events import (
 )
 from agent.media.link import retire_orphans
 from agent.media.memory import LegMemory, RecordingMemory, leg_commands
+from agent.media.placement import Placement
 from agent.media.ports import PortPool
 from agent.media.reception import canonical_host
 from agent.media.sound import Sound
@@ -123,10 +124,8 @@ class MediaPool:
             for index in range(config.workers or os.cpu_count() or 1)
         ]
         self._lost_ns = [0] * len(self._workers)
-        self._load = [0] * len(self._workers)
-        "Legs of each worker."
         self._legs: dict[str, LegMemory] = {}
-        self._calls: dict[str, tuple[int, set[str]]] = {}
+        self._placement = Placement()
         self._recordings: dict[str, RecordingMemory] = {}
         self._sounds: dict[str, tuple[control.AddSound, int]] = {}
         self._tokens = count(1)
@@ -166,7 +165,7 @@ class MediaPool:
         for leg in self._legs.values():
             leg.ports.close()
         self._legs.clear()
-        self._calls.clear()
+        self._placement.clear()
         self._recordings.clear()
         self._ports.close()
         for _, fd in self._sounds.values():
@@ -229,8 +228,7 @@ class MediaPool:
         ports = self._ports.allocate(local)
         memory = LegMemory(leg, call, worker.index, ports)
         self._legs[leg] = memory
-        self._load[worker.index] += 1
-        self._calls.setdefault(call, (worker.index, set()))[1].add(leg)
+        self._placement.add(call, leg, worker.index)
         worker.tell(*memory.open_command(resumed=False))
         told = local if address else self._config.advertised or local
         return Address(told, ports.port)
@@ -247,11 +245,12 @@ class MediaPool:
         ready = [worker for worker in candidates if worker.up]
         if not ready:
             raise NoWorkerError("No media worker is running.")
-        return min(ready, key=lambda worker: self._load[worker.index])
+        index = self._placement.least_loaded([worker.index for worker in ready])
+        return self._workers[index]
 
     def _candidates(self, call: str) -> list[Supervisor]:
-        placed = self._calls.get(call)
-        workers = self._workers if placed is None else [self._workers[placed[0]]]
+        placed = self._placement.worker_of(call)
+        workers = self._workers if placed is None else [self._workers[placed]]
         return [worker for worker in workers if not worker.given_up]
 
     def configure(
@@ -285,6 +284,33 @@ class MediaPool:
             self._later(LegClosed(leg=leg, stats=LegStats()))
             self._forget(found)
 
+    def move_leg(self, leg: str, call: str) -> None:
+        """Let a leg go on in another call, and in that call's worker.
+
+        It is parted from its partner, and what plays to it is broken off. In another
+        worker it is a new RTP source, as after the death of one; its ports stay.
+        """
+        found = self._open(leg)
+        if found is None:
+            return
+        found.part()
+        self._silence(found)
+        old, placed = found.worker, self._placement.worker_of(call)
+        new = old if placed is None else placed
+        self._placement.remove(found.call, leg)
+        self._placement.add(call, leg, new)
+        found.call, found.worker = call, new
+        if new == old:
+            self._tell(found, control.Unbridge(leg=leg))
+            return
+        if self._workers[old].up:
+            found.left.append(old)
+            self._workers[old].tell(control.CloseLeg(leg=leg))
+        if self._workers[new].up:
+            # One that is not up is told everything when it is.
+            for addressed in leg_commands([found]):
+                self._workers[new].tell(*addressed)
+
     def _open(self, leg: str) -> LegMemory | None:
         found = self._legs.get(leg)
         return None if found is None or found.closing else found
@@ -292,11 +318,7 @@ class MediaPool:
     def _forget(self, leg: LegMemory) -> None:
         """The worker has let go of the sockets: nobody reads them but we."""
         del self._legs[leg.name]
-        self._load[leg.worker] -= 1
-        _, legs = self._calls[leg.call]
-        legs.discard(leg.name)
-        if not legs:
-            del self._calls[leg.call]
+        self._placement.remove(leg.call, leg.name)
         self._ports.release(leg.ports, monotonic())
         self._schedule_sweep()
 
@@ -467,7 +489,11 @@ class MediaPool:
                 if leg and leg.play and leg.play.token == report.token:
                     leg.play = None
             case LegClosed():
-                if (leg := self._legs.get(report.leg)) is not None:
+                leg = self._legs.get(report.leg)
+                if leg is not None and leg.left:
+                    leg.left.pop()
+                    return
+                if leg is not None:
                     self._forget(leg)
             case RecordingFailed() | RecordingClosed():
                 self._recordings.pop(report.recording, None)
@@ -486,6 +512,8 @@ class MediaPool:
                 recordings=tuple(recording.name for recording in recordings),
             )
         )
+        for leg in self._legs.values():
+            leg.left = [worker for worker in leg.left if worker != index]
         for recording in recordings:
             if recording.ended and recording.name in self._recordings:
                 self._give_up(recording)

@@ -277,6 +277,8 @@ class Agent:
                 max_segment=config.recording.max_segment,
                 spawn=control.spawn,
                 register=control.register,
+                call_of=control.call_of,
+                guard=control.guard,
             )
         )
         await user_agent.start()

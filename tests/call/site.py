@@ -427,6 +427,8 @@ class Site:
             max_segment=max_segment,
             spawn=self.control.spawn,
             register=self.control.register,
+            call_of=self.control.call_of,
+            guard=self.control.guard,
         )
         self.control.connect(self.joint)
         for agent in (

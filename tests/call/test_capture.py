@@ -126,7 +126,7 @@ async def test_an_officer_with_a_key_is_named_without_a_warning(site: Site) -> N
 
 def test_no_legs_before_a_segment_was_opened() -> None:
     nothing: Any = None
-    capture = Capture(nothing, call_id="c", plan=nothing, caller="", called="")
+    capture = Capture(nothing, call_id="c", plan=nothing, called="")
     capture.agreed(codecs_changed=True)
     capture._update_hold()
     assert not capture.interrupted

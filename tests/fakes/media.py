@@ -124,6 +124,9 @@ class RecordingMediaPool:
     def bridge(self, a: str, b: str) -> None:
         self.commands.append(("bridge", a, b))
 
+    def move_leg(self, leg: str, call: str) -> None:
+        self.commands.append(("move_leg", leg, call))
+
     def start_recording(
         self,
         recording: str,

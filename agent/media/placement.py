@@ -1,0 +1,39 @@
+"""Which worker has which call: all legs of a call share one."""
+
+from collections.abc import Sequence
+
+
+class Placement:
+    """Calls by the index of their worker, for as long as they have legs."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, tuple[int, set[str]]] = {}
+        self._workers: dict[str, int] = {}
+
+    def worker_of(self, call: str) -> int | None:
+        """The worker that has the legs of a call; None if it has no leg."""
+        found = self._calls.get(call)
+        return None if found is None else found[0]
+
+    def least_loaded(self, workers: Sequence[int]) -> int:
+        """Of some workers the one with the fewest legs."""
+        load = list(self._workers.values())
+        return min(workers, key=load.count)
+
+    def add(self, call: str, leg: str, worker: int) -> None:
+        """A leg of a call is in a worker; the call's others are there as well."""
+        self._calls.setdefault(call, (worker, set()))[1].add(leg)
+        self._workers[leg] = worker
+
+    def remove(self, call: str, leg: str) -> None:
+        """A leg is gone, or another call's."""
+        _, legs = self._calls[call]
+        legs.discard(leg)
+        del self._workers[leg]
+        if not legs:
+            del self._calls[call]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._calls.clear()
+        self._workers.clear()
