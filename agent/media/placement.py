@@ -1,5 +1,6 @@
 """Which worker has which call: all legs of a call share one."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 
@@ -8,7 +9,8 @@ class Placement:
 
     def __init__(self) -> None:
         self._calls: dict[str, tuple[int, set[str]]] = {}
-        self._workers: dict[str, int] = {}
+        self._load: Counter[int] = Counter()
+        "Legs of each worker."
 
     def worker_of(self, call: str) -> int | None:
         """The worker that has the legs of a call; None if it has no leg."""
@@ -17,23 +19,22 @@ class Placement:
 
     def least_loaded(self, workers: Sequence[int]) -> int:
         """Of some workers the one with the fewest legs."""
-        load = list(self._workers.values())
-        return min(workers, key=load.count)
+        return min(workers, key=self._load.__getitem__)
 
     def add(self, call: str, leg: str, worker: int) -> None:
         """A leg of a call is in a worker; the call's others are there as well."""
         self._calls.setdefault(call, (worker, set()))[1].add(leg)
-        self._workers[leg] = worker
+        self._load[worker] += 1
 
     def remove(self, call: str, leg: str) -> None:
         """A leg is gone, or another call's."""
-        _, legs = self._calls[call]
+        worker, legs = self._calls[call]
         legs.discard(leg)
-        del self._workers[leg]
+        self._load[worker] -= 1
         if not legs:
             del self._calls[call]
 
     def clear(self) -> None:
         """Forget everything."""
         self._calls.clear()
-        self._workers.clear()
+        self._load.clear()

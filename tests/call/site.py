@@ -43,6 +43,7 @@ AGENT = Address("192.0.2.1", 5060)
 TRUNK = Address("192.0.2.10", 5060)
 OFFICER = Address("192.0.2.20", 5060)
 SECOND = Address("192.0.2.21", 5060)
+THIRD = Address("192.0.2.22", 5060)
 STRANGER = Address("203.0.113.66", 5060)
 SERVICE = "0295000000"
 CALLER = "0401234567"
@@ -118,9 +119,16 @@ class Party:
         self.answer_body: bytes | None = None
         "Answers calls with these words instead of its own."
         self.session = ""
+        self.notified: list[str] = []
+        "What NOTIFYs have told, `200 OK` and the like."
         self.negotiation = self._new_negotiation()
+        self._negotiations: dict[str, OfferAnswer] = {}
         self.core = UserAgentCore(
-            rng=random.Random(address.host), timers=DEFAULT_TIMERS, product="party"
+            rng=random.Random(address.host),
+            timers=DEFAULT_TIMERS,
+            product="party",
+            allow=(*sip.ALLOW, "NOTIFY"),
+            pass_up=("NOTIFY",),
         )
         self.agent = UserAgent(self.core, [Listener("udp", address)], self._on)
         switch.plug(self.agent, address)
@@ -169,7 +177,33 @@ class Party:
             max_forwards=max_forwards,
             now=self.agent.now,
         )
+        self._negotiations[self.session] = self.negotiation
         self.agent.flush()
+
+    def send(self, method: str, *headers: tuple[str, str], session: str = "") -> None:
+        """Send a request in a dialog of this party's."""
+        found: Any = self.core._sessions.get(session or self.session)
+        found._link.send(method, self.agent.now, headers=headers, owned=False)
+        self.agent.flush()
+
+    def refer(self, to: str, *, session: str = "") -> None:
+        """Ask for a transfer."""
+        self.send("REFER", ("Refer-To", f"<{to}>"), session=session)
+
+    def replaces(self, session: str = "") -> str:
+        """The Replaces that names a dialog of this party's, as the agent sees it."""
+        found: Any = self.core._sessions.get(session or self.session)
+        dialog = found._link.dialog
+        return (
+            f"{dialog.call_id};to-tag={dialog.remote.tag};from-tag={dialog.local.tag}"
+        )
+
+    async def told(self, status: int) -> None:
+        """Wait for the NOTIFY that tells of a status."""
+        await until(
+            lambda: any(one.startswith(f"{status} ") for one in self.notified),
+            f"{self.user}: NOTIFY of {status}, not {self.notified}",
+        )
 
     def ring(self, status: int = 180, body: bytes = b"") -> None:
         self.core.ring(self.session, self.agent.now, status=status, body=body)
@@ -212,7 +246,15 @@ class Party:
 
     def _on(self, event: Any) -> None:
         self.events.append(event)
+        if (known := self._negotiations.get(event.session)) is not None:
+            self.negotiation = known
         match event:
+            case sip.RequestInDialog():
+                fragment = event.request.body.decode().removeprefix("SIP/2.0 ")
+                self.notified.append(fragment.strip())
+                self.core.answer_request(
+                    event.session, event.key, self.agent.now, status=200
+                )
             case sip.InviteReceived():
                 self._invited(event)
             case sip.Accepted():
@@ -248,6 +290,7 @@ class Party:
             self.core.refuse(event.session, now, status=self.refuses, headers=headers)
             return
         self.negotiation = self._new_negotiation()
+        self._negotiations[event.session] = self.negotiation
         if event.request.body:
             answer, _ = self.negotiation.answer(event.request.body)
         else:
@@ -343,6 +386,7 @@ class Site:
         self.trunk = Party(self.switch, TRUNK, CALLER)
         self.officer = Party(self.switch, OFFICER, "201")
         self.second = Party(self.switch, SECOND, "202")
+        self.third = Party(self.switch, THIRD, "203")
         self.stranger = Party(self.switch, STRANGER, "mallory")
         self.log: list[dict[str, Any]] = []
 
@@ -358,6 +402,8 @@ class Site:
         emergency: tuple[str, ...] = ("112",),
         exempt: tuple[str, ...] = ("0409999999",),
         trunk: dict[str, Any] | None = None,
+        phones: dict[str, Any] | None = None,
+        routes: Sequence[RouteConfig] = (),
         min_free: int = 0,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -410,8 +456,8 @@ class Site:
             media=media,
             recorder=self.recorder,
             routes=RouteTable(
-                peers or self._peers(trunk or {}),
-                self._routes(inbound or {}, outbound or {}),
+                peers or self._peers(trunk or {}, phones or {}),
+                [*routes, *self._routes(inbound or {}, outbound or {})],
                 emergency=emergency,
                 exempt=exempt,
                 identity=FINLAND,
@@ -436,11 +482,14 @@ class Site:
             self.trunk.agent,
             self.officer.agent,
             self.second.agent,
+            self.third.agent,
             self.stranger.agent,
         ):
             await agent.start()
 
-    def _peers(self, trunk: dict[str, Any]) -> tuple[PeerConfig, ...]:
+    def _peers(
+        self, trunk: dict[str, Any], phones: dict[str, Any]
+    ) -> tuple[PeerConfig, ...]:
         return (
             PeerConfig(
                 name="trunk",
@@ -449,7 +498,9 @@ class Site:
                 **({"trusted": True} | trunk),
             ),
             PeerConfig(
-                name="officers", match=(str(OFFICER), str(SECOND)), trusted=True
+                name="officers",
+                match=(str(OFFICER), str(SECOND), str(THIRD)),
+                **({"trusted": True} | phones),
             ),
         )
 
@@ -479,7 +530,7 @@ class Site:
         await self.recorder.stop()
         await self.ledger.close()
         self.spool.close()
-        for party in (self.trunk, self.officer, self.second, self.stranger):
+        for party in (self.trunk, self.officer, self.second, self.third, self.stranger):
             party.agent.close()
         self.agent.close()
         structlog.reset_defaults()
