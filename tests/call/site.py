@@ -27,6 +27,7 @@ from agent.model.media import PCMA, PCMU, Address, Codec, Direction
 from agent.recording.finisher import Finished, FinisherError, FinishJob
 from agent.recording.ledger import Ledger, LedgerRow, read_rows
 from agent.recording.spool import Spool
+from agent.service.app import EXTENSIONS
 from agent.signalling.config import Listener
 from agent.signalling.guard import Guard
 from agent.signalling.not_acceptable import NotAcceptableError
@@ -34,6 +35,8 @@ from agent.signalling.offer_answer import OfferAnswer
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.message import Request, response_to
+from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.timers import DEFAULT_TIMERS
 from agent.signalling.sip.uri import NameAddr, parse_uri
 from agent.signalling.useragent import UserAgent
@@ -72,8 +75,16 @@ class Switch:
     def __init__(self) -> None:
         self.log: list[tuple[Address, Address, bytes]] = []
         self._ports: dict[Address, UserAgent] = {}
+        self._takers: dict[Address, Callable[[bytes], bytes | None]] = {}
 
-    def plug(self, agent: UserAgent, address: Address) -> None:
+    def plug(
+        self,
+        agent: UserAgent,
+        address: Address,
+        take: Callable[[bytes], bytes | None] = lambda data: None,
+    ) -> None:
+        """Connect an agent; what `take` has an answer for it does not see."""
+        self._takers[address] = take
         agent._transports = {address: self}  # type: ignore[dict-item]
         self._ports[address] = agent
 
@@ -88,6 +99,9 @@ class Switch:
         receiver = self._ports.get(flow.remote)
         if receiver is not None:
             back = Flow("udp", flow.remote, flow.local)
+            if (answer := self._takers[flow.remote](data)) is not None:
+                asyncio.get_running_loop().call_soon(self.send, answer, back)
+                return
             asyncio.get_running_loop().call_soon(receiver._received, data, back)
 
     def sent(self, text: str, *, to: Address | None = None) -> list[str]:
@@ -127,11 +141,9 @@ class Party:
             rng=random.Random(address.host),
             timers=DEFAULT_TIMERS,
             product="party",
-            allow=(*sip.ALLOW, "NOTIFY"),
-            pass_up=("NOTIFY",),
         )
         self.agent = UserAgent(self.core, [Listener("udp", address)], self._on)
-        switch.plug(self.agent, address)
+        switch.plug(self.agent, address, self._take_notify)
 
     def _new_negotiation(self) -> OfferAnswer:
         address = Address(self.address.host, 30000)
@@ -244,17 +256,20 @@ class Party:
         current = self.negotiation.current
         return None if current is None else current.direction
 
+    def _take_notify(self, data: bytes) -> bytes | None:
+        """Answer a NOTIFY, which our own core, no subscriber, would refuse."""
+        if not data.startswith(b"NOTIFY "):
+            return None
+        notify = parse_message(data)
+        assert isinstance(notify, Request)
+        self.notified.append(notify.body.decode().removeprefix("SIP/2.0 ").strip())
+        return response_to(notify, 200).to_bytes()
+
     def _on(self, event: Any) -> None:
         self.events.append(event)
         if (known := self._negotiations.get(event.session)) is not None:
             self.negotiation = known
         match event:
-            case sip.RequestInDialog():
-                fragment = event.request.body.decode().removeprefix("SIP/2.0 ")
-                self.notified.append(fragment.strip())
-                self.core.answer_request(
-                    event.session, event.key, self.agent.now, status=200
-                )
             case sip.InviteReceived():
                 self._invited(event)
             case sip.Accepted():
@@ -442,6 +457,7 @@ class Site:
             rng=rng,
             timers=DEFAULT_TIMERS,
             product="agent",
+            supported=EXTENSIONS,
             admit=self.control.admit,
         )
         self.agent = UserAgent(self.core, [Listener("udp", AGENT)], self.control.on_sip)
