@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 from agent.call import commands as do
 from agent.call.config import RouteConfig
 from agent.call.conversation import Conversation
-from agent.call.conversation_states import TRANSITIONS, State
+from agent.call.conversation_states import State
 from agent.call.notices import NOTICE_LIMIT, Notices
 from agent.call.routing import Destination
 from agent.call.segments import Segments
@@ -66,12 +66,6 @@ class Talk:
     def take(self) -> list[do.Command]:
         taken, self.emitted = self.emitted, []
         return taken
-
-
-def test_every_action_of_the_table_is_a_method() -> None:
-    for action in TRANSITIONS.values():
-        assert callable(getattr(Conversation, f"_{action}"))
-    assert State.OVER not in {state for state, _ in TRANSITIONS}
 
 
 def test_it_begins_bridged_and_recorded() -> None:
@@ -329,6 +323,26 @@ def test_a_leg_that_has_answered_takes_an_officers_place() -> None:
     ]
 
 
+def test_a_colleague_picks_up_what_rings_for_another() -> None:
+    talk = transferring()
+    talk.take()
+    talk.it.picked_up("b9", "c1", 2.0)
+    assert talk.take() == []
+    talk.it.picked_up("b2", "c1", 2.0)
+    assert talk.take()[0] == do.HangUp(leg="b2", q850=200)
+    assert talk.it.talkers == ("a", "c1")
+
+
+def test_who_talks_with_whom() -> None:
+    talk = transferring()
+    assert talk.it.other("a") == "b1"
+    assert talk.it.waiting == "a"
+    assert talk.it.is_officer("b1")
+    assert talk.it.has_heard("a")
+    talk.it.left("b1", 2.0)
+    assert talk.it.other("a") == ""
+
+
 def test_a_party_goes_on_in_another_call() -> None:
     talk = Talk()
     talk.it.surrendered("b9", 2.0)
@@ -366,6 +380,7 @@ def test_whoever_was_told_in_another_call_need_not_be_told_again() -> None:
 @pytest.mark.parametrize("policy", ["refuse", "unrecorded"])
 def test_a_newcomer_who_cannot_be_told(policy: str, *, stalled: bool) -> None:
     talk = Talk(on_notice_failure=policy)
+    talk.it.notice_played(evidence(), 1.0)  # nobody listens yet
     talk.it.replaced("a", "c1", 2.0, officer=False, announced=False)
     talk.take()
     if stalled:

@@ -1,6 +1,7 @@
 import pytest
 
 from agent.call import commands as do
+from agent.call.routing import Destination
 from agent.call.session import FIRST, NOTICE_LIMIT
 from agent.model.call import EndCause, Outcome
 from tests.call.sessions import (
@@ -456,3 +457,52 @@ def test_an_emergency_call_rings_as_long_as_the_caller_waits() -> None:
     session.target_refused("b1", 408, 32.0)
     assert commands(session)[-1] == do.Invite(leg="b2", target=TARGETS[1])
     assert session.get_timer() is None
+
+
+# -- what is the conversation's, once there is one ----------------------------------
+
+
+def test_a_transfer_is_the_conversations_business() -> None:
+    session = talking()
+    assert session.conversation is not None
+    destination = Destination(rounds=(("sip:9@h",), ("sip:8@h",)), staff=True)
+    session.conversation.transfer("b1", destination, 3.0, held=False)
+    assert commands(session) == [do.Invite(leg="b2", target="sip:9@h")]
+    assert session.rings("b2")
+    assert not session.rings_alone("b2")  # the customer talks with the transferor
+    session.target_ringing("b2", 3.1, early_media=False)
+    assert commands(session) == [do.Notify(leg="b1", status=180)]
+    session.target_redirected("b2", ["sip:7@h"], 3.2)
+    session.target_refused("b3", 486, 3.3)
+    assert session.get_timer() == 23.3
+    session.target_answered("b4", 3.4)
+    session.notice_failed(3.5)  # of nobody who listens
+    session.notice_played(evidence(), 3.5)
+    assert session.new_name() == "b5"
+    session.picked_up("b4", "b5", 3.6)  # it rings no more
+    session.left("b4", 9.0)
+    assert session.outcome is Outcome.RECORDED
+
+
+def test_a_call_that_rings_is_picked_up_elsewhere() -> None:
+    session = call(OUTBOUND)
+    session.begin(("fi",), 0.0)
+    commands(session)
+    session.picked_up("b9", "b2", 1.0)
+    assert commands(session) == []
+    name = session.new_name()
+    session.picked_up("b1", name, 1.0)
+    assert commands(session) == [do.HangUp(leg="b1", q850=200), do.Answer(leg="a")]
+    assert session.partner == name
+
+
+def test_where_a_queue_answers_nothing_is_recorded_yet() -> None:
+    session = call()
+    session.begin(("fi",), 0.0)
+    session.acknowledged(0.1)
+    session.notice_played(evidence(), 1.0)
+    commands(session)
+    session.target_answered("b1", 2.0, officer=False)
+    assert commands(session) == [do.Bridge(a="a", b="b1")]
+    session.left("a", 9.0)
+    assert session.outcome is Outcome.ABANDONED
