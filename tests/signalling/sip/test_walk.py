@@ -20,13 +20,18 @@ from tests.signalling.sip.pair import (
 )
 
 SETTING_UP = (
-    *("call", "call without offer", "ring", "accept", "refuse", "hang up"),
-    *("acknowledge", "wait", "wait long", "fail"),
+    *("call", "call without offer", "ring", "ring reliably", "ring with media"),
+    *("accept", "accept", "refuse", "hang up", "acknowledge", "acknowledge"),
+    *("reoffer", "accept offer", "refuse offer", "wait", "wait long", "fail"),
 )
 TALKING = (
-    *("reoffer", "reoffer", "accept offer", "accept offer", "refuse offer"),
-    *("hang up", "wait", "wait long", "fail"),
+    *("reoffer", "reoffer", "update", "refresh", "accept offer", "accept offer"),
+    *("refuse offer", "hang up", "wait", "wait long", "fail"),
 )
+ABLE: dict[str, Any] = {
+    "supported": ("100rel", "timer", "replaces"),
+    "session_expires": 120,
+}
 
 
 def steps_of(deeds: tuple[str, ...], sessions: int) -> Any:
@@ -43,6 +48,10 @@ def do(pair: Pair, deed: str, phone: Phone, session: str) -> None:
         phone.call(other, body=b"")
     elif deed == "ring":
         core.ring(session, now)
+    elif deed == "ring reliably":
+        core.ring(session, now, reliable=True)
+    elif deed == "ring with media":
+        core.ring(session, now, status=183, body=ANSWER, reliable=True)
     elif deed == "accept":
         phone.answer(session)
     elif deed == "refuse":
@@ -51,6 +60,10 @@ def do(pair: Pair, deed: str, phone: Phone, session: str) -> None:
         core.hang_up(session, now)
     elif deed == "reoffer":
         core.reoffer(session, now, body=OFFER)
+    elif deed == "update":
+        core.reoffer(session, now, body=OFFER, update=True)
+    elif deed == "refresh":
+        core.refresh(session, now)
     elif deed == "accept offer":
         core.accept_offer(session, now, body=ANSWER)
     elif deed == "refuse offer":
@@ -113,7 +126,8 @@ LOSS = st.sampled_from([0.0, 0.0, 0.3])
 def test_every_call_ends_once(
     steps: list[tuple[str, bool, int]], seed: int, loss: float
 ) -> None:
-    pair = Pair(fate=bad_network(seed, loss), seed=seed, answers=False)
+    fate = bad_network(seed, loss)
+    pair = Pair(fate=fate, seed=seed, answers=False, alice=ABLE, bob=ABLE)
     walk(pair, steps)
 
 
@@ -122,7 +136,7 @@ def test_every_call_ends_once(
 def test_every_conversation_ends_once(
     steps: list[tuple[str, bool, int]], seed: int, loss: float
 ) -> None:
-    pair = Pair(seed=seed)
+    pair = Pair(seed=seed, alice=ABLE, bob=ABLE)
     pair.alice.call(BOB)
     pair.run(0.4)
     pair.bob.on = None
@@ -133,7 +147,10 @@ def test_every_conversation_ends_once(
 MESSAGES = st.lists(
     st.tuples(
         st.sampled_from(
-            ["INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "INFO", "OPTIONS", "PRACK"]
+            [
+                *("INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "INFO", "OPTIONS"),
+                *("PRACK", "REFER", "SUBSCRIBE", "NOTIFY", "MESSAGE"),
+            ]
         ),
         st.integers(1, 9),
         st.sampled_from(["right", "right", "right", "wrong to", "wrong from", "none"]),
@@ -145,16 +162,17 @@ MESSAGES = st.lists(
 
 
 @settings(max_examples=120, deadline=None)
-@given(messages=MESSAGES, talking=st.booleans())
+@given(messages=MESSAGES, talking=st.booleans(), reliable=st.booleans())
 def test_any_requests_of_a_peer_are_survived(
-    *, messages: list[tuple[str, int, str, bytes, str]], talking: bool
+    *, messages: list[tuple[str, int, str, bytes, str]], talking: bool, reliable: bool
 ) -> None:
-    pair = Pair(answers=False)
+    pair = Pair(answers=False, bob=ABLE)
     bob = pair.bob
     peer = Peer(pair.wire, MALLORY)
-    peer.send(peer.new_request("INVITE", body=OFFER), BOB)
+    able = [("Supported", "100rel, timer"), ("Allow", "INVITE, UPDATE")]
+    peer.send(peer.new_request("INVITE", body=OFFER, headers=able), BOB)
     session = bob.session
-    bob.core.ring(session, 0.0)
+    bob.core.ring(session, 0.0, body=ANSWER, reliable=reliable)
     pair.run(0.0)
     early = peer.response(180)
     if talking:
@@ -163,6 +181,13 @@ def test_any_requests_of_a_peer_are_survived(
         peer.send(peer.in_dialog("ACK", early, cseq=1), BOB)
     for method, cseq, tags, body, deed in messages:
         request = peer.in_dialog(method, early, cseq=cseq, body=body)
+        if method == "PRACK":
+            rseq = early.headers.get("RSeq")
+            request.headers.add("RAck", f"{rseq} 1 INVITE")
+        elif method == "REFER":
+            request.headers.add("Refer-To", "<sip:202@example.com>")
+        elif method == "SUBSCRIBE":
+            request.headers.add("Event", "refer")
         if tags == "wrong from":
             request.headers.set("From", "<sip:peer@example.com>;tag=wrong")
         elif tags == "wrong to":
@@ -172,8 +197,10 @@ def test_any_requests_of_a_peer_are_survived(
         peer.send(request, BOB)
         with suppress(LocalSipError):
             if deed == "accept":
-                bob.answer(session)
                 bob.core.accept_offer(session, pair.wire.now, body=ANSWER)
+                if isinstance(bob.last, sip.ReferReceived):
+                    bob.core.accept_refer(session, bob.last.key, pair.wire.now)
+                bob.answer(session)
             elif deed == "refuse":
                 bob.core.refuse_offer(session, pair.wire.now, status=488)
             elif deed == "offer":
@@ -183,7 +210,7 @@ def test_any_requests_of_a_peer_are_survived(
         pair.run(0.0)
     for event in [e for e in bob.events if isinstance(e, sip.InviteReceived)]:
         bob.core.hang_up(event.session, pair.wire.now)
-    pair.run(300.0)
+    pair.run(1000.0)
     assert pair.is_clean()
     assert bob.core.get_timer() is None
     for session in {event.session for event in bob.events}:
