@@ -91,7 +91,7 @@ def inspect_in_dialog(
 ) -> Refusal | None:
     """What is wrong with a request within a dialog; None if we may go on."""
     method = request.method
-    if method == "NOTIFY":
+    if method == "NOTIFY" and _inspect_method(method, allow) is not None:
         return Refusal(OUTSIDE[method])
     if (refusal := _inspect_method(method, allow)) is not None:
         return refusal

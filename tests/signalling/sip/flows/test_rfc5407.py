@@ -1,10 +1,14 @@
 """RFC 5407, section by section: every race ends in one call, or in none."""
 
+from contextlib import suppress
+
 import pytest
 
 from agent.signalling.sip import core as sip
+from agent.signalling.sip.errors import LocalSipError
 from tests.fakes.wire import Packet, Wire, delay_first, delayed, lose
-from tests.signalling.sip.pair import ALICE, ANSWER, BOB, OFFER, Pair
+from tests.signalling.sip.flows.orders import Deed, every_order
+from tests.signalling.sip.pair import ALICE, ANSWER, BOB, OFFER, Pair, Phone
 
 HELD = b"v=0\r\ns=held\r\n"
 
@@ -249,3 +253,97 @@ def test_both_sides_may_hang_up_at_any_moment() -> None:
         finals = [name for name in pair.alice.names if name in {"Refused", "Ended"}]
         assert len(finals) == 1
         assert pair.bob.names.count("Ended") == 1
+
+
+RELIABLE = {"supported": ("100rel",)}
+
+
+def answering(*, reliable: bool) -> tuple[Pair, str, list[Deed]]:
+    """Alice calls Bob; what Bob does up to his answer."""
+    pair = Pair(answers=False, alice=RELIABLE, bob=RELIABLE)
+    ours = pair.alice.call(BOB)
+    pair.run(0.0)
+    theirs = pair.bob.session
+
+    def ring() -> None:
+        body = ANSWER if reliable else b""
+        pair.bob.core.ring(theirs, pair.wire.now, body=body, reliable=reliable)
+
+    return pair, ours, [ring, lambda: pair.bob.answer(theirs)]
+
+
+@pytest.mark.parametrize("reliable", [False, True])
+def test_3_1_establishment_in_every_order(*, reliable: bool) -> None:
+    """The caller changes its offer and hangs up, the callee rings and answers."""
+
+    def build() -> tuple[Pair, list[Deed], list[Deed]]:
+        pair, ours, callee = answering(reliable=reliable)
+
+        def change() -> None:
+            with suppress(LocalSipError):  # there is no dialog yet
+                pair.alice.core.reoffer(ours, pair.wire.now, body=HELD)
+
+        return pair, [change, lambda: pair.alice.hang_up(ours)], callee
+
+    for pair in every_order(build, losses=(0, 5)):
+        assert pair.is_clean()
+        finals = [n for n in pair.alice.names if n in {"Ended", "Refused"}]
+        assert finals == pair.alice.names[-1:]
+        assert pair.bob.names[-1] in {"Ended", "Cancelled"}
+        # Whoever believed in the call was told of its end.
+        assert ("Accepted" in pair.alice.names) == (finals == ["Ended"])
+
+
+def test_3_2_termination_in_every_order() -> None:
+    """Each side changes the session, refers the other, and hangs up."""
+
+    def build() -> tuple[Pair, list[Deed], list[Deed]]:
+        pair = Pair()
+        ours, theirs = pair.establish()
+        pair.alice.on = pair.accept_offers(pair.alice)
+
+        def deeds(phone: Phone, session: str) -> list[Deed]:
+            def refer() -> None:
+                link = phone.find(session)._link
+                target = ("Refer-To", "<sip:203@192.0.2.3>")
+                link.send("REFER", pair.wire.now, headers=(target,), owned=False)
+
+            return [
+                lambda: phone.core.reoffer(session, pair.wire.now, body=HELD),
+                refer,
+                lambda: phone.hang_up(session),
+            ]
+
+        return pair, deeds(pair.alice, ours), deeds(pair.bob, theirs)[::2]
+
+    for pair in every_order(build):
+        assert pair.is_clean()
+        for phone in (pair.alice, pair.bob):
+            assert phone.names.count("Ended") == 1
+            assert phone.names[-1] == "Ended"
+
+
+@pytest.mark.parametrize("ours_update", [False, True])
+@pytest.mark.parametrize("theirs_update", [False, True])
+def test_3_3_offers_in_every_order(*, ours_update: bool, theirs_update: bool) -> None:
+    """Both sides change the session, in re-INVITEs and UPDATEs."""
+
+    def build() -> tuple[Pair, list[Deed], list[Deed]]:
+        pair = Pair()
+        ours, theirs = pair.establish()
+        pair.alice.on = pair.accept_offers(pair.alice)
+
+        def change(phone: Phone, session: str, *, update: bool) -> Deed:
+            return lambda: phone.core.reoffer(
+                session, pair.wire.now, body=HELD, update=update
+            )
+
+        caller = change(pair.alice, ours, update=ours_update)
+        return pair, [caller], [change(pair.bob, theirs, update=theirs_update)]
+
+    for pair in every_order(build, losses=(0, 2, 3)):
+        for phone in (pair.alice, pair.bob):
+            assert phone.names.count("OfferAnswered") == 1
+            assert "OfferRefused" not in phone.names
+            assert len(phone.core) == 1
+            assert phone.find("s1")._offers.negotiation.state.name == "STABLE"

@@ -1,0 +1,96 @@
+"""A proxy for tests: RFC 3261 section 16, without state; it may fork and record."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agent.model.media import Address
+from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.message import Request, Response, response_to
+from agent.signalling.sip.parser import parse_message
+from agent.signalling.sip.uri import NameAddr
+from tests.fakes.wire import Wire
+
+
+@dataclass(eq=False)
+class Proxy:
+    """Stands at `address`; `routes` says where calls for whom go."""
+
+    wire: Wire
+    address: Address
+    routes: dict[str, Sequence[Address]] = field(default_factory=dict)
+    "By the user part of the Request-URI; more than one forks."
+    redirects: dict[str, str] = field(default_factory=dict)
+    "Users that are elsewhere: the Contact of a 302."
+    outbox: list[tuple[bytes, Flow]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.wire.attach(self.address, self, receive=self._receive)
+
+    def get_timer(self) -> None:
+        return None
+
+    def handle_timer(self, now: float) -> None:
+        raise NotImplementedError
+
+    def next_event(self) -> None:
+        return None
+
+    def data_to_send(self) -> list[tuple[bytes, Flow]]:
+        outbox, self.outbox = self.outbox, []
+        return outbox
+
+    def _receive(self, data: bytes, _flow: Flow, _now: float) -> None:
+        message = parse_message(data)
+        if isinstance(message, Response):
+            self._back(message)
+        elif (where := self.redirects.get(message.uri.user or "")) is not None:
+            if message.method == "ACK":
+                return
+            response = response_to(
+                message, 302, to_tag="proxy", headers=[("Contact", f"<{where}>")]
+            )
+            self._send(response, _address(message.top_via.host, message.top_via.port))
+        else:
+            self._forward(message)
+
+    def _back(self, response: Response) -> None:
+        response.headers.remove_first("Via")
+        if response.headers.get("Via") is not None:
+            via = response.top_via
+            self._send(response, _address(via.host, via.port))
+
+    def _forward(self, request: Request) -> None:
+        ours = f"<sip:{self.address};lr>"
+        routes = request.route
+        if routes and str(routes[0]) == ours:
+            request.headers.remove_first("Route")
+            routes = routes[1:]
+        if request.method == "INVITE":
+            request.headers.prepend("Record-Route", ours)
+        left = 70 if request.max_forwards is None else request.max_forwards
+        request.headers.set("Max-Forwards", str(left - 1))
+        for number, target in enumerate(self._targets(request, routes)):
+            copy = request.copy()
+            # The same for a CANCEL and the ACK of a failure, which must go along.
+            branch = f"{request.top_via.branch}.{self.address.port}.{number}"
+            via = f"SIP/2.0/UDP {self.address};branch={branch}"
+            copy.headers.prepend("Via", via)
+            self._send(copy, target)
+
+    def _targets(
+        self, request: Request, routes: Sequence[NameAddr]
+    ) -> Sequence[Address]:
+        if routes:
+            return (_address(routes[0].uri.host, routes[0].uri.port),)
+        in_dialog = request.to.tag is not None and request.method != "CANCEL"
+        known = self.routes.get(request.uri.user or "")
+        if known is not None and not (in_dialog and request.method != "ACK"):
+            return known
+        return (_address(request.uri.host, request.uri.port),)
+
+    def _send(self, message: Request | Response, to: Address) -> None:
+        self.outbox.append((message.to_bytes(), self.wire.flow(self.address, to)))
+
+
+def _address(host: str, port: int | None) -> Address:
+    return Address(host, port or 5060)
