@@ -39,7 +39,7 @@ from agent.signalling.sip.events import (
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.parser import parse_message
-from agent.signalling.sip.reception import DROP, Admit, Reception
+from agent.signalling.sip.reception import DROP, Admit, Authenticate, Reception
 from agent.signalling.sip.resending import Resending
 from agent.signalling.sip.session import Session
 from agent.signalling.sip.session_timer import MIN_SE
@@ -86,7 +86,11 @@ class UserAgentCore(Commands):
     anything: None lets it in, a status refuses it, DROP ignores it. Of a request
     that could not be parsed it sees what could. Requests of the methods in
     `pass_up` that arrive in a dialog become RequestInDialog; of the others INFO is
-    answered 200 and forgotten. `credentials_for` tells what the peer behind a flow
+    answered 200 and forgotten.
+
+    `authenticate` is asked about each that was admitted, and about each new request
+    in a dialog together with the INVITE that began it: a refusal, such as a 401 with
+    its challenges, is the answer. `credentials_for` tells what the peer behind a flow
     knows us by: its challenges are answered before anybody hears of them.
 
     `session_expires` is the interval of the session timer that we ask for, in
@@ -111,6 +115,7 @@ class UserAgentCore(Commands):
         max_sessions: int = 5000,
         max_transactions: int = 20000,
         admit: Admit | None = None,
+        authenticate: Authenticate | None = None,
         credentials_for: CredentialsFor | None = None,
     ) -> None:
         self._pass_up = frozenset(pass_up)
@@ -136,7 +141,11 @@ class UserAgentCore(Commands):
         )
         super().__init__(user)
         self._reception = Reception(
-            user, self._sessions, admit=admit, max_sessions=max_sessions
+            user,
+            self._sessions,
+            admit=admit,
+            authenticate=authenticate,
+            max_sessions=max_sessions,
         )
 
     @property
@@ -269,5 +278,5 @@ class UserAgentCore(Commands):
             case _:
                 session.transaction_failed(event.key, event.status, now)
 
-    def _admit(self, request: Request, flow: Flow) -> int | None:
-        return self._reception.admit(request, flow)
+    def _admit(self, request: Request, flow: Flow, now: float) -> int | None:
+        return self._reception.admit(request, flow, now)

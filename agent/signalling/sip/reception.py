@@ -24,6 +24,7 @@ DROP: Final = transaction.DROP
 "What an admission answers to have a request ignored."
 
 Admit = Callable[[Request, Flow], int | None]
+Authenticate = Callable[[Request, Flow, Request | None, float], Refusal | None]
 
 
 class Reception:
@@ -32,6 +33,10 @@ class Reception:
     `admit` is asked about each before it costs anything: None lets it in, a status
     refuses it, DROP ignores it. Of a request that could not be parsed it sees what
     could.
+
+    `authenticate` is asked about each that was admitted, and about each new request
+    in a dialog together with the INVITE that began it: None takes its sender's word,
+    a refusal is the answer.
     """
 
     def __init__(
@@ -40,28 +45,50 @@ class Reception:
         sessions: SessionTable,
         *,
         admit: Admit | None,
+        authenticate: Authenticate | None = None,
         max_sessions: int,
     ) -> None:
         self._user = user
         self._sessions = sessions
         self._judge = admit
+        self._authenticate = authenticate
         self._max_sessions = max_sessions
         self._recent = RecentRequests(user.timers.b)
 
-    def admit(self, request: Request, flow: Flow) -> int | None:
+    def admit(self, request: Request, flow: Flow, now: float) -> int | None:
         """Whether a new request may have a transaction, for the layer to ask.
 
         None: it may; else the status that refuses it, or DROP.
         """
         in_dialog = request.to.tag is not None
-        if in_dialog and self._sessions.of_message(request) is not None:
-            return None
-        verdict = None if self._judge is None else self._judge(request, flow)
-        if verdict is None and in_dialog:
-            verdict = 481
+        session = self._sessions.of_message(request) if in_dialog else None
+        verdict = None
+        if session is None:
+            verdict = None if self._judge is None else self._judge(request, flow)
+            if verdict is None and in_dialog:
+                verdict = 481
+        if verdict is None and self._authenticate is not None:
+            beginning = None if session is None else session.invite
+            refusal = self._authenticate(request, flow, beginning, now)
+            if refusal is not None:
+                self._refuse(refusal, request, flow, now)
+                verdict = DROP
         if verdict is not None:
             self._user.stats.rejected += 1
         return verdict
+
+    def _refuse(
+        self, refusal: Refusal, request: Request, flow: Flow, now: float
+    ) -> None:
+        """Answer without a transaction, for a challenge shall cost us nothing."""
+        if refusal.status != DROP:
+            response = response_to(
+                request,
+                refusal.status,
+                to_tag=self._user.new_tag(),
+                headers=refusal.headers,
+            )
+            self._user.send_stateless(response, flow, now)
 
     def answer_unparsable(self, error: SipParseError, flow: Flow, now: float) -> None:
         """Answer what was no SIP, if it can be answered and its sender may know."""

@@ -138,7 +138,7 @@ class TransactionLayer:
         rng: random.Random,
         timers: Timers = DEFAULT_TIMERS,
         max_transactions: int = 20000,
-        admit: Callable[[Request, Flow], int | None] | None = None,
+        admit: Callable[[Request, Flow, float], int | None] | None = None,
     ) -> None:
         self.stats = TransactionStats()
         self._rng = rng
@@ -327,7 +327,7 @@ class TransactionLayer:
     def _receive_new(
         self, request: Request, match: MatchKey, via: Via, flow: Flow, now: float
     ) -> None:
-        verdict = None if self._admit is None else self._admit(request, flow)
+        verdict = None if self._admit is None else self._admit(request, flow, now)
         if verdict is not None:
             self.stats.refused += 1
             if verdict != DROP:

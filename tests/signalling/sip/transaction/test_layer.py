@@ -292,7 +292,7 @@ def test_admission_comes_before_any_state() -> None:
     verdicts: dict[str, int | None] = {"a": 403, "b": DROP, "c": None}
     asked: list[Flow] = []
 
-    def admit(request: Request, flow: Flow) -> int | None:
+    def admit(request: Request, flow: Flow, _now: float) -> int | None:
         asked.append(flow)
         return verdicts[request.call_id]
 
