@@ -26,6 +26,7 @@ from agent.model.call import CallDirection, EndCause, Outcome
 from agent.signalling import b2bua
 from agent.signalling.offer_answer import NotAcceptableError
 from agent.signalling.sip import core as sip
+from agent.signalling.sip.authorization import CHALLENGING
 from agent.signalling.sip.message import Request, Response
 from agent.signalling.sip.uri import parse_uri
 
@@ -185,6 +186,8 @@ class ActiveCall:
             case sip.Accepted():
                 self._accepted(leg, event.response)
             case sip.Refused():
+                if event.status in CHALLENGING:
+                    self.log.error("credentials_refused", leg=leg.name)
                 leg.gone = True
                 self._legs.close_media(leg)
                 self._refused(leg, event)

@@ -6,6 +6,8 @@ from typing import Final, Literal
 import msgspec
 
 from agent.model.media import CODECS
+from agent.signalling.sip.digest import is_quotable
+from agent.signalling.sip.registration import MAX_EXPIRES
 
 
 class PeerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,10 +34,33 @@ class PeerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_connections: int = 100
     "TCP and TLS connections at once from this peer; 0: no limit."
 
+    username: str = ""
+    "What it knows us by, where it asks us for a password."
+    password_file: str = ""
+    "That password: the first line of a file, or `credential:NAME` of systemd."
+    realm: str = ""
+    "The only realm of it that is told; empty: whichever it names."
+    register: bool = False
+    "Whether its registrar, at `uri`, is to be told where we are."
+    register_expires: int = 3600
+    "Seconds a registration is asked to last; it is renewed before."
+    aor: str = ""
+    "Address of record that is registered; empty: the username at the host of `uri`."
+    phones_file: str = ""
+    "Who must prove to be one of its users: a phones file, or `credential:NAME`."
+
     def __post_init__(self) -> None:
         for entry in self.match:
             if certificate_name(entry) is None:
                 parse_match(entry)
+        if bool(self.username) != bool(self.password_file):
+            raise ValueError("username and password_file go together")
+        if not is_quotable(self.username or "-") or not is_quotable(self.realm or "-"):
+            raise ValueError("username and realm hold no quotes and backslashes")
+        if self.register and not (self.username and self.uri):
+            raise ValueError("register needs a username, a password_file and a uri")
+        if not 60 <= self.register_expires <= MAX_EXPIRES:
+            raise ValueError(f"register_expires must be 60 to {MAX_EXPIRES}")
 
 
 class RouteConfig(

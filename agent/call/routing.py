@@ -133,10 +133,11 @@ class RouteTable:
     def peer_of(self, flow: Flow) -> PeerConfig | None:
         """The configured peer at the other end of `flow`, if any.
 
-        A verified certificate says more than an address. The port of a connection
-        that the peer opened says nothing.
+        A verified certificate says more than an address; so does the domain of a
+        connection that we open, which its certificate will have to show. The port of
+        a connection that the peer opened says nothing.
         """
-        for name in flow.certificate:
+        for name in (*flow.certificate, flow.domain.lower()):
             if (peer := self._certified.get(name)) is not None:
                 return peer
         remote = flow.remote
@@ -145,6 +146,10 @@ class RouteTable:
             if address in network and (flow.inbound or port in {None, remote.port}):
                 return peer
         return None
+
+    def is_emergency(self, called: str) -> bool:
+        """Whether a number, as dialled, is one that nothing may stand in the way of."""
+        return _dialled(called) in self._emergency
 
     def peer_named(self, name: str) -> PeerConfig | None:
         return self._peers.get(name)

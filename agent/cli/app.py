@@ -21,6 +21,7 @@ _LAZY: Final = {
     "run": "Run the daemon in the foreground.",
     "check-config": "Name every mistake of a configuration file.",
     "keygen": "Make a key pair in age's own file format.",
+    "phone-password": "Set a phone's password in a phones file.",
     "open": "Decrypt a recording to WAV and manifest.",
     "calls": "Show what became of every call.",
     "demo": "Show the main job: one call, from the notice to the opened recording.",

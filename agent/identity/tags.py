@@ -103,6 +103,19 @@ def caller_tag(
     return CallerTag(number, "from") if number else _WITHHELD
 
 
+def claimed_numbers(
+    request: RequestLike, *, with_from: bool, config: IdentityConfig = FINLAND
+) -> list[str]:
+    """All numbers that a request claims for its sender, whatever its privacy.
+
+    Those of its P-Asserted-Identity, and that of its From unless it is anonymous.
+    """
+    users = _asserted(request.headers)
+    if with_from and not _is_anonymous(request.from_.uri):
+        users.append(_bare(request.from_.uri.user or ""))
+    return [normalise(user, config) for user in users]
+
+
 def officer_number(uri: UriLike) -> str:
     """The officer's number in the URI that is rung; empty if it has no user part."""
     return _bare(uri.user or "")

@@ -5,6 +5,7 @@ storage and notices have been proven, never before.
 """
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -15,6 +16,7 @@ from typing import Final
 import structlog
 
 from agent import __version__
+from agent.call.authentication import phone_authentication
 from agent.call.control import CallControl
 from agent.call.joint import Joint
 from agent.call.recorder import Recorder
@@ -34,9 +36,12 @@ from agent.recording.ledger import Ledger, load_hash_key
 from agent.recording.recovery import recover
 from agent.recording.spool import Spool
 from agent.service.config import Config, ConfigError
+from agent.service.credentials import Credentials, read_credentials
 from agent.service.logs import Masker
 from agent.signalling.config import parse_listen
 from agent.signalling.guard import Guard
+from agent.signalling.registrar import Registrar
+from agent.signalling.secrets import Secrets
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.timers import Timers
 from agent.signalling.tls import TlsContexts
@@ -61,6 +66,7 @@ class Material:
     notices: dict[str, Sound]
     notice_files: dict[str, bytes] = field(repr=False)
     tls: TlsContexts | None = None
+    credentials: Credentials = field(default_factory=Credentials)
     warnings: tuple[str, ...] = ()
 
 
@@ -108,9 +114,19 @@ def read_material(config: Config, base: Path) -> Material:
             tls = TlsContexts(config.tls, base)
         except AgentError as error:
             mistakes.append(f"tls: {error}")
+    secrets = Secrets(base, _credentials_directory())
+    credentials = read_credentials(config.peers, secrets, mistakes)
     if mistakes:
         raise ConfigError(mistakes)
-    return Material(tuple(quality), directory, notices, files, tls, tuple(warnings))
+    return Material(
+        tuple(quality), directory, notices, files, tls, credentials, tuple(warnings)
+    )
+
+
+def _credentials_directory() -> Path | None:
+    """Where the service manager puts the unit's credentials, if it does."""
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(given) if given else None
 
 
 def _read_directory(
@@ -233,6 +249,16 @@ class Agent:
         # Tags and branches protect dialogs: they must not be foreseeable.
         rng = SecureRandom()
         software = f"recording-agent/{__version__}"
+        routes = RouteTable(
+            config.peers,
+            config.routes,
+            emergency=config.recording.emergency,
+            exempt=config.recording.exempt,
+            identity=config.identity,
+        )
+        phones = phone_authentication(
+            material.credentials.users, routes, config.sip, config.identity, rng
+        )
         core = UserAgentCore(
             rng=rng,
             timers=Timers(t1=config.sip.t1),
@@ -241,6 +267,8 @@ class Agent:
             min_se=config.sip.min_se,
             product=software,
             admit=control.admit,
+            authenticate=None if phones is None else phones.judge,
+            credentials_for=material.credentials.told_to(routes),
             max_sessions=4 * config.sip.max_calls,
         )
         listeners = [parse_listen(entry) for entry in config.sip.listen]
@@ -259,13 +287,7 @@ class Agent:
                 user_agent=user_agent,
                 media=media,
                 recorder=recorder,
-                routes=RouteTable(
-                    config.peers,
-                    config.routes,
-                    emergency=config.recording.emergency,
-                    exempt=config.recording.exempt,
-                    identity=config.identity,
-                ),
+                routes=routes,
                 directory=lambda: material.directory,
                 notices=material.notices,
                 identity=config.identity,
@@ -286,6 +308,14 @@ class Agent:
         stack.push_async_callback(control.close)
         stack.push_async_callback(recorder.drain, SEAL_SECONDS)
         stack.push_async_callback(control.drain, DRAIN_SECONDS)
+        accounts = material.credentials.accounts
+        registrars = [Registrar(user_agent, account, rng) for account in accounts]
+        for registrar in registrars:
+            stack.push_async_callback(registrar.stop)
+        registering = TaskSet(self._part_failed)
+        stack.push_async_callback(registering.close)
+        for registrar in registrars:
+            registering.spawn(registrar.run(), name=f"register-{registrar.peer}")
 
     def _uploader(self, spool: Spool, ledger: Ledger, material: Material) -> Uploader:
         async def stored(recording_id: str) -> None:

@@ -22,6 +22,13 @@ class SipConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     "Seconds; the round-trip estimate of RFC 3261 section 17.1.1.1."
     stranger_rate: float = 5.0
     "Answers a second to one source that is no configured peer."
+    challenge_rate: float = 20.0
+    "Challenges a second to one source, of phones that must authenticate."
+    lockout_failures: int = 10
+    """Wrong passwords that lock a user out for a minute, then for twice as long.
+
+    Five times as many lock out a source.
+    """
     max_calls: int = 2000
     "Calls at once, emergency calls apart."
     max_connections: int = 1000
@@ -42,6 +49,8 @@ class SipConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError("session_expires is less than min_se")
         for entry in self.listen:
             parse_listen(entry)
+        if self.lockout_failures < 1:
+            raise ValueError("lockout_failures must be at least 1")
 
 
 class TlsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -34,7 +34,7 @@ class Guard:
 
         A whole IPv6 /64 counts as one source: it is what one household gets.
         """
-        key = _network(source)
+        key = network_of(source)
         tokens = self._fill(self._buckets.get(key), self._rate, self._burst, now)
         common = self._fill(
             self._common, self._rate * ALL_SOURCES, self._burst * ALL_SOURCES, now
@@ -62,7 +62,8 @@ class Guard:
         return min(burst, tokens + max(0.0, now - at) * rate)
 
 
-def _network(source: str) -> str:
+def network_of(source: str) -> str:
+    """What counts as one source: an IPv4 address, or an IPv6 /64."""
     if ":" not in source:
         return source
     try:

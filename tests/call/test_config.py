@@ -66,3 +66,23 @@ def test_a_match_may_be_a_certificates_name() -> None:
     for entry in ("tls:", "tls:*.example"):
         with pytest.raises(ValueError, match="no whole name"):
             PeerConfig(name="pbx", match=(entry,))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"username": "a"}, "go together"),
+        ({"password_file": "p"}, "go together"),
+        ({"username": 'a"b', "password_file": "p"}, "quotes"),
+        ({"username": "a", "password_file": "p", "realm": "\\"}, "quotes"),
+        ({"register": True}, "register needs"),
+        ({"register": True, "username": "a", "password_file": "p"}, "register needs"),
+        ({"register_expires": 59}, "register_expires"),
+        ({"register_expires": 86401}, "register_expires"),
+    ],
+)
+def test_mistakes_about_passwords(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PeerConfig(name="p", match=(), **changes)  # type: ignore[arg-type]
+    given = {"username": "a", "password_file": "p", "register": True}
+    PeerConfig(name="p", match=(), uri="sip:x", **given)  # type: ignore[arg-type]

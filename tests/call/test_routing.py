@@ -73,6 +73,13 @@ def test_a_connection_is_its_certificates_or_its_hosts() -> None:
     assert found("192.0.2.7") == "sbc"  # its port is nobody's listener
 
 
+def test_an_emergency_number_is_known_as_it_is_dialled() -> None:
+    for called in ("112", "1-1-2", "112;phone-context=x"):
+        assert table().is_emergency(called)
+    for called in ("", "1120", "0112", "911"):
+        assert not table().is_emergency(called)
+
+
 def test_peers_are_found_by_name() -> None:
     assert table().peer_named("sbc") is SBC
     assert table().peer_named("nobody") is None

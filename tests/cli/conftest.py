@@ -25,6 +25,7 @@ workers = 1
 name = "trunk"
 match = ["127.0.0.1:5999"]
 uri = "sip:127.0.0.1:5999"
+{peer}
 [[routes]]
 name = "in"
 from = "trunk"
@@ -59,6 +60,8 @@ class DiskSite:
     recipients: tuple[str, ...] | None = None
     sip: int = 5997
     recording: str = ""
+    peer: str = ""
+    "More keys of the trunk."
 
     @property
     def config(self) -> Path:
@@ -87,6 +90,7 @@ class DiskSite:
                 notices=", ".join(f'"{name}"' for name in self.notices),
                 recipients=", ".join(f'"{text}"' for text in recipients),
                 recording=self.recording,
+                peer=self.peer,
             ),
             encoding="utf-8",
         )

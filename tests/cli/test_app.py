@@ -6,7 +6,7 @@ import pytest
 from agent import __version__
 from agent.cli.app import app, main
 
-VERBS = ("run", "check-config", "keygen", "open", "calls", "demo")
+VERBS = ("run", "check-config", "keygen", "phone-password", "open", "calls", "demo")
 
 
 def test_help_names_every_verb(

@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from agent.identity.numbers import FINLAND
-from agent.identity.tags import CallerTag, caller_tag, officer_number
+from agent.identity.tags import (
+    CallerTag,
+    caller_tag,
+    claimed_numbers,
+    officer_number,
+)
 from agent.model.recording import WITHHELD
 from agent.signalling.sip.headers import Headers
 from agent.signalling.sip.message import Request
@@ -159,3 +164,28 @@ def test_whatever_is_sent_the_tag_is_clean_and_bounded(
 def test_a_long_hostile_identity_takes_no_time() -> None:
     for text in (",sip:" * 1600, "<sip:" * 1600, '"\\' * 4000, "sip:" + "a" * 8000):
         assert tag(FROM, *asserted(text)).source in {"from", "pai"}
+
+
+@pytest.mark.parametrize(
+    ("from_", "asserted", "expected"),
+    [
+        ("sip:0295000201@x", [], ["+358295000201"]),
+        ("tel:+358295000201", [], ["+358295000201"]),
+        (
+            "sip:201@x",
+            ["<sip:202@x>, <tel:+358295000203>"],
+            ["202", "+358295000203", "201"],
+        ),
+        ("sip:anonymous@anonymous.invalid", ["<sip:202@x>"], ["202"]),
+        ("sip:anonymous@anonymous.invalid", [], []),
+    ],
+)
+def test_what_a_request_claims_whatever_its_privacy(
+    from_: str, asserted: list[str], expected: list[str]
+) -> None:
+    lines = [("P-Asserted-Identity", value) for value in asserted]
+    made = invite(f"<{from_}>", ("Privacy", "id"), *lines)
+    assert claimed_numbers(made, with_from=True) == expected
+    assert claimed_numbers(made, with_from=False) == [
+        number for number in expected if asserted and number != "201"
+    ]

@@ -57,3 +57,8 @@ def test_session_timers_that_nobody_may_have(
     listen = ("udp:127.0.0.1:5060",)
     with pytest.raises(ValueError, match=said):
         SipConfig(listen=listen, session_expires=expires, min_se=least)
+
+
+def test_a_lockout_needs_a_failure() -> None:
+    with pytest.raises(ValueError, match="lockout_failures"):
+        SipConfig(listen=("udp:127.0.0.1:5060",), lockout_failures=0)

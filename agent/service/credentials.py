@@ -1,0 +1,78 @@
+"""Who knows whom by which password: the secrets that `[[peers]]` name, read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agent.call.config import PeerConfig
+from agent.call.routing import RouteTable
+from agent.common.errors import AgentError
+from agent.signalling.phones import parse_phones, users_of
+from agent.signalling.registrar import Account
+from agent.signalling.secrets import Secrets
+from agent.signalling.sip.authentication import Users
+from agent.signalling.sip.authorization import ClientCredentials, CredentialsFor
+from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.uri import Uri, parse_uri
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """All of them, by the names of the peers."""
+
+    ours: dict[str, ClientCredentials] = field(default_factory=dict)
+    "What peers know us by."
+    users: dict[str, Users] = field(default_factory=dict)
+    "Who must prove to be a user of a peer."
+    accounts: tuple[Account, ...] = ()
+    "Where we are to register."
+
+    def told_to(self, routes: RouteTable) -> CredentialsFor | None:
+        """What the user agent core asks for the peer behind a flow; None: nothing."""
+        if not self.ours:
+            return None
+
+        def credentials_for(flow: Flow) -> ClientCredentials | None:
+            peer = routes.peer_of(flow)
+            return None if peer is None else self.ours.get(peer.name)
+
+        return credentials_for
+
+
+def read_credentials(
+    peers: Sequence[PeerConfig], secrets: Secrets, mistakes: list[str]
+) -> Credentials:
+    """Read what the peers' keys name; what cannot be used is added to `mistakes`."""
+    ours: dict[str, ClientCredentials] = {}
+    users: dict[str, Users] = {}
+    accounts: list[Account] = []
+    for index, peer in enumerate(peers):
+        here = f"peers[{index}]"
+        if peer.password_file:
+            try:
+                password = secrets.password(peer.password_file)
+                ours[peer.name] = ClientCredentials(peer.username, password, peer.realm)
+            except AgentError as error:
+                mistakes.append(f"{here}.password_file: {error}")
+        if peer.phones_file:
+            try:
+                users[peer.name] = users_of(
+                    parse_phones(secrets.read(peer.phones_file))
+                )
+            except AgentError as error:
+                mistakes.append(f"{here}.phones_file: {error}")
+        if peer.register:
+            try:
+                accounts.append(_account(peer))
+            except AgentError as error:
+                mistakes.append(f"{here}.register: {error}")
+    return Credentials(ours, users, tuple(accounts))
+
+
+def _account(peer: PeerConfig) -> Account:
+    """Raises SipParseError for a broken URI."""
+    registrar = parse_uri(peer.uri)
+    if peer.aor:
+        aor = parse_uri(peer.aor)
+    else:
+        aor = Uri(registrar.scheme, peer.username, registrar.host)
+    return Account(peer.name, registrar, aor, peer.register_expires)

@@ -1,0 +1,109 @@
+from pathlib import Path
+
+import pytest
+
+from agent.call.config import PeerConfig
+from agent.call.routing import RouteTable
+from agent.identity.numbers import IdentityConfig
+from agent.model.media import Address
+from agent.service.credentials import Credentials, read_credentials
+from agent.signalling.phones import PhoneLine, format_phones
+from agent.signalling.secrets import Secrets
+from agent.signalling.sip.authorization import ClientCredentials
+from agent.signalling.sip.digest import Algorithm
+from agent.signalling.sip.flow import Flow
+
+US = Address("127.0.0.1", 5060)
+
+
+def peer(name: str = "trunk", **fields: object) -> PeerConfig:
+    defaults: dict[str, object] = {"match": ("192.0.2.1",), "uri": "sip:192.0.2.1:5070"}
+    return PeerConfig(name=name, **(defaults | fields))  # type: ignore[arg-type]
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o600)
+
+
+def test_all_that_peers_name_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "trunk.password", "s3cret\n")
+    line = PhoneLine("201", "agency", Algorithm.MD5, "0" * 32)
+    write(tmp_path / "phones.csv", format_phones([line]))
+    peers = (
+        peer("plain"),
+        peer(
+            username="agent",
+            password_file="trunk.password",  # noqa: S106 - a file's name
+            realm="r",
+            register=True,
+            register_expires=600,
+        ),
+        peer("phones", phones_file="phones.csv"),
+    )
+    mistakes: list[str] = []
+    found = read_credentials(peers, Secrets(tmp_path, None), mistakes)
+    assert mistakes == []
+    assert found.ours == {"trunk": ClientCredentials("agent", "s3cret", "r")}
+    assert found.users["phones"].realm == "agency"
+    [account] = found.accounts
+    assert str(account.aor) == "sip:agent@192.0.2.1"
+    assert (account.peer, account.expires) == ("trunk", 600)
+    assert str(account.registrar) == "sip:192.0.2.1:5070"
+    assert "s3cret" not in repr(found)
+    assert "agent" not in repr(account)
+
+
+def test_an_address_of_record_may_be_given(tmp_path: Path) -> None:
+    write(tmp_path / "p", "s3cret")
+    one = peer(
+        username="auth-name",
+        password_file="p",  # noqa: S106 - a file's name
+        register=True,
+        aor="sip:0295000000@agency.example",
+    )
+    found = read_credentials([one], Secrets(tmp_path, None), [])
+    assert str(found.accounts[0].aor) == "sip:0295000000@agency.example"
+
+
+def test_every_mistake_is_named_by_its_place(tmp_path: Path) -> None:
+    write(tmp_path / "p", "s3cret")
+    write(tmp_path / "broken.csv", "s3cret")
+    peers = (
+        peer(username="a", password_file="none"),  # noqa: S106 - a file's name
+        peer("b", phones_file="broken.csv"),
+        peer("c", phones_file="credential:none"),
+        peer("d", username="a", password_file="p", register=True, aor="nonsense"),  # noqa: S106
+    )
+    mistakes: list[str] = []
+    read_credentials(peers, Secrets(tmp_path, None), mistakes)
+    assert [mistake.partition(":")[0] for mistake in mistakes] == [
+        "peers[0].password_file",
+        "peers[1].phones_file",
+        "peers[2].phones_file",
+        "peers[3].register",
+    ]
+    assert "s3cret" not in str(mistakes)
+
+
+@pytest.mark.parametrize(
+    ("flow", "known"),
+    [
+        (Flow("udp", US, Address("192.0.2.1", 5070)), True),
+        (Flow("udp", US, Address("192.0.2.2", 5070)), False),
+        (Flow("udp", US, Address("203.0.113.1", 5070)), False),
+        (Flow("tls", US, Address("203.0.113.1", 5061), "SBC.example"), True),
+        (Flow("tls", US, Address("203.0.113.1", 5061), "other.example"), False),
+    ],
+)
+def test_only_the_peer_behind_a_flow_is_told(flow: Flow, known: bool) -> None:
+    peers = (
+        peer(match=("192.0.2.1", "tls:sbc.example")),
+        peer("other", match=("192.0.2.2",)),
+    )
+    routes = RouteTable(peers, (), emergency=(), exempt=(), identity=IdentityConfig())
+    ours = ClientCredentials("agent", "s3cret")
+    told = Credentials(ours={"trunk": ours}).told_to(routes)
+    assert told is not None
+    assert told(flow) == (ours if known else None)
+    assert Credentials().told_to(routes) is None
