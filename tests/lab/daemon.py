@@ -116,6 +116,8 @@ class Daemon:
         recording: str = "",
         media: str = "",
         sip_section: str = "",
+        trunk: str = "",
+        phones: str = "",
         spool: Path | None = None,
         workers: int = 1,
     ) -> None:
@@ -164,10 +166,12 @@ name = "trunk"
 match = ["127.0.0.1:{self.caller}"]
 uri = "sip:127.0.0.1:{self.caller}"
 trusted = true
+{trunk}
 [[peers]]
 name = "officers"
 match = [{", ".join(f'"127.0.0.1:{port}"' for port in self.officers)}]
 trusted = true
+{phones}
 [[routes]]
 name = "in"
 from = "trunk"

@@ -2,7 +2,7 @@
 
 The scenarios beside this file speak of: [field0], the caller's number; [asserted], the
 number in P-Asserted-Identity; [privacy], the Privacy header; [payloads], the payload
-types of the audio line. A pause without a length lasts `pause` seconds.
+types of the audio line. `login` is what a challenge is answered with. A pause without a length lasts `pause` seconds.
 """
 
 import asyncio
@@ -39,6 +39,7 @@ class Sipp:
         asserted: str | None = None,
         privacy: str = "none",
         payloads: str = "8 0 101",
+        login: tuple[str, str] | None = None,
         calls: int = 1,
         rate: float = 5,
         pause: float = 0.5,
@@ -71,6 +72,8 @@ class Sipp:
         command += ["-timeout", str(timeout), "-timeout_error", "-max_recv_loops", "1"]
         command += ["-trace_msg", "-message_file", str(self._messages)]
         command += ["-trace_err", "-error_file", str(self._errors), "-nostdin"]
+        if login:
+            command += ["-au", login[0], "-ap", login[1]]
         if lost:
             command += ["-lost", str(lost)]
         if remote is not None:
