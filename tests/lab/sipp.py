@@ -2,7 +2,8 @@
 
 The scenarios beside this file speak of: [field0], the caller's number; [asserted], the
 number in P-Asserted-Identity; [privacy], the Privacy header; [payloads], the payload
-types of the audio line. `login` is what a challenge is answered with. A pause without a length lasts `pause` seconds.
+types of the audio line. `login` is what a challenge is answered with. A pause without
+a length lasts `pause` seconds.
 """
 
 import asyncio
