@@ -8,6 +8,7 @@ from typing import Final
 
 from agent.signalling.sip import renegotiation
 from agent.signalling.sip.acceptance import Acceptances
+from agent.signalling.sip.acknowledgements import Acknowledgements
 from agent.signalling.sip.authorization import credentials_of
 from agent.signalling.sip.dialog import Dialog
 from agent.signalling.sip.errors import LocalSipError
@@ -16,11 +17,11 @@ from agent.signalling.sip.events import (
     Ended,
     EndReason,
     OfferRefused,
-    RequestInDialog,
     SessionId,
 )
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.headers import CSeq, Headers
+from agent.signalling.sip.inquiries import Inquiries
 from agent.signalling.sip.inspection import inspect_in_dialog
 from agent.signalling.sip.link import Link
 from agent.signalling.sip.message import Request, Response
@@ -38,11 +39,6 @@ from agent.signalling.sip.session_states import (
 from agent.signalling.sip.session_timer import Action as Due, SessionTimer
 from agent.signalling.sip.transaction_user import Lines, TransactionUser
 from agent.signalling.sip.uri import Uri
-
-MAX_ACKS: Final = 32
-"ACKs kept for retransmitted 2xx; these come within 64*T1."
-MAX_REQUESTS: Final = 8
-"Requests the application has not answered yet."
 
 
 class Session(ABC):
@@ -72,12 +68,11 @@ class Session(ABC):
         self._link = Link(id_, user, flow, contact)
         self._key = ""
         "The transaction of the INVITE that began it all."
-        self._acks: dict[tuple[str | None, int], tuple[Request, Flow]] = {}
+        self._acks = Acknowledgements(self._link)
         self._acceptances = Acceptances(user.timers)
         self._timer = SessionTimer(preferred=user.session_expires, min_se=user.min_se)
         self._offers = self._new_offers(self._link)
-        self._requests: dict[str, Request] = {}
-        "Those that the application has to answer."
+        self._inquiries = Inquiries(self._link)
         self._referrals = Referrals(self._link)
         self._bye = ""
 
@@ -186,12 +181,7 @@ class Session(ABC):
         self, key: str, status: int, headers: Lines, body: bytes, now: float
     ) -> None:
         """Answer a RequestInDialog; nothing if that is done."""
-        if not 200 <= status < 700:
-            raise LocalSipError("A final response is a 200-699.")
-        request = self._requests.get(key)
-        if request is not None:
-            self._user.respond(key, request, status, now, headers=headers, body=body)
-            del self._requests[key]
+        self._inquiries.answer(key, status, headers, body, now)
 
     def accept_refer(self, key: str, now: float) -> None:
         """Answer a ReferReceived 202; nothing if that is done."""
@@ -239,10 +229,7 @@ class Session(ABC):
         if key == self._bye:
             self._user.disown(key)
             self._bye_done()
-        elif key in self._requests:
-            self._user.disown(key)
-            del self._requests[key]
-        elif self._referrals.failed(key, status, now):
+        elif self._inquiries.failed(key) or self._referrals.failed(key, status, now):
             self._user.disown(key)
         else:
             self._offers_failed(self._offers, key, status, now)
@@ -253,7 +240,7 @@ class Session(ABC):
         """A final response, maybe to a re-INVITE or UPDATE of ours."""
         fate, number = offers.receive_response(key, response, now, over=self.over)
         if number is not None:
-            self._acknowledge(self.dialog, number, now)
+            self._acks.send(self.dialog, number, now)
         self._go_on(fate, now)
         return fate
 
@@ -279,9 +266,7 @@ class Session(ABC):
 
         `stray`: its transaction is gone, which only a UAC minds.
         """
-        ack = self._acks.get((response.to.tag, response.cseq.number))
-        if ack is not None:
-            self._user.send_ack(ack[0], ack[1], now)
+        self._acks.repeat(response, now)
 
     # -- what the peer sends ----------------------------------------------------
 
@@ -333,7 +318,7 @@ class Session(ABC):
         elif method == "SUBSCRIBE":
             self._referrals.receive_subscribe(key, request, now)
         elif pass_up:
-            self._pass_up(key, request, now)
+            self._inquiries.receive(key, request, now)
         else:
             lines = self._user.capabilities if method == "OPTIONS" else ()
             self._user.respond(key, request, 200, now, headers=lines)
@@ -370,14 +355,6 @@ class Session(ABC):
             self._link.respond(key, request, 500, now)
         else:
             self._referrals.receive(key, request, now)
-
-    def _pass_up(self, key: str, request: Request, now: float) -> None:
-        if len(self._requests) >= MAX_REQUESTS:
-            self._link.respond(key, request, 500, now)
-            return
-        self._user.own(key, self.id)
-        self._requests[key] = request
-        self._user.emit(RequestInDialog(self.id, key, request))
 
     # -- time -------------------------------------------------------------------
 
@@ -448,16 +425,6 @@ class Session(ABC):
         self._send_bye((), now)
         self._user.emit(Ended(self.id, reason, None))
 
-    def _acknowledge(
-        self, dialog: Dialog, number: int, now: float, *, body: bytes = b""
-    ) -> None:
-        """Send the ACK for a 2xx, and keep it for when the 2xx comes again."""
-        ack, flow = dialog.ack(number, body=body), dialog.next_hop(self._link.flow)
-        self._user.send_ack(ack, flow, now)
-        while len(self._acks) >= MAX_ACKS:
-            del self._acks[next(iter(self._acks))]
-        self._acks[dialog.remote_tag, number] = ack, flow
-
     def _send_bye(self, headers: Lines, now: float) -> None:
         self._bye = self._link.send("BYE", now, headers=headers)
 
@@ -469,9 +436,7 @@ class Session(ABC):
         """Answer what is open of the peer's (section 15.1.2), cancel what is ours."""
         self._timer.stop()
         self._offers.abandon(now)
-        for key, request in self._requests.items():
-            self._user.respond(key, request, 487, now)
-        self._requests.clear()
+        self._inquiries.abandon(now)
         self._referrals.abandon(now)
 
     def _offer_if_due(self, now: float) -> None:

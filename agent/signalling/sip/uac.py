@@ -112,7 +112,7 @@ class UacSession(Session):
         if self.state is State.CALLING:
             self._answer_early(body, now)
             return
-        self._acknowledge(self.dialog, self.invite.cseq.number, now, body=body)
+        self._acks.send(self.dialog, self.invite.cseq.number, now, body=body)
         self._offers.negotiation.answer(with_offer=False)
         self._offers.description = body
         self._step(Input.ACKNOWLEDGE)
@@ -213,7 +213,7 @@ class UacSession(Session):
             # Another branch of a fork was answered too: nobody is there for it.
             self._surplus += 1
             dialog = Dialog.uac(self.invite, response, contact=self._link.contact)
-            self._acknowledge(dialog, response.cseq.number, now)
+            self._acks.send(dialog, response.cseq.number, now)
             hop = dialog.next_hop(self._link.flow)
             self._user.send_request(dialog.request("BYE"), hop, now, owner=None)
 
@@ -238,11 +238,10 @@ class UacSession(Session):
         self._offer_if_due(now)
 
     def _is_surplus(self, response: Response) -> bool:
-        name = response.to.tag, response.cseq.number
         return (
-            name[0] != self.dialog.remote_tag
-            and name[1] == self.invite.cseq.number
-            and name not in self._acks
+            response.to.tag != self.dialog.remote_tag
+            and response.cseq.number == self.invite.cseq.number
+            and response not in self._acks
         )
 
     def _hang_up_early(self, action: Action, headers: Lines, now: float) -> None:
@@ -336,7 +335,7 @@ class UacSession(Session):
             self._acknowledge_by = now + self._user.timers.h
             self._user.emit(Accepted(self.id, response))
         elif action is Action.ACKNOWLEDGE:
-            self._acknowledge(dialog, self.invite.cseq.number, now)
+            self._acks.send(dialog, self.invite.cseq.number, now)
             self._user.emit(Accepted(self.id, response))
             self._offer_if_due(now)
         else:
@@ -358,7 +357,7 @@ class UacSession(Session):
     def _acknowledge_and_bye(self, headers: Lines, now: float) -> None:
         self._acknowledge_by = None
         self._abandon(now)
-        self._acknowledge(self.dialog, self.invite.cseq.number, now)
+        self._acks.send(self.dialog, self.invite.cseq.number, now)
         self._send_bye(headers, now)
 
     def _refused(self, status: int, response: Response | None, now: float) -> None:

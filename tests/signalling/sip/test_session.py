@@ -4,7 +4,6 @@ from agent.signalling.sip import core as sip
 from agent.signalling.sip.core import ALLOW
 from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.message import Request
-from agent.signalling.sip.session import MAX_ACKS, MAX_REQUESTS
 from agent.signalling.sip.session_states import State
 from tests.signalling.sip.pair import (
     ALICE,
@@ -253,60 +252,6 @@ def test_an_update_without_an_offer_moves_the_target() -> None:
     alice.hang_up(session)
     alice.wire.run(0.0)
     assert str(peer.request("BYE").uri) == f"sip:moved@{BOB}"
-
-
-def passing_up() -> tuple[Phone, Peer, str, Request]:
-    return confirmed_with_peer(pass_up={"INFO", "MESSAGE"}, allow=(*ALLOW, "MESSAGE"))
-
-
-def test_requests_may_be_passed_up() -> None:
-    alice, peer, session, invite = passing_up()
-    peer.send(peer.in_dialog("MESSAGE", invite, cseq=20), ALICE)
-    event = alice.last
-    assert event == sip.RequestInDialog(session, event.key, event.request)
-    with pytest.raises(LocalSipError):
-        alice.core.answer_request(session, event.key, 0.0, status=180)
-    lines = (("Warning", "399 x y"),)
-    alice.core.answer_request(
-        session, event.key, 0.0, status=202, headers=lines, body=ANSWER
-    )
-    alice.core.answer_request(session, event.key, 0.0, status=202)
-    alice.wire.run(0.0)
-    assert peer.names == ["202"]
-    assert peer.response(202).body == ANSWER
-    assert peer.response(202).headers.get("Warning") == "399 x y"
-
-
-def test_not_too_many_are_passed_up() -> None:
-    alice, peer, _, invite = passing_up()
-    for number in range(MAX_REQUESTS + 3):
-        peer.send(peer.in_dialog("INFO", invite, cseq=20 + number), ALICE)
-    assert peer.take() == ["500"] * 3
-    assert alice.names == ["RequestInDialog"] * MAX_REQUESTS
-
-
-def test_what_the_application_leaves_is_answered_at_the_end() -> None:
-    alice, peer, session, invite = passing_up()
-    peer.send(peer.in_dialog("INFO", invite, cseq=20), ALICE)
-    key = alice.last.key
-    peer.send(peer.in_dialog("BYE", invite, cseq=21), ALICE)
-    assert peer.take() == ["200", "487"]
-    alice.core.answer_request(session, key, 0.0, status=200)
-    alice.wire.run(80.0)
-    assert peer.take() == []
-    assert alice.names == ["RequestInDialog", "Ended"]
-    assert not alice.core._user._owners
-
-
-def test_what_the_application_leaves_for_too_long_is_forgotten() -> None:
-    alice, peer, session, invite = passing_up()
-    peer.send(peer.in_dialog("INFO", invite, cseq=20), ALICE)
-    key = alice.last.key
-    alice.wire.run(33.0)
-    alice.core.answer_request(session, key, 33.0, status=200)
-    alice.wire.run(33.0)
-    assert peer.take() == []
-    assert not alice.core._user._owners
 
 
 # -- our offers ----------------------------------------------------------------
@@ -570,18 +515,3 @@ def test_2xx_without_ack_do_not_pile_up() -> None:
     assert bob.names == ["OfferReceived", "Acknowledged", "Acknowledged"]
     peer.send(peer.in_dialog("INVITE", response, cseq=4, body=HELD), BOB)
     assert bob.names[-1] == "OfferReceived"
-
-
-def test_many_offers_leave_no_trace() -> None:
-    pair = Pair()
-    ours, theirs = pair.establish()
-    pair.alice.on = pair.accept_offers(pair.alice)
-    for _ in range(2 * MAX_ACKS):
-        pair.alice.core.reoffer(ours, pair.wire.now, body=HELD)
-        pair.run(1.0)
-        pair.bob.core.reoffer(theirs, pair.wire.now, body=HELD)
-        pair.run(1.0)
-    assert pair.alice.names.count("OfferAnswered") == 2 * MAX_ACKS
-    assert pair.bob.names.count("OfferAnswered") == 2 * MAX_ACKS
-    assert len(pair.alice.find(ours)._acks) == MAX_ACKS
-    assert not pair.alice.core._user._owners

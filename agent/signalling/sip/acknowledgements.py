@@ -1,0 +1,45 @@
+"""Our ACKs for 2xx, kept for when the 2xx comes again: RFC 3261 section 13.2.2.4."""
+
+from typing import Final
+
+from agent.signalling.sip.dialog import Dialog
+from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.link import Link
+from agent.signalling.sip.message import Request, Response
+
+MAX_ACKS: Final = 32
+"What they are for comes within 64*T1."
+
+
+class Acknowledgements:
+    """Those of one session, by the peer's tag and the number of the INVITE."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._sent: dict[tuple[str | None, int], tuple[Request, Flow]] = {}
+
+    def __len__(self) -> int:
+        return len(self._sent)
+
+    def __contains__(self, response: Response) -> bool:
+        return _name(response) in self._sent
+
+    def send(
+        self, dialog: Dialog, number: int, now: float, *, body: bytes = b""
+    ) -> None:
+        """Send the ACK for the 2xx to the INVITE of that number."""
+        ack = dialog.ack(number, body=body), dialog.next_hop(self._link.flow)
+        self._link.user.send_ack(*ack, now)
+        while len(self._sent) >= MAX_ACKS:
+            del self._sent[next(iter(self._sent))]
+        self._sent[dialog.remote_tag, number] = ack
+
+    def repeat(self, response: Response, now: float) -> None:
+        """A 2xx has come again: so does its ACK, if there was one."""
+        ack = self._sent.get(_name(response))
+        if ack is not None:
+            self._link.user.send_ack(*ack, now)
+
+
+def _name(response: Response) -> tuple[str | None, int]:
+    return response.to.tag, response.cseq.number
