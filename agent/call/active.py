@@ -70,6 +70,7 @@ class ActiveCall:
         self._transfers = Transfers(
             joint, self, self._session, self._legs, self._open_media
         )
+        self._refusal_headers: list[tuple[str, str]] = []
         self._answer_headers: list[tuple[str, str]] = []
         "What of the target's 2xx goes into ours, if the target answers first."
         self._quiet: set[str] = set()
@@ -288,6 +289,11 @@ class ActiveCall:
             self._session.media_timeout(self._now)
             self.run()
 
+    def on_keys_spent(self, media_id: str) -> None:
+        """A leg's SRTP key may not be used on; its peer must be told another."""
+        self._legs.renew_key(media_id)
+        self.run()
+
     def on_source_changed(self) -> None:
         """A leg's RTP comes from another source: a transfer nobody signalled, maybe."""
         self.log.warning("media_source_changed")
@@ -340,7 +346,8 @@ class ActiveCall:
                 self._finished(self, command)
 
     def _refuse(self, first: Leg, command: do.Refuse) -> None:
-        headers = (("Retry-After", "30"),) if command.status == 503 else ()
+        headers = [("Retry-After", "30")] if command.status == 503 else []
+        headers += self._refusal_headers
         self._joint.user_agent.core.refuse(
             first.session,
             self._now,
@@ -370,6 +377,7 @@ class ActiveCall:
                 self._legs.describe_first(self._partner)
         except NotAcceptableError as error:
             self.log.warning("offer_unusable", reason=str(error))
+            self._refusal_headers = [error.warning(self._joint.host)]
             self._session.unacceptable(488, "Not Acceptable Here")
         except AgentError as error:
             self.log.warning("media_refused", reason=str(error))

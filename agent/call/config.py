@@ -29,6 +29,9 @@ class PeerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     "Media address told to this peer, where a NAT stands between."
     may_transfer: bool = False
     "Whether its REFERs are obeyed also where it is not an officer's leg."
+    srtp: Literal["require", "offer", "never"] = "offer"
+    """Whether its media is encrypted: always, where both sides can, or not at all.
+    Keys are exchanged over TLS only."""
     max_calls: int = 0
     "Calls at once from this peer, emergency calls apart; 0: no limit."
     max_connections: int = 100

@@ -157,6 +157,8 @@ class CallControl:
                 recorder.failed(event.recording, event.reason)
             case media.RecordingClosed():
                 recorder.closed(event)
+            case media.KeysSpent():
+                self._to_call(event.leg, lambda call: call.on_keys_spent(event.leg))
             case media.SourceChanged():
                 self._to_call(event.leg, lambda call: call.on_source_changed())
             case media.WorkerLost():

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent.call.config import PeerConfig
-from agent.model.media import Address, Codec, Direction, Latch, NegotiatedAudio
+from agent.model.media import (
+    Address,
+    Codec,
+    Direction,
+    Latch,
+    NegotiatedAudio,
+    SrtpPolicy,
+)
 from agent.signalling.offer_answer import OfferAnswer
 from agent.signalling.sip.flow import Flow
 
@@ -33,8 +40,8 @@ class Leg:
     local: Address | None = None
     "Where its RTP arrives here; None while it has no media."
     negotiation: OfferAnswer | None = None
-    local_description: bytes = b""
-    "What we told the peer last, for repeating it in a 2xx after a 183."
+    local_description: bytes = field(default=b"", repr=False)
+    "What we told the peer last, for repeating it in a 2xx after a 183; has keys."
     awaits_answer: bool = False
     "We offered in a 2xx: the answer comes with the ACK."
     asked: Direction = Direction.SENDRECV
@@ -43,6 +50,8 @@ class Leg:
     "What it was offered last."
     wanted: Direction | None = None
     "What is to be offered as soon as the offer under way is done."
+    rekey: bool = False
+    "A new SRTP key of ours is to be offered, likewise."
     media_open: bool = False
     gone: bool = False
     codecs_seen: dict[str, str] = field(default_factory=dict)
@@ -63,6 +72,11 @@ class Leg:
         """Whence its RTP is believed."""
         return Latch(self.peer.latch) if self.peer is not None else Latch.ADDRESS
 
+    @property
+    def srtp(self) -> SrtpPolicy:
+        """Whether its media is encrypted."""
+        return SrtpPolicy(self.peer.srtp) if self.peer else SrtpPolicy.OFFER
+
     def note_answer(self, answered: Direction) -> None:
         """Learn from the peer's answer whether it wants less than it was offered."""
         if self.offered is Direction.SENDRECV:
@@ -78,11 +92,24 @@ class Leg:
         return Direction.RECVONLY if receives else Direction.INACTIVE
 
     def begin_negotiation(
-        self, told: Address, session_id: int, codecs: Sequence[Codec]
+        self,
+        told: Address,
+        session_id: int,
+        codecs: Sequence[Codec],
+        *,
+        exempt: bool = False,
     ) -> OfferAnswer:
-        """Open the offer/answer state of this leg; the peer is `told` our address."""
+        """Open the offer/answer state of this leg; the peer is `told` our address.
+
+        An `exempt` call is refused neither for want of SRTP nor because of it.
+        """
         self.negotiation = OfferAnswer(
-            address=told, session_id=session_id, codecs=codecs
+            address=told,
+            session_id=session_id,
+            codecs=codecs,
+            secure=self.flow.transport == "tls",
+            srtp=SrtpPolicy.OFFER if exempt else self.srtp,
+            clear_keys=exempt,
         )
         return self.negotiation
 

@@ -5,6 +5,7 @@ is offered, and a hold on one is offered to the other.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -128,7 +129,12 @@ class Legs:
         """Open a leg's offer/answer state. Raises NotAcceptableError without media."""
         if leg.local is None:
             raise NotAcceptableError("The leg has no media.")
-        return leg.begin_negotiation(leg.local, self._joint.rng.getrandbits(31), codecs)
+        return leg.begin_negotiation(
+            leg.local,
+            self._joint.rng.getrandbits(31),
+            codecs,
+            exempt=self._plan.exempt,
+        )
 
     def answered(self, leg: Leg, body: bytes) -> None:
         """Take a target's answer: of a 2xx, or of a 183 before it.
@@ -141,10 +147,14 @@ class Legs:
             audio = leg.negotiation.receive_answer(body)
             leg.asked = audio.direction
             self._agreed(leg, audio)
+        if leg.rekey:
+            self._offer_wanted(leg)
 
     def acknowledged(self, leg: Leg, body: bytes) -> bool:
         """Take what an ACK carries; False if the leg is left without audio."""
         if not leg.awaits_answer or leg.negotiation is None:
+            if leg.rekey:
+                self._offer_wanted(leg)
             return True
         leg.awaits_answer = False
         try:
@@ -178,7 +188,8 @@ class Legs:
         except NotAcceptableError as error:
             leg.awaits_answer = False
             self._log.warning("offer_unusable", leg=leg.name, reason=str(error))
-            core.refuse_offer(leg.session, now, status=error.status)
+            warning = error.warning(self._joint.host)
+            core.refuse_offer(leg.session, now, status=error.status, headers=(warning,))
             return
         core.accept_offer(leg.session, now, body=answer)
         leg.local_description = answer
@@ -201,12 +212,14 @@ class Legs:
             # RFC 6141: a failed re-INVITE leaves the session as it was.
             leg.negotiation.cancel_offer()
             self._log.warning("answer_unusable", leg=leg.name, reason=str(error))
+            self._tell_if_mute(leg)
         self._offer_wanted(leg)
 
     def offer_refused(self, leg: Leg) -> None:
         """The peer refused our re-INVITE."""
         if leg.negotiation is not None:
             leg.negotiation.cancel_offer()
+            self._tell_if_mute(leg)
             self._offer_wanted(leg)
 
     def joined(self, one: Leg, other: Leg) -> None:
@@ -224,26 +237,48 @@ class Legs:
         leg.wanted = leg.direction_beside(beside)
         self._offer_wanted(leg)
 
+    def renew_key(self, media_id: str) -> None:
+        """The worker that knew how far a leg's SRTP key was used is gone."""
+        leg = next((x for x in self._legs.values() if x.media_id == media_id), None)
+        if leg is None or leg.negotiation is None or leg.gone:
+            return
+        leg.negotiation.spend_key()
+        leg.rekey = True
+        self._offer_wanted(leg)
+
     def _offer_wanted(self, leg: Leg) -> None:
-        """Offer a leg the direction it should have; later, if an offer is under way."""
+        """Offer a leg what it should have; later, if an offer is under way."""
         if leg.negotiation is None or leg.audio is None or leg.negotiation.pending:
             return
         wanted, leg.wanted = leg.wanted, None
-        if wanted is None or leg.audio.direction is wanted:
+        rekey = leg.rekey and leg.negotiation.keys_spent
+        if not rekey and wanted in {None, leg.audio.direction}:
             return
         try:
-            body = leg.negotiation.offer(direction=wanted)
-            leg.offered = wanted
+            offered = wanted or leg.offered
+            body = leg.negotiation.offer(direction=offered)
+            leg.offered = offered
             self._joint.user_agent.core.reoffer(
                 leg.session, self._joint.user_agent.now, body=body
             )
         except AgentError as error:
             leg.negotiation.cancel_offer()
-            self._log.warning("hold_not_passed", leg=leg.name, reason=str(error))
+            event = "rekey_not_offered" if rekey else "hold_not_passed"
+            self._log.warning(event, leg=leg.name, reason=str(error))
+        else:
+            # Once: a peer that refuses would be asked for ever.
+            leg.rekey = False
+
+    def _tell_if_mute(self, leg: Leg) -> None:
+        """Alarm where the peer refused the key without which it hears nothing."""
+        if leg.negotiation is not None and leg.negotiation.keys_spent and not leg.rekey:
+            self._log.error("rekey_refused", leg=leg.name)
 
     def _agreed(self, leg: Leg, audio: NegotiatedAudio) -> None:
         if not leg.media_open:
             return
+        if audio.srtp is not None and leg.negotiation and leg.negotiation.keys_spent:
+            audio = replace(audio, srtp=replace(audio.srtp, send=b""))
         try:
             self._joint.media.configure(leg.media_id, audio, latch=leg.latch)
         except MediaError as error:

@@ -62,10 +62,20 @@ class MediaSecurity:
     """
 
     def __init__(
-        self, *, secure: bool, policy: SrtpPolicy, random_bytes: RandomBytes
+        self,
+        *,
+        secure: bool,
+        policy: SrtpPolicy,
+        random_bytes: RandomBytes,
+        clear_keys: bool = False,
     ) -> None:
-        """`secure` tells whether nobody else can read the leg's descriptions."""
+        """`secure` tells whether nobody else can read the leg's descriptions.
+
+        `clear_keys` takes keys that others may have read: for a call that must not
+        be refused.
+        """
         self._secure = secure
+        self._clear_keys = clear_keys
         self._policy = policy
         self._random_bytes = random_bytes
         self._current: Protection | None = None
@@ -171,7 +181,7 @@ class MediaSecurity:
             if profile != RTP:
                 raise _refusal("SRTP is not used with this peer.")
             return None
-        if lines and not self._secure:
+        if lines and not self._secure and not self._clear_keys:
             raise _refusal("SRTP keys came over clear signalling: use TLS.")
         try:
             return self._first_usable(lines)

@@ -80,12 +80,14 @@ class OfferAnswer:
         username: str = "-",
         secure: bool = False,
         srtp: SrtpPolicy = SrtpPolicy.OFFER,
+        clear_keys: bool = False,
         random_bytes: RandomBytes = secrets.token_bytes,
     ) -> None:
         """`address` is where our RTP arrives, RTCP one port above.
 
         `codecs` are in the order of our preference. `secure` tells whether nobody
-        but the peer can read our descriptions, so that they may hold keys.
+        but the peer can read our descriptions, so that they may hold keys;
+        `clear_keys` answers with keys all the same, if the peer has sent its own.
         """
         self._address = address
         self._session_id = session_id
@@ -100,7 +102,10 @@ class OfferAnswer:
         self._offered_protection = PLAIN
         self._offered_mux = True
         self._security = MediaSecurity(
-            secure=secure, policy=srtp, random_bytes=random_bytes
+            secure=secure,
+            policy=srtp,
+            random_bytes=random_bytes,
+            clear_keys=clear_keys,
         )
         self._answerable = False
         self._pending = False

@@ -23,7 +23,7 @@ from agent.formats.codecs.g711 import encode_alaw, encode_ulaw
 from agent.identity.directory import Directory, OfficerEntry
 from agent.identity.numbers import FINLAND
 from agent.media.sound import Sound
-from agent.model.media import PCMA, PCMU, Address, Codec, Direction
+from agent.model.media import PCMA, PCMU, Address, Codec, Direction, SrtpPolicy
 from agent.recording.finisher import Finished, FinisherError, FinishJob
 from agent.recording.ledger import Ledger, LedgerRow, read_rows
 from agent.recording.spool import Spool
@@ -76,6 +76,12 @@ class Switch:
         self.log: list[tuple[Address, Address, bytes]] = []
         self._ports: dict[Address, UserAgent] = {}
         self._takers: dict[Address, Callable[[bytes], bytes | None]] = {}
+        self.secure: set[Address] = set()
+        "Who is spoken to over TLS."
+
+    def flow(self, local: Address, remote: Address) -> Flow:
+        secure = not self.secure.isdisjoint({local, remote})
+        return Flow("tls" if secure else "udp", local, remote)
 
     def plug(
         self,
@@ -86,6 +92,7 @@ class Switch:
         """Connect an agent; what `take` has an answer for it does not see."""
         self._takers[address] = take
         agent._transports = {address: self}  # type: ignore[dict-item]
+        agent._streams.send = self.send  # type: ignore[method-assign]
         self._ports[address] = agent
 
     async def start(self) -> None:
@@ -98,7 +105,7 @@ class Switch:
         self.log.append((flow.local, flow.remote, data))
         receiver = self._ports.get(flow.remote)
         if receiver is not None:
-            back = Flow("udp", flow.remote, flow.local)
+            back = self.flow(flow.remote, flow.local)
             if (answer := self._takers[flow.remote](data)) is not None:
                 asyncio.get_running_loop().call_soon(self.send, answer, back)
                 return
@@ -119,6 +126,8 @@ class Party:
     def __init__(self, switch: Switch, address: Address, user: str) -> None:
         self.address = address
         self.user = user
+        self.switch = switch
+        self.srtp = SrtpPolicy.OFFER
         self.events: list[Any] = []
         self.answers = True
         self.codecs: tuple[Codec, ...] = (PCMA, PCMU)
@@ -147,7 +156,13 @@ class Party:
 
     def _new_negotiation(self) -> OfferAnswer:
         address = Address(self.address.host, 30000)
-        return OfferAnswer(address=address, session_id=7, codecs=self.codecs)
+        return OfferAnswer(
+            address=address,
+            session_id=7,
+            codecs=self.codecs,
+            secure=self.address in self.switch.secure,
+            srtp=self.srtp,
+        )
 
     @property
     def uri(self) -> Any:
@@ -180,7 +195,7 @@ class Party:
         offer = b"" if late else self.negotiation.offer()
         self.session = self.core.invite(
             uri=target,
-            flow=Flow("udp", self.address, AGENT),
+            flow=self.switch.flow(self.address, AGENT),
             from_=from_ or NameAddr(None, self.uri, ()),
             to=NameAddr(None, target, ()),
             contact=self.uri,
