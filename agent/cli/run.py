@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import resource
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,6 +22,8 @@ def command(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> N
     Args:
         config: The configuration file; relative paths in it start at its folder.
     """
+    # Keys of journals and calls are in this process's memory: no core file.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     settings = load(config)
     configure(settings.log)
     try:
