@@ -34,12 +34,12 @@ from agent.signalling.not_acceptable import NotAcceptableError
 from agent.signalling.offer_answer import OfferAnswer
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.core import UserAgentCore
-from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request, response_to
 from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.timers import DEFAULT_TIMERS
 from agent.signalling.sip.uri import NameAddr, parse_uri
 from agent.signalling.useragent import UserAgent
+from tests.call.switch import Switch
 from tests.fakes.media import RecordingMediaPool
 
 AGENT = Address("192.0.2.1", 5060)
@@ -67,57 +67,6 @@ async def until(condition: Callable[[], object], what: str = "") -> None:
         if time.monotonic() > deadline:
             raise AssertionError(f"never came true: {what or condition}")
         await asyncio.sleep(0)
-
-
-class Switch:
-    """Carries datagrams between user agents that have no sockets."""
-
-    def __init__(self) -> None:
-        self.log: list[tuple[Address, Address, bytes]] = []
-        self._ports: dict[Address, UserAgent] = {}
-        self._takers: dict[Address, Callable[[bytes], bytes | None]] = {}
-        self.secure: set[Address] = set()
-        "Who is spoken to over TLS."
-
-    def flow(self, local: Address, remote: Address) -> Flow:
-        secure = not self.secure.isdisjoint({local, remote})
-        return Flow("tls" if secure else "udp", local, remote)
-
-    def plug(
-        self,
-        agent: UserAgent,
-        address: Address,
-        take: Callable[[bytes], bytes | None] = lambda data: None,
-    ) -> None:
-        """Connect an agent; what `take` has an answer for it does not see."""
-        self._takers[address] = take
-        agent._transports = {address: self}  # type: ignore[dict-item]
-        agent._streams.send = self.send  # type: ignore[method-assign]
-        self._ports[address] = agent
-
-    async def start(self) -> None:
-        """A transport's; nothing to open."""
-
-    def close(self) -> None:
-        """A transport's; nothing to close."""
-
-    def send(self, data: bytes, flow: Flow) -> None:
-        self.log.append((flow.local, flow.remote, data))
-        receiver = self._ports.get(flow.remote)
-        if receiver is not None:
-            back = self.flow(flow.remote, flow.local)
-            if (answer := self._takers[flow.remote](data)) is not None:
-                asyncio.get_running_loop().call_soon(self.send, answer, back)
-                return
-            asyncio.get_running_loop().call_soon(receiver._received, data, back)
-
-    def sent(self, text: str, *, to: Address | None = None) -> list[str]:
-        """Datagrams that begin with `text`."""
-        return [
-            data.decode()
-            for _, destination, data in self.log
-            if data.decode().startswith(text) and to in {None, destination}
-        ]
 
 
 class Party:
