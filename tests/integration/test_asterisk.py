@@ -2,16 +2,41 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 
-from tests.lab.asterisk import asterisk
+from tests.lab.asterisk import Asterisk, asterisk
+from tests.lab.baresip import baresip
 from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
-from tests.lab.scenes import CUSTOMER_HZ, OFFICER_HZ, check_recorded, our_phone
+from tests.lab.parties import channels
+from tests.lab.scenes import (
+    CUSTOMER_HZ,
+    OFFICER_HZ,
+    check_held,
+    check_recorded,
+    check_sides,
+    has_tone,
+    our_phone,
+)
 
 pytestmark = pytest.mark.integration
 proves = pytest.mark.interop
+
+SECOND_HZ = 2300
+
+
+def pbx(
+    daemon: Daemon, root: Path, phones: list[int], agent_more: str = ""
+) -> AbstractAsyncContextManager[Asterisk]:
+    return asterisk(
+        root,
+        port=daemon.officers[0],
+        agent=daemon.sip,
+        phones=(phones[0], phones[1]),
+        agent_more=agent_more,
+    )
 
 
 @proves("Asterisk", "as the PBX behind: an officer's phone there answers")
@@ -23,12 +48,7 @@ async def test_a_phone_behind_it_answers(
     async with (
         our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
         our_phone(phones[0], "201", OFFICER_HZ) as officer,
-        asterisk(
-            tmp_path,
-            port=daemon.officers[0],
-            agent=daemon.sip,
-            phones=(phones[0], phones[1]),
-        ),
+        pbx(daemon, tmp_path, phones),
     ):
         await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
         await officer.connected.wait()
@@ -63,3 +83,119 @@ async def test_it_calls_in(daemon_at: Callable[..., Daemon], tmp_path: Path) -> 
         await pbx.hang_up()
         await officer.ended.wait()
         await check_recorded(daemon, "caller-hangup")
+
+
+@proves("Asterisk", "as the PBX behind: its phone hangs up")
+async def test_a_phone_behind_it_hangs_up(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    phones = free_ports(2)
+    async with (
+        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
+        our_phone(phones[0], "201", OFFICER_HZ) as officer,
+        pbx(daemon, tmp_path, phones),
+    ):
+        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await officer.connected.wait()
+        await daemon.logged("recording_begun")
+        caller.speak()
+        officer.speak()
+        await asyncio.sleep(1)
+        officer.hang_up()
+        await caller.ended.wait()
+        await check_recorded(daemon, "officer-hangup")
+
+
+@proves("Asterisk", "as the PBX behind: its phone calls out")
+async def test_a_phone_behind_it_calls_out(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    phones = free_ports(2)
+    async with (
+        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as customer,
+        our_phone(phones[0], "201", OFFICER_HZ) as officer,
+        pbx(daemon, tmp_path, phones) as exchange,
+    ):
+        await officer.call(f"sip:0409876543@127.0.0.1:{exchange.port}")
+        await customer.connected.wait()
+        await daemon.logged("recording_begun")
+        customer.speak()
+        officer.speak()
+        await asyncio.sleep(1)
+        customer.hang_up()
+        await officer.ended.wait()
+        await daemon.logged("stored")
+    [recording] = daemon.recordings()
+    check_sides(recording)
+    assert recording.manifest.direction == "outbound"
+
+
+@proves("Asterisk", "as the PBX behind: its phone holds and resumes")
+async def test_a_phone_behind_it_holds(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    phones = free_ports(2)
+    async with (
+        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
+        pbx(daemon, tmp_path, phones, "moh_passthrough=yes") as exchange,
+        baresip(
+            tmp_path,
+            port=phones[0],
+            user="201",
+            agent=exchange.port,
+            hertz=OFFICER_HZ,
+        ) as officer,
+    ):
+        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await officer.answer()
+        await daemon.logged("recording_begun")
+        caller.speak()
+        await asyncio.sleep(0.8)
+        await officer.tell("hold")
+        await daemon.logged("held")
+        await asyncio.sleep(0.8)
+        await officer.tell("resume")
+        await daemon.logged("resumed")
+        await asyncio.sleep(0.8)
+        caller.hang_up()
+        recording = await check_recorded(daemon, "caller-hangup")
+    check_held(daemon, recording)
+
+
+@proves("Asterisk", "as the PBX behind: a blind transfer inside it goes on recorded")
+async def test_a_transfer_inside_it(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    """The PBX joins another phone to the same dialog; the agent's call goes on."""
+    daemon = daemon_at().start()
+    phones = free_ports(2)
+    async with (
+        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
+        our_phone(phones[1], "202", SECOND_HZ) as second,
+        pbx(daemon, tmp_path, phones) as exchange,
+        baresip(
+            tmp_path,
+            port=phones[0],
+            user="201",
+            agent=exchange.port,
+            hertz=OFFICER_HZ,
+        ) as first,
+    ):
+        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await first.answer()
+        await daemon.logged("recording_begun")
+        caller.speak()
+        await asyncio.sleep(0.8)
+        await first.tell("transfer", f"sip:202@127.0.0.1:{exchange.port}")
+        await second.connected.wait()
+        second.speak()
+        await asyncio.sleep(0.8)
+        caller.hang_up()
+        await second.ended.wait()
+        recording = await check_recorded(daemon, "caller-hangup")
+    _, right = channels(recording.wav)
+    assert has_tone(right, SECOND_HZ)
+    assert has_tone(right[: len(right) // 2], OFFICER_HZ)

@@ -31,6 +31,7 @@ from tests.lab.calls import (
     talking,
 )
 from tests.lab.daemon import CALLER, SERVICE, Daemon, Recording
+from tests.lab.scenes import OFFICER_HZ, check_sides, our_phone
 from tests.lab.sipp import Sipp
 
 pytestmark = pytest.mark.integration
@@ -182,6 +183,26 @@ def check_hold(daemon: Daemon, recording: Recording, talker: int) -> None:
     voice = encode_alaw(tone(frequency, 0.2))
     assert voice in audio[: gap.start_ms * 8]
     assert voice in audio[end:]
+
+
+@pytest.mark.interop("sipp TLS", "speaks a file of audio over RTP, which is recorded")
+async def test_what_sipp_says_is_recorded(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    async with our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer:
+        with Sipp(
+            tmp_path,
+            "caller-speaks",
+            port=daemon.caller,
+            remote=daemon.sip,
+            pause=2.5,
+            newer=True,
+        ) as caller:
+            await officer.connected.wait()
+            officer.speak()
+            await caller.succeeds()
+    check_sides(await recorded(daemon, "caller-hangup"))
 
 
 class Keypad:

@@ -199,6 +199,13 @@ url = "file://{root}/storage/state"
 """
         )
 
+    def amend(self, old: str, new: str) -> "Daemon":
+        """Put `new` in the place of `old` in its configuration, before it starts."""
+        text = self.config.read_text()
+        assert old in text
+        self.config.write_text(text.replace(old, new, 1))
+        return self
+
     # -- the process ------------------------------------------------------------
 
     def start(self, *, timeout: float = 20.0, **environment: str) -> "Daemon":

@@ -4,20 +4,27 @@ The scenarios beside this file speak of: [field0], the caller's number; [asserte
 number in P-Asserted-Identity; [privacy], the Privacy header; [payloads], the payload
 types of the audio line. `login` is what a challenge is answered with. A pause without
 a length lasts `pause` seconds.
+
+`newer` is sipp 3.8, which knows TLS (`transport` "l1") and speaks a file of audio.
 """
 
 import asyncio
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from agent.formats.codecs.g711 import encode_alaw
 from tests.lab.daemon import CALLER, SERVICE, free_ports
-from tests.lab.peers import missing
+from tests.lab.parties import sine
+from tests.lab.peers import SIPP_TLS, missing
 
 SCENARIOS = Path(__file__).parent / "sipp"
+SPEECH_HZ = 1000
+"What `caller-speaks` says."
 _SUCCESS = 0
 
 
@@ -46,10 +53,11 @@ class Sipp:
         pause: float = 0.5,
         lost: int = 0,
         timeout: int = 15,
+        newer: bool = False,
+        transport: str = "u1",
+        more: Sequence[str] = (),
     ) -> None:
-        program = shutil.which("sipp")
-        if program is None:
-            missing("sipp", "Debian package sip-tester")
+        command = SIPP_TLS.command if newer else _command()
         self.scenario = scenario
         self.port = port
         media_port = free_ports(2)[0]  # and the next even one, for video
@@ -59,7 +67,7 @@ class Sipp:
         self._errors = self.folder / "errors.log"
         fields = self.folder / "fields.csv"
         fields.write_text(f"SEQUENTIAL\n{user};\n")
-        command = [program]
+        (self.folder / "speech.al").write_bytes(encode_alaw(sine(SPEECH_HZ, 10)))
         for name, value in {
             "payloads": payloads,
             "privacy": privacy,
@@ -73,6 +81,7 @@ class Sipp:
         command += ["-timeout", str(timeout), "-timeout_error", "-max_recv_loops", "1"]
         command += ["-trace_msg", "-message_file", str(self._messages)]
         command += ["-trace_err", "-error_file", str(self._errors), "-nostdin"]
+        command += ["-t", transport, *more]
         if login:
             command += ["-au", login[0], "-ap", login[1]]
         if lost:
@@ -133,6 +142,13 @@ class Sipp:
             time.sleep(0.01)
         screen = _tail(self.folder / "screen.log")
         raise AssertionError(f"sipp {self.scenario} does not listen:\n{screen}")
+
+
+def _command() -> list[str]:
+    program = shutil.which("sipp")
+    if program is None:
+        missing("sipp", "Debian package sip-tester")
+    return [program]
 
 
 def _tail(path: Path) -> str:
