@@ -90,7 +90,7 @@ async def test_each_party_hears_its_own_law(
         await asyncio.sleep(1.0)
     recording = await recorded(daemon, "caller-hangup")
     audio = recording.manifest.audio
-    assert (audio.format, set(audio.codecs)) == ("wav-pcm16", {"PCMA", "PCMU"})
+    assert (audio.format, set(audio.codecs)) == ("flac", {"PCMA", "PCMU"})
     spoken = decode_ulaw(encode_ulaw(tone(1000, 0.5)))
     answered = decode_alaw(encode_alaw(tone(1700, 0.5)))
     assert spoken in channel(recording, 0)

@@ -13,7 +13,7 @@ import numpy as np
 from tests.lab.daemon import free_ports, let_tcp, wav_notice
 from tests.lab.parties import sine
 from tests.lab.peers import BARESIP
-from tests.lab.process import bound, running
+from tests.lab.process import Process, bound, running
 
 _CONFIG = """\
 poll_method epoll
@@ -61,8 +61,9 @@ ctrl_tcp_listen 127.0.0.1:{control}
 class Baresip:
     """One baresip: what it is told and what it tells."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, process: Process) -> None:
         self.folder = folder
+        self._process = process
         self.port = port
         self._events: list[dict[str, Any]] = []
         self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -123,6 +124,10 @@ class Baresip:
     async def hang_up(self) -> None:
         await self.tell("hangup")
 
+    def spoke(self, transport: str) -> bool:
+        """Whether its trace shows messages over TCP, TLS or UDP."""
+        return f"{transport} 127.0.0.1:" in self._process.said
+
     @property
     def heard(self) -> np.ndarray:
         """What it heard in its last call, full scale 1.0; whole once that is over."""
@@ -173,7 +178,7 @@ async def baresip(
     command = [*BARESIP.command, "-f", str(folder), "-s"]
     with running("baresip", folder, command, HOME=str(folder)) as process:
         await process.ready(lambda: bound(control, "tcp") and bound(port))
-        phone = Baresip(folder, port)
+        phone = Baresip(folder, port, process)
         async with asyncio.TaskGroup() as group:
             task = group.create_task(phone.attend(control))
             yield phone

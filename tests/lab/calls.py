@@ -1,9 +1,12 @@
 """What tests of single calls share: phones of our own, and what must be true after."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
+
+import soundfile
 
 from agent.cli.phone import Phone
 from agent.formats.codecs.g711 import (
@@ -75,7 +78,10 @@ def frames(pcm16: bytes) -> list[memoryview]:
 
 
 def channel(recording: Recording, index: int) -> bytes:
-    """One channel's samples, as the container has them."""
+    """One channel's samples, as the container has them; 16-bit out of a FLAC file."""
+    if recording.wav.startswith(b"fLaC"):
+        pairs, _ = soundfile.read(io.BytesIO(recording.wav), dtype="int16")
+        return bytes(pairs[:, index].tobytes())
     wav = read_wav(recording.wav)
     if wav.format == SampleFormat.PCM16:
         pairs = memoryview(wav.samples).cast("h")

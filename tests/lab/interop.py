@@ -5,13 +5,15 @@ of `agent/signalling/INTEROP.md`. `scripts/interop` writes the file from a run's
 results; `tests/lab/test_interop.py` checks that its cells are those of the tests.
 """
 
+import contextlib
 import json
 import re
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import pytest
 
@@ -113,6 +115,13 @@ class Interop:
                 self._outcomes.setdefault(cell, set()).add(report.outcome)
         return report
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        if item.get_closest_marker("interop") is None:
+            return (yield)
+        with patience():
+            return (yield)
+
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._path is None:
             return
@@ -125,6 +134,26 @@ class Interop:
             row[feature] = "yes" if outcomes == {"passed"} else "no"
         proofs = sorted(self.collected) if whole else None
         self._path.write_text(json.dumps({"results": results, "proofs": proofs}))
+
+
+PATIENCE: Final = 60
+"Seconds after which a test with a peer that does not answer has failed."
+
+
+@contextlib.contextmanager
+def patience(seconds: float = PATIENCE) -> Iterator[None]:
+    """End what goes on for longer, by TimeoutError in the main thread."""
+
+    def end(_signal: int, _frame: object) -> NoReturn:
+        raise TimeoutError(f"a test with a real peer took more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 _WANTING = re.compile(rf"{peers.MISSING}|the corpus |got empty parameter set")

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from tests.lab.certificates import Certificate
 from tests.lab.daemon import let_tcp
 from tests.lab.peers import KAMAILIO
 from tests.lab.process import Process, bound, running
@@ -18,7 +19,7 @@ auto_aliases=no
 mpath="{modules}"
 listen=udp:127.0.0.1:{port}
 listen=tcp:127.0.0.1:{port}
-{globals}
+{tls_globals}
 loadmodule "tm.so"
 loadmodule "tmx.so"
 loadmodule "sl.so"
@@ -28,7 +29,7 @@ loadmodule "maxfwd.so"
 loadmodule "textops.so"
 loadmodule "siputils.so"
 loadmodule "xlog.so"
-{modparams}
+{tls_modules}
 modparam("rr", "enable_full_lr", 1)
 modparam("rr", "enable_double_rr", 1)
 
@@ -62,6 +63,16 @@ request_route {{
 }}
 """
 
+_TLS = """\
+loadmodule "tls.so"
+modparam("tls", "tls_method", "TLSv1.2+")
+modparam("tls", "certificate", "{certificate}")
+modparam("tls", "private_key", "{key}")
+modparam("tls", "ca_list", "{ca}")
+modparam("tls", "verify_certificate", 1)
+modparam("tls", "require_certificate", 1)
+"""
+
 
 class Kamailio:
     """One Kamailio, and what it has passed on."""
@@ -87,16 +98,22 @@ async def kamailio(
     agent: int,
     outside: str,
     inside: str = "",
-    globals_: str = "",
-    modparams: str = "",
+    tls: tuple[int, Certificate] | None = None,
 ) -> AsyncIterator[Kamailio]:
     """A proxy at `port`: what comes from the agent goes outside, all else to it.
 
-    `outside` and `inside` are URIs of the next hop.
+    `outside` and `inside` are URIs of the next hop. `tls` is a port to listen at as
+    well and what it shows there; who connects must show a certificate too.
     """
     folder = root / f"kamailio-{port}"
     folder.mkdir()
     let_tcp(port)
+    tls_globals = tls_modules = ""
+    if tls is not None:
+        tls_globals = f"enable_tls=yes\nlisten=tls:127.0.0.1:{let_tcp(tls[0])}"
+        tls_modules = _TLS.format(
+            certificate=tls[1].certificate, key=tls[1].key, ca=tls[1].ca
+        )
     (folder / "kamailio.cfg").write_text(
         _CONFIG.format(
             modules=KAMAILIO.root / "usr/lib/x86_64-linux-gnu/kamailio/modules",
@@ -104,13 +121,14 @@ async def kamailio(
             agent=agent,
             outside=outside,
             inside=inside or f"sip:127.0.0.1:{agent}",
-            globals=globals_,
-            modparams=modparams,
+            tls_globals=tls_globals,
+            tls_modules=tls_modules,
         )
     )
     command = [*KAMAILIO.command, "-DD", "-E", "-m", "32", "-M", "8"]
     command += ["-Y", str(folder), "-P", str(folder / "pid")]
     command += ["-f", str(folder / "kamailio.cfg")]
     with running("kamailio", folder, command) as process:
-        await process.ready(lambda: bound(port) and bound(port, "tcp"))
+        ports = [port] if tls is None else [port, tls[0]]
+        await process.ready(lambda: all(bound(p, "tcp") for p in ports))
         yield Kamailio(process, port)

@@ -16,8 +16,6 @@ from tests.lab.process import Process, bound, running
 _CONFIG = """\
 [sip]
 sip_port={port}
-sip_tcp_port=0
-sip_tls_port=0
 contact=sip:{user}@127.0.0.1
 guess_hostname=0
 use_ipv6=0
@@ -81,7 +79,7 @@ async def linphone(
     user: str,
     hertz: float,
     codec: tuple[str, int, int] = ("PCMA", 8000, 1),
-    sip: str = "",
+    sip: str = "sip_tcp_port=0\nsip_tls_port=0",
     more: str = "",
 ) -> AsyncIterator[Linphone]:
     """A phone at `port` that says a tone in calls of one codec."""

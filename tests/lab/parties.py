@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import math
 import random
 import struct
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import soundfile
 
 from agent.cli.phone import Phone
 from agent.formats.codecs.g711 import decode_alaw, encode_alaw, encode_ulaw
@@ -116,10 +118,13 @@ def audio_of(phone: Phone, since_ns: int = 0) -> bytes:
     return b"".join(h.packet.payload for h in phone.heard if h.arrival_ns >= since_ns)
 
 
-def channels(wav: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Left and right of a WAV file, full scale 1.0."""
-    pcm = decode_to_pcm16(read_wav(wav))
-    samples = np.frombuffer(pcm.samples, dtype="<i2").reshape(-1, 2) / 32768.0
+def channels(audio: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Left and right of a recording's audio file, full scale 1.0."""
+    if audio.startswith(b"RIFF"):
+        pcm = decode_to_pcm16(read_wav(audio))
+        samples = np.frombuffer(pcm.samples, dtype="<i2").reshape(-1, 2) / 32768.0
+    else:
+        samples, _ = soundfile.read(io.BytesIO(audio), always_2d=True)
     return samples[:, 0], samples[:, 1]
 
 

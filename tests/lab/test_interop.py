@@ -1,10 +1,11 @@
 """The interoperability table is the tests' own."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
-from tests.lab.interop import TABLE, Interop, Table, read_table, wanting
+from tests.lab.interop import TABLE, Interop, Table, patience, read_table, wanting
 
 _REMEDY = "run scripts/interop, which writes agent/signalling/INTEROP.md"
 
@@ -53,3 +54,11 @@ def test_only_want_of_a_peer_or_corpus_fails_a_complete_run(
     reason: str, corpora: bool, expected: bool
 ) -> None:
     assert wanting(reason, corpora=corpora) == expected
+
+
+def test_a_peer_is_not_waited_for_for_ever() -> None:
+    with pytest.raises(TimeoutError, match="real peer"), patience(0.01):
+        signal.pause()
+    with patience(60):
+        pass
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)

@@ -1,0 +1,222 @@
+"""TCP and TLS with other makes, mutual authentication included."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.lab.baresip import baresip
+from tests.lab.certificates import Certificate
+from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
+from tests.lab.kamailio import kamailio
+from tests.lab.linphone import linphone
+from tests.lab.scenes import CUSTOMER_HZ, OFFICER_HZ, check_recorded, our_phone
+from tests.lab.secure import secured
+from tests.lab.sipp import Sipp
+
+pytestmark = pytest.mark.integration
+proves = pytest.mark.interop
+
+MUTUAL = "as the customer, over mutual TLS"
+
+
+def baresip_tls(root: Path, shown: Certificate) -> str:
+    """baresip's settings: what it shows and whom it believes."""
+    both = root / f"{shown.certificate.stem}-both.pem"
+    both.write_text(shown.certificate.read_text() + shown.key.read_text())
+    return f"sip_certificate {both}\nsip_cafile {shown.ca}\n"
+
+
+@pytest.mark.parametrize(
+    "transport",
+    [
+        pytest.param(name, marks=proves("baresip", f"as the customer, over {what}"))
+        for name, what in (("tcp", "TCP"), ("tls", "mutual TLS"))
+    ],
+)
+async def test_baresip_calls(
+    daemon_at: Callable[..., Daemon], tmp_path: Path, transport: str
+) -> None:
+    daemon = daemon_at()
+    site = secured(daemon, officers="udp")
+    daemon.start()
+    port = site.port if transport == "tls" else daemon.sip
+    async with (
+        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
+        baresip(
+            tmp_path,
+            port=daemon.caller,
+            user=CALLER,
+            agent=port,
+            hertz=CUSTOMER_HZ,
+            more=baresip_tls(tmp_path, site.trunk),
+        ) as caller,
+    ):
+        await caller.dial(f"sip:{SERVICE}@127.0.0.1:{port};transport={transport}")
+        await officer.connected.wait()
+        await daemon.logged("recording_begun")
+        officer.speak()
+        await asyncio.sleep(1)
+        officer.hang_up()
+        await caller.happens("CALL_CLOSED")
+        assert caller.spoke(transport.upper())
+        await check_recorded(daemon, "officer-hangup")
+
+
+@pytest.mark.parametrize(
+    "transport",
+    [
+        pytest.param(name, marks=proves("baresip", f"as an officer, over {what}"))
+        for name, what in (("tcp", "TCP"), ("tls", "mutual TLS"))
+    ],
+)
+async def test_baresip_answers(
+    daemon_at: Callable[..., Daemon], tmp_path: Path, transport: str
+) -> None:
+    daemon = daemon_at()
+    site = secured(daemon, officers=transport)
+    daemon.start()
+    async with (
+        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
+        baresip(
+            tmp_path,
+            port=daemon.officers[0],
+            user="201",
+            agent=daemon.sip,
+            hertz=OFFICER_HZ,
+            more=baresip_tls(tmp_path, site.officers),
+        ) as officer,
+    ):
+        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await officer.answer()
+        await daemon.logged("recording_begun")
+        caller.speak()
+        await asyncio.sleep(1)
+        await officer.hang_up()
+        await caller.ended.wait()
+        assert officer.spoke(transport.upper())
+        await check_recorded(daemon, "officer-hangup")
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        pytest.param("udp", marks=proves("Kamailio", "TLS outside, UDP to the agent")),
+        pytest.param("tls", marks=proves("Kamailio", "TLS outside and to the agent")),
+    ],
+)
+async def test_kamailio_does_tls(
+    daemon_at: Callable[..., Daemon], tmp_path: Path, inside: str
+) -> None:
+    daemon = daemon_at()
+    site = secured(daemon, officers="udp")
+    daemon.start()
+    [outside, public] = free_ports(2)
+    to = {
+        "udp": f"sip:127.0.0.1:{daemon.sip}",
+        "tls": f"sip:127.0.0.1:{site.port};transport=tls",
+    }
+    async with (
+        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
+        kamailio(
+            tmp_path,
+            port=daemon.caller,
+            agent=daemon.sip,
+            inside=to[inside],
+            outside=f"sip:127.0.0.1:{outside}",
+            tls=(public, site.trunk),
+        ) as proxy,
+        baresip(
+            tmp_path,
+            port=outside,
+            user=CALLER,
+            agent=public,
+            hertz=CUSTOMER_HZ,
+            more=baresip_tls(tmp_path, site.officers),
+        ) as caller,
+    ):
+        await caller.dial(f"sip:{SERVICE}@127.0.0.1:{public};transport=tls")
+        await officer.connected.wait()
+        await daemon.logged("recording_begun")
+        officer.speak()
+        await asyncio.sleep(1)
+        officer.hang_up()
+        await caller.happens("CALL_CLOSED")
+        assert caller.spoke("TLS")
+        assert proxy.passed_by_route("BYE") == 1
+        await check_recorded(daemon, "officer-hangup")
+
+
+@pytest.mark.parametrize(
+    "transport",
+    [
+        pytest.param("tcp", marks=proves("sipp TLS", "as the customer, over TCP")),
+        pytest.param(
+            "tls", marks=proves("sipp TLS", "as the customer, over mutual TLS")
+        ),
+    ],
+)
+async def test_sipp_calls(
+    daemon_at: Callable[..., Daemon], tmp_path: Path, transport: str
+) -> None:
+    daemon = daemon_at()
+    site = secured(daemon, officers="udp")
+    daemon.start()
+    shown = ["-tls_cert", str(site.trunk.certificate), "-tls_key", str(site.trunk.key)]
+    async with our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer:
+        with Sipp(
+            tmp_path,
+            "caller-speaks",
+            port=daemon.caller,
+            remote=site.port if transport == "tls" else daemon.sip,
+            pause=2.5,
+            newer=True,
+            transport={"tcp": "t1", "tls": "l1"}[transport],
+            more=[*shown, "-tls_ca", str(site.ca)] if transport == "tls" else [],
+        ) as caller:
+            await officer.connected.wait()
+            officer.speak()
+            await caller.succeeds()
+            assert f"SIP/2.0/{transport.upper()}" in caller.messages
+    await check_recorded(daemon, "caller-hangup")
+
+
+@pytest.mark.parametrize(
+    "transport",
+    [
+        pytest.param("tcp", marks=proves("linphone", "as the customer, over TCP")),
+        pytest.param(
+            "tls", marks=proves("linphone", "as the customer, over mutual TLS")
+        ),
+    ],
+)
+async def test_linphone_calls(
+    daemon_at: Callable[..., Daemon], tmp_path: Path, transport: str
+) -> None:
+    daemon = daemon_at()
+    site = secured(daemon, officers="udp")
+    daemon.start()
+    port = site.port if transport == "tls" else daemon.sip
+    async with (
+        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
+        linphone(
+            tmp_path,
+            port=daemon.caller,
+            user=CALLER,
+            hertz=CUSTOMER_HZ,
+            # It compares no addresses with a certificate's.
+            sip="sip_tcp_port=-1\nsip_tls_port=-1\nverify_server_cn=0\n"
+            f"root_ca={site.ca}\n"
+            f"client_cert_chain={site.trunk.certificate}\n"
+            f"client_cert_key={site.trunk.key}",
+        ) as caller,
+    ):
+        caller.type(f"call sip:{SERVICE}@127.0.0.1:{port};transport={transport}")
+        await officer.connected.wait()
+        await daemon.logged("recording_begun")
+        officer.speak()
+        await asyncio.sleep(1)
+        officer.hang_up()
+        await caller.shows("ended")
+        await check_recorded(daemon, "officer-hangup")
