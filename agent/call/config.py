@@ -34,6 +34,8 @@ class PeerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     Keys are exchanged over TLS only."""
     max_calls: int = 0
     "Calls at once from this peer, emergency calls apart; 0: no limit."
+    certificate: str = ""
+    "The name its certificate must bear when we connect to `uri`, if not the host's."
     max_connections: int = 100
     "TCP and TLS connections at once from this peer; 0: no limit."
 
@@ -64,6 +66,8 @@ class PeerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("register needs a username, a password_file and a uri")
         if not 60 <= self.register_expires <= MAX_EXPIRES:
             raise ValueError(f"register_expires must be 60 to {MAX_EXPIRES}")
+        if self.certificate and not self.uri:
+            raise ValueError("certificate is for connecting to uri, and there is none")
 
 
 class RouteConfig(

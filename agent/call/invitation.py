@@ -51,7 +51,7 @@ class Inviter:
         """
         joint, first = self._joint, self._legs.first
         uri = parse_uri(target)
-        flow = (await joint.user_agent.flows_to(uri))[0]
+        flow, *others = await joint.user_agent.flows_to(uri)
         leg = Leg(
             name=name,
             session="",
@@ -80,6 +80,7 @@ class Inviter:
             body=self._legs.offer_to_target(leg, facing),
             headers=self._headers_towards(leg, facing),
             max_forwards=b2bua.next_max_forwards(self._invite),
+            alternatives=others,
             now=joint.user_agent.now,
         )
         return leg

@@ -61,7 +61,7 @@ class PassthroughCall:
         while self._targets and not self._over:
             uri = parse_uri(self._targets.pop(0))
             try:
-                flow = (await joint.user_agent.flows_to(uri))[0]
+                flow, *others = await joint.user_agent.flows_to(uri)
             except AgentError as error:
                 self.log.warning("target_unreachable", reason=str(error))
                 continue
@@ -83,6 +83,7 @@ class PassthroughCall:
                 # An offer of the target must wait for its 2xx: the caller's answer
                 # comes in the ACK.
                 reliable=bool(self._invite.body),
+                alternatives=others,
                 now=joint.user_agent.now,
             )
             self._early = b""

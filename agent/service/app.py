@@ -38,12 +38,14 @@ from agent.recording.spool import Spool
 from agent.service.config import Config, ConfigError
 from agent.service.credentials import Credentials, read_credentials
 from agent.service.logs import Masker
-from agent.signalling.config import parse_listen
+from agent.signalling.config import parse_listen, parse_nameserver
 from agent.signalling.guard import Guard
 from agent.signalling.registrar import Registrar
+from agent.signalling.resolver import Resolver
 from agent.signalling.secrets import Secrets
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.timers import Timers
+from agent.signalling.sip.uri import parse_uri
 from agent.signalling.tls import TlsContexts
 from agent.signalling.useragent import UserAgent
 from agent.upload.backends.object_store import open_store
@@ -277,6 +279,14 @@ class Agent:
             listeners,
             control.on_sip,
             tls=material.tls,
+            resolver=Resolver(
+                [parse_nameserver(entry) for entry in config.sip.nameservers], rng=rng
+            ),
+            certificate_names={
+                parse_uri(peer.uri).host.lower(): peer.certificate.lower()
+                for peer in config.peers
+                if peer.certificate
+            },
             peer_of=control.connections_of,
             max_connections=config.sip.max_connections,
             connection_idle=config.sip.connection_idle,

@@ -31,6 +31,8 @@ class SipConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """
     max_calls: int = 2000
     "Calls at once, emergency calls apart."
+    nameservers: tuple[str, ...] = ()
+    "Addresses, with a port or without; empty: the system's, and its hosts file."
     max_connections: int = 1000
     "TCP and TLS connections at once; strangers may have a quarter of them."
     connection_idle: float = 3600.0
@@ -51,6 +53,8 @@ class SipConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             parse_listen(entry)
         if self.lockout_failures < 1:
             raise ValueError("lockout_failures must be at least 1")
+        for entry in self.nameservers:
+            parse_nameserver(entry)
 
 
 class TlsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,15 +85,31 @@ class Listener:
 def parse_listen(entry: str) -> Listener:
     """`udp:127.0.0.1:5060` or `udp:[::1]:5060`. Raises ValueError, naming it."""
     transport, _, rest = entry.partition(":")
-    host, _, port = rest.rpartition(":")
+    address = _parse_address(rest)
+    if address is None:
+        raise ValueError(f"listen entry {entry!r} is not transport:address:port")
+    if transport not in {"udp", "tcp", "tls"}:
+        raise ValueError(f"listen entry {entry!r}: transport must be udp, tcp or tls")
+    return Listener(transport, address)
+
+
+def parse_nameserver(entry: str) -> Address:
+    """`192.0.2.53`, `192.0.2.53:5353` or `[2001:db8::53]:53`. Raises ValueError."""
+    try:
+        return Address(str(ipaddress.ip_address(entry)), 53)
+    except ValueError:
+        address = _parse_address(entry)
+    if address is None:
+        raise ValueError(f"nameserver {entry!r} is no address or address:port")
+    return address
+
+
+def _parse_address(text: str) -> Address | None:
+    host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     try:
         number = int(port)
         ipaddress.ip_address(host)
     except ValueError:
-        number = 0
-    if not 0 < number < 65536:
-        raise ValueError(f"listen entry {entry!r} is not transport:address:port")
-    if transport not in {"udp", "tcp", "tls"}:
-        raise ValueError(f"listen entry {entry!r}: transport must be udp, tcp or tls")
-    return Listener(transport, Address(host, number))
+        return None
+    return Address(host, number) if 0 < number < 65536 else None

@@ -4,32 +4,31 @@ Whoever calls a method of `core` calls `flush()` afterwards.
 """
 
 import asyncio
-import ipaddress
-import socket
-from collections.abc import Callable, Sequence
-from typing import Final
+import random
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from agent.model.media import Address
 from agent.signalling.config import Listener
 from agent.signalling.connections import ConnectionStats, ConnectionTable
+from agent.signalling.resolver import Resolver, ResolverStats
 from agent.signalling.sip.core import Event, RequestAnswered, UserAgentCore
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
+from agent.signalling.sip.resolution import Target, UnsupportedTransportError
 from agent.signalling.sip.uri import Uri
 from agent.signalling.stream import PeerOf, StreamTransport
 from agent.signalling.tls import TlsContexts, TlsError
 from agent.signalling.transport import TransportError, UdpTransport
-
-DEFAULT_PORTS: Final = {"udp": 5060, "tcp": 5060, "tls": 5061}
 
 
 class UserAgent:
     """Drives one UserAgentCore over the configured listeners.
 
     `peer_of` says which configured peer is at the other end of a flow, and how many
-    connections it may have.
+    connections it may have; `certificate_names`, under which name the host of a URI
+    shows its certificate, where that is another one.
     """
 
     def __init__(
@@ -39,6 +38,8 @@ class UserAgent:
         on_event: Callable[[Event], None],
         *,
         tls: TlsContexts | None = None,
+        resolver: Resolver | None = None,
+        certificate_names: Mapping[str, str] | None = None,
         peer_of: PeerOf = lambda _: ("", 0),
         max_connections: int = 1000,
         connection_idle: float = 3600.0,
@@ -46,6 +47,13 @@ class UserAgent:
         self.core = core
         self._on_event = on_event
         self._listeners = tuple(listeners)
+        self._served = [
+            (entry.transport, 6 if ":" in entry.address.host else 4)
+            for entry in listeners
+        ]
+        self._resolver = resolver or Resolver(rng=random.SystemRandom())
+        self._certificate_names = certificate_names or {}
+        core.serve_tcp([e.address for e in listeners if e.transport == "tcp"])
         self._transports = {
             listener.address: UdpTransport(listener, self._received)
             for listener in listeners
@@ -92,49 +100,52 @@ class UserAgent:
         return self._streams.table.stats
 
     @property
+    def resolver_stats(self) -> ResolverStats:
+        """Counters of the name service."""
+        return self._resolver.stats
+
+    @property
     def now(self) -> float:
         """The loop's monotonic clock, which the core's deadlines refer to."""
         return self._loop.time()
 
     async def flows_to(self, uri: Uri) -> list[Flow]:
-        """The flows for a new call to `uri`, the first to be tried first.
+        """The flows for a new call to `uri`, the first to be tried first (RFC 3263).
 
-        Raises TransportError if its host has no address we can reach.
+        Those on which nothing answered lately come last. Raises TransportError if
+        there is none.
         """
-        transport = (uri.param("transport") or "udp").lower()
-        if uri.scheme == "sips":
-            transport = "tls"
-        if transport not in DEFAULT_PORTS:
-            raise TransportError(
-                "the transport of a target is none of udp, tcp and tls.",
-                hint="Correct the target's URI.",
-            )
-        remote = await self._address_of(uri, uri.port or DEFAULT_PORTS[transport])
-        for listener in self._listeners:
-            same_family = (":" in listener.address.host) == (":" in remote.host)
-            if same_family and listener.transport == transport:
-                domain = uri.host if transport == "tls" else ""
-                return [Flow(transport, listener.address, remote, domain)]
-        raise TransportError(
-            f"no {transport} listener can reach {remote}.",
-            hint="Add a [sip] listen entry of the same transport and address family.",
-        )
-
-    async def _address_of(self, uri: Uri, port: int) -> Address:
         try:
-            ipaddress.ip_address(uri.host)
-        except ValueError:
-            try:
-                found = await self._loop.getaddrinfo(
-                    uri.host, port, type=socket.SOCK_DGRAM
-                )
-            except OSError as error:
-                raise TransportError(
-                    f"the host of a target has no address: {error}.",
-                    hint="Check the target's URI and the host's name service.",
-                ) from error
-            return Address(str(found[0][4][0]), port)
-        return Address(uri.host, port)
+            targets = await self._resolver.targets(uri, self._served)
+        except UnsupportedTransportError as error:
+            raise TransportError(
+                str(error),
+                hint="Correct the target's URI, or add a [sip] listen entry.",
+            ) from error
+        flows = [self._flow_to(target, uri) for target in targets]
+        if not flows:
+            raise TransportError(
+                "the host of a target has no address that a listener of ours reaches.",
+                hint="Check the target's URI, the name service, and [sip] listen.",
+            )
+        return self.core.outages.order(flows, self.now)
+
+    def _flow_to(self, target: Target, uri: Uri) -> Flow:
+        version = ":" in target.host
+        local = next(
+            listener.address
+            for listener in self._listeners
+            if listener.transport == target.transport
+            and (":" in listener.address.host) == version
+        )
+        host = uri.host.lower()
+        domain = self._certificate_names.get(host, host)
+        return Flow(
+            target.transport,
+            local,
+            Address(target.host, target.port),
+            domain if target.transport == "tls" else "",
+        )
 
     def reload_tls(self) -> None:
         """Read the certificate files again; if they are no good, keep the old ones."""

@@ -86,3 +86,9 @@ def test_mistakes_about_passwords(changes: dict[str, object], message: str) -> N
         PeerConfig(name="p", match=(), **changes)  # type: ignore[arg-type]
     given = {"username": "a", "password_file": "p", "register": True}
     PeerConfig(name="p", match=(), uri="sip:x", **given)  # type: ignore[arg-type]
+
+
+def test_a_certificates_name_is_for_connecting() -> None:
+    PeerConfig(name="p", match=(), uri="sips:pbx.example", certificate="pbx")
+    with pytest.raises(ValueError, match="there is none"):
+        PeerConfig(name="p", match=(), certificate="pbx")

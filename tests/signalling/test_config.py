@@ -1,7 +1,13 @@
 import pytest
 
 from agent.model.media import Address
-from agent.signalling.config import Listener, SipConfig, TlsConfig, parse_listen
+from agent.signalling.config import (
+    Listener,
+    SipConfig,
+    TlsConfig,
+    parse_listen,
+    parse_nameserver,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,3 +68,13 @@ def test_session_timers_that_nobody_may_have(
 def test_a_lockout_needs_a_failure() -> None:
     with pytest.raises(ValueError, match="lockout_failures"):
         SipConfig(listen=("udp:127.0.0.1:5060",), lockout_failures=0)
+
+
+def test_name_servers() -> None:
+    assert parse_nameserver("192.0.2.53") == Address("192.0.2.53", 53)
+    assert parse_nameserver("2001:db8::53") == Address("2001:db8::53", 53)
+    assert parse_nameserver("192.0.2.53:5353") == Address("192.0.2.53", 5353)
+    assert parse_nameserver("[2001:db8::53]:5353") == Address("2001:db8::53", 5353)
+    for entry in ("", "ns.example", "192.0.2.53:0", "192.0.2.53:x"):
+        with pytest.raises(ValueError, match="nameserver"):
+            SipConfig(listen=("udp:127.0.0.1:5060",), nameservers=(entry,))

@@ -8,6 +8,7 @@ import structlog
 
 from agent.model.media import Address
 from agent.signalling.config import Listener, TlsConfig
+from agent.signalling.resolver import Resolver
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.contact import contact_of
 from agent.signalling.sip.core import UserAgentCore
@@ -21,6 +22,7 @@ from agent.signalling.transport import TransportError
 from agent.signalling.useragent import UserAgent
 from tests.lab.certificates import Authority
 from tests.lab.daemon import free_ports
+from tests.lab.nameserver import NameServer
 
 
 class Party:
@@ -171,33 +173,70 @@ async def test_where_a_new_call_goes(parties: list[Party]) -> None:
     assert flow == Flow("udp", local, Address("192.0.2.7", 5060))
     [flow] = await agent.flows_to(parse_uri("sip:x@192.0.2.7:5070"))
     assert flow.remote.port == 5070
-    with pytest.raises(TransportError, match="no udp listener"):
+    with pytest.raises(TransportError, match="no address that a listener"):
         await agent.flows_to(parse_uri("sip:x@[2001:db8::1]"))
-    with pytest.raises(TransportError, match="no tcp listener"):
+    with pytest.raises(TransportError, match="no listener of ours") as caught:
         await agent.flows_to(parse_uri("sip:x@192.0.2.7;transport=tcp"))
-    with pytest.raises(TransportError, match="no tls listener"):
+    assert "listen" in caught.value.hint
+    with pytest.raises(TransportError, match="speaks tls"):
         await agent.flows_to(parse_uri("sips:x@192.0.2.7"))
-    with pytest.raises(TransportError, match="none of udp, tcp and tls"):
-        await agent.flows_to(parse_uri("sip:x@192.0.2.7;transport=sctp"))
 
 
-async def test_hosts_are_looked_up(
-    parties: list[Party], monkeypatch: pytest.MonkeyPatch
+async def test_names_are_resolved_and_the_next_server_takes_over() -> None:
+    ports = free_ports(3)
+    server = NameServer()
+    server.zone = {
+        ("_sip._udp.example.com", "SRV"): [
+            f"1 0 {ports[1]} a.example.com.",
+            f"2 0 {ports[2]} a.example.com.",
+        ],
+        ("a.example.com", "A"): ["127.0.0.1"],
+    }
+    alice, bob = (Party(port) for port in (ports[0], ports[2]))
+    alice.agent._resolver = Resolver([await server.start()], rng=random.Random(1))
+    await alice.agent.start()
+    await bob.agent.start()
+    target = parse_uri("sip:you@example.com;transport=udp")
+    async with asyncio.timeout(10):
+        flows = await alice.agent.flows_to(target)
+        assert [flow.remote.port for flow in flows] == ports[1:]
+        alice.core.invite(
+            uri=target,
+            flow=flows[0],
+            alternatives=flows[1:],
+            from_=NameAddr(None, parse_uri("sip:me@example.org"), ()),
+            to=NameAddr(None, target, ()),
+            contact=contact_of(flows[0], "me"),
+            body=b"offer",
+            now=alice.agent.now,
+        )
+        alice.agent.flush()
+        assert isinstance(await bob.events.get(), sip.InviteReceived)
+        flows = await alice.agent.flows_to(target)
+    assert [flow.remote.port for flow in flows] == [ports[2], ports[1]]
+    assert alice.agent.resolver_stats.questions == len(server.asked)
+    server.close()
+    await closed(alice, bob)
+
+
+async def test_a_certificate_may_have_another_name_than_the_host(
+    tmp_path: Path,
 ) -> None:
-    agent = parties[0].agent
-    loop = asyncio.get_running_loop()
-
-    async def found(host: str, port: int, **_: Any) -> Any:
-        if host == "nowhere.example":
-            raise OSError("unknown")
-        return [(0, 0, 0, "", ("192.0.2.9", port))]
-
-    monkeypatch.setattr(loop, "getaddrinfo", found)
-    [flow] = await agent.flows_to(parse_uri("sip:x@pbx.example:5080"))
-    assert flow.remote == Address("192.0.2.9", 5080)
-    with pytest.raises(TransportError) as caught:
-        await agent.flows_to(parse_uri("sip:x@nowhere.example"))
-    assert "name service" in caught.value.hint
+    [port] = free_ports(1)
+    agent = UserAgent(
+        UserAgentCore(rng=random.Random(1), product="test"),
+        [Listener("tls", Address("127.0.0.1", port))],
+        lambda _: None,
+        tls=contexts(tmp_path, "a.example"),
+        certificate_names={"192.0.2.7": "pbx.example"},
+    )
+    await agent.start()
+    [flow] = await agent.flows_to(parse_uri("sips:x@192.0.2.7"))
+    assert (flow.domain, flow.remote.port) == ("pbx.example", 5061)
+    [flow] = await agent.flows_to(parse_uri("sip:x@192.0.2.8;transport=tls"))
+    assert flow.domain == "192.0.2.8"
+    agent.close()
+    await asyncio.sleep(0)
 
 
 async def test_the_timer_follows_the_core(parties: list[Party]) -> None:

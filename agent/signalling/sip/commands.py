@@ -53,9 +53,12 @@ class Commands:
         route: Sequence[Uri] = (),
         max_forwards: int = MAX_FORWARDS,
         reliable: bool = True,
+        alternatives: Sequence[Flow] = (),
         now: float,
     ) -> SessionId:
         """Begin a call: Progressed, then Accepted or Refused will tell.
+
+        `alternatives`: where it goes if nobody answers at `flow`, one after another.
 
         Without a body the 2xx brings an offer, which `acknowledge` answers. No
         limit stops it: how many calls there may be is decided where they begin.
@@ -85,6 +88,7 @@ class Commands:
             flow,
             contact=contact,
             now=now,
+            alternatives=alternatives,
         )
         self._sessions.add(session)
         return session.id

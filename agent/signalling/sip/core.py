@@ -6,9 +6,10 @@ says.
 """
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
+from agent.model.media import Address
 from agent.signalling.sip.authorization import (
     AuthorizationStats,
     Authorizer,
@@ -38,6 +39,7 @@ from agent.signalling.sip.events import (
 )
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
+from agent.signalling.sip.outages import Outages
 from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.reception import DROP, Admit, Authenticate, Reception
 from agent.signalling.sip.resending import Resending
@@ -149,6 +151,15 @@ class UserAgentCore(Commands):
         )
 
     @property
+    def outages(self) -> Outages:
+        """Places where nothing answered lately."""
+        return self._user.resending.outages
+
+    def serve_tcp(self, addresses: Sequence[Address]) -> None:
+        """Requests too large for UDP may go out from these addresses by TCP."""
+        self._user.resending.tcp_listeners = tuple(addresses)
+
+    @property
     def stats(self) -> UserAgentStats:
         return self._user.stats
 
@@ -213,7 +224,7 @@ class UserAgentCore(Commands):
 
     def _take_events(self, now: float) -> None:
         while (event := self._layer.next_event()) is not None:
-            if self._sent_again(event, now):
+            if self._sent_again(event, now) or self._moved(event, now):
                 continue
             event = self._user.resending.named(event)
             session = self._session_of(event)
@@ -242,6 +253,22 @@ class UserAgentCore(Commands):
             if session is None or not session.resend(name, request):
                 return False
         resending.send_again(event.key, request, now)
+        return True
+
+    def _moved(self, event: transaction.Event, now: float) -> bool:
+        """Try the next place for a request that failed, if it is wanted still."""
+        resending = self._user.resending
+        found = resending.next_flow(event, now)
+        if found is None:
+            return False
+        key, flow = found
+        name = resending.name_of(key)
+        owner = self._user.owner(name)
+        if owner is not None:
+            session = self._sessions.get(owner)
+            if session is None or not session.move(name, flow):
+                return False
+        resending.move(key, flow, now)
         return True
 
     def _session_of(self, event: transaction.Event) -> Session | None:

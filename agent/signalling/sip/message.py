@@ -103,6 +103,9 @@ REASONS: Final = {
 _DIALOG_FORMING: Final = frozenset({"INVITE", "SUBSCRIBE", "REFER", "NOTIFY"})
 
 
+_FRAME: Final = len("\r\nContent-Length: 1234\r\n\r\n")
+
+
 class Message:
     """What requests and responses share.
 
@@ -140,6 +143,12 @@ class Message:
             return "\r\n".join(lines).encode() + self.body
         except UnicodeEncodeError:
             raise LocalSipError("A header has no UTF-8 form.") from None
+
+    @property
+    def size(self) -> int:
+        """How many octets `to_bytes` makes, characters of headers counted as one."""
+        lines = sum(len(name) + len(value) + 4 for name, value in self.headers.items())
+        return len(self.start_line()) + lines + len(self.body) + _FRAME
 
     @property
     def vias(self) -> list[Via]:

@@ -1,20 +1,33 @@
-"""Requests of ours that were challenged, sent again with credentials.
+"""Requests of ours sent again: with credentials, elsewhere, over UDP after all.
 
-RFC 3261 section 22.2: the same request but for its CSeq. Whoever sent it first knows
-it by the key of its first transaction and need not notice.
+RFC 3261 section 22.2: a challenged request is the same but for its CSeq. RFC 3263
+section 4.3: what the next server gets is the same but for its branch. Whoever sent it
+first knows it by the key of its first transaction and need not notice.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from agent.model.media import Address
 from agent.signalling.sip.authorization import CHALLENGING, Authorizer, Realm
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.headers import CSeq
 from agent.signalling.sip.message import Request
+from agent.signalling.sip.outages import Outages
 from agent.signalling.sip.transaction import layer as transaction
 
 MAX_TRIES: Final = 5
 "Of one request: two proxies and the peer, one of them with a stale nonce."
+MAX_UDP: Final = 1300
+"Octets of a request, RFC 3261 section 18.1.1; what the link takes is not known."
+VIA_ROOM: Final = 120
+"Octets of the Via that is still to be added, an IPv6 address in it."
+PATIENCE: Final = 12
+"""Times T1 until a request that has another server to go to is taken there.
+
+Five sendings; one that nobody answers at all is not slow but lost.
+"""
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +36,8 @@ class _Sent:
     flow: Flow
     name: str
     "The key of the first transaction."
+    alternatives: list[Flow] = field(default_factory=list)
+    "Where else it may go, the first to be tried first."
     tries: int = 1
     answered: set[Realm] = field(default_factory=set)
 
@@ -30,7 +45,7 @@ class _Sent:
 class Resending:
     """The way between the sender of a request and its latest transaction.
 
-    Without an authorizer it is in nobody's way.
+    Without an authorizer and alternatives it is in nobody's way.
     """
 
     def __init__(
@@ -38,6 +53,9 @@ class Resending:
     ) -> None:
         self._layer = layer
         self._authorizer = authorizer
+        self.outages = Outages()
+        self.tcp_listeners: tuple[Address, ...] = ()
+        "Where large requests may come from that would have gone by UDP."
         self._sent: dict[str, _Sent] = {}
         "By the key of the transaction that has no final response yet."
         self._latest: dict[str, str] = {}
@@ -46,18 +64,40 @@ class Resending:
     def __len__(self) -> int:
         return len(self._sent)
 
-    def send(self, request: Request, flow: Flow, now: float) -> str:
+    def send(
+        self,
+        request: Request,
+        flow: Flow,
+        now: float,
+        alternatives: Sequence[Flow] = (),
+    ) -> str:
         """Send a request with the credentials it will need; returns its name.
 
         Raises LocalSipError, and sends nothing.
         """
-        authorizer = self._authorizer
-        if authorizer is None or not authorizer.knows(flow):
+        knows = self._authorizer is not None and self._authorizer.knows(flow)
+        if self._authorizer is not None and knows:
+            self._authorizer.apply(request, flow)
+        flows = [*self._by_tcp(request, flow, now), flow, *alternatives]
+        if len(flows) == 1 and not knows:
             return self._layer.send_request(request, flow, now)
-        authorizer.apply(request, flow)
-        key = self._layer.send_request(request, flow, now)
-        self._sent[key] = _Sent(request, flow, key)
-        return key
+        sent = _Sent(request, flows[0], "", flows[1:])
+        sent.name = self._send(sent, now)
+        return sent.name
+
+    def _by_tcp(self, request: Request, flow: Flow, now: float) -> list[Flow]:
+        """The way a request takes that is too large for UDP (section 18.1.1)."""
+        if (
+            flow.reliable
+            or not self.tcp_listeners
+            or request.size <= MAX_UDP - VIA_ROOM
+        ):
+            return []
+        for local in self.tcp_listeners:
+            if (":" in local.host) == (":" in flow.remote.host):
+                found = Flow("tcp", local, flow.remote)
+                return [] if self.outages.is_out(found, now) else [found]
+        return []
 
     def latest(self, name: str) -> str:
         """The transaction in which the request called `name` was sent last."""
@@ -106,14 +146,63 @@ class Resending:
         self._authorizer.apply(request, sent.flow)
         return request
 
+    def next_flow(
+        self, event: transaction.Event, now: float
+    ) -> tuple[str, Flow] | None:
+        """A transaction that the event ends, and where to send its request now.
+
+        None: it is as it is.
+
+        RFC 3263 section 4.3: a failure of the transport, no answer, and a 503 are
+        reasons to try the next server. Only the first is one to try the same server
+        by another transport: else it has the request already.
+        """
+        match event:
+            case transaction.ResponseReceived():
+                failed = unsent = False
+                if event.response.status != 503:
+                    return None
+            case transaction.TransactionFailed():
+                failed = True
+                unsent = event.reason is transaction.FailureReason.TRANSPORT
+            case _:
+                return None
+        sent = self._sent.get(event.key)
+        if sent is None:
+            return None
+        if failed:
+            self.outages.failed(sent.flow, now)
+        for flow in sent.alternatives:
+            if unsent or flow.remote != sent.flow.remote:
+                return event.key, flow
+        return None
+
+    def move(self, key: str, flow: Flow, now: float) -> None:
+        """Send the request in the transaction `key` to `next_flow`."""
+        sent = self._sent.pop(key)
+        at = sent.alternatives.index(flow)
+        sent.flow, sent.alternatives = flow, sent.alternatives[at + 1 :]
+        self._send(sent, now)
+
     def send_again(self, key: str, request: Request, now: float) -> None:
         """Send what `to_send_again` made of the request in the transaction `key`."""
         sent = self._sent.pop(key)
-        latest = self._layer.send_request(request, sent.flow, now)
         sent.request = request
         sent.tries += 1
-        self._sent[latest] = sent
-        self._latest[sent.name] = latest
+        self._send(sent, now)
+
+    def _send(self, sent: _Sent, now: float) -> str:
+        elsewhere = any(f.remote != sent.flow.remote for f in sent.alternatives)
+        key = self._layer.send_request(
+            sent.request,
+            sent.flow,
+            now,
+            patience=PATIENCE if elsewhere else None,
+        )
+        self._sent[key] = sent
+        if sent.name:
+            self._latest[sent.name] = key
+        return key
 
     def _settle(
         self,

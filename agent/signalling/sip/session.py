@@ -195,6 +195,13 @@ class Session(ABC):
         """Tell what became of an accepted ReferReceived, also after the call's end."""
         self._referrals.notify(key, status, now)
 
+    def move(self, key: str, flow: Flow) -> bool:
+        """What was sent under `key` failed, and may go to `flow` as it is.
+
+        False if it is not wanted any more.
+        """
+        return key != self._reinvite or not (self.over or self._reinvite_by is None)
+
     def resend(self, key: str, request: Request) -> bool:
         """The peer wants what was sent under `key` once more, with credentials.
 

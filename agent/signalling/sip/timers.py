@@ -1,6 +1,6 @@
 """The timers of RFC 3261 table 4 and RFC 6026 section 7, in seconds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
@@ -19,6 +19,13 @@ class Timers:
     t4: float = 5.0
     "How long a message may linger in the network."
 
+    patience: int = 64
+    "Times T1 that a request waits for its first response."
+
+    def with_(self, patience: int) -> "Timers":
+        """The same, but for how long a request waits."""
+        return replace(self, patience=patience)
+
     @property
     def a(self) -> float:
         """First interval between INVITEs; doubles without limit."""
@@ -27,7 +34,7 @@ class Timers:
     @property
     def b(self) -> float:
         """How long an INVITE waits for any response."""
-        return 64 * self.t1
+        return self.patience * self.t1
 
     def d(self, *, reliable: bool) -> float:
         """How long an INVITE client absorbs retransmitted final responses.
@@ -45,7 +52,7 @@ class Timers:
     @property
     def f(self) -> float:
         """How long a non-INVITE waits for its final response."""
-        return 64 * self.t1
+        return self.patience * self.t1
 
     @property
     def g(self) -> float:

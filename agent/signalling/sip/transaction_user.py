@@ -117,14 +117,21 @@ class TransactionUser:
         self._owners.pop(key, None)
 
     def send_request(
-        self, request: Request, flow: Flow, now: float, *, owner: SessionId | None
+        self,
+        request: Request,
+        flow: Flow,
+        now: float,
+        *,
+        owner: SessionId | None,
+        alternatives: Sequence[Flow] = (),
     ) -> str:
         """Send in a new transaction; returns its key, the request's name for good.
 
+        `alternatives`: where else it may go (RFC 3263 section 4.3).
         Raises LocalSipError, and sends nothing.
         """
         request.headers.add("User-Agent", self._product)
-        key = self.resending.send(request, flow, now)
+        key = self.resending.send(request, flow, now, alternatives)
         if owner is not None:
             self._owners[key] = owner
         return key

@@ -1,5 +1,6 @@
 """A call leg that we began: RFC 3261 sections 9.1 and 13.2, RFC 3262 section 4."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -55,6 +56,7 @@ class UacSession(Session):
         *,
         contact: Uri,
         now: float,
+        alternatives: Sequence[Flow] = (),
     ) -> None:
         """Sends `invite`, whose From has our tag. Raises LocalSipError."""
         super().__init__(
@@ -77,6 +79,8 @@ class UacSession(Session):
         "Their transactions, that have no final response."
         self._plain = invite.headers.copy()
         "Of the INVITE, less what the session timer adds."
+        self._alternatives = list(alternatives)
+        "Where else it may go, if nobody answers."
         self._send_invite(now)
 
     def _send_invite(self, now: float) -> None:
@@ -84,7 +88,11 @@ class UacSession(Session):
         for name, value in self._timer.request_lines():
             self.invite.headers.add(name, value)
         self._key = self._user.send_request(
-            self.invite, self._link.flow, now, owner=self.id
+            self.invite,
+            self._link.flow,
+            now,
+            owner=self.id,
+            alternatives=self._alternatives,
         )
 
     @property
@@ -137,6 +145,17 @@ class UacSession(Session):
         for name in ("Authorization", "Proxy-Authorization"):
             for value in request.headers.get_all(name):
                 self._plain.set(name, value)
+        self._early.clear()
+        self._latest = None
+        return True
+
+    def move(self, key: str, flow: Flow) -> bool:
+        if key != self._key:
+            return super().move(key, flow)
+        if self.over:
+            return False
+        self._link.flow = flow
+        self._alternatives = self._alternatives[1:]
         self._early.clear()
         self._latest = None
         return True

@@ -176,8 +176,12 @@ class TransactionLayer:
         else:
             self._receive_new(message, match, via, flow, now)
 
-    def send_request(self, request: Request, flow: Flow, now: float) -> str:
+    def send_request(
+        self, request: Request, flow: Flow, now: float, *, patience: int | None = None
+    ) -> str:
         """Send a request, other than ACK and CANCEL, in a transaction of its own.
+
+        `patience`: how many T1 to wait for the first response, if not 64.
 
         Returns the transaction's key. `request` has no Via of ours yet and is not
         changed. A full table does not stop it: calls must be able to end. Raises
@@ -185,7 +189,9 @@ class TransactionLayer:
         """
         if request.method in {"ACK", "CANCEL"}:
             raise LocalSipError(f"A transaction cannot begin with {request.method}.")
-        return self._start(push_via(request, self._branch(), flow), flow, now).key
+        timers = self._timers if patience is None else self._timers.with_(patience)
+        pushed = push_via(request, self._branch(), flow)
+        return self._start(pushed, flow, now, timers).key
 
     def send_response(self, key: str, response: Response, now: float) -> None:
         """Answer the request under `key`.
@@ -380,16 +386,18 @@ class TransactionLayer:
         response = response_to(request, status, to_tag=self._tag())
         self._outbox.append((response.to_bytes(), response_flow(via, flow)))
 
-    def _start(self, request: Request, flow: Flow, now: float) -> _Client:
+    def _start(
+        self, request: Request, flow: Flow, now: float, timers: Timers
+    ) -> _Client:
         """Begin a client transaction with a request that has our Via."""
         machine: InviteClientTransaction | NonInviteClientTransaction
         if request.method == "INVITE":
             machine = InviteClientTransaction(
-                request, reliable=flow.reliable, timers=self._timers
+                request, reliable=flow.reliable, timers=timers
             )
         else:
             machine = NonInviteClientTransaction(
-                request, reliable=flow.reliable, timers=self._timers
+                request, reliable=flow.reliable, timers=timers
             )
         machine.start(now)
         match = client_key(request.top_via.branch or "", request.method)
@@ -407,7 +415,7 @@ class TransactionLayer:
         client.held_cancel = None
         machine.cancelled(now)
         self._schedule.set(client.key, machine.get_timer())
-        self._start(cancel, client.flow, now).internal = True
+        self._start(cancel, client.flow, now, self._timers).internal = True
 
     def _settle(self, entry: _Client | _Server, flow: Flow, now: float) -> None:
         """Take what a machine has to say; `flow` is where its last input came by."""
