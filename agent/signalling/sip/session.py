@@ -200,7 +200,7 @@ class Session(ABC):
 
         False if it is not wanted any more.
         """
-        return key != self._reinvite or not (self.over or self._reinvite_by is None)
+        return not self._offers.has_cancelled(key)
 
     def resend(self, key: str, request: Request) -> bool:
         """The peer wants what was sent under `key` once more, with credentials.
