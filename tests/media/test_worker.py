@@ -298,7 +298,7 @@ from tests.media.phones import Phone, site, audio_bytes
 
 async def main():
     directory = Path(sys.argv[1])
-    async with site(directory, ports=(42300, 42399)) as running:
+    async with site(directory, ports=(BASE + 200, BASE + 299)) as running:
         with Phone() as customer, Phone() as officer:
             await running.connect("call", "c", customer)
             await running.connect("call", "o", officer)
