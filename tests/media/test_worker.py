@@ -295,6 +295,7 @@ ORPHAN = """
 import asyncio, sys
 from pathlib import Path
 from tests.media.phones import Phone, site, audio_bytes
+from tests.ports import BASE
 
 async def main():
     directory = Path(sys.argv[1])
