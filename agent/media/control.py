@@ -34,11 +34,21 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     orphan_seconds: float = ORPHAN_SECONDS
 
 
+class SoundPart(msgspec.Struct, frozen=True, kw_only=True):
+    """One codec's part of a sound's memory."""
+
+    codec: str
+    offset: int
+    size: int
+    packed: bool
+    "Whether it is packets of 20 ms, each behind its length in two octets."
+
+
 class AddSound(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A sound to play; comes with one descriptor that holds A-law, then µ-law."""
+    """A sound to play; comes with one descriptor, of the memory that holds it."""
 
     name: str
-    samples: int
+    parts: tuple[SoundPart, ...]
 
 
 class OpenLeg(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -39,6 +39,7 @@ from agent.media.events import (
 from agent.media.link import retire_orphans
 from agent.media.memory import LegMemory, RecordingMemory, leg_commands
 from agent.media.placement import Placement
+from agent.media.playable import pack
 from agent.media.ports import PortPool
 from agent.media.reception import canonical_host
 from agent.media.sound import Sound
@@ -205,8 +206,9 @@ class MediaPool:
             return
         fd = os.memfd_create("sound", os.MFD_CLOEXEC)
         with open(fd, "wb", closefd=False) as file:
-            file.write(sound.pcma + sound.pcmu)
-        message = control.AddSound(name=sound.name, samples=len(sound.pcma))
+            memory, parts = pack(sound)
+            file.write(memory)
+        message = control.AddSound(name=sound.name, parts=parts)
         self._sounds[sound.name] = message, fd
         for worker in self._workers:
             worker.tell(message, (fd,))

@@ -14,9 +14,10 @@ import msgspec
 from agent.common.clock import monotonic_ns, utc_ns
 from agent.formats.journal import SALT_SIZE, JournalHeader, JournalLimitError
 from agent.media import control, events
-from agent.media.announcement import Announcement, Playable
+from agent.media.announcement import Announcement
 from agent.media.leg import MediaLeg, Playout
 from agent.media.loop import Loop, Timer
+from agent.media.playable import Octets, Playable, unpack
 from agent.media.tap import BLOCK_NS, JournalTap, Target
 from agent.media.writer import Closed, Failed, JournalWriter, Opened, reason_of
 from agent.model.call import EndCause, Outcome
@@ -112,14 +113,11 @@ class Relay:
     def _add_sound(self, command: control.AddSound, descriptors: list[int]) -> None:
         fd = descriptors.pop()
         try:
-            if not command.samples:
-                return
-            data = mmap(fd, 2 * command.samples, access=ACCESS_READ)
+            size = sum(part.size for part in command.parts)
+            memory: Octets = mmap(fd, size, access=ACCESS_READ) if size else b""
         finally:
             os.close(fd)
-        self._sounds[command.name] = Playable(
-            data, _Second(data, command.samples), command.samples
-        )
+        self._sounds[command.name] = unpack(memory, command.parts)
 
     # -- legs -----------------------------------------------------------------
 
@@ -421,13 +419,3 @@ class Relay:
         os.eventfd_write(self._wake, 1)
         self._on_written()
 
-
-class _Second:
-    """The later half of a sound's memory: its µ-law."""
-
-    def __init__(self, data: mmap, offset: int) -> None:
-        self._data = data
-        self._offset = offset
-
-    def __getitem__(self, index: slice, /) -> bytes:
-        return self._data[index.start + self._offset : index.stop + self._offset]

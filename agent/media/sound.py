@@ -1,11 +1,12 @@
-"""A sound as it is played: both laws, ready to be cut into frames."""
+"""A sound as it is played: in each codec, ready to be cut into frames."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A notice or a tone, one byte per sample at 8000 Hz."""
+    """A notice or a tone, of 8000 samples a second."""
 
     name: str
     "Names it in the workers; different sounds have different names."
@@ -14,5 +15,23 @@ class Sound:
     duration_ms: int
     pcma: bytes = field(repr=False)
     pcmu: bytes = field(repr=False)
+    "One byte per sample, as A-law."
     language: str = ""
     "Of a notice, from its file's name: `fi.wav` is `fi`."
+    g722: bytes = field(default=b"", repr=False)
+    "One byte per sample too; empty where no route has the codec."
+    opus: tuple[bytes, ...] = field(default=(), repr=False)
+    "Packets of 20 ms; none where no route has the codec."
+
+    @property
+    def encodings(self) -> Mapping[str, bytes | tuple[bytes, ...]]:
+        """What is to be sent in each codec; packets where it cannot be cut at will."""
+        found: dict[str, bytes | tuple[bytes, ...]] = {
+            "PCMA": self.pcma,
+            "PCMU": self.pcmu,
+        }
+        if self.g722:
+            found["G722"] = self.g722
+        if self.opus:
+            found["opus"] = self.opus
+        return found

@@ -28,6 +28,7 @@ from agent.formats.age import KeyKind, Recipient, parse_recipient
 from agent.identity.directory import Directory
 from agent.media.pool import MediaPool, retire_orphans
 from agent.media.sound import Sound
+from agent.media.encoding import encode
 from agent.media.sounds import SoundError, load_notice
 from agent.media.tones import busy, congestion, ringback
 from agent.model.recording import RecordingState
@@ -351,12 +352,14 @@ class Agent:
 
     def _sounds(self, material: Material) -> list[Sound]:
         tones = self._config.tones
-        return [
+        sounds = [
             *material.notices.values(),
             ringback(frequency=tones.frequency, cadence=tones.ringback),
             busy(frequency=tones.frequency, cadence=tones.busy),
             congestion(frequency=tones.frequency, cadence=tones.congestion),
         ]
+        codecs = {name for route in self._config.routes for name in route.codecs}
+        return [encode(sound, codecs) for sound in sounds]
 
     def _part_failed(self, name: str, error: BaseException) -> None:
         """A part that must run for ever has failed: the daemon cannot go on."""
