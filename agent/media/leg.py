@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Final
 
 from agent.common.clock import monotonic_ns, utc_ns
-from agent.formats.codecs.g711 import ALAW_TO_ULAW, ULAW_TO_ALAW
 from agent.formats.rtp.packet import RtpError, payload_bounds
 from agent.formats.rtp.rtcp import RtcpError
 from agent.media import sockets
-from agent.media.announcement import Announcement
 from agent.media.events import LegStats
+from agent.media.handling import Handling, handlings
+from agent.media.playout import RATE, TICKS_PER_MS, Playout
 from agent.media.reception import Arrival, Reception, Source, canonical_host
 from agent.media.reports import ReportSession
 from agent.media.security import LegSecurity, Transmit
@@ -30,26 +30,8 @@ _MARKER: Final = 0x80
 _RTCP_TYPES: Final = range(192, 224)
 "Second byte of RTCP where it shares RTP's port (RFC 5761 section 4)."
 _unpack: Final = struct.Struct("!BBHII").unpack_from
-_SAMPLES_PER_MS: Final = 8
 _MIN_PTIME: Final = 10
 _MAX_PTIME: Final = 120
-
-Handling = tuple[int, bytes | None, bool]
-"Second header byte towards the partner (-1: not relayed), conversion, is it audio."
-
-
-class Playout:
-    """An announcement that is being sent to one leg, and how far it came."""
-
-    def __init__(self, token: int, announcement: Announcement) -> None:
-        self.token = token
-        self.announcement = announcement
-        self.frames = 0
-        self.samples = 0
-        self.started_ns = 0
-        self.ended_ns = 0
-        self.failed = False
-        "Whether the kernel refused a frame: then it was not sent as a whole."
 
 
 class MediaLeg:
@@ -183,22 +165,13 @@ class MediaLeg:
     def rewire(self) -> None:
         """Recompute what becomes of each payload type: anything may have changed."""
         own = self.audio
-        self._handling = {}
         if own is None:
+            self._handling = {}
             return
-        event = own.telephone_event
-        payload_types = {own.codec.payload_type: True}
-        if event is not None:
-            payload_types[event] = False
-        for payload_type, is_audio in payload_types.items():
-            out, table = self._towards_partner(own, is_audio=is_audio)
-            for marker in (0, _MARKER):
-                second = out | marker if out >= 0 else -1
-                self._handling[payload_type | marker] = second, table, is_audio
+        self._handling = handlings(own, self._hearing(own))
 
-    def _towards_partner(
-        self, own: NegotiatedAudio, *, is_audio: bool
-    ) -> tuple[int, bytes | None]:
+    def _hearing(self, own: NegotiatedAudio) -> NegotiatedAudio | None:
+        """What the partner agreed, if it is to hear this leg now."""
         partner = self.partner
         if (
             partner is None
@@ -207,14 +180,8 @@ class MediaLeg:
             or not partner.audio.direction.sends
             or not own.direction.receives
         ):
-            return -1, None
-        if not is_audio:
-            event = partner.audio.telephone_event
-            return (-1 if event is None else event), None
-        table = None
-        if own.codec.name != partner.audio.codec.name:
-            table = ULAW_TO_ALAW if own.codec.name == "PCMU" else ALAW_TO_ULAW
-        return partner.audio.codec.payload_type, table
+            return None
+        return partner.audio
 
     # -- receiving: the hot path ----------------------------------------------
 
@@ -259,7 +226,9 @@ class MediaLeg:
             payload = packet[start:end]
         reception = self.reception
         if source is None and reception.advance(ssrc, sequence, timestamp, now_ns):
-            out, table, is_audio = handling
+            out, table, is_audio, clock_rate = handling
+            if clock_rate and clock_rate != reception.clock_rate:
+                reception.change_clock(clock_rate)
             if out >= 0:
                 self._relay(
                     out,
@@ -313,7 +282,9 @@ class MediaLeg:
         if handling is None:
             # Negotiated away while it was held.
             return
-        out, table, is_audio = handling
+        out, table, is_audio, clock_rate = handling
+        if clock_rate and clock_rate != self.reception.clock_rate:
+            self.reception.change_clock(clock_rate)
         start, end = payload_bounds(packet)
         payload = packet[start:end]
         if out >= 0:
@@ -366,11 +337,11 @@ class MediaLeg:
         return audio is not None and audio.direction.sends and self.send is not None
 
     @property
-    def frame_samples(self) -> int:
-        """Samples of one frame, from the peer's ptime, in steps of 10 ms."""
+    def frame_ticks(self) -> int:
+        """Ticks of one frame that is played, from the peer's ptime, by 10 ms."""
         ptime = self.audio.ptime if self.audio is not None else 20
         ptime = min(max(ptime, _MIN_PTIME), _MAX_PTIME) // 10 * 10
-        return ptime * _SAMPLES_PER_MS
+        return ptime * TICKS_PER_MS
 
     def play(self, playout: Playout, now_ns: int) -> bool:
         """Send the frames that are due; False once the last one has been sent.
@@ -384,16 +355,20 @@ class MediaLeg:
         send = self.send
         if audio is None or send is None or not audio.direction.sends:
             return True
-        frames = announcement.take(
-            now_ns, samples=self.frame_samples, ulaw=audio.codec.name == "PCMU"
-        )
-        for frame in frames:
+        codec = audio.codec
+        if not announcement.can_play(codec.name):
+            playout.failed = True
+            return False
+        origin = playout.origin(codec.clock_rate)
+        for frame in announcement.take(
+            now_ns, ticks=self.frame_ticks, codec=codec.name
+        ):
             packet = self.sender.frame(
-                playout,
-                audio.codec.payload_type,
+                origin,
+                codec.payload_type,
                 frame.payload,
                 now_ns,
-                skip=frame.skip,
+                skip=frame.skip * codec.clock_rate // RATE,
             )
             try:
                 send(packet)
@@ -404,7 +379,7 @@ class MediaLeg:
             playout.started_ns = playout.started_ns or now_ns
             playout.ended_ns = now_ns
             playout.frames += 1
-            playout.samples += len(frame.payload)
+            playout.ticks += frame.ticks
         return not announcement.finished
 
     # -- RTCP -----------------------------------------------------------------
@@ -475,7 +450,7 @@ class MediaLeg:
             replayed=self.security.replayed,
             ssrc_changes=reception.changes,
             rivals=reception.rivals,
-            jitter_ms=round(reception.jitter / _SAMPLES_PER_MS, 3),
+            jitter_ms=round(reception.jitter_ms, 3),
             sent=sender.packets_before + sender.packets,
             octets=sender.octets_before + sender.octets,
             send_errors=self._send_errors,

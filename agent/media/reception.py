@@ -21,10 +21,13 @@ TAKEOVER_NS: Final = 60_000_000
 "Silence after which another source may take over: three lost packets in a row."
 LEAVING_NS: Final = 2_000_000_000
 "After a move, how long the old place is not believed: it may still be sending."
-NS_PER_SAMPLE: Final = 125_000
+COMMON_RATE: Final = 8000
+"Every clock rate here is a multiple of it."
+NS_PER_TICK: Final = 125_000
+"Of that rate."
 _NEVER: Final = -(1 << 62)
 _JITTER_LIMIT: Final = 80_000
-"Ten seconds: a larger difference is a timestamp that was set anew, not jitter."
+"Ten seconds, or two of Opus: more is a timestamp that was set anew, not jitter."
 
 Source = tuple[str, int]
 "Host, in the kernel's spelling, and port."
@@ -39,9 +42,10 @@ def canonical_host(host: str) -> str:
 
 @dataclass(slots=True)
 class Stream:
-    """One validated run of packets; a change of source begins another."""
+    """One validated run of packets; another source or another clock begins another."""
 
     ssrc: int
+    clock_rate: int
 
 
 @dataclass(slots=True)
@@ -68,7 +72,9 @@ class Reception:
         self.changes = 0
         self.rivals = 0
         self.jitter = 0.0
-        "In samples."
+        "In ticks of the clock rate."
+        self.clock_rate = COMMON_RATE
+        self._scale = 1
         self.heard_ns = _NEVER
         self._ssrc = -1
         self._highest = 0
@@ -138,7 +144,7 @@ class Reception:
         self._in_stream += 1
         self.received += 1
         self.heard_ns = now_ns
-        transit = now_ns // NS_PER_SAMPLE - timestamp
+        transit = now_ns // NS_PER_TICK * self._scale - timestamp
         change = transit - self._transit
         self._transit = transit
         if change < 0:
@@ -146,6 +152,19 @@ class Reception:
         if change < _JITTER_LIMIT:
             self.jitter += (change - self.jitter) / 16
         return True
+
+    def change_clock(self, clock_rate: int) -> None:
+        """Packets of the believed source count by another rate from now on."""
+        self.jitter *= clock_rate / self.clock_rate
+        self.clock_rate = clock_rate
+        self._scale = clock_rate // COMMON_RATE
+        if self.stream is not None:
+            self.stream = Stream(self.stream.ssrc, clock_rate)
+
+    @property
+    def jitter_ms(self) -> float:
+        """Interarrival jitter of the present source."""
+        return self.jitter * 1000 / self.clock_rate
 
     def examine(
         self,
@@ -205,7 +224,7 @@ class Reception:
             self._lost_before += self._lost_in_stream()
         if source is not None:
             self.latched = source
-        self.stream = Stream(ssrc)
+        self.stream = Stream(ssrc, self.clock_rate)
         self._ssrc = ssrc
         self._highest = candidate.sequence
         self._in_stream = len(candidate.held)

@@ -15,16 +15,17 @@ from agent.common.clock import monotonic_ns, utc_ns
 from agent.formats.journal import SALT_SIZE, JournalHeader, JournalLimitError
 from agent.media import control, events
 from agent.media.announcement import Announcement
-from agent.media.leg import MediaLeg, Playout
+from agent.media.leg import MediaLeg
 from agent.media.loop import Loop, Timer
 from agent.media.playable import Octets, Playable, unpack
+from agent.media.playout import Playout
 from agent.media.tap import BLOCK_NS, JournalTap, Target
 from agent.media.writer import Closed, Failed, JournalWriter, Opened, reason_of
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import SegmentEnd
 
 _NS: Final = 1_000_000_000
-_NS_PER_SAMPLE: Final = 125_000
+_NS_PER_TICK: Final = 125_000
 MAX_QUIET_CHECK: Final = 1.0
 "Seconds between two looks whether legs are heard."
 
@@ -234,8 +235,7 @@ class Relay:
         start_ns = now_ns
         if leg is not None and leg.sender.sent_ns:
             # In step with what was sent before: a frame takes its time.
-            frame_ns = leg.sender.samples * _NS_PER_SAMPLE
-            start_ns = max(now_ns, leg.sender.sent_ns + frame_ns)
+            start_ns = max(now_ns, leg.sender.sent_ns + leg.sender.duration_ns)
         playout = Playout(
             command.token, Announcement(known, loop=command.loop, start_ns=start_ns)
         )
@@ -257,7 +257,7 @@ class Relay:
         at_ns = playout.announcement.due_ns
         if not leg.may_send:
             # Held, or not negotiated yet: look again a frame later.
-            at_ns = monotonic_ns() + leg.frame_samples * _NS_PER_SAMPLE
+            at_ns = monotonic_ns() + leg.frame_ticks * _NS_PER_TICK
         self._playing[leg.name] = self._loop.call_at(at_ns, fire)
 
     def _stop_playing(self, name: str) -> None:
@@ -279,7 +279,7 @@ class Relay:
                 token=playout.token,
                 completed=completed,
                 frames=playout.frames,
-                sent_ms=playout.samples // 8,
+                sent_ms=playout.sent_ms,
                 started_ns=playout.started_ns,
                 ended_ns=playout.ended_ns,
             )
@@ -418,4 +418,3 @@ class Relay:
     def _on_written_at_end(self) -> None:
         os.eventfd_write(self._wake, 1)
         self._on_written()
-

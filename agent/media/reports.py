@@ -19,7 +19,6 @@ INTERVAL: Final = 5.0
 "Seconds between two reports on average: the minimum of RFC 3550 section 6.2."
 _NS: Final = 1_000_000_000
 _NTP_OF_1970: Final = 2_208_988_800
-_SAMPLES_PER_MS: Final = 8
 
 
 class ReportSession:
@@ -65,7 +64,8 @@ class ReportSession:
                 for block in packet.reports:
                     if block.ssrc == self._sender.ssrc:
                         self.remote_lost = block.cumulative_lost
-                        self.remote_jitter_ms = block.jitter / _SAMPLES_PER_MS
+                        jitter = block.jitter * 1000 / self._sender.clock_rate
+                        self.remote_jitter_ms = jitter
 
     def _parts(
         self, now_ns: int, utc_ns: int

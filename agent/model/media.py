@@ -67,12 +67,21 @@ class Codec:
     name: str
     payload_type: int
     clock_rate: int = 8000
+    "Of RTP timestamps, whatever is sampled."
+    channels: int = 1
+    "As SDP names them: always two for Opus (RFC 7587 section 7)."
+    parameters: str = ""
+    "Of `a=fmtp`, as its receiver wishes them."
 
 
 PCMU: Final = Codec("PCMU", 0)
 PCMA: Final = Codec("PCMA", 8)
-CODECS: Final = {codec.name: codec for codec in (PCMA, PCMU)}
+G722: Final = Codec("G722", 9)
+OPUS: Final = Codec("opus", 107, 48_000, 2, "useinbandfec=1")
+CODECS: Final = {codec.name: codec for codec in (PCMA, PCMU, G722, OPUS)}
 "The audio codecs a route may name."
+COMFORT_NOISE: Final = 13
+"The payload type of RFC 3389 at 8000 Hz."
 
 
 class Latch(StrEnum):
@@ -138,8 +147,12 @@ class NegotiatedAudio:
     remote_rtcp: Address
     codec: Codec
     "The audio codec both sides use; its payload type as seen on this leg."
+    others: tuple[Codec, ...] = ()
+    "What else the peer may change to at any packet."
     telephone_event: int | None = None
     "Payload type of RFC 4733 events on this leg."
+    comfort_noise: int | None = None
+    "Payload type of RFC 3389 on this leg."
     direction: Direction = Direction.SENDRECV
     "Seen from the agent."
     ptime: int = 20

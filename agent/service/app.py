@@ -26,9 +26,9 @@ from agent.common.ids import SecureRandom
 from agent.common.tasks import TaskSet
 from agent.formats.age import KeyKind, Recipient, parse_recipient
 from agent.identity.directory import Directory
+from agent.media.encoding import encode
 from agent.media.pool import MediaPool, retire_orphans
 from agent.media.sound import Sound
-from agent.media.encoding import encode
 from agent.media.sounds import SoundError, load_notice
 from agent.media.tones import busy, congestion, ringback
 from agent.model.recording import RecordingState

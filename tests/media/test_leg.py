@@ -9,10 +9,16 @@ from agent.common.clock import monotonic_ns
 from agent.formats.codecs.g711 import ULAW_TO_ALAW
 from agent.formats.rtp.packet import parse_rtp
 from agent.formats.rtp.rtcp import Bye, ReceiverReport, ReportBlock, parse_compound
-from agent.media.announcement import Announcement, Playable
-from agent.media.leg import MediaLeg, Playout
-from agent.model.media import PCMU, Address, Direction, Latch
+from agent.media.announcement import Announcement
+from agent.media.leg import MediaLeg
+from agent.media.playable import Packets, Samples
+from agent.media.playout import Playout
+from agent.model.media import G722, OPUS, PCMA, PCMU, Address, Direction, Latch
 from tests.media.phones import HOST, Phone, audio_bytes
+
+
+def in_a_law(data: bytes) -> dict[str, Samples | Packets]:
+    return {"PCMA": Samples(data, 0, len(data))}
 
 
 def udp() -> socket.socket:
@@ -160,14 +166,12 @@ def test_frames_the_kernel_refuses_are_not_sent(bench: Bench) -> None:
     audio = replace(bench.phones[1].negotiated(), remote=remote)
     bench.b.configure(audio, Latch.ADDRESS)
     data = bytes(320)
-    playout = Playout(
-        1, Announcement([Playable(data, data, 320)], loop=False, start_ns=0)
-    )
+    playout = Playout(1, Announcement([in_a_law(data)], loop=False, start_ns=0))
     now_ns = monotonic_ns()
     while bench.b.play(playout, now_ns):
         now_ns += 20_000_000
     assert playout.failed
-    assert (playout.frames, playout.samples) == (0, 0)
+    assert (playout.frames, playout.sent_ms) == (0, 0)
     assert not bench.b.play(playout, now_ns)
 
 
@@ -186,9 +190,7 @@ def test_a_refused_port_does_not_lose_the_next_frame(bench: Bench) -> None:
     phone.rtp.bind(name)
     phone.rtp.settimeout(0)
     data = bytes(160)
-    playout = Playout(
-        1, Announcement([Playable(data, data, 160)], loop=False, start_ns=0)
-    )
+    playout = Playout(1, Announcement([in_a_law(data)], loop=False, start_ns=0))
     assert not bench.b.play(playout, monotonic_ns())
     assert not playout.failed
     assert [packet.payload for packet in phone.heard()] == [data]
@@ -198,9 +200,9 @@ def test_a_refused_port_does_not_lose_the_next_frame(bench: Bench) -> None:
     ("ptime", "samples"), [(20, 160), (35, 240), (5, 80), (0, 80), (500, 960)]
 )
 def test_frames_are_of_the_peers_length(bench: Bench, ptime: int, samples: int) -> None:
-    assert bench.a.frame_samples == 160
+    assert bench.a.frame_ticks == 160
     bench.configure(ptime=ptime)
-    assert bench.a.frame_samples == samples
+    assert bench.a.frame_ticks == samples
 
 
 def test_a_leg_that_must_not_be_heard_is_not_relayed(bench: Bench) -> None:
@@ -305,3 +307,99 @@ def test_the_relayed_packet_is_the_legs_own(bench: Bench) -> None:
     assert {packet.ssrc for packet in heard} == {bench.b.sender.ssrc}
     assert heard[0].marker
     assert heard[0].ssrc != said[0].ssrc
+
+
+OPUS_20_MS = bytes((19 << 3, 1, 2, 3))
+
+
+def announced(sound: dict[str, Samples | Packets]) -> Playout:
+    return Playout(1, Announcement([sound], loop=False, start_ns=0))
+
+
+def test_a_sound_that_is_not_there_in_the_codec_is_not_sent(bench: Bench) -> None:
+    bench.configure(codec=G722)
+    playout = announced(in_a_law(bytes(320)))
+    assert not bench.b.play(playout, monotonic_ns())
+    assert playout.failed
+    assert bench.phones[1].heard() == []
+
+
+def test_opus_is_played_packet_by_packet(bench: Bench) -> None:
+    bench.configure(codec=OPUS, ptime=60)
+    packets = [OPUS_20_MS + bytes((n,)) for n in range(3)]
+    playout = announced({"opus": Packets(packets)})
+    now_ns = monotonic_ns()
+    while bench.b.play(playout, now_ns):
+        now_ns += 20_000_000
+    heard = bench.phones[1].heard()
+    assert [packet.payload for packet in heard] == packets
+    assert {packet.payload_type for packet in heard} == {107}
+    first = heard[0].timestamp
+    assert [(p.timestamp - first) & 0xFFFFFFFF for p in heard] == [0, 960, 1920]
+    assert (playout.frames, playout.sent_ms, playout.failed) == (3, 60, False)
+
+
+def test_a_codec_switch_in_one_stream_is_relayed(bench: Bench) -> None:
+    """Payload types of one SSRC, each mapped to the other leg's number of it."""
+    changes = {"codec": PCMA, "others": (G722,)}
+    bench.configure(**changes)
+    audio = replace(
+        bench.phones[1].negotiated(), codec=replace(G722, payload_type=109),
+        others=(PCMA,),
+    )  # fmt: skip
+    bench.b.configure(audio, Latch.ADDRESS)
+    bench.a.rewire()
+    phone = bench.phones[0]
+    for payload_type in (8, 8, 9, 9, 8):
+        phone.send(phone.next_packet(b"x", payload_type=payload_type))
+    for _ in range(5):
+        bench.a.on_rtp()
+    heard = bench.phones[1].heard()
+    assert [packet.payload_type for packet in heard] == [8, 8, 109, 109, 8]
+    assert len({packet.ssrc for packet in heard}) == 1
+
+
+def test_a_switch_to_another_clock_is_another_source_there(bench: Bench) -> None:
+    bench.configure(codec=PCMA, others=(OPUS,))
+    phone = bench.phones[0]
+    for payload_type in (8, 8, 8, 107, 107, 8):
+        phone.send(phone.next_packet(OPUS_20_MS, payload_type=payload_type))
+    for _ in range(6):
+        bench.a.on_rtp()
+    heard = bench.phones[1].heard()
+    assert [packet.payload_type for packet in heard] == [8, 8, 8, 107, 107, 8]
+    sources = [packet.ssrc for packet in heard]
+    assert sources[:3] == [sources[0]] * 3
+    assert sources[3] == sources[4]
+    assert len(set(sources)) == 3
+    assert bench.b.stats.sent == 6
+
+
+def test_a_source_that_begins_with_another_clock(bench: Bench) -> None:
+    bench.configure(codec=OPUS)
+    phone = bench.phones[0]
+    for _ in range(3):
+        phone.send(phone.next_packet(OPUS_20_MS))
+        phone.timestamp += 800
+    assert len(bench.relay(3)) == 0  # the phone speaks A-law, and nobody agreed that
+    for _ in range(3):
+        phone.send(phone.next_packet(OPUS_20_MS, payload_type=107))
+        phone.timestamp += 800
+    assert bench.relay(3) == [OPUS_20_MS] * 3
+    assert bench.a.reception.clock_rate == 48_000
+
+
+def test_comfort_noise_is_passed_along_where_both_have_it(bench: Bench) -> None:
+    bench.configure(comfort_noise=13)
+    phone = bench.phones[0]
+    for payload_type in (8, 8, 13):
+        phone.send(phone.next_packet(b"\x40", payload_type=payload_type))
+    for _ in range(3):
+        bench.a.on_rtp()
+    assert [p.payload_type for p in bench.phones[1].heard()] == [8, 8, 13]
+    bench.b.configure(bench.phones[1].negotiated(), Latch.ADDRESS)
+    bench.a.rewire()
+    phone.send(phone.next_packet(b"\x40", payload_type=13))
+    bench.a.on_rtp()
+    assert bench.phones[1].heard() == []
+    assert bench.a.stats.invalid == 0

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from agent.formats.rtp.rtcp import ReceiverReport, parse_compound
-from agent.media.announcement import Announcement, Playable
-from agent.media.leg import MediaLeg, Playout
+from agent.media.announcement import Announcement
+from agent.media.leg import MediaLeg
+from agent.media.playable import Samples
+from agent.media.playout import Playout
 from agent.model.media import Address, Latch, SrtpKeys, SrtpSuite
 from tests.media.phones import HOST, Phone, audio_bytes
 from tests.media.secure_phone import SecurePhone, new_key
@@ -253,7 +255,7 @@ def test_a_leg_may_become_encrypted_and_plain_again(bench: Bench) -> None:
 
 
 def test_a_notice_is_encrypted_too(bench: Bench) -> None:
-    playable = Playable(b"\xd5" * 480, b"\xff" * 480, 480)
+    playable = {"PCMA": Samples(b"\xd5" * 480, 0, 480)}
     playout = Playout(1, Announcement([playable], loop=False, start_ns=0))
     for n in range(4):
         bench.a.play(playout, n * 20_000_000)

@@ -291,3 +291,36 @@ def test_loss_alone_never_costs_a_source_its_place(
     sent = [first + 2 + n for n, there in enumerate(arrives) if there]
     assert receiver.run(A, sent) == names(A, sent)
     assert receiver.reception.changes == 0
+
+
+def test_another_clock_begins_another_run(receiver: Receiver) -> None:
+    receiver.run(A, range(10))
+    reception = receiver.reception
+    reception.jitter = 80.0
+    before = reception.stream
+    assert reception.jitter_ms == 10
+    reception.change_clock(48_000)
+    assert reception.stream is not before
+    assert reception.stream is not None
+    assert (reception.stream.ssrc, reception.stream.clock_rate) == (A, 48_000)
+    assert (reception.jitter, reception.jitter_ms) == (480, 10)
+    assert (reception.changes, reception.lost) == (0, 0)
+
+
+def test_a_clock_known_before_the_source(receiver: Receiver) -> None:
+    receiver.reception.change_clock(48_000)
+    receiver.run(A, range(2))
+    assert receiver.reception.stream is not None
+    assert receiver.reception.stream.clock_rate == 48_000
+
+
+@pytest.mark.parametrize("clock_rate", [8000, 48_000])
+def test_a_steady_source_has_no_jitter_by_its_clock(clock_rate: int) -> None:
+    reception = Reception()
+    reception.change_clock(clock_rate)
+    step = clock_rate // 50
+    for n in range(2):
+        reception.examine(b"x", A, n, n * 20 * MS)
+    for n in range(2, 500):
+        assert reception.advance(A, n, n * step, n * 20 * MS)
+    assert reception.jitter < 1

@@ -13,7 +13,9 @@ from agent.common.ids import new_id
 from agent.formats.journal import read_journal
 from agent.media import control, events
 from agent.media.loop import Loop
+from agent.media.playable import pack
 from agent.media.relay import Relay
+from agent.media.sound import Sound
 from agent.model.call import EndCause
 from agent.model.media import Address, Latch
 from tests.media.phones import HOST, KEY, PATIENCE, Phone, audio_bytes, note_kinds
@@ -78,9 +80,10 @@ class Desk:
 
     def add_sound(self, name: str, samples: bytes) -> None:
         fd = os.memfd_create("sound")
-        os.write(fd, samples + samples[::-1])
+        memory, parts = pack(Sound(name, "", 0, samples, samples[::-1]))
+        os.write(fd, memory)
         fds = [fd]
-        self.relay.obey(control.AddSound(name=name, samples=len(samples)), fds)
+        self.relay.obey(control.AddSound(name=name, parts=parts), fds)
         assert fds == []
 
 

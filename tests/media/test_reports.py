@@ -23,6 +23,8 @@ UTC = 1_700_000_000 * SECOND + SECOND // 2
 
 
 class Leg:
+    clock_rate = 8000
+
     def __init__(self) -> None:
         rng = random.Random(3)
         self.sender = Sender(rng)

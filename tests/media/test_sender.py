@@ -15,6 +15,9 @@ AUDIO = b"\xd5" * 160
 class Stream:
     """An origin of audio."""
 
+    def __init__(self, clock_rate: int = 8000) -> None:
+        self.clock_rate = clock_rate
+
 
 @pytest.fixture
 def sender() -> Sender:
@@ -23,7 +26,7 @@ def sender() -> Sender:
 
 def relay(
     sender: Sender,
-    stream: object,
+    stream: Stream,
     sequence: int,
     timestamp: int,
     now_ms: int,
@@ -37,7 +40,7 @@ def relay(
     return parse_rtp(data) if data else None
 
 
-def frame(sender: Sender, stream: object, now_ms: int, *, skip: int = 0) -> RtpPacket:
+def frame(sender: Sender, stream: Stream, now_ms: int, *, skip: int = 0) -> RtpPacket:
     return parse_rtp(sender.frame(stream, 8, AUDIO, START + now_ms * MS, skip=skip))
 
 
@@ -188,3 +191,49 @@ def test_sequence_numbers_never_repeat_over_any_switches(
         seen.append(packet.sequence_number)
     distances = [(b - a) & 0xFFFF for a, b in pairwise(seen)]
     assert distances == [1] * len(distances)
+
+
+OPUS_20_MS = bytes((19 << 3, 1, 2, 3))
+
+
+def opus_frame(sender: Sender, stream: Stream, now_ms: int, skip: int = 0) -> RtpPacket:
+    return parse_rtp(
+        sender.frame(stream, 107, OPUS_20_MS, START + now_ms * MS, skip=skip)
+    )
+
+
+def test_opus_counts_by_its_packets_durations(sender: Sender) -> None:
+    stream = Stream(48_000)
+    packets = [opus_frame(sender, stream, 20 * n) for n in range(3)]
+    packets.append(opus_frame(sender, stream, 160, skip=4800))
+    assert steps(packets) == [(1, 960), (1, 960), (1, 5760)]
+    assert sender.duration_ns == 20 * MS
+    assert sender.timestamp_at(START + 170 * MS) == packets[-1].timestamp + 480
+
+
+def test_a_switch_between_opus_streams_is_back_to_back(sender: Sender) -> None:
+    notice, officer = Stream(48_000), Stream(48_000)
+    first = opus_frame(sender, notice, 0)
+    second = relay(sender, officer, 7, 7, 25, second=107, payload=OPUS_20_MS)
+    third = relay(sender, Stream(48_000), 9, 9, 1025, second=107, payload=OPUS_20_MS)
+    assert second is not None
+    assert third is not None
+    assert steps([first, second, third]) == [(1, 960), (1, 48_000)]
+
+
+def test_another_clock_is_another_source(sender: Sender) -> None:
+    """RFC 7160 section 4.1."""
+    before = [frame(sender, Stream(), 20 * n) for n in range(3)]
+    opus = opus_frame(sender, Stream(48_000), 60)
+    assert {packet.ssrc for packet in before} != {opus.ssrc}
+    assert opus.marker
+    assert (sender.packets, sender.packets_before) == (1, 3)
+    back = relay(sender, Stream(), 5, 5, 80)
+    assert back is not None
+    assert back.ssrc not in {opus.ssrc, before[0].ssrc}
+    assert (sender.octets, sender.octets_before) == (160, 484)
+
+
+def test_the_first_packet_decides_the_clock_of_a_source(sender: Sender) -> None:
+    ssrc = sender.ssrc
+    assert opus_frame(sender, Stream(48_000), 0).ssrc == ssrc
