@@ -1,6 +1,7 @@
 """The audio section of a description: what the peer's says, and how ours is written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from agent.model.media import Address, Codec, Direction, ip_of
@@ -10,15 +11,24 @@ from agent.signalling.not_acceptable import (
     MEDIA_TYPE_UNAVAILABLE,
     NotAcceptableError,
 )
-from agent.signalling.sdp import Attributes, Connection, Media, RtpMap
+from agent.signalling.sdp import Connection, Media, RtpMap
 
 TELEPHONE_EVENT: Final = "telephone-event"
-DEFAULT_EVENT: Final = 101
-"What nearly everybody uses, so that peers with a fixed idea work as well."
+DEFAULT_EVENTS: Final = {8000: 101, 48_000: 110}
+"By clock rate. What nearly everybody uses: peers with a fixed idea work as well."
 EVENTS: Final = "0-15"
 "The digits of RFC 4733 section 3.2; flash and tones are not telephone keys."
 AMBIGUOUS: Final = range(64, 96)
 "Payload types that look like RTCP where both share a port: RFC 5761 section 4."
+NOISE: Final = "CN"
+NOISE_RATE: Final = 8000
+OPUS_PARAMETERS: Final = frozenset(
+    {
+        "cbr", "maxaveragebitrate", "maxplaybackrate", "minptime", "stereo",
+        "sprop-maxcapturerate", "sprop-stereo", "usedtx", "useinbandfec",
+    }
+)  # fmt: skip
+MAX_PARAMETERS: Final = 16
 DEFAULT_PTIME: Final = 20
 PTIMES: Final = (10, 20, 30, 40, 50, 60)
 "Milliseconds; what is outside counts as not said."
@@ -61,27 +71,53 @@ def check_stream(media: Media) -> None:
 
 
 def first_of_ours(media: Media, ours: Sequence[Codec]) -> Codec | None:
-    """The first of our codecs that `media` has, under its payload type there."""
+    """The first of our codecs that `media` has, as it has it there."""
     for codec in ours:
         for number, rtpmap in media.rtpmaps.items():
-            if rtpmap.is_(codec.name, codec.clock_rate):
-                return Codec(codec.name, number, codec.clock_rate)
+            if rtpmap.is_(codec.name, codec.clock_rate, codec.channels):
+                return _as_told(codec, number, media)
     return None
 
 
-def first_offered(media: Media, offered: Sequence[Codec]) -> Codec | None:
-    """The first codec of `media` that is one of those offered."""
-    for number, rtpmap in media.rtpmaps.items():
-        for codec in offered:
-            if rtpmap.is_(codec.name, codec.clock_rate):
-                return Codec(codec.name, number, codec.clock_rate)
-    return None
+def those_offered(media: Media, offered: Sequence[Codec]) -> tuple[Codec, ...]:
+    """The codecs of `media` that are among those offered, in its order."""
+    return tuple(
+        _as_told(codec, number, media)
+        for number, rtpmap in media.rtpmaps.items()
+        for codec in offered
+        if rtpmap.is_(codec.name, codec.clock_rate, codec.channels)
+    )
+
+
+def _as_told(codec: Codec, number: int, media: Media) -> Codec:
+    """The codec as the peer wants to receive it."""
+    wishes = opus_parameters(media.fmtp(number)) if codec.name == "opus" else ""
+    return replace(codec, payload_type=number, parameters=wishes)
+
+
+def opus_parameters(text: str | None) -> str:
+    """What of an `a=fmtp` of Opus may be passed on: RFC 7587 section 6.1."""
+    found = []
+    for part in (text or "").split(";")[:MAX_PARAMETERS]:
+        name, _, value = part.strip(" \t").partition("=")
+        known = name.lower() in OPUS_PARAMETERS
+        if known and value.isascii() and value.isdigit() and len(value) <= 6:
+            found.append(f"{name.lower()}={value}")
+    return ";".join(found)
 
 
 def event_in(media: Media, codec: Codec) -> int | None:
     """The payload type of events at the codec's clock rate (RFC 4733 section 2.1)."""
     for number, rtpmap in media.rtpmaps.items():
         if rtpmap.is_(TELEPHONE_EVENT, codec.clock_rate):
+            return number
+    return None
+
+
+def noise_in(media: Media, codec: Codec) -> int | None:
+    """The payload type of comfort noise at the codec's clock rate (RFC 3389)."""
+    for number, rtpmap in media.rtpmaps.items():
+        if rtpmap.is_(NOISE, codec.clock_rate):
             return number
     return None
 
@@ -126,7 +162,8 @@ def common_direction(one: Direction, other: Direction) -> Direction:
 
 def same_codec(one: Codec, other: Codec) -> bool:
     """Whether both are one encoding, under whatever payload types."""
-    return RtpMap(one.name, one.clock_rate).is_(other.name, other.clock_rate)
+    found = RtpMap(one.name, one.clock_rate, one.channels)
+    return found.is_(other.name, other.clock_rate, other.channels)
 
 
 def refused_section(kind: str, protocol: str, formats: tuple[str, ...]) -> Media:
@@ -139,25 +176,40 @@ def audio_section(
     port: int,
     codecs: Sequence[Codec],
     direction: Direction,
-    event: int | None,
+    events: Mapping[int, int],
     *,
+    noise: int | None = None,
+    ptime: int = DEFAULT_PTIME,
     protection: Protection = PLAIN,
     rtcp_mux: bool = False,
 ) -> Media:
-    """Our audio section; `event` is the payload type of telephone events."""
-    formats = [str(codec.payload_type) for codec in codecs]
-    attributes: list[tuple[str, str | None]] = [
-        ("rtpmap", f"{codec.payload_type} {codec.name}/{codec.clock_rate}")
-        for codec in codecs
-    ]
-    if event is not None:
-        formats.append(str(event))
+    """Our audio section; `events` has the payload type of events at a clock rate."""
+    formats = [codec.payload_type for codec in codecs]
+    attributes: list[tuple[str, str | None]] = []
+    for codec in codecs:
+        number = codec.payload_type
+        channels = f"/{codec.channels}" if codec.channels > 1 else ""
+        attributes.append(
+            ("rtpmap", f"{number} {codec.name}/{codec.clock_rate}{channels}")
+        )
+        if codec.parameters:
+            attributes.append(("fmtp", f"{number} {codec.parameters}"))
+    if noise is not None:
+        formats.append(noise)
+        attributes.append(("rtpmap", f"{noise} {NOISE}/{NOISE_RATE}"))
+    for clock_rate, event in events.items():
+        formats.append(event)
         attributes += [
-            ("rtpmap", f"{event} {TELEPHONE_EVENT}/{codecs[0].clock_rate}"),
+            ("rtpmap", f"{event} {TELEPHONE_EVENT}/{clock_rate}"),
             ("fmtp", f"{event} {EVENTS}"),
         ]
-    attributes += [("ptime", str(DEFAULT_PTIME)), (direction.value, None)]
+    attributes += [("ptime", str(ptime)), (direction.value, None)]
     if rtcp_mux:
         attributes.append(("rtcp-mux", None))
-    frozen: Attributes = (*attributes, *protection.attributes)
-    return Media("audio", port, protection.profile, tuple(formats), attributes=frozen)
+    return Media(
+        "audio",
+        port,
+        protection.profile,
+        tuple(map(str, formats)),
+        attributes=(*attributes, *protection.attributes),
+    )

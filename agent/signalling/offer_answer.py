@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agent.model.media import (
+    COMFORT_NOISE,
     Address,
     Codec,
     Direction,
@@ -16,19 +17,24 @@ from agent.model.media import (
     SrtpPolicy,
 )
 from agent.signalling.audio_media import (
-    DEFAULT_EVENT,
+    DEFAULT_EVENTS,
+    DEFAULT_PTIME,
+    NOISE,
+    NOISE_RATE,
+    TELEPHONE_EVENT,
     audio_section,
     check_stream,
     common_direction,
     event_in,
     first_of_ours,
-    first_offered,
     muxes_rtcp,
+    noise_in,
     packet_time,
     reachable_host,
     refused_section,
     rtcp_port_of,
     same_codec,
+    those_offered,
 )
 from agent.signalling.media_security import (
     PLAIN,
@@ -44,6 +50,7 @@ from agent.signalling.not_acceptable import (
     MEDIA_TYPE_UNAVAILABLE,
     NotAcceptableError,
 )
+from agent.signalling.payload_types import PayloadTypes
 from agent.signalling.sdp import (
     Connection,
     Media,
@@ -93,7 +100,9 @@ class OfferAnswer:
         self._session_id = session_id
         self._username = username
         self._codecs = tuple(codecs)
-        self._event = DEFAULT_EVENT
+        self._types = PayloadTypes()
+        self._ptime = DEFAULT_PTIME
+        self._noise = False
         self._version = 0
         self._sent = b""
         self._shape = _Shape((refused_section("audio", RTP, ("0",)),))
@@ -130,6 +139,26 @@ class OfferAnswer:
         """Let our next description have a new SRTP key, if the leg has one."""
         self._security.spend_key()
 
+    @property
+    def codecs(self) -> tuple[Codec, ...]:
+        """What the leg may use, in the order of our preference."""
+        return self._codecs
+
+    def pass_on(self, audio: NegotiatedAudio) -> None:
+        """Ask of the peer in later descriptions what another leg's peer asked of us.
+
+        What passes from one to the other unaltered must suit its receiver.
+        """
+        self._ptime = audio.ptime
+        self._noise = audio.comfort_noise is not None
+        told = audio.codec
+        self._codecs = tuple(
+            replace(codec, parameters=told.parameters)
+            if same_codec(codec, told)
+            else codec
+            for codec in self._codecs
+        )
+
     def offer(
         self,
         *,
@@ -148,9 +177,14 @@ class OfferAnswer:
         protection = self._security.offer()
         if codecs is not None:
             self._codecs = tuple(codecs)
-        self._offered = self._stable_first()
+        self._offered = self._types.numbered(self._stable_first())
         self._offered_direction = direction
-        self._event = self._free_event()
+        rates = dict.fromkeys(codec.clock_rate for codec in self._offered)
+        events = {
+            rate: self._types.number(TELEPHONE_EVENT, rate, DEFAULT_EVENTS[rate])
+            for rate in rates
+        }
+        noise = self._types.number(NOISE, NOISE_RATE, COMFORT_NOISE)
         self._offered_protection = protection
         self._offered_mux = self._current is None or self._current.rtcp_mux
         self._answerable = self._pending = True
@@ -159,7 +193,9 @@ class OfferAnswer:
                 self._address.port,
                 self._offered,
                 direction,
-                self._event,
+                events,
+                noise=noise if self._noise and NOISE_RATE in rates else None,
+                ptime=self._ptime,
                 protection=protection,
                 rtcp_mux=self._offered_mux,
             )
@@ -187,19 +223,23 @@ class OfferAnswer:
             raise NotAcceptableError("The answer has too few media.")
         media = description.media[self._shape.audio]
         check_stream(media)
-        codec = first_offered(media, self._offered)
-        if codec is None:
+        codecs = those_offered(media, self._offered)
+        if not codecs:
             raise NotAcceptableError(
                 "The answer names no codec that was offered.",
                 warn_code=INCOMPATIBLE_FORMAT,
             )
         protection = self._security.answered(media, self._offered_protection)
         audio = self._agree(
-            description, media, codec, self._offered_direction, mux=self._offered_mux
+            description,
+            media,
+            codecs[0],
+            self._offered_direction,
+            mux=self._offered_mux,
         )
-        audio = replace(audio, srtp=protection.keys)
+        audio = replace(audio, others=codecs[1:], srtp=protection.keys)
         self._pending = False
-        self._take(audio, protection)
+        self._take(audio, protection, media)
         return audio
 
     def answer(
@@ -230,48 +270,37 @@ class OfferAnswer:
             index,
         )
         self._answerable = False
-        self._take(audio, protection)
+        self._take(audio, protection, media)
+        ours = next(ours for ours in self._codecs if same_codec(ours, codec))
+        event = audio.telephone_event
         section = audio_section(
             self._address.port,
-            (codec,),
+            (replace(codec, parameters=ours.parameters),),
             audio.direction,
-            audio.telephone_event,
+            {} if event is None else {codec.clock_rate: event},
+            noise=audio.comfort_noise,
+            ptime=self._ptime,
             protection=protection,
             rtcp_mux=audio.rtcp_mux,
         )
         return self._describe(section), audio
 
-    def _take(self, audio: NegotiatedAudio, protection: Protection) -> None:
+    def _take(
+        self, audio: NegotiatedAudio, protection: Protection, media: Media
+    ) -> None:
         self._current = audio
         self._security.agreed(protection)
-        if audio.telephone_event is not None:
-            # RFC 3264 section 8.3.2: a payload type keeps its meaning.
-            self._event = audio.telephone_event
+        for number, rtpmap in media.rtpmaps.items():
+            self._types.learn(number, rtpmap.name, rtpmap.clock_rate)
 
     def _stable_first(self) -> tuple[Codec, ...]:
-        """Our codecs, the one in use first and under the number it has in use."""
+        """Our codecs, the one in use first."""
         if self._current is None:
             return self._codecs
         used = self._current.codec
-        if not any(same_codec(codec, used) for codec in self._codecs):
-            return self._codecs
-        # A peer may have given a static number to another codec.
-        return (
-            used,
-            *(
-                codec
-                for codec in self._codecs
-                if not same_codec(codec, used)
-                and codec.payload_type != used.payload_type
-            ),
+        return tuple(
+            sorted(self._codecs, key=lambda codec: not same_codec(codec, used))
         )
-
-    def _free_event(self) -> int:
-        taken = {codec.payload_type for codec in self._offered}
-        wanted = self._event
-        while wanted in taken:
-            wanted = wanted + 1 if wanted < 127 else 96
-        return wanted
 
     def _choose(self, description: SessionDescription) -> tuple[int, Codec]:
         """The m-line to be answered, and the codec as the offer numbers it."""
@@ -329,6 +358,7 @@ class OfferAnswer:
             remote_rtcp=Address(host, port),
             codec=codec,
             telephone_event=event_in(media, codec),
+            comfort_noise=noise_in(media, codec),
             direction=direction,
             ptime=packet_time(media),
             rtcp_mux=rtcp_mux,

@@ -49,12 +49,12 @@ class RtpMap:
     clock_rate: int
     channels: int = 1
 
-    def is_(self, name: str, clock_rate: int) -> bool:
-        """Whether this is that encoding, with one channel."""
+    def is_(self, name: str, clock_rate: int, channels: int = 1) -> bool:
+        """Whether this is that encoding, with so many channels."""
         return (
             self.name.upper() == name.upper()
             and self.clock_rate == clock_rate
-            and self.channels == 1
+            and self.channels == channels
         )
 
 

@@ -1,19 +1,21 @@
 import pytest
 
-from agent.model.media import PCMA, PCMU, Address, Codec, Direction, SrtpSuite
+from agent.model.media import OPUS, PCMA, PCMU, Address, Codec, Direction, SrtpSuite
 from agent.signalling.audio_media import (
     audio_section,
     check_stream,
     common_direction,
     event_in,
     first_of_ours,
-    first_offered,
     muxes_rtcp,
+    noise_in,
+    opus_parameters,
     packet_time,
     reachable_host,
     refused_section,
     rtcp_port_of,
     same_codec,
+    those_offered,
 )
 from agent.signalling.crypto_attribute import CryptoAttribute
 from agent.signalling.media_security import Protection
@@ -78,9 +80,9 @@ def test_a_stream_must_be_audio(media: Media, warn_code: int) -> None:
 def test_our_order_or_theirs() -> None:
     media = audio("rtpmap:96 PCMA/8000", formats="0 96")
     assert first_of_ours(media, (PCMA, PCMU)) == Codec("PCMA", 96)
-    assert first_offered(media, (PCMA, PCMU)) == PCMU
+    assert those_offered(media, (PCMA, PCMU)) == (PCMU, Codec("PCMA", 96))
     assert first_of_ours(media, (Codec("G722", 9),)) is None
-    assert first_offered(media, (Codec("G722", 9),)) is None
+    assert those_offered(media, (Codec("G722", 9),)) == ()
 
 
 def test_events_run_at_the_codecs_clock() -> None:
@@ -155,12 +157,12 @@ def test_a_refused_section_names_a_format_all_the_same() -> None:
 
 
 def test_our_section_explains_every_payload_type() -> None:
-    section = audio_section(20000, (PCMA, PCMU), Direction.SENDONLY, 101)
+    section = audio_section(20000, (PCMA, PCMU), Direction.SENDONLY, {8000: 101})
     assert section.formats == ("8", "0", "101")
     assert set(section.rtpmaps) == {8, 0, 101}
     assert section.fmtp(101) == "0-15"
     assert section.direction is Direction.SENDONLY
-    without = audio_section(20000, (PCMA,), Direction.SENDRECV, None)
+    without = audio_section(20000, (PCMA,), Direction.SENDRECV, {})
     assert without.formats == ("8",)
     assert without.protocol == "RTP/AVP"
     assert without.attribute("rtcp-mux") is None
@@ -172,10 +174,73 @@ def test_our_section_says_how_it_is_protected() -> None:
         20000,
         (PCMA,),
         Direction.SENDRECV,
-        None,
+        {},
         protection=Protection("RTP/SAVP", (key,)),
         rtcp_mux=True,
     )
     assert section.protocol == "RTP/SAVP"
     assert section.attribute("crypto") == key.to_value()
     assert section.attribute("rtcp-mux") == ""
+
+
+def test_opus_is_told_as_rfc_7587_wants_it() -> None:
+    section = audio_section(
+        20000,
+        (OPUS, PCMA),
+        Direction.SENDRECV,
+        {48_000: 110, 8000: 101},
+        noise=13,
+        ptime=40,
+    )
+    assert section.formats == ("107", "8", "13", "110", "101")
+    values = [value for name, value in section.attributes if name == "rtpmap"]
+    assert values == [
+        "107 opus/48000/2",
+        "8 PCMA/8000",
+        "13 CN/8000",
+        "110 telephone-event/48000",
+        "101 telephone-event/8000",
+    ]
+    assert section.fmtp(107) == "useinbandfec=1"
+    assert section.fmtp(8) is None
+    assert section.ptime == 40
+
+
+def test_opus_as_the_peer_wants_it() -> None:
+    media = audio(
+        "rtpmap:111 opus/48000/2",
+        "fmtp:111 minptime=10; useinbandfec=0;x-secret=1",
+        "rtpmap:102 telephone-event/48000",
+        "rtpmap:101 telephone-event/8000",
+        formats="111 101 102 13",
+    )
+    opus = first_of_ours(media, (PCMA, OPUS))
+    assert opus == Codec("opus", 111, 48_000, 2, "minptime=10;useinbandfec=0")
+    assert those_offered(media, (PCMA, OPUS)) == (opus,)
+    assert (event_in(media, OPUS), event_in(media, PCMA)) == (102, 101)
+    assert (noise_in(media, PCMA), noise_in(media, OPUS)) == (13, None)
+
+
+@pytest.mark.parametrize(
+    "rtpmap",
+    ["rtpmap:111 opus/48000", "rtpmap:111 opus/48000/1", "rtpmap:111 opus/8000/2"],
+)
+def test_what_only_looks_like_opus_is_none(rtpmap: str) -> None:
+    assert first_of_ours(audio(rtpmap, formats="111"), (OPUS,)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "passed"),
+    [
+        (None, ""),
+        ("", ""),
+        ("stereo=1", "stereo=1"),
+        (" STEREO=1 ;cbr=0", "stereo=1;cbr=0"),
+        ("maxplaybackrate=16000; sprop-stereo=x; usedtx", "maxplaybackrate=16000"),
+        ("maxaveragebitrate=9999999", ""),
+        ("cbr=\u0661", ""),
+        (";".join(["cbr=1"] * 20), ";".join(["cbr=1"] * 16)),
+    ],
+)
+def test_only_what_the_rfc_names_passes(text: str | None, passed: str) -> None:
+    assert opus_parameters(text) == passed

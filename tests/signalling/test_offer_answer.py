@@ -222,10 +222,10 @@ def test_a_codec_keeps_the_payload_type_the_peer_gave() -> None:
     assert parse_sdp(leg.offer()).media[0].formats == ("97", "0", "101")
 
 
-def test_a_static_number_given_to_another_codec_is_not_offered_twice() -> None:
+def test_a_static_number_given_to_another_codec_keeps_that_meaning() -> None:
     leg = negotiation()
     leg.answer(description("audio 4000 RTP/AVP 0\r\na=rtpmap:0 PCMA/8000"))
-    assert parse_sdp(leg.offer()).media[0].formats == ("0", "101")
+    assert parse_sdp(leg.offer()).media[0].formats == ("0", "96", "101")
 
 
 def test_the_event_number_gives_way_to_codecs() -> None:
@@ -240,7 +240,7 @@ def test_the_event_number_gives_way_to_codecs() -> None:
     )
     leg.offer(codecs=(Codec("B", 127),))
     leg.cancel_offer()
-    assert parse_sdp(leg.offer()).media[0].formats == ("127", "96")
+    assert parse_sdp(leg.offer()).media[0].formats == ("96", "127")
 
 
 def test_other_codecs_can_be_offered_later() -> None:

@@ -1,0 +1,118 @@
+"""Which codecs are offered to whom, so that two legs can always be relayed: sans-IO.
+
+Between legs nothing is converted but one law of G.711 to the other. So:
+
+- A caller who is answered before the officer is, is answered in the first narrow-band
+  codec of the route; in a wide-band one where the route, or the caller, has no other.
+- An officer is offered what the caller can use as well; wide-band codecs stand where
+  the route puts them. What the officer chooses and the caller is not in yet, the
+  caller is then offered: one re-INVITE moves the call to wide-band.
+- Whatever else may leave two legs apart (a change in the middle of the call, a peer
+  that refuses the move) ends in the other leg being moved instead, or, when both have
+  been asked, in the end of the call: never in a call in which nobody is heard.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from agent.model.media import CODECS, Codec, NegotiatedAudio
+
+LAWS: Final = ("PCMA", "PCMU")
+
+
+def relayable(one: str, other: str) -> bool:
+    """Whether audio in codec `one` can go to a leg that uses `other`."""
+    return one == other or (one in LAWS and other in LAWS)
+
+
+def named(names: Iterable[str]) -> list[Codec]:
+    """The codecs of these names, with both laws where one of them is there."""
+    wanted = list(names)
+    if not set(LAWS).isdisjoint(wanted):
+        # Converting between the two is a table lookup; no call fails on it.
+        wanted += [law for law in LAWS if law not in wanted]
+    return [CODECS[name] for name in wanted]
+
+
+def for_first(route: Sequence[str], partner: NegotiatedAudio | None) -> list[Codec]:
+    """What the first party may be answered with.
+
+    With what the other party chose, if it has; else narrow-band first, because who
+    will answer, and what that phone can do, is not known yet.
+    """
+    if partner is None:
+        return named(sorted(route, key=lambda name: name not in LAWS))
+    chosen = partner.codec.name
+    fitting = [name for name in route if relayable(name, chosen)]
+    return named(dict.fromkeys((chosen, *fitting)))
+
+
+def for_target(
+    route: Sequence[str], first: NegotiatedAudio | None, offered: Sequence[str] | None
+) -> list[Codec]:
+    """What a party that is to be rung is offered.
+
+    `first` is what the first party has agreed, and `offered` what it can do: None if
+    it has not said. With neither, all of the route.
+    """
+    if first is None:
+        fitting = [
+            name
+            for name in route
+            if offered is None or any(relayable(name, other) for other in offered)
+        ]
+        return named(fitting or route)
+    used = first.codec.name
+    return named(name for name in dict.fromkeys((*_wide(route, used, offered), used)))
+
+
+def _wide(route: Sequence[str], used: str, offered: Sequence[str] | None) -> list[str]:
+    """What of the route the first party could be moved to, or is in."""
+    can = set(offered or ())
+    return [name for name in route if name in can or relayable(name, used)]
+
+
+class Leg(StrEnum):
+    """Of two that are to be joined."""
+
+    FIRST = "first"
+    "The party that rang."
+    TARGET = "target"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Offer one leg these codecs, so that both meet in one."""
+
+    leg: Leg
+    codecs: tuple[Codec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Both have been asked, and nothing is common to them."""
+
+
+def settle(
+    first: NegotiatedAudio, target: NegotiatedAudio, tried: frozenset[Leg]
+) -> Move | Apart | None:
+    """What is to be done so that both legs can be relayed; None if they can be.
+
+    `tried` names the legs that have been asked since both last met. The target's
+    choice is tried on the first party before the other way round: it was made
+    knowing what the first party can do.
+    """
+    if relayable(first.codec.name, target.codec.name):
+        return None
+    if Leg.FIRST not in tried:
+        return Move(Leg.FIRST, _codecs_of(target))
+    if Leg.TARGET not in tried:
+        return Move(Leg.TARGET, tuple(named([first.codec.name])))
+    return Apart()
+
+
+def _codecs_of(audio: NegotiatedAudio) -> tuple[Codec, ...]:
+    """What a leg uses, then what it may change to."""
+    return tuple(named([codec.name for codec in (audio.codec, *audio.others)]))
