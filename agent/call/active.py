@@ -64,6 +64,7 @@ class ActiveCall:
             invite=invite,
             first=first,
             on_agreed=self._agreed,
+            on_apart=self._apart,
         )
         self._inviter = Inviter(joint, self._legs, invite, self._open_media)
         self._playing = Playing(joint, self._legs)
@@ -262,6 +263,11 @@ class ActiveCall:
             self.log.warning("early_media_unusable", leg=leg.name, reason=str(error))
             return False
         return first.audio is not None
+
+    def _apart(self) -> None:
+        """No codec is common to the two who talk, and both were asked for one."""
+        self.log.error("codecs_apart")
+        self._session.stop(self._now)
 
     def _agreed(self, leg: Leg, codecs_changed: bool) -> None:  # noqa: FBT001 - a callback
         self.capture.agreed(codecs_changed=codecs_changed)

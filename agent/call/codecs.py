@@ -50,31 +50,32 @@ def for_first(route: Sequence[str], partner: NegotiatedAudio | None) -> list[Cod
 
 
 def for_target(
-    route: Sequence[str], first: NegotiatedAudio | None, offered: Sequence[str] | None
+    route: Sequence[str], first: NegotiatedAudio | None, can: Sequence[str] | None
 ) -> list[Codec]:
     """What a party that is to be rung is offered.
 
-    `first` is what the first party has agreed, and `offered` what it can do: None if
-    it has not said. With neither, all of the route.
+    `first` is what the first party has agreed, and `can` what it has named as its
+    own: None if it has not said. Never nothing: with no codec in common the target
+    is offered the route's, and it shows when the first party is answered.
     """
     if first is None:
         fitting = [
             name
             for name in route
-            if offered is None or any(relayable(name, other) for other in offered)
+            if can is None or any(relayable(name, other) for other in can)
         ]
         return named(fitting or route)
     used = first.codec.name
-    return named(name for name in dict.fromkeys((*_wide(route, used, offered), used)))
+    fitting = [name for name in route if name in (can or ()) or relayable(name, used)]
+    if used in LAWS:
+        # The law in use stands where the route's first law does: no conversion.
+        at = next((n for n, name in enumerate(fitting) if name in LAWS), len(fitting))
+        fitting = [name for name in fitting if name not in LAWS]
+        fitting.insert(at, used)
+    return named(fitting or [used])
 
 
-def _wide(route: Sequence[str], used: str, offered: Sequence[str] | None) -> list[str]:
-    """What of the route the first party could be moved to, or is in."""
-    can = set(offered or ())
-    return [name for name in route if name in can or relayable(name, used)]
-
-
-class Leg(StrEnum):
+class Side(StrEnum):
     """Of two that are to be joined."""
 
     FIRST = "first"
@@ -86,7 +87,7 @@ class Leg(StrEnum):
 class Move:
     """Offer one leg these codecs, so that both meet in one."""
 
-    leg: Leg
+    side: Side
     codecs: tuple[Codec, ...]
 
 
@@ -96,7 +97,7 @@ class Apart:
 
 
 def settle(
-    first: NegotiatedAudio, target: NegotiatedAudio, tried: frozenset[Leg]
+    first: NegotiatedAudio, target: NegotiatedAudio, tried: frozenset[Side]
 ) -> Move | Apart | None:
     """What is to be done so that both legs can be relayed; None if they can be.
 
@@ -106,10 +107,10 @@ def settle(
     """
     if relayable(first.codec.name, target.codec.name):
         return None
-    if Leg.FIRST not in tried:
-        return Move(Leg.FIRST, _codecs_of(target))
-    if Leg.TARGET not in tried:
-        return Move(Leg.TARGET, tuple(named([first.codec.name])))
+    if Side.FIRST not in tried:
+        return Move(Side.FIRST, _codecs_of(target))
+    if Side.TARGET not in tried:
+        return Move(Side.TARGET, tuple(named([first.codec.name])))
     return Apart()
 
 

@@ -53,6 +53,8 @@ class Leg:
     rekey: bool = False
     "A new SRTP key of ours is to be offered, likewise."
     media_open: bool = False
+    can: tuple[str, ...] | None = None
+    "Codecs its peer named last; None if it has not said."
     gone: bool = False
     codecs_seen: dict[str, str] = field(default_factory=dict)
     "Payload type to encoding name, all that were ever agreed, for the journal."
@@ -66,6 +68,12 @@ class Leg:
     def trusted(self) -> bool:
         """Whether identities may be told to, and believed of, this leg's peer."""
         return self.peer is not None and self.peer.trusted
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether an offer of ours is under way, or an answer is due in an ACK."""
+        asked = self.negotiation is not None and self.negotiation.pending
+        return asked or self.awaits_answer
 
     @property
     def latch(self) -> Latch:
@@ -116,7 +124,10 @@ class Leg:
     def note_codecs(self, audio: NegotiatedAudio) -> bool:
         """Remember what payload types mean; tells whether anything is new."""
         seen = dict(self.codecs_seen)
-        seen[str(audio.codec.payload_type)] = audio.codec.name
+        for codec in (*audio.others, audio.codec):
+            seen[str(codec.payload_type)] = codec.name
+        if audio.comfort_noise is not None:
+            seen[str(audio.comfort_noise)] = "CN"
         if audio.telephone_event is not None:
             seen[str(audio.telephone_event)] = "telephone-event"
         changed = seen != self.codecs_seen

@@ -9,12 +9,15 @@ from dataclasses import replace
 
 import structlog
 
+from agent.call.codecs import for_first, for_target
+from agent.call.common_codec import CommonCodec
 from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.routing import Plan
 from agent.common.errors import AgentError
 from agent.media.pool import MediaError
-from agent.model.media import CODECS, Address, Codec, NegotiatedAudio
+from agent.model.media import Address, Codec, NegotiatedAudio
+from agent.signalling.abilities import codecs_in
 from agent.signalling.offer_answer import NotAcceptableError, OfferAnswer
 from agent.signalling.sip.message import Request
 
@@ -23,7 +26,8 @@ class Legs:
     """All legs of one call, by name.
 
     `on_agreed(leg, codecs_changed)` hears of every completed offer/answer exchange,
-    after the media worker has been told.
+    after the media worker has been told; `on_apart()`, that two legs which talk with
+    each other have no codec in common.
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class Legs:
         invite: Request,
         first: Leg,
         on_agreed: Callable[[Leg, bool], None],
+        on_apart: Callable[[], None],
     ) -> None:
         self._joint = joint
         self._call_id = call_id
@@ -42,6 +47,7 @@ class Legs:
         self._invite = invite
         self._on_agreed = on_agreed
         self._legs = {first.name: first}
+        self._common = CommonCodec(self._offer_codecs, on_apart)
         self._log = structlog.get_logger().bind(call_id=call_id)
         self.first = first
 
@@ -100,14 +106,14 @@ class Legs:
     def describe(self, leg: Leg, offer: bytes, partner: Leg | None) -> None:
         """Make the description a party that rang us is answered with.
 
-        What the partner chose goes first, so that no law need be converted. Raises
-        NotAcceptableError if the offer has nothing we can use.
+        Raises NotAcceptableError if the offer has nothing we can use.
         """
-        codecs = [CODECS[name] for name in self._plan.route.codecs]
-        if partner is not None and partner.audio is not None:
-            chosen = partner.audio.codec.name
-            codecs.sort(key=lambda codec: codec.name != chosen)
+        beside = partner.audio if partner is not None else None
+        codecs = for_first(self._plan.route.codecs, beside)
         negotiation = self.negotiate(leg, codecs)
+        if beside is not None:
+            negotiation.pass_on(beside)
+        leg.can = codecs_in(offer)
         if offer:
             leg.local_description, audio = negotiation.answer(offer)
             leg.asked = audio.direction
@@ -118,12 +124,13 @@ class Legs:
 
     def offer_to_target(self, leg: Leg, facing: Leg) -> bytes:
         """The first offer to a leg that is to be rung, and to talk with `facing`."""
-        codecs = [CODECS[name] for name in self._plan.route.codecs]
-        if (audio := facing.audio) is not None:
-            codecs.sort(key=lambda codec: codec.name != audio.codec.name)
-        # The other law after it: converting between the two is a table lookup.
-        codecs += [codec for codec in CODECS.values() if codec not in codecs]
-        return self.negotiate(leg, codecs).offer()
+        if facing is self.first and facing.can is None:
+            facing.can = codecs_in(self._invite.body)
+        codecs = for_target(self._plan.route.codecs, facing.audio, facing.can)
+        negotiation = self.negotiate(leg, codecs)
+        if facing.audio is not None:
+            negotiation.pass_on(facing.audio)
+        return negotiation.offer()
 
     def negotiate(self, leg: Leg, codecs: list[Codec]) -> OfferAnswer:
         """Open a leg's offer/answer state. Raises NotAcceptableError without media."""
@@ -192,6 +199,7 @@ class Legs:
             core.refuse_offer(leg.session, now, status=error.status, headers=(warning,))
             return
         core.accept_offer(leg.session, now, body=answer)
+        leg.can = codecs_in(body)
         leg.local_description = answer
         if before is None or audio.direction is not before.direction:
             # One that changes nothing, a refresh, says nothing either.
@@ -221,11 +229,13 @@ class Legs:
             leg.negotiation.cancel_offer()
             self._tell_if_mute(leg)
             self._offer_wanted(leg)
+            self._common.check(leg)
 
     def joined(self, one: Leg, other: Leg) -> None:
         """Two legs talk with each other from now on: nobody is held for a third."""
         self._want(one, beside=other)
         self._want(other, beside=one)
+        self._common.joined(one, other)
 
     def let_hear(self, leg: Leg) -> None:
         """Whoever waits must hear it, if its peer lets it."""
@@ -274,6 +284,23 @@ class Legs:
         if leg.negotiation is not None and leg.negotiation.keys_spent and not leg.rekey:
             self._log.error("rekey_refused", leg=leg.name)
 
+    def _offer_codecs(self, leg: Leg, codecs: tuple[Codec, ...]) -> None:
+        """Offer a leg a codec the other one can hear."""
+        if leg.negotiation is None or leg.audio is None:
+            return
+        self._log.info("codec_offered", leg=leg.name, codec=codecs[0].name)
+        wanted, leg.wanted = leg.wanted or leg.audio.direction, None
+        try:
+            body = leg.negotiation.offer(codecs=codecs, direction=wanted)
+            leg.offered = wanted
+            self._joint.user_agent.core.reoffer(
+                leg.session, self._joint.user_agent.now, body=body
+            )
+        except AgentError as error:
+            leg.negotiation.cancel_offer()
+            self._log.warning("codec_not_offered", leg=leg.name, reason=str(error))
+            self._common.check(leg)
+
     def _agreed(self, leg: Leg, audio: NegotiatedAudio) -> None:
         if not leg.media_open:
             return
@@ -284,3 +311,4 @@ class Legs:
         except MediaError as error:
             raise NotAcceptableError(str(error)) from error
         self._on_agreed(leg, leg.note_codecs(audio))
+        self._common.check(leg)

@@ -14,6 +14,7 @@ import msgspec
 
 from agent.media.errors import ControlError
 from agent.media.events import WorkerEvent
+from agent.media.sound import SoundPart
 from agent.model.media import Latch, NegotiatedAudio
 
 VERSION: Final = 2
@@ -32,16 +33,6 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     "Seconds of silence until MediaQuiet."
     fsync_interval: float
     orphan_seconds: float = ORPHAN_SECONDS
-
-
-class SoundPart(msgspec.Struct, frozen=True, kw_only=True):
-    """One codec's part of a sound's memory."""
-
-    codec: str
-    offset: int
-    size: int
-    packed: bool
-    "Whether it is packets of 20 ms, each behind its length in two octets."
 
 
 class AddSound(msgspec.Struct, frozen=True, kw_only=True, tag=True):

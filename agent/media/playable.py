@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from struct import Struct
 from typing import Final, Protocol
 
-from agent.media.control import SoundPart
-from agent.media.sound import Sound
+from agent.media.sound import Sound, SoundPart
 
 TICKS: Final = 160
 "Of 8000 a second in a packet that cannot be cut: 20 ms."

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class Sound:
@@ -35,3 +37,13 @@ class Sound:
         if self.opus:
             found["opus"] = self.opus
         return found
+
+
+class SoundPart(msgspec.Struct, frozen=True, kw_only=True):
+    """One codec's part of the memory that holds a sound for the workers."""
+
+    codec: str
+    offset: int
+    size: int
+    packed: bool
+    "Whether it is packets of 20 ms, each behind its length in two octets."

@@ -167,7 +167,7 @@ class OfferAnswer:
     ) -> bytes:
         """Make an offer, the first or a later one.
 
-        `codecs` replaces the leg's list from here on. The codec in use comes first,
+        Without `codecs`, which are for this offer alone, the codec in use comes first,
         so that a hold does not change it. Raises NotAcceptableError with status 491
         while an earlier offer is unanswered, and if SRTP is required where its keys
         could be read.
@@ -175,9 +175,7 @@ class OfferAnswer:
         if self._pending:
             raise NotAcceptableError("An offer is unanswered.", status=491)
         protection = self._security.offer()
-        if codecs is not None:
-            self._codecs = tuple(codecs)
-        self._offered = self._types.numbered(self._stable_first())
+        self._offered = self._types.numbered(codecs or self._stable_first())
         self._offered_direction = direction
         rates = dict.fromkeys(codec.clock_rate for codec in self._offered)
         events = {

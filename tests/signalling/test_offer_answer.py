@@ -240,7 +240,7 @@ def test_the_event_number_gives_way_to_codecs() -> None:
     )
     leg.offer(codecs=(Codec("B", 127),))
     leg.cancel_offer()
-    assert parse_sdp(leg.offer()).media[0].formats == ("96", "127")
+    assert parse_sdp(leg.offer()).media[0].formats == ("98", "127")
 
 
 def test_other_codecs_can_be_offered_later() -> None:
