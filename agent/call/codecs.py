@@ -43,7 +43,7 @@ def for_first(route: Sequence[str], partner: NegotiatedAudio | None) -> list[Cod
     will answer, and what that phone can do, is not known yet.
     """
     if partner is None:
-        return named(sorted(route, key=lambda name: name not in LAWS))
+        return sorted(named(route), key=lambda codec: codec.name not in LAWS)
     chosen = partner.codec.name
     fitting = [name for name in route if relayable(name, chosen)]
     return named(dict.fromkeys((chosen, *fitting)))
