@@ -19,6 +19,7 @@ from tests.lab.daemon import Daemon, free_ports
 from tests.lab.sipp import Sipp
 
 pytestmark = pytest.mark.integration
+proves = pytest.mark.interop
 
 CUSTOMER = "0409876543"
 PHONES = 'phones_file = "phones.csv"'
@@ -84,6 +85,8 @@ def credentials(messages: str, name: str, method: str) -> list[tuple[int, bool]]
     return found
 
 
+@proves("sipp", "as an officer: proves who it is (MD5)")
+@proves("sipp", "as the trunk: challenges INVITE, re-INVITE and BYE (401, 407)")
 async def test_a_phone_and_a_trunk_both_with_passwords(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -112,6 +115,7 @@ async def test_a_phone_and_a_trunk_both_with_passwords(
         assert secret not in text
 
 
+@proves("sipp", "as an officer: a wrong password gets no call")
 async def test_a_wrong_password_gets_no_call(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -122,6 +126,7 @@ async def test_a_wrong_password_gets_no_call(
     assert daemon.rows() == []
 
 
+@proves("sipp", "as an officer: cannot call as another")
 async def test_an_officer_cannot_call_as_another(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -132,6 +137,7 @@ async def test_an_officer_cannot_call_as_another(
     assert daemon.rows() == []
 
 
+@proves("sipp", "as an officer: 112 needs no password")
 async def test_an_emergency_call_needs_no_password(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
@@ -147,6 +153,7 @@ async def test_an_emergency_call_needs_no_password(
     assert "401 Unauthorized" not in phone.messages
 
 
+@proves("sipp", "as the trunk: registers us (401, 423, renewal, end)")
 async def test_a_registration_is_made_renewed_and_taken_back(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:

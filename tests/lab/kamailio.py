@@ -30,6 +30,7 @@ loadmodule "textops.so"
 loadmodule "siputils.so"
 loadmodule "xlog.so"
 {tls_modules}
+{more}
 modparam("rr", "enable_full_lr", 1)
 modparam("rr", "enable_double_rr", 1)
 
@@ -37,6 +38,7 @@ request_route {{
   if (!mf_process_maxfwd_header("10")) {{
     sl_send_reply("483", "Too Many Hops"); exit;
   }}
+  {checks}
   if (is_method("CANCEL")) {{
     xlog("passes $rm\\n");
     if (t_check_trans()) t_relay();
@@ -99,11 +101,14 @@ async def kamailio(
     outside: str,
     inside: str = "",
     tls: tuple[int, Certificate] | None = None,
+    more: str = "",
+    checks: str = "",
 ) -> AsyncIterator[Kamailio]:
     """A proxy at `port`: what comes from the agent goes outside, all else to it.
 
     `outside` and `inside` are URIs of the next hop. `tls` is a port to listen at as
-    well and what it shows there; who connects must show a certificate too.
+    well and what it shows there; who connects must show a certificate too. `more`
+    are lines of modules, `checks` are said of each request.
     """
     folder = root / f"kamailio-{port}"
     folder.mkdir()
@@ -123,6 +128,8 @@ async def kamailio(
             inside=inside or f"sip:127.0.0.1:{agent}",
             tls_globals=tls_globals,
             tls_modules=tls_modules,
+            more=more,
+            checks=checks,
         )
     )
     command = [*KAMAILIO.command, "-DD", "-E", "-m", "32", "-M", "8"]
