@@ -20,7 +20,7 @@ from agent.signalling.offer_answer import OfferAnswer
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.timers import DEFAULT_TIMERS
-from agent.signalling.sip.uri import NameAddr, parse_uri
+from agent.signalling.sip.uri import NameAddr, Uri, parse_uri
 from agent.signalling.useragent import UserAgent
 
 FRAME: Final = 160
@@ -69,7 +69,7 @@ class Phone:
             timers=DEFAULT_TIMERS,
             product="demo-phone",
         )
-        self._agent = UserAgent(core, [Listener("udp", self.address)], self._on_sip)
+        self._agent = self._over_network(core)
         await self._agent.start()
         self._rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._rtp.setblocking(False)  # noqa: FBT003 - the socket module's signature
@@ -96,10 +96,10 @@ class Phone:
         self._session = agent.core.invite(
             uri=target,
             flow=flow,
-            from_=NameAddr(None, parse_uri(f"sip:{self.user}@{self.address}"), ()),
+            from_=NameAddr(None, self._contact, ()),
             to=NameAddr(None, target, ()),
-            contact=parse_uri(f"sip:{self.user}@{self.address}"),
-            body=self._negotiation.offer(),
+            contact=self._contact,
+            body=self._offer(self._negotiation),
             now=agent.now,
         )
         agent.flush()
@@ -119,6 +119,26 @@ class Phone:
         if self._agent is None:
             raise RuntimeError("the phone is not started")
         return self._agent
+
+    # -- what a phone of another kind does otherwise --------------------------
+
+    @property
+    def _contact(self) -> Uri:
+        return parse_uri(f"sip:{self.user}@{self.address}")
+
+    def _over_network(self, core: UserAgentCore) -> UserAgent:
+        return UserAgent(core, [Listener("udp", self.address)], self._on_sip)
+
+    def _offer(self, negotiation: OfferAnswer) -> bytes:
+        return negotiation.offer()
+
+    def _seal(self, packet: bytes) -> bytes:
+        """A packet as it goes over the wire."""
+        return packet
+
+    def _unseal(self, data: bytes) -> bytes:
+        """The packet in what came over the wire; nothing if there is none."""
+        return data
 
     def _new_negotiation(self) -> OfferAnswer:
         return OfferAnswer(
@@ -161,7 +181,7 @@ class Phone:
         agent.core.accept(
             self._session,
             agent.now,
-            contact=parse_uri(f"sip:{self.user}@{self.address}"),
+            contact=self._contact,
             body=answer,
         )
         agent.flush()
@@ -203,7 +223,7 @@ class Phone:
             )
             if self._rtp is not None and audio.direction.sends:
                 remote = (audio.remote.host, audio.remote.port)
-                self._rtp.sendto(packet.to_bytes(), remote)
+                self._rtp.sendto(self._seal(packet.to_bytes()), remote)
             index += 1
             await asyncio.sleep(max(0.0, start + index * 0.02 - loop.time()))
 
@@ -216,9 +236,10 @@ class Phone:
             except (BlockingIOError, ConnectionError):
                 return
             try:
-                self.heard.append(Heard(monotonic_ns(), parse_rtp(data)))
+                packet = parse_rtp(self._unseal(data))
             except RtpError:
                 continue
+            self.heard.append(Heard(monotonic_ns(), packet))
 
     def _failed(self, name: str, error: BaseException) -> None:
         self._over()
