@@ -56,7 +56,7 @@ class Inviter:
             name=name,
             session="",
             flow=flow,
-            peer=joint.routes.peer_of(flow),
+            peer=joint.routes.peer_towards(uri, flow),
             media_id=new_id(),
             target=target,
             number=number,

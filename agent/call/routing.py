@@ -90,6 +90,12 @@ def _dialled(user: str) -> str:
     return _SEPARATORS.sub("", bare) if _NUMBER.fullmatch(bare) else bare
 
 
+def _home(uri: Uri) -> tuple[str, int | None, str, str]:
+    """What two URIs of one peer have in common, whoever they name there."""
+    transport = (uri.param("transport") or "").lower()
+    return uri.host.lower(), uri.port, uri.scheme, transport
+
+
 class RouteTable:
     """The configured peers and routes, ready to be asked."""
 
@@ -125,7 +131,8 @@ class RouteTable:
             for target in (*route.to, route.overflow)
             if target and target not in self._peers
         )
-        self._hosts = {parse_uri(p.uri).host.lower() for p in peers if p.uri}
+        self._homes = {_home(parse_uri(p.uri)): p for p in reversed(peers) if p.uri}
+        self._hosts = {host for host, _, _, _ in self._homes}
         self._identity = identity
         self._emergency = frozenset(emergency)
         self._exempt = frozenset(normalise(number, identity) for number in exempt)
@@ -146,6 +153,14 @@ class RouteTable:
             if address in network and (flow.inbound or port in {None, remote.port}):
                 return peer
         return None
+
+    def peer_towards(self, uri: Uri, flow: Flow) -> PeerConfig | None:
+        """The configured peer that a call to `uri`, over `flow`, is for, if any.
+
+        A route that names a peer leads to its URI: what the peer may be told, and
+        whether in the clear, does not hang on where its calls come from.
+        """
+        return self._homes.get(_home(uri)) or self.peer_of(flow)
 
     def is_emergency(self, called: str) -> bool:
         """Whether a number, as dialled, is one that nothing may stand in the way of."""

@@ -80,6 +80,24 @@ def test_an_emergency_number_is_known_as_it_is_dialled() -> None:
         assert not table().is_emergency(called)
 
 
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("sip:0401234567@192.0.2.9:5080", "trunk"),
+        ("sip:0401234567@192.0.2.9:5081", "officers"),
+        ("sips:0401234567@192.0.2.9:5080", "officers"),
+        ("sip:0401234567@192.0.2.9:5080;transport=tls", "officers"),
+        ("sip:201@198.51.100.3", "officers"),
+    ],
+)
+def test_a_call_to_a_peers_uri_is_for_that_peer(uri: str, name: str) -> None:
+    # Wherever the name service led to.
+    flow = Flow("udp", Address("192.0.2.250", 5060), Address("198.51.100.3", 5080))
+    peer = table().peer_towards(parse_uri(uri), flow)
+    assert peer is not None
+    assert peer.name == name
+
+
 def test_peers_are_found_by_name() -> None:
     assert table().peer_named("sbc") is SBC
     assert table().peer_named("nobody") is None
