@@ -11,6 +11,7 @@ import structlog
 
 from agent.call import commands as do
 from agent.call.capture import Capture
+from agent.call.identities import Identities
 from agent.call.invitation import Inviter, contact
 from agent.call.joint import Joint
 from agent.call.leg import Leg
@@ -67,6 +68,7 @@ class ActiveCall:
             on_apart=self._apart,
         )
         self._inviter = Inviter(joint, self._legs, invite, self._open_media)
+        self._identities = Identities(joint, call_id=call_id, plan=plan)
         self._playing = Playing(joint, self._legs)
         self._transfers = Transfers(
             joint, self, self._session, self._legs, self._open_media
@@ -201,8 +203,12 @@ class ActiveCall:
             case sip.OfferReceived():
                 self._legs.offered(leg, event.body, self._other(leg))
                 self._transfers.resumed(leg)
+                self._identify(leg, event.request)
             case sip.OfferAnswered():
                 self._legs.offer_answered(leg, event.response.body)
+                self._identify(leg, event.response)
+            case sip.TargetRefreshed():
+                self._identify(leg, event.request)
             case sip.OfferRefused():
                 self._legs.offer_refused(leg)
             case sip.ReferReceived():
@@ -245,7 +251,19 @@ class ActiveCall:
                 from_trusted=leg.trusted,
                 to_trusted=self._legs.first.trusted,
             )
-        self._session.target_answered(leg.name, self._now)
+        officer = self._identities.answered(leg, response)
+        self._session.target_answered(leg.name, self._now, officer=officer)
+
+    def _identify(self, leg: Leg, message: Request | Response) -> None:
+        """See whether somebody else is at an officer's end of the call now."""
+        talk = self._session.conversation
+        inbound = self._plan.direction is CallDirection.INBOUND
+        customer = FIRST if inbound else self._session.partner
+        if talk is None or leg.name == customer:
+            return
+        officer = self._identities.changed(leg, message)
+        if officer is not None:
+            talk.identified(leg.name, self._now, officer=officer)
 
     def _early_media(self, leg: Leg, body: bytes) -> bool:
         """Let the first party hear a target that sends audio before it answers."""

@@ -441,8 +441,6 @@ class Conversation:
     @property
     def _pair(self) -> tuple[str, str] | None:
         """(customer, officer) of a recording; None without an officer."""
-        if len(self.talkers) < 2:
-            return None
         first, second = self.talkers
         if second in self._officers and first not in self._officers:
             return first, second

@@ -53,11 +53,15 @@ class HeadersLike(Protocol):
     def get_all(self, name: str) -> Sequence[str]: ...
 
 
-class RequestLike(Protocol):
-    """What is asked of a request."""
+class MessageLike(Protocol):
+    """What is asked of a request or response."""
 
     @property
     def headers(self) -> HeadersLike: ...
+
+
+class RequestLike(MessageLike, Protocol):
+    """What is asked of a request."""
 
     @property
     def from_(self) -> NameAddrLike: ...
@@ -90,15 +94,8 @@ def caller_tag(
     """
     if _privacy(request.headers) & _WITHHOLDING or _is_anonymous(request.from_.uri):
         return _WITHHELD
-    if trusted:
-        asserted = [
-            number
-            for user in _asserted(request.headers)
-            if (number := normalise(user, config))
-        ]
-        best = next((one for one in asserted if _NUMBER.fullmatch(one)), None)
-        if best is not None or asserted:
-            return CallerTag(best or asserted[0], "pai")
+    if trusted and (asserted := _best_asserted(request.headers, config)):
+        return CallerTag(asserted, "pai")
     number = normalise(_bare(request.from_.uri.user or ""), config)
     return CallerTag(number, "from") if number else _WITHHELD
 
@@ -114,6 +111,24 @@ def claimed_numbers(
     if with_from and not _is_anonymous(request.from_.uri):
         users.append(_bare(request.from_.uri.user or ""))
     return [normalise(user, config) for user in users]
+
+
+def asserted_number(
+    message: MessageLike, *, config: IdentityConfig = FINLAND
+) -> str | None:
+    """Who a trusted peer says is at its end; None if it says, or tells, nothing."""
+    if _privacy(message.headers) & _WITHHOLDING:
+        return None
+    return _best_asserted(message.headers, config)
+
+
+def _best_asserted(headers: HeadersLike, config: IdentityConfig) -> str | None:
+    """The asserted identity that counts: a number before a name."""
+    asserted = [
+        number for user in _asserted(headers) if (number := normalise(user, config))
+    ]
+    best = next((one for one in asserted if _NUMBER.fullmatch(one)), None)
+    return best or next(iter(asserted), None)
 
 
 def officer_number(uri: UriLike) -> str:

@@ -6,6 +6,7 @@ from hypothesis import given, settings, strategies as st
 from agent.identity.numbers import FINLAND
 from agent.identity.tags import (
     CallerTag,
+    asserted_number,
     caller_tag,
     claimed_numbers,
     officer_number,
@@ -189,3 +190,10 @@ def test_what_a_request_claims_whatever_its_privacy(
     assert claimed_numbers(made, with_from=False) == [
         number for number in expected if asserted and number != "201"
     ]
+
+
+def test_an_identity_asserted_in_a_call() -> None:
+    several = asserted("<sip:queue@pbx.example>", "<tel:201>")
+    assert asserted_number(invite(FROM, *several)) == "201"
+    assert asserted_number(invite(FROM, *several, ("Privacy", "id"))) is None
+    assert asserted_number(invite()) is None

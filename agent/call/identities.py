@@ -1,0 +1,73 @@
+"""Who is at the other end of an officer's leg, as its peer says while the call lasts.
+
+RFC 4916: a PBX tells of a queue that hands the call to an agent, of a transfer inside
+it, of a call taken elsewhere, in the P-Asserted-Identity of a 200, a re-INVITE or an
+UPDATE, or by another From. Only a trusted peer is believed (RFC 3325 section 5).
+"""
+
+import structlog
+
+from agent.call.joint import Joint
+from agent.call.leg import Leg
+from agent.call.routing import Plan
+from agent.identity.tags import asserted_number
+from agent.signalling.sip.message import Request, Response
+
+
+class Identities:
+    """Takes note of what peers say of their officers."""
+
+    def __init__(self, joint: Joint, *, call_id: str, plan: Plan) -> None:
+        self._joint = joint
+        self._follows = plan.route.officer_answer == "connected-identity"
+        self._log = structlog.get_logger().bind(call_id=call_id)
+
+    def answered(self, leg: Leg, response: Response) -> bool:
+        """A leg has been answered: is an officer there?
+
+        Whoever answers is one, unless the route waits for the peer to say so.
+        """
+        self._take(leg, self._said(leg, response))
+        return not self._follows or self._is_officer(leg.number)
+
+    def changed(self, leg: Leg, message: Request | Response) -> bool | None:
+        """Whether somebody else is there now, and an officer; None: nobody new."""
+        if not self._take(leg, self._said(leg, message)):
+            return None
+        officer = self._is_officer(leg.number)
+        self._log.info("identity_changed", leg=leg.name, officer=officer)
+        return officer
+
+    def _said(self, leg: Leg, message: Request | Response) -> str | None:
+        """The number a message gives; None if it says nothing of it."""
+        if not leg.trusted:
+            return None
+        config = self._joint.identity
+        number = asserted_number(message, config=config)
+        if isinstance(message, Request):
+            user = message.from_.uri.user or ""
+            if user and user != leg.from_user:
+                leg.from_user = user
+                number = number or user
+        return number
+
+    def _take(self, leg: Leg, number: str | None) -> bool:
+        """Note a number down, if it is news; a stranger's only where strangers count.
+
+        A peer that asserts its own trunk or queue number does not thereby say that
+        the officer has gone, unless the route says that it does.
+        """
+        if number is None or (not self._follows and not self._is_officer(number)):
+            return False
+        if self._same(number, leg.number):
+            return False
+        leg.number = number
+        return True
+
+    def _same(self, one: str, other: str) -> bool:
+        lookup = self._joint.directory().lookup
+        entry = lookup(one)
+        return one == other or (entry is not None and entry == lookup(other))
+
+    def _is_officer(self, number: str) -> bool:
+        return self._joint.directory().lookup(number) is not None
