@@ -6,6 +6,7 @@ says, in `signalling.b2bua`.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -22,7 +23,7 @@ from agent.call.session import FIRST, CallSession
 from agent.call.transfers import Transfers
 from agent.common.errors import AgentError
 from agent.identity.tags import officer_number
-from agent.media.pool import PlayEnded
+from agent.media.pool import PlayEnded, SourceChanged
 from agent.model.call import CallDirection, EndCause, Outcome
 from agent.signalling import b2bua
 from agent.signalling.offer_answer import NotAcceptableError
@@ -30,6 +31,11 @@ from agent.signalling.sip import core as sip
 from agent.signalling.sip.authorization import CHALLENGING
 from agent.signalling.sip.message import Request, Response
 from agent.signalling.sip.uri import parse_uri
+
+SIGNALLED_WITHIN: Final = 5.0
+"Seconds after an offer/answer exchange in which media may change as it said."
+MAX_ALARMS: Final = 10
+"Warnings of one leg; what changes more often is a broken phone, and is only counted."
 
 
 class ActiveCall:
@@ -318,9 +324,26 @@ class ActiveCall:
         self._legs.renew_key(media_id)
         self.run()
 
-    def on_source_changed(self) -> None:
-        """A leg's RTP comes from another source: a transfer nobody signalled, maybe."""
-        self.log.warning("media_source_changed")
+    def on_source_changed(self, event: SourceChanged) -> None:
+        """A leg's RTP is another source's, or in another codec.
+
+        Where nothing was signalled, somebody else may be there: a transfer inside a
+        PBX. Nobody can tell who, so it is told, and noted in the recording.
+        """
+        leg = self._legs.of_media(event.leg)
+        if leg is None or self._now - leg.agreed_at < SIGNALLED_WITHIN:
+            return
+        codec = event.payload_types != leg.strange_payload_types
+        leg.strange_payload_types = event.payload_types
+        leg.media_changes += 1
+        self.capture.media_changed(leg, codec=codec)
+        if leg.media_changes <= MAX_ALARMS:
+            self.log.warning(
+                "media_changed_unsignalled",
+                leg=leg.name,
+                changed="codec" if codec else "source",
+                count=leg.media_changes,
+            )
 
     def on_recording_failed(self, reason: str, *, kept: bool) -> None:
         """The recorder cannot go on; the route's policy decides."""

@@ -77,6 +77,13 @@ class Capture:
             self._joint.recorder.note_codecs(self._open, self._codecs())
         self._update_hold()
 
+    def media_changed(self, leg: Leg, *, codec: bool) -> None:
+        """Note in the journal that a leg sounds otherwise, and nobody said why."""
+        if self._open is not None and self._legs is not None and leg in self._legs:
+            self._joint.recorder.note_change(
+                self._open, self._legs.index(leg), "codec" if codec else "source"
+            )
+
     @property
     def interrupted(self) -> bool:
         """Whether capture of any segment broke, for however short a time."""

@@ -160,7 +160,7 @@ class CallControl:
             case media.KeysSpent():
                 self._to_call(event.leg, lambda call: call.on_keys_spent(event.leg))
             case media.SourceChanged():
-                self._to_call(event.leg, lambda call: call.on_source_changed())
+                self._to_call(event.leg, lambda call: call.on_source_changed(event))
             case media.WorkerLost():
                 self._log.error(
                     "media_worker_lost",

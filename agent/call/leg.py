@@ -1,5 +1,6 @@
 """One leg of a call: a SIP session, its negotiation, its place in the media worker."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -56,6 +57,12 @@ class Leg:
     can: tuple[str, ...] | None = None
     "Codecs its peer named last; None if it has not said."
     gone: bool = False
+    agreed_at: float = -math.inf
+    "When an offer/answer exchange was last completed, in monotonic seconds."
+    strange_payload_types: tuple[int, ...] = ()
+    "Codecs heard on it that were never agreed."
+    media_changes: int = 0
+    "How often its media changed without signalling."
     codecs_seen: dict[str, str] = field(default_factory=dict)
     "Payload type to encoding name, all that were ever agreed, for the journal."
 

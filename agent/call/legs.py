@@ -74,6 +74,10 @@ class Legs:
         """The leg a SIP session belongs to."""
         return next((x for x in self._legs.values() if x.session == session), None)
 
+    def of_media(self, media_id: str) -> Leg | None:
+        """The leg a leg of the media workers belongs to."""
+        return next((x for x in self._legs.values() if x.media_id == media_id), None)
+
     # -- media ------------------------------------------------------------------
 
     async def open_media(self, leg: Leg) -> Address:
@@ -302,6 +306,8 @@ class Legs:
             self._common.check(leg)
 
     def _agreed(self, leg: Leg, audio: NegotiatedAudio) -> None:
+        leg.agreed_at = self._joint.user_agent.now
+        leg.strange_payload_types = ()
         if not leg.media_open:
             return
         if audio.srtp is not None and leg.negotiation and leg.negotiation.keys_spent:

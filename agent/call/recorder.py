@@ -229,6 +229,13 @@ class Recorder:
         mark = SegmentMark(at_monotonic_ns=monotonic_ns(), kind="codecs", codecs=codecs)
         self._media.mark(segment.recording_id, msgspec.json.encode(mark))
 
+    def note_change(self, segment: OpenSegment, leg: int, reason: str) -> None:
+        """Say in the journal that a leg's media changed without signalling."""
+        mark = SegmentMark(
+            at_monotonic_ns=monotonic_ns(), kind="changed", leg=leg, reason=reason
+        )
+        self._media.mark(segment.recording_id, msgspec.json.encode(mark))
+
     # -- closing --------------------------------------------------------------
 
     def close(self, segment: OpenSegment, cause: EndCause) -> None:

@@ -104,6 +104,8 @@ class SourceChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     leg: str
     ssrc_changes: int
     "Changes and rivals together, so far."
+    payload_types: tuple[int, ...] = ()
+    "Of a run of packets in a codec that the present negotiation does not have."
 
 
 class Latched(msgspec.Struct, frozen=True, kw_only=True, tag=True):

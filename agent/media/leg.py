@@ -33,6 +33,11 @@ _unpack: Final = struct.Struct("!BBHII").unpack_from
 _MIN_PTIME: Final = 10
 _MAX_PTIME: Final = 120
 
+STRANGE_RUN: Final = 100
+"Packets of one payload type that was not agreed: two seconds, longer than a stray key."
+_NO_CODECS: Final = frozenset({13, 19, *range(64, 96)})
+"Comfort noise, and what RTCP on the same port looks like (RFC 5761 section 4)."
+
 
 class MediaLeg:
     """Receives, relays to its partner, taps; sends what others have for it."""
@@ -40,11 +45,37 @@ class MediaLeg:
     # With thirty attributes CPython's dictionaries stop sharing their keys, which
     # costs each packet a tenth of a microsecond.
     __slots__ = (
-        "_connected", "_foreign", "_handling", "_invalid", "_latch", "_on_latched",
-        "_on_source", "_recv", "_rng", "_rtcp_peer", "_screened", "_send_errors",
-        "_told_changes", "_transmit", "audio", "configured_ns", "name", "opened_ns",
-        "partner", "playout", "quiet", "reception", "reports", "rtcp", "rtp",
-        "security", "send", "sender", "tap", "tap_index",
+        "_connected",
+        "_foreign",
+        "_handling",
+        "_invalid",
+        "_latch",
+        "_on_latched",
+        "_on_source",
+        "_recv",
+        "_rng",
+        "_rtcp_peer",
+        "_screened",
+        "_send_errors",
+        "_strange",
+        "_told_changes",
+        "_transmit",
+        "audio",
+        "configured_ns",
+        "name",
+        "opened_ns",
+        "partner",
+        "playout",
+        "quiet",
+        "reception",
+        "reports",
+        "rtcp",
+        "rtp",
+        "security",
+        "send",
+        "sender",
+        "tap",
+        "tap_index",
     )  # fmt: skip
 
     def __init__(
@@ -89,6 +120,8 @@ class MediaLeg:
         self._foreign = 0
         self._send_errors = 0
         self._told_changes = 0
+        self._strange: dict[int, int] = {}
+        "Packets of each payload type that the present negotiation does not have."
 
     # -- what was negotiated --------------------------------------------------
 
@@ -106,6 +139,7 @@ class MediaLeg:
         anew = self.reception.expect(audio.remote, latch, now_ns)
         self.audio = audio
         self._latch = latch
+        self._strange.clear()
         self.configured_ns = now_ns
         self._rtcp_peer = self._usable(
             (canonical_host(audio.remote_rtcp.host), audio.remote_rtcp.port)
@@ -214,6 +248,8 @@ class MediaLeg:
         handling = self._handling.get(second)
         if handling is None or first & _VERSION_MASK != _PLAIN:
             self._invalid += 1
+            if handling is None:
+                self._note_strange(second & ~_MARKER)
             return
         if first == _PLAIN:
             payload = packet[_MIN_PACKET:]
@@ -252,6 +288,21 @@ class MediaLeg:
         if believed and source is not None:
             self._on_latched(self)
             self._attach(source)
+
+    def _note_strange(self, payload_type: int) -> None:
+        """Count a packet of no agreed codec; a run of them is a change of codec."""
+        if self.reception.stream is None or payload_type in _NO_CODECS:
+            return
+        count = self._strange.get(payload_type, 0) + 1
+        self._strange[payload_type] = count
+        if count == STRANGE_RUN:
+            self._on_source(self)
+
+    @property
+    def strange_payload_types(self) -> tuple[int, ...]:
+        """Those heard in a run since the last negotiation, without being part of it."""
+        counts = self._strange.items()
+        return tuple(sorted(number for number, n in counts if n >= STRANGE_RUN))
 
     def _recv_screened(self, size: int) -> bytes:
         """Receive from the believed peer what passes `_screen`. Raises OSError."""

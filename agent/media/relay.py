@@ -146,7 +146,9 @@ class Relay:
         reception = leg.reception
         self._emit(
             events.SourceChanged(
-                leg=leg.name, ssrc_changes=reception.changes + reception.rivals
+                leg=leg.name,
+                ssrc_changes=reception.changes + reception.rivals,
+                payload_types=leg.strange_payload_types,
             )
         )
 

@@ -90,7 +90,7 @@ class SegmentMark(msgspec.Struct, frozen=True, kw_only=True, tag="mark"):
 
     at_monotonic_ns: int
     kind: str
-    "`hold`, `resume`, `gap-begin`, `gap-end`, `codecs`."
+    "`hold`, `resume`, `gap-begin`, `gap-end`, `codecs`, `changed`."
     leg: int | None = None
     codecs: dict[str, dict[str, str]] | None = None
     reason: str = ""

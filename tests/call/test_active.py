@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from agent.media.events import MediaHeard, MediaQuiet, PlayEnded
+from agent.call.active import MAX_ALARMS
+from agent.media.events import MediaHeard, MediaQuiet, PlayEnded, SourceChanged
 from agent.model.call import EndCause, Outcome
 from agent.model.media import PCMU, Direction
 from agent.signalling.sip import core as sip
@@ -433,3 +434,27 @@ async def test_a_target_whose_host_is_looked_up_too_long_is_passed_over(
     await site.until_logged("target_unreachable")
     assert not site.officer.events
     assert len(site.media.open) == 2
+
+
+async def test_media_that_changes_without_a_word_is_told(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    customer, officer = site.media.told("bridge")[0]
+    site.media.emit(SourceChanged(leg=officer, ssrc_changes=1))  # as was agreed
+    await site.advance(0)
+    await site.advance(6)
+    site.media.emit(SourceChanged(leg=officer, ssrc_changes=2))
+    entry = await site.until_logged("media_changed_unsignalled")
+    assert (entry["leg"], entry["changed"], entry["count"]) == ("b1", "source", 1)
+    codec = SourceChanged(leg=customer, ssrc_changes=0, payload_types=(9,))
+    site.media.emit(codec)
+    entry = await site.until_logged("media_changed_unsignalled", 2)
+    assert (entry["leg"], entry["changed"]) == ("a", "codec")
+    marks = [(m.leg, m.reason) for m in site.media.marks if m.kind == "changed"]
+    assert marks == [(1, "source"), (0, "codec")]
+    for count in range(3, 30):
+        site.media.emit(SourceChanged(leg=officer, ssrc_changes=count))
+    await site.advance(0)
+    assert len(site.logged("media_changed_unsignalled")) == 1 + MAX_ALARMS
+    site.trunk.hang_up()
+    await site.ended()

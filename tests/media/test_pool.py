@@ -7,6 +7,7 @@ import pytest
 from agent.formats.codecs.g711 import ULAW_TO_ALAW
 from agent.formats.rtp.packet import parse_rtp
 from agent.formats.rtp.rtcp import Bye, parse_compound
+from agent.media.leg import STRANGE_RUN
 from agent.media.pool import (
     LegClosed,
     MediaError,
@@ -271,6 +272,22 @@ async def test_an_unknown_source_at_the_peers_address_is_flagged_only(
     running.pool.stop_recording(recording, b"{}")
     await running.event(RecordingClosed)
     assert packets(running.journal(recording), 0) == said
+
+
+async def test_a_codec_that_was_never_agreed_is_told_once(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    for n in range(STRANGE_RUN + 20):
+        customer.send(packet(9, n, customer.ssrc, b"wide band").to_bytes())
+        customer.send(packet(13, n, customer.ssrc, b"noise").to_bytes())
+    assert (await running.event(SourceChanged)).payload_types == (9,)
+    await running.settle()
+    assert len(running.told(SourceChanged)) == 1
+    running.pool.configure("c", customer.negotiated())
+    for n in range(STRANGE_RUN):
+        customer.send(packet(9, n, customer.ssrc, b"wide band").to_bytes())
+    await running.event(SourceChanged)
 
 
 async def test_a_header_extension_is_not_relayed_but_journalled(
