@@ -144,7 +144,7 @@ class Offers:
         if "UPDATE" in self.link.takes or not self.description:
             self._refresh = headers
         else:
-            self.negotiation.want(Offer(self.description, tuple(headers), refresh=True))
+            self.negotiation.want_with(tuple(headers), self.description)
 
     def send_due(self, now: float, *, confirmed: bool) -> None:
         """Send what waits and may go."""

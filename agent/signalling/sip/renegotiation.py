@@ -5,7 +5,7 @@ Knows nothing of messages: the session sends what this allows.
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
 
@@ -128,6 +128,17 @@ class Renegotiation:
         """Have `offer` sent as soon as it may be, instead of one not yet sent."""
         self._wanted = offer
         self._glares = 0
+
+    def want_with(self, headers: tuple[tuple[str, str], ...], body: bytes) -> None:
+        """Have `headers` sent with the offer that waits, or one of `body`.
+
+        That one changes nothing, and the application need not hear of its answer.
+        """
+        waiting = self._wanted
+        if waiting is None:
+            self.want(Offer(body, headers, refresh=True))
+        else:
+            self._wanted = replace(waiting, headers=(*waiting.headers, *headers))
 
     def take_due(self, now: float) -> Offer | None:
         """The offer to send now, if there is one and it may go."""

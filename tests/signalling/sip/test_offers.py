@@ -97,6 +97,21 @@ def test_without_update_it_is_told_with_the_old_offer() -> None:
     assert alice.names == []
 
 
+def test_a_refresh_takes_no_offers_place() -> None:
+    alice, peer, session, invite = confirmed()
+    peer.send(peer.in_dialog("INVITE", invite, cseq=5, body=HELD), ALICE)
+    alice.core.reoffer(session, 0.0, body=HELD)
+    alice.core.refresh(session, 0.0, headers=(IDENTITY,))
+    alice.core.accept_offer(session, 0.0, body=ANSWER)
+    alice.wire.run(0.0)
+    peer.send(peer.in_dialog("ACK", invite, cseq=5), ALICE)
+    again = peer.request("INVITE")
+    assert again.body == HELD
+    assert again.headers.get("P-Asserted-Identity") == IDENTITY[1]
+    peer.respond(again, 200, ALICE, body=ANSWER)
+    assert alice.names[-1] == "OfferAnswered"
+
+
 @pytest.mark.parametrize("body", [ANSWER, b""])
 def test_a_refresh_may_be_refused(body: bytes) -> None:
     alice, peer, session, _ = confirmed(TAKES_UPDATE) if not body else confirmed()

@@ -249,3 +249,14 @@ def test_a_later_offer_takes_the_place_of_one_to_try_again() -> None:
     ours.want(second)
     assert ours.refused(491, 0.0)
     assert ours.take_due(10.0) == second
+
+
+def test_a_refresh_goes_with_the_offer_that_waits() -> None:
+    ours = new()
+    line = ("P-Asserted-Identity", "<sip:202@example.com>")
+    ours.want_with((line,), b"as before")
+    assert ours.take_due(0.0) == Offer(b"as before", (line,), refresh=True)
+    ours.answered()
+    ours.want(SECOND)
+    ours.want_with((line,), b"as before")
+    assert ours.take_due(0.0) == Offer(SECOND.body, (*SECOND.headers, line))
