@@ -69,7 +69,8 @@ class Accepted:
     """The first 2xx to our INVITE.
 
     It has its ACK, unless the INVITE had no offer and the response has: then
-    `acknowledge` must send the answer.
+    `acknowledge` must send the answer. An answer that stood in a reliable provisional
+    response is in this one too, wherever the peer has put it.
     """
 
     session: SessionId

@@ -65,6 +65,8 @@ class Offers:
         )
         self.description = b""
         "The last one of ours that the peer has taken, or is about to."
+        self.answer = b""
+        "The peer's to the offer in our INVITE, while nothing has changed it since."
         self._acceptances = acceptances
         self._timer = timer
         self._sent: _Sent | None = None
@@ -97,18 +99,16 @@ class Offers:
             and sent.cancel_at is None
         )
 
-    def take_answer(self) -> bool:
-        """A response to the INVITE holds a description; tells whether it counts.
+    def take_answer(self, body: bytes) -> None:
+        """The description in a response to our INVITE, or that it has none.
 
         Only the first answers our offer; later ones are old news (RFC 3261 section
         13.2.1).
         """
-        if self.negotiation.state is not State.OFFERING:
-            return False
-        if self._sent is not None and self._sent.offer is not None:
-            return False
-        self.negotiation.answered()
-        return True
+        changing = self._sent is not None and self._sent.offer is not None
+        if self.negotiation.state is State.OFFERING and not changing:
+            self.negotiation.answered()
+            self.answer = body
 
     # -- what the application asks for ------------------------------------------
 
@@ -126,6 +126,7 @@ class Offers:
         if is_invite:
             self._acceptances.add(key, response, now)
         self.description = body or self.description
+        self.answer = b""
         asked = is_invite and not request.body
         self._received = None
         self.negotiation.answer(with_offer=asked and bool(body))
@@ -193,6 +194,7 @@ class Offers:
             self._timer.answered(response, now)
             if sent.offer is not None:
                 self.description = sent.offer.body
+                self.answer = b""
                 if not sent.offer.refresh:
                     self.link.emit(OfferAnswered(self.link.id, response))
         return Fate.SETTLED, number

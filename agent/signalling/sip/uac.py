@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agent.signalling.sip import renegotiation
-from agent.signalling.sip.dialog import Dialog
+from agent.signalling.sip.dialog import SDP, Dialog
 from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.events import (
     Accepted,
@@ -313,7 +313,7 @@ class UacSession(Session):
         rack = early.arrivals.rack(response)
         negotiation = early.offers.negotiation
         if response.body:
-            early.offers.take_answer()
+            early.offers.take_answer(response.body)
             if negotiation.state is renegotiation.State.EXPECTING:
                 negotiation.receive_offer_in_response()
                 early.owes = rack
@@ -350,6 +350,9 @@ class UacSession(Session):
         self._linger = now + self._user.timers.m
         self._timer.answered(response, now)
         action = self._step(self._take_answer(response))
+        if not response.body and self._offers.answer:
+            # It stood in a reliable provisional response, and need not come again.
+            response = _with_description(response, self._offers.answer)
         if action is Action.AWAIT_ACKNOWLEDGE:
             self._acknowledge_by = now + self._user.timers.h
             self._user.emit(Accepted(self.id, response))
@@ -370,7 +373,7 @@ class UacSession(Session):
                 return Input.RECV_2XX_OFFER
             negotiation.answered()
         else:
-            self._offers.take_answer()
+            self._offers.take_answer(response.body)
         return Input.RECV_2XX
 
     def _acknowledge_and_bye(self, headers: Lines, now: float) -> None:
@@ -384,3 +387,10 @@ class UacSession(Session):
         self._step(Input.RECV_FAILURE)
         self._drop_early(now)
         self._user.emit(Refused(self.id, status, response))
+
+
+def _with_description(response: Response, body: bytes) -> Response:
+    response = response.copy()
+    response.headers.set("Content-Type", SDP)
+    response.body = body
+    return response

@@ -56,7 +56,10 @@ def test_early_media_is_sure_to_arrive() -> None:
     pair.bob.answer(theirs)
     pair.run(0.0)
     # The 183 held the answer, and the 200 need not say it again.
-    assert pair.alice.last.response.body == b""
+    assert ANSWER not in pair.wire.log[-2].data
+    assert pair.wire.log[-2].name == "200"
+    assert pair.alice.last.response.body == ANSWER
+    assert pair.alice.last.response.content_type == "application/sdp"
     assert pair.alice.names == ["Progressed", "Accepted"]
     assert pair.bob.last == sip.Acknowledged(theirs, pair.bob.last.request)
     pair.alice.hang_up(ours)
@@ -347,6 +350,8 @@ def test_the_caller_changes_the_session_before_the_answer() -> None:
     pair.bob.answer(theirs)
     pair.run(0.0)
     assert pair.alice.names[-1] == "Accepted"
+    # The answer to the INVITE is no longer what they agreed on.
+    assert pair.alice.last.response.body == b""
 
 
 def test_the_callee_changes_the_session_before_the_answer() -> None:
