@@ -1,0 +1,212 @@
+"""What is fuzzed: each target takes octets, and raises what must never be raised.
+
+Besides "nothing but the one error" each says what must hold of what was understood.
+"""
+
+import contextlib
+from array import array
+from collections.abc import Callable
+from typing import Final
+
+from agent.formats.rtp.headers import parse_headers
+from agent.formats.rtp.packet import RtpError, is_rtcp, parse_rtp
+from agent.formats.rtp.rtcp import RtcpError, UnknownRtcp, compound, parse_compound
+from agent.formats.timeline import LegTimeline
+from agent.media.reception import Reception
+from agent.model.media import CODECS, Address, Latch
+from agent.signalling import b2bua
+from agent.signalling.not_acceptable import NotAcceptableError
+from agent.signalling.offer_answer import OfferAnswer
+from agent.signalling.sdp import SdpError, parse_sdp
+from agent.signalling.sip import digest
+from agent.signalling.sip.errors import SipParseError
+from agent.signalling.sip.framing import Broken, Complete, Deframer, Frame
+from agent.signalling.sip.message import Message, Request, response_to
+from agent.signalling.sip.multipart import with_description_only
+from agent.signalling.sip.parser import parse_message
+from agent.signalling.sip.replaces import parse_replaces
+from tests.fuzz.agents import user_agents
+
+MS: Final = 1_000_000
+
+
+def sip(data: bytes) -> None:
+    """A datagram, and the same octets as a stream, in pieces of several sizes."""
+    try:
+        message = parse_message(data)
+    except SipParseError as error:
+        if error.partial is not None:
+            response_to(error.partial, error.status, to_tag="t").to_bytes()
+    else:
+        _read(message)
+        again = parse_message(message.to_bytes())
+        assert again.to_bytes() == message.to_bytes()
+        if isinstance(message, Request):
+            _pass_on(message)
+            response_to(message, 200, to_tag="t").to_bytes()
+    whole = _frames(data, len(data) or 1)
+    assert _frames(data, 7) == whole
+    for frame in whole:
+        if isinstance(frame, Complete):
+            with contextlib.suppress(SipParseError):
+                parse_message(frame.data, stream=True)
+
+
+def _read(message: Message) -> None:
+    """No typed property of a parsed message raises."""
+    _ = message.vias, message.top_via, message.from_.tag, message.to.tag
+    _ = message.call_id, message.cseq, message.contacts, message.max_forwards
+    _ = message.route, message.record_route, message.require, message.supported
+    _ = message.content_type, repr(message)
+    for contact in message.contacts:
+        assert contact.uri.matches(contact.uri)
+    for name, parse in _HEADERS.items():
+        for value in message.headers.get_all(name):
+            with contextlib.suppress(SipParseError):
+                parse(value)
+
+
+_HEADERS: Final[dict[str, Callable[[str], object]]] = {
+    "WWW-Authenticate": digest.parse_challenge,
+    "Proxy-Authenticate": digest.parse_challenge,
+    "Authorization": digest.parse_authorization,
+    "Proxy-Authorization": digest.parse_authorization,
+    "Authentication-Info": digest.parse_authentication_info,
+    "Replaces": parse_replaces,
+}
+
+
+def _pass_on(request: Request) -> None:
+    """What a call does with an INVITE: the parts that go to the other leg."""
+    for trusted in (False, True):
+        b2bua.pass_headers(request, from_trusted=trusted, to_trusted=not trusted)
+    with contextlib.suppress(b2bua.TooManyHopsError):
+        b2bua.next_max_forwards(request)
+    body = with_description_only(request).body
+    assert len(body) <= len(request.body) + 2
+
+
+def _frames(data: bytes, step: int) -> list[Frame]:
+    deframer = Deframer()
+    frames = []
+    for at in range(0, len(data), step):
+        frames += deframer.receive(data[at : at + step])
+    kept = [frame for frame in frames if isinstance(frame, Complete | Broken)]
+    assert all(len(frame.data) for frame in kept if isinstance(frame, Complete))
+    return kept
+
+
+def sdp(data: bytes) -> None:
+    """A description: read, written again, answered, and taken as an answer."""
+    try:
+        description = parse_sdp(data)
+    except SdpError:
+        return
+    assert parse_sdp(description.to_bytes()) == description
+    for media in description.media:
+        _ = media.rtpmaps, media.ptime, media.maxptime, media.rtcp, media.label
+        _ = description.connection_of(media), description.direction_of(media)
+    for host in ("192.0.2.1", "2001:db8::1"):
+        for secure in (False, True):
+            _negotiate(data, host, secure=secure)
+
+
+def _negotiate(data: bytes, host: str, *, secure: bool) -> None:
+    def leg() -> OfferAnswer:
+        return OfferAnswer(
+            address=Address(host, 4000),
+            session_id=1,
+            codecs=tuple(CODECS.values()),
+            secure=secure,
+            random_bytes=bytes,
+        )
+
+    called = leg()
+    with contextlib.suppress(NotAcceptableError):
+        answer, audio = called.answer(data)
+        assert parse_sdp(answer).media
+        assert audio.remote.port
+        # What was agreed once is agreed again, and the leg may offer in its turn.
+        assert called.answer(data)[1].codec == audio.codec
+        parse_sdp(called.offer())
+    caller = leg()
+    caller.offer()
+    with contextlib.suppress(NotAcceptableError):
+        caller.receive_answer(data)
+        caller.offer()
+
+
+def rtp(data: bytes) -> None:
+    """Packets, each after two octets of length and one of milliseconds' delay."""
+    packets = _pieces(data)
+    reception = Reception()
+    source = ("192.0.2.1", 4000)
+    reception.expect(Address(*source), Latch.ADDRESS, 0)
+    leg = LegTimeline({8: "PCMA", 0: "PCMU", 9: "G722", 13: "CN", 101: "x"}, 0)
+    now_ns = 0
+    valid = []
+    for delay, packet in packets:
+        now_ns += delay * MS
+        try:
+            parsed = parse_rtp(packet)
+        except RtpError:
+            valid.append(False)
+            continue
+        valid.append(True)
+        again = parse_rtp(parsed.to_bytes())
+        assert again == parsed
+        if is_rtcp(packet):
+            continue
+        ssrc, sequence = parsed.ssrc, parsed.sequence_number
+        if reception.advance(ssrc, sequence, parsed.timestamp, now_ns):
+            believed = [(now_ns, packet)]
+        else:
+            believed = reception.examine(packet, ssrc, sequence, now_ns, source)
+        for at, one in believed:
+            leg.add(at, one)
+    assert reception.lost >= 0
+    assert len(reception._candidates) <= 4
+    whole = [packet for _, packet in packets if len(packet) >= 12]
+    headers = parse_headers(
+        bytearray(b"".join(whole)), array("i", [len(packet) for packet in whole])
+    )
+    long_enough = [v for v, (_, p) in zip(valid, packets, strict=True) if len(p) >= 12]
+    assert headers.valid.tolist() == long_enough
+    result = leg.finish(now_ns + 100 * MS)
+    end = 0
+    for frame in result.frames:
+        assert frame.position >= end
+        end = frame.position + frame.length
+    assert sum(gap.samples for gap in result.gaps) <= max(result.total, 0)
+
+
+def _pieces(data: bytes) -> list[tuple[int, bytes]]:
+    pieces = []
+    at = 0
+    while at + 3 <= len(data) and len(pieces) < 200:
+        length = int.from_bytes(data[at : at + 2], "big") % 1600
+        pieces.append((data[at + 2], data[at + 3 : at + 3 + length]))
+        at += 3 + length
+    return pieces
+
+
+def rtcp(data: bytes) -> None:
+    """A compound packet: read, written again, read again."""
+    try:
+        packets = parse_compound(data)
+    except RtcpError:
+        return
+    known = [packet for packet in packets if not isinstance(packet, UnknownRtcp)]
+    with contextlib.suppress(RtcpError):
+        written = compound(known)
+        if known:
+            assert parse_compound(written) == known
+
+
+TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
+    "sip": sip,
+    "sdp": sdp,
+    "rtp": rtp,
+    "rtcp": rtcp,
+    "useragent": user_agents,
+}
