@@ -270,7 +270,10 @@ class Load:
         now = time.monotonic()
         core = self._cores[side]
         if isinstance(event, sip.InviteReceived):
-            call = self._waiting.pop(event.request.from_.uri.user or "")
+            call = self._waiting.pop(event.request.from_.uri.user or "", None)
+            if call is None or side == 0:
+                core.refuse(event.session, now, status=404)
+                return
             leg = call.legs[1]
             leg.session = event.session
             self._by_session[1][event.session] = call

@@ -16,6 +16,7 @@ from agent.formats.container import read_wav
 from agent.formats.rtp.packet import RtpPacket
 from tests.lab.daemon import ROOT, Daemon, Recording
 from tests.lab.parties import Parties, audio_of, closed_row, noise, parties, until
+from tests.soak import hostile
 
 pytestmark = pytest.mark.integration
 
@@ -215,7 +216,8 @@ async def test_a_flood_at_the_sip_port_touches_no_call(
         call.caller.speech = {"PCMA": SPEECH}
         await call.connect()
         flood = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-m", "tests.lab.flood", str(daemon.sip), "20000"],
+            *[sys.executable, "-m", "tests.lab.flood", "20000"],
+            *["--sip", str(daemon.sip)],
             cwd=ROOT,
         )
         try:
@@ -241,3 +243,24 @@ async def test_a_flood_at_the_sip_port_touches_no_call(
         await asyncio.sleep(0.3)
         await call.hang_up()
         await daemon.logged("stored", count=2)
+
+
+async def test_fuzzed_sip_and_rtp_during_ten_calls(
+    daemon_at: Callable[..., Daemon],
+) -> None:
+    daemon = daemon_at().start()
+    # `scripts/soak hostile` does it with a million.
+    result = await asyncio.to_thread(
+        hostile.run, daemon, datagrams=100_000, calls=10, rate=6000.0, limit=150.0
+    )
+    assert result.failed == []
+    assert result.recordings == 10
+    assert result.found == result.expected > 1000
+    assert result.faults == []
+    assert result.growth("main") < 24
+    assert result.growth("workers") < 4
+    outcomes = [str(row.outcome) for row in daemon.rows()]
+    assert outcomes.count("recorded") == 10
+    assert set(outcomes) <= {"recorded", "unanswered", "rejected", "abandoned"}
+    assert daemon.process is not None
+    assert daemon.process.poll() is None

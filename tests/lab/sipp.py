@@ -85,7 +85,8 @@ class Sipp:
         if login:
             command += ["-au", login[0], "-ap", login[1]]
         if lost:
-            command += ["-lost", str(lost)]
+            # What comes again, because what was to be next is lost, is passed over.
+            command += ["-lost", str(lost), "-default_behaviors", "all,-abortunexp"]
         if remote is not None:
             command.append(f"127.0.0.1:{remote}")
         self._screen = (self.folder / "screen.log").open("wb")
