@@ -6,7 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from agent.formats.rtp.packet import HEADER_LENGTH, RtpError, payload_bounds
+from agent.formats.rtp.packet import (
+    HEADER_LENGTH,
+    MAX_PACKET,
+    RtpError,
+    payload_bounds,
+)
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -36,7 +41,7 @@ def parse_headers(packets: bytearray, sizes: "array[int]") -> RtpHeaders:
     size = np.array(sizes, np.int64)
     start = np.cumsum(size) - size
     first = octets[start]
-    valid = np.ones(len(size), np.bool_)
+    valid = size <= MAX_PACKET
     payload = start + HEADER_LENGTH
     length = size - HEADER_LENGTH
     # Nearly all packets are plain; the others can afford the careful way.

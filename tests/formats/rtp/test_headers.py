@@ -3,7 +3,7 @@ from array import array
 from hypothesis import given, strategies as st
 
 from agent.formats.rtp.headers import parse_headers
-from agent.formats.rtp.packet import RtpError, parse_rtp, payload_bounds
+from agent.formats.rtp.packet import MAX_PACKET, RtpError, parse_rtp, payload_bounds
 
 
 def test_nothing() -> None:
@@ -37,3 +37,9 @@ def test_each_packet_is_read_as_if_alone(packets: list[bytes]) -> None:
             assert headers.payload[at] == start + low
             assert headers.length[at] == high - low
         start += len(data)
+
+
+def test_a_plain_packet_may_be_too_long_as_well() -> None:
+    sizes = array("H", (MAX_PACKET, MAX_PACKET + 1))
+    packets = bytearray(b"\x80" + bytes(MAX_PACKET - 1) + b"\x80" + bytes(MAX_PACKET))
+    assert parse_headers(packets, sizes).valid.tolist() == [True, False]
