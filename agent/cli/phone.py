@@ -1,4 +1,4 @@
-"""A telephone of our own for the demo: one call at a time, G.711, real RTP.
+"""A telephone of our own for the demo: one call at a time, real RTP.
 
 It stands on the same SIP core as the daemon but shares nothing with it at run time:
 the demo's two phones and the daemon meet on the network only.
@@ -14,7 +14,7 @@ from typing import Final
 from agent.common.clock import monotonic_ns
 from agent.common.tasks import TaskSet
 from agent.formats.rtp.packet import RtpError, RtpPacket, parse_rtp
-from agent.model.media import PCMA, PCMU, Address, NegotiatedAudio
+from agent.model.media import PCMA, PCMU, Address, Codec, NegotiatedAudio
 from agent.signalling.config import Listener
 from agent.signalling.offer_answer import OfferAnswer
 from agent.signalling.sip import core as sip
@@ -24,8 +24,11 @@ from agent.signalling.sip.uri import NameAddr, Uri, parse_uri
 from agent.signalling.useragent import UserAgent
 
 FRAME: Final = 160
-"Samples of 20 ms at 8 kHz."
-_SILENCE: Final = {"PCMA": b"\xd5", "PCMU": b"\xff"}
+"Octets of 20 ms, in codecs of one octet per tick of 8000 Hz."
+_FRAMES_PER_SECOND: Final = 50
+_RTCP_TYPES: Final = range(192, 224)
+"Second octet of RTCP where it shares RTP's port (RFC 5761 section 4)."
+_SILENCE: Final = {"PCMA": b"\xd5" * FRAME, "PCMU": b"\xff" * FRAME}
 
 
 @dataclass(slots=True)
@@ -45,8 +48,14 @@ class Phone:
     user: str
     answer_after: float | None = None
     "Seconds it rings before it answers; None: it does not answer."
-    speech: dict[str, bytes] = field(default_factory=dict, repr=False)
-    "Encoded audio by law (`PCMA`, `PCMU`), spoken once when `speak` is called."
+    codecs: tuple[Codec, ...] = (PCMA, PCMU)
+    "In the order of its preference."
+    speech: dict[str, bytes | tuple[bytes, ...]] = field(
+        default_factory=dict, repr=False
+    )
+    "Encoded audio by codec, or its packets, spoken once when `speak` is called."
+    silence: dict[str, bytes] = field(default_factory=_SILENCE.copy, repr=False)
+    "A frame of it by codec."
     heard: list[Heard] = field(default_factory=list, repr=False)
     connected: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -61,6 +70,7 @@ class Phone:
     _tasks: TaskSet | None = None
     _rtp: socket.socket | None = None
     _spoken: int | None = None
+    "Frames of the speech that were said."
 
     async def start(self) -> None:
         """Open its sockets."""
@@ -144,7 +154,7 @@ class Phone:
         return OfferAnswer(
             address=Address(self.address.host, self.rtp_port),
             session_id=random.getrandbits(31),
-            codecs=(PCMA, PCMU),
+            codecs=self.codecs,
         )
 
     # -- signalling -----------------------------------------------------------
@@ -203,29 +213,39 @@ class Phone:
         """Send 20 ms frames by the loop's clock until the call is over."""
         loop = asyncio.get_running_loop()
         sequence, timestamp = random.getrandbits(15), random.getrandbits(31)
-        ssrc = random.getrandbits(32)
+        ssrc, clock_rate = random.getrandbits(32), 0
         start = loop.time()
         index = 0
         while not self.ended.is_set() and self.audio is not None:
             audio = self.audio
-            law = audio.codec.name
-            frame = b""
-            if self._spoken is not None:
-                frame = self.speech.get(law, b"")[self._spoken : self._spoken + FRAME]
-                self._spoken += FRAME
+            if audio.codec.clock_rate != clock_rate:
+                ssrc, clock_rate = random.getrandbits(32), audio.codec.clock_rate
             packet = RtpPacket(
                 payload_type=audio.codec.payload_type,
                 marker=index == 0,
                 sequence_number=(sequence + index) & 0xFFFF,
-                timestamp=(timestamp + index * FRAME) & 0xFFFFFFFF,
+                timestamp=(timestamp + index * clock_rate // _FRAMES_PER_SECOND)
+                & 0xFFFFFFFF,
                 ssrc=ssrc,
-                payload=frame + _SILENCE[law] * (FRAME - len(frame)),
+                payload=self._next_frame(audio.codec.name),
             )
             if self._rtp is not None and audio.direction.sends:
                 remote = (audio.remote.host, audio.remote.port)
                 self._rtp.sendto(self._seal(packet.to_bytes()), remote)
             index += 1
             await asyncio.sleep(max(0.0, start + index * 0.02 - loop.time()))
+
+    def _next_frame(self, codec: str) -> bytes:
+        """What it says in the next 20 ms."""
+        silence = self.silence[codec]
+        if self._spoken is None:
+            return silence
+        at, self._spoken = self._spoken, self._spoken + 1
+        speech = self.speech.get(codec, b"")
+        if isinstance(speech, tuple):
+            return speech[at] if at < len(speech) else silence
+        frame = speech[at * FRAME : (at + 1) * FRAME]
+        return frame + silence[len(frame) :]
 
     def _receive(self) -> None:
         if self._rtp is None:
@@ -235,6 +255,8 @@ class Phone:
                 data = self._rtp.recv(2048)
             except (BlockingIOError, ConnectionError):
                 return
+            if len(data) > 1 and data[1] in _RTCP_TYPES:
+                continue
             try:
                 packet = parse_rtp(self._unseal(data))
             except RtpError:
