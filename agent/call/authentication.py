@@ -16,7 +16,12 @@ from agent.identity.numbers import IdentityConfig, normalise
 from agent.identity.tags import claimed_numbers
 from agent.signalling.config import SipConfig
 from agent.signalling.guard import Guard, network_of
-from agent.signalling.sip.authentication import Authenticator, User, Users
+from agent.signalling.sip.authentication import (
+    Authenticator,
+    User,
+    Users,
+    credentials_in,
+)
 from agent.signalling.sip.core import DROP
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.inspection import Refusal
@@ -84,39 +89,60 @@ class PhoneAuthentication:
         users = None if peer is None else self._users.get(peer.name)
         if peer is None or users is None or self._is_free(request, flow, beginning):
             return None
-        failures = self._authenticator.stats.failed
+        authenticator = self._authenticator
+        failures, lockouts = authenticator.stats.failed, authenticator.lockouts
         source = network_of(flow.remote.host)
-        verdict = self._authenticator.judge(request, users, source, now)
+        verdict = authenticator.judge(request, users, source, now)
         if isinstance(verdict, User):
             if self._is_own(request, verdict, in_dialog=beginning is not None):
                 return None
             self.stats.impostors += 1
             self._log.warning("identity_refused", peer=peer.name)
             verdict = Refusal(403)
-        elif self._authenticator.stats.failed > failures:
+        elif authenticator.stats.failed > failures:
             self._log.warning(
                 "password_refused", peer=peer.name, source=str(flow.remote)
             )
+        if authenticator.lockouts > lockouts:
+            self._log.error("locked_out", peer=peer.name, source=str(flow.remote))
         if not self._guard.allow(flow.remote.host, now):
             self.stats.silenced += 1
             return Refusal(DROP)
         return verdict
 
+    def proven_number(self, request: Request, flow: Flow) -> str | None:
+        """The first number of who sent an INVITE that `judge` has let in.
+
+        None where it was not asked, or may call as anybody.
+        """
+        peer = self._routes.peer_of(flow)
+        users = None if peer is None else self._users.get(peer.name)
+        if users is None or self._is_emergency(request, request):
+            return None
+        credentials = credentials_in(request, users)
+        user = None if credentials is None else users.get(credentials.username)
+        if user is None or ANY in user.numbers:
+            return None
+        return normalise(user.numbers[0], self._identity)
+
     def _is_free(self, request: Request, flow: Flow, beginning: Request | None) -> bool:
         """Whether nothing is asked for this request."""
-        first = beginning or request
-        if (
-            first.method == "INVITE"
-            and self._routes.is_emergency(first.uri.user or "")
-            # Neither may be had by dialling 112 first.
-            and request.method != "REFER"
-            and "Replaces" not in request.headers
-        ):
+        if self._is_emergency(request, beginning or request):
             self.stats.emergencies += beginning is None
             return True
         # In a dialog that began over TLS the connection vouches for its sender.
         return beginning is not None and (
             flow.transport == "tls" or request.method not in GUARDED
+        )
+
+    def _is_emergency(self, request: Request, first: Request) -> bool:
+        """Whether `request` belongs to an emergency call, which `first` began."""
+        return (
+            first.method == "INVITE"
+            and self._routes.is_emergency(first.uri.user or "")
+            # Neither may be had by dialling 112 first.
+            and request.method != "REFER"
+            and "Replaces" not in request.headers
         )
 
     def _is_own(self, request: Request, user: User, *, in_dialog: bool) -> bool:

@@ -25,6 +25,7 @@ from agent.common.tasks import TaskSet
 from agent.identity.tags import caller_tag
 from agent.media import pool as media
 from agent.model.call import Outcome
+from agent.model.recording import WITHHELD
 from agent.recording.ledger import CallIntent, Ledger
 from agent.signalling import b2bua
 from agent.signalling.guard import Guard
@@ -222,11 +223,15 @@ class CallControl:
             return
         called = request.uri.user or ""
         tag = caller_tag(request, trusted=peer.trusted, config=self.joint.identity)
+        number = tag.number
+        if number == WITHHELD:
+            # From those who are called, not from the recording: an officer it is.
+            number = self.joint.proven_number(request, event.flow) or number
         if event.replaces is not None:
-            self._taken_over(event, peer, tag.number)
+            self._taken_over(event, peer, number)
             return
         try:
-            plan = self.joint.routes.plan(peer, called, tag.number)
+            plan = self.joint.routes.plan(peer, called, number)
             b2bua.next_max_forwards(request)
         except NoRouteError as error:
             self._log.warning("no_route", peer=peer.name, reason=str(error))
@@ -241,7 +246,7 @@ class CallControl:
                 event.session, now, status=503, headers=(("Retry-After", "10"),)
             )
             return
-        self._begin(event, peer, plan, tag.number, called)
+        self._begin(event, peer, plan, number, called)
 
     def _taken_over(
         self, event: sip.InviteReceived, peer: PeerConfig, number: str

@@ -12,6 +12,8 @@ from agent.identity.numbers import IdentityConfig
 from agent.media.pool import MediaPool
 from agent.media.sound import Sound
 from agent.signalling.sip import core as sip
+from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.message import Request
 from agent.signalling.useragent import UserAgent
 
 if TYPE_CHECKING:
@@ -86,6 +88,8 @@ class Joint:
     "Media address told to peers where a NAT stands between; empty if none does."
     max_segment: float
     spawn: Spawn
+    proven_number: Callable[[Request, Flow], str | None] = lambda *_: None
+    "The number of who sent an INVITE, where a password has proven it."
     register: Callable[[str, RunningCall], None]
     "Makes a session's or a media leg's events reach its call."
     call_of: Callable[[str], RunningCall | None]

@@ -308,6 +308,9 @@ class Agent:
                 rng=rng,
                 advertised=config.media.advertised,
                 max_segment=config.recording.max_segment,
+                proven_number=(
+                    (lambda *_: None) if phones is None else phones.proven_number
+                ),
                 spawn=control.spawn,
                 register=control.register,
                 call_of=control.call_of,

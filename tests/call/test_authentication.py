@@ -266,3 +266,28 @@ def test_it_is_made_as_the_configuration_says() -> None:
     verdict = phones.judge(request(), PHONE, None, 0.0)
     assert verdict == Refusal(DROP)
     assert phones.authenticator.stats.failed == 1
+
+
+def test_a_proven_caller_has_a_number() -> None:
+    phones = new()
+    for user, number in (("201", "201"), ("202", "202"), ("desk", None)):
+        made = request(caller="sip:anonymous@anonymous.invalid")
+        assert phones.proven_number(made, PHONE) is None
+        assert authorised(phones, made, user) is None
+        assert phones.proven_number(made, PHONE) == number
+        assert phones.proven_number(made, TRUNK) is None
+        made.uri = parse_uri("sip:112@127.0.0.1")
+        assert phones.proven_number(made, PHONE) is None
+    assert phones.stats.emergencies == 0
+
+
+def test_a_lockout_is_logged() -> None:
+    phones = new(limit=2)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            authorised(phones, request(), word="wrong")
+    assert [(e["event"], e["log_level"]) for e in logs] == [
+        ("password_refused", "warning"),
+        ("password_refused", "warning"),
+        ("locked_out", "error"),
+    ]

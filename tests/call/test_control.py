@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from agent.signalling.sip import core as sip
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.headers import Headers
 from agent.signalling.sip.message import Request
-from agent.signalling.sip.uri import parse_uri
+from agent.signalling.sip.uri import parse_name_addr, parse_uri
 from tests.call.site import (
     AGENT,
     OFFICER,
@@ -397,3 +398,26 @@ async def test_a_call_is_forgotten_once(site: Site) -> None:
     site.control.register("late", call)
     assert not site.control._by_name
     assert site.control._peer_calls == {"trunk": 0}
+
+
+async def test_an_officer_who_hides_is_known_by_a_password(site: Site) -> None:
+    await site.start()
+    asked: list[str] = []
+
+    def proven_number(request: Request, _flow: Flow) -> str:
+        asked.append(request.method)
+        return "201"
+
+    site.control.connect(replace(site.joint, proven_number=proven_number))
+    hidden = parse_name_addr("<sip:anonymous@anonymous.invalid>")
+    site.officer.call("0401234567", from_=hidden)
+    await site.trunk.heard(sip.InviteReceived)
+    [call] = site.control._calls.values()
+    assert isinstance(call, ActiveCall)
+    assert call._caller == "201"
+    # Those who are called are not told.
+    [invite] = site.trunk.of(sip.InviteReceived)
+    assert invite.request.from_.uri.host == "anonymous.invalid"
+    site.trunk.call()
+    await site.officer.heard(sip.InviteReceived)
+    assert asked == ["INVITE"]

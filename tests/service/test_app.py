@@ -77,6 +77,21 @@ def test_every_mistake_at_once(disk_site: DiskSite) -> None:
     assert "officers.directory" in starts
 
 
+def test_secrets_may_come_from_the_service_manager(
+    disk_site: DiskSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk_site.peer = 'username = "agent"\npassword_file = "credential:trunk"'
+    [mistake] = mistakes(disk_site)
+    assert mistake.startswith("peers[0].password_file: credential:trunk: ")
+    given = disk_site.root / "credentials"
+    given.mkdir()
+    (given / "trunk").write_text("s3cret\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(given))
+    material = read_material(load(disk_site.write()), disk_site.root)
+    assert material.credentials.ours["trunk"].password == "s3cret"  # noqa: S105
+    assert "s3cret" not in repr(material)
+
+
 def test_classic_and_post_quantum_are_not_mixed(disk_site: DiskSite) -> None:
     disk_site.keys = [identity(), identity(KeyKind.POST_QUANTUM)]
     [mistake] = mistakes(disk_site)

@@ -103,6 +103,11 @@ class Authenticator:
         self._proven_from: dict[str, str] = {}
         "By realm and user, and so no more than there are users."
 
+    @property
+    def lockouts(self) -> int:
+        """Times that a user or a source was locked out."""
+        return self._user_lock.locked + self._source_lock.locked
+
     def judge(
         self, request: Request, users: Users, source: str, now: float
     ) -> User | Refusal:
@@ -114,7 +119,7 @@ class Authenticator:
             self.stats.locked += 1
             return Refusal(403)
         try:
-            credentials = _credentials(request, users)
+            credentials = credentials_in(request, users)
         except SipParseError:
             self.stats.malformed += 1
             return Refusal(400)
@@ -182,8 +187,11 @@ class Authenticator:
         return Refusal(401, tuple(("WWW-Authenticate", str(line)) for line in lines))
 
 
-def _credentials(request: Request, users: Users) -> Authorization | None:
-    """Those that were asked for. Raises SipParseError if they make no sense."""
+def credentials_in(request: Request, users: Users) -> Authorization | None:
+    """Those that `users` are asked for, unproven.
+
+    Raises SipParseError if they make no sense.
+    """
     for text in request.headers.get_all("Authorization")[:MAX_CREDENTIALS]:
         found = parse_authorization(text)
         if (

@@ -81,14 +81,17 @@ class Reception:
         self, refusal: Refusal, request: Request, flow: Flow, now: float
     ) -> None:
         """Answer without a transaction, for a challenge shall cost us nothing."""
-        if refusal.status != DROP:
-            response = response_to(
-                request,
-                refusal.status,
-                to_tag=self._user.new_tag(),
-                headers=refusal.headers,
-            )
-            self._user.send_stateless(response, flow, now)
+        if refusal.status == DROP:
+            return
+        # Section 8.2.7: the same for each retransmission. The hash is keyed.
+        name = hash((request.call_id, request.from_.tag, request.cseq.number))
+        response = response_to(
+            request,
+            refusal.status,
+            to_tag=f"{name & 2**64 - 1:016x}",
+            headers=refusal.headers,
+        )
+        self._user.send_stateless(response, flow, now)
 
     def answer_unparsable(self, error: SipParseError, flow: Flow, now: float) -> None:
         """Answer what was no SIP, if it can be answered and its sender may know."""

@@ -174,6 +174,16 @@ def test_nothing_is_kept_for_who_does_not_answer() -> None:
     assert site.bob.core.stats.rejected == 2
 
 
+def test_a_request_sent_again_gets_the_same_refusal() -> None:
+    site = Site()
+    stranger = Peer(site.wire, STRANGER)
+    invite = stranger.new_request("INVITE", body=OFFER)
+    for request in (invite, invite, stranger.new_request("INVITE", cseq=2)):
+        stranger.send(request, BOB)
+    tags = [response.to.tag for response in stranger.received]
+    assert tags[0] == tags[1] != tags[2]
+
+
 def test_a_captured_invite_opens_nothing() -> None:
     site = Site()
     site.call()

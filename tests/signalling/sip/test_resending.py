@@ -8,8 +8,10 @@ from agent.signalling.sip.digest import (
     hash_password,
     parse_authorization,
 )
-from agent.signalling.sip.message import Request
+from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.message import Request, response_to
 from agent.signalling.sip.outside import new_request
+from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.resending import MAX_TRIES
 from agent.signalling.sip.uri import NameAddr, parse_uri
 from tests.fakes.wire import Wire, lose
@@ -338,3 +340,36 @@ def test_early_dialogs_of_the_refused_try_are_forgotten() -> None:
     late = Request("UPDATE", first.uri, first.headers.copy())
     late.headers.set("To", "<sip:201@example.com>;tag=nobody")
     assert not alice.find(session).resend("t99", late)
+
+
+def test_over_a_stream_the_first_transaction_is_gone_at_once() -> None:
+    core = new_core(1, **TRUNK)
+    flow = Flow("tcp", ALICE, BOB)
+    uri = parse_uri(f"sip:201@{BOB};transport=tcp")
+    session = core.invite(
+        uri=uri,
+        flow=flow,
+        from_=NameAddr(None, parse_uri("sip:me@example.com")),
+        to=NameAddr(None, uri),
+        contact=parse_uri(f"sip:me@{ALICE};transport=tcp"),
+        body=OFFER,
+        now=0.0,
+    )
+
+    def sent() -> list[Request]:
+        messages = [parse_message(data) for data, _ in core.data_to_send()]
+        return [one for one in messages if isinstance(one, Request)]
+
+    [invite] = sent()
+    text = 'Digest realm="trunk",nonce="n1",qop="auth"'
+    refusal = response_to(invite, 401, to_tag="t", headers=[("WWW-Authenticate", text)])
+    core.receive(refusal.to_bytes(), flow, 0.0)
+    ack, again = sent()
+    assert (ack.method, again.method) == ("ACK", "INVITE")
+    assert credentials(again).nc == 1
+    answer = response_to(again, 486, to_tag="t")
+    core.receive(answer.to_bytes(), flow, 0.0)
+    event = core.next_event()
+    assert isinstance(event, sip.Refused)
+    assert (event.session, event.status) == (session, 486)
+    assert len(core._user.resending) == 0
