@@ -319,6 +319,10 @@ class ActiveCall:
             self._session.media_timeout(self._now)
             self.run()
 
+    def on_media_rejected(self, packets: int) -> None:
+        """A leg's media is not under its SRTP key: it is neither heard nor recorded."""
+        self.log.error("media_not_authentic", packets=packets)
+
     def on_keys_spent(self, media_id: str) -> None:
         """A leg's SRTP key may not be used on; its peer must be told another."""
         self._legs.renew_key(media_id)

@@ -158,6 +158,10 @@ class CallControl:
                 recorder.failed(event.recording, event.reason)
             case media.RecordingClosed():
                 recorder.closed(event)
+            case media.MediaRejected():
+                self._to_call(
+                    event.leg, lambda call: call.on_media_rejected(event.packets)
+                )
             case media.KeysSpent():
                 self._to_call(event.leg, lambda call: call.on_keys_spent(event.leg))
             case media.SourceChanged():

@@ -108,6 +108,17 @@ class SourceChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     "Of a run of packets in a codec that the present negotiation does not have."
 
 
+class MediaRejected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What reaches a leg is not under its SRTP key; told once for each key.
+
+    The peer means another key, or somebody sends to its port.
+    """
+
+    leg: str
+    packets: int
+    "Dropped so far."
+
+
 class Latched(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A leg's RTP is believed from one address and port from now on."""
 
@@ -151,6 +162,7 @@ WorkerEvent = (
     | RecordingClosed
     | MediaQuiet
     | MediaHeard
+    | MediaRejected
     | SourceChanged
     | Latched
     | LegClosed

@@ -208,6 +208,9 @@ class Relay:
 
     def _check_quiet(self, now_ns: int) -> None:
         for leg in self._legs.values():
+            if leg.security.look():
+                rejected = leg.security.unauthenticated
+                self._emit(events.MediaRejected(leg=leg.name, packets=rejected))
             audio = leg.audio
             since_ns = max(leg.reception.heard_ns, leg.configured_ns)
             quiet = (

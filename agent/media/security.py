@@ -16,6 +16,11 @@ OVERLAP_NS: Final = 5_000_000_000
 MAX_KEYS: Final = 4
 "Of the peer, whose replay lists are kept in case it comes back to one."
 
+ALARMING: Final = 50
+"Packets that are not authentic, after which somebody should know: a second's."
+
+_NEVER: Final = 1 << 62
+
 Transmit = Callable[[bytes], int]
 "What a socket's send does; raises OSError as it does."
 
@@ -28,6 +33,7 @@ class LegSecurity:
         "Whether the leg's media is SRTP; what is not authentic is then dropped."
         self.unauthenticated = 0
         self.replayed = 0
+        self._alarm_at = ALARMING
         self._keys: SrtpKeys | None = None
         self._send: SendContext | None = None
         self._receive: ReceiveContext | None = None
@@ -57,6 +63,7 @@ class LegSecurity:
         if context is not self._receive:
             self._former, self._receive = self._receive, context
             self._former_until_ns = now_ns + OVERLAP_NS
+            self._alarm_at = self.unauthenticated + ALARMING
 
     def unprotect(self, packet: bytes, now_ns: int) -> bytes:
         """The RTP packet in an SRTP packet; nothing if it is to be dropped."""
@@ -99,6 +106,13 @@ class LegSecurity:
         else:
             self.unauthenticated += 1
         return b""
+
+    def look(self) -> bool:
+        """Whether somebody should know what is rejected; once under each key."""
+        if self.unauthenticated < self._alarm_at:
+            return False
+        self._alarm_at = _NEVER
+        return True
 
     def protecting(self, transmit: Transmit) -> Transmit | None:
         """`transmit` behind our key; None while we have none to send under."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.media.events import KeysSpent
+from agent.media.events import KeysSpent, MediaRejected
 from agent.model.media import Direction, SrtpPolicy
 from agent.signalling.offer_answer import OfferAnswer
 from agent.signalling.sip import core as sip
@@ -118,6 +118,15 @@ async def test_a_hold_keeps_the_keys(secured: Site) -> None:
     await secured.trunk.heard(sip.OfferReceived)
     await until(lambda: audio_of(secured, first).direction is Direction.SENDONLY)
     assert audio_of(secured, first).srtp == before
+
+
+async def test_media_under_another_key_is_alarming(secured: Site) -> None:
+    await secured.start()
+    await secured.talk()
+    _, first, _ = legs_of(secured)
+    secured.media.emit(MediaRejected(leg=first.media_id, packets=50))
+    await secured.until_logged("media_not_authentic")
+    assert secured.logged("media_not_authentic")[0]["packets"] == 50
 
 
 # -- after a worker's death ---------------------------------------------------------

@@ -14,6 +14,7 @@ REPORTS: list[events.WorkerEvent] = [
     events.RecordingClosed(recording="r", path="/p", packets=1, blocks=2, bytes=3),
     events.MediaQuiet(leg="l", seconds=60.0),
     events.MediaHeard(leg="l"),
+    events.MediaRejected(leg="l", packets=50),
     events.SourceChanged(leg="l", ssrc_changes=1),
     events.Latched(leg="l"),
     events.LegClosed(leg="l", stats=events.LegStats(received=5)),

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.media.pool import KeysSpent, LegClosed, RecordingClosed, WorkerReady
+from agent.media.pool import (
+    KeysSpent,
+    LegClosed,
+    MediaRejected,
+    RecordingClosed,
+    WorkerReady,
+)
 from agent.model.media import SrtpSuite
 from tests.media.pairs import continuous, packets, talk
 from tests.media.phones import Phone, Site, audio_bytes
@@ -117,6 +123,20 @@ async def test_forged_packets_are_counted_and_never_recorded(
     assert closed.stats.unauthenticated == 3
     assert closed.stats.replayed == 1
     assert officer.heard() == []
+
+
+async def test_a_peer_that_means_another_key_is_told_of(
+    running: Site, officer: Phone
+) -> None:
+    with SecurePhone() as customer:
+        await running.connect("call", "c", customer)
+        await running.connect("call", "o", officer)
+        customer.rekey(key=new_key(5))
+        for n in range(60):
+            customer.say(audio_bytes(n))
+        rejected = await running.event(MediaRejected)
+        assert rejected.leg == "c"
+        assert rejected.packets >= 50
 
 
 async def test_a_dead_workers_key_sends_no_more(

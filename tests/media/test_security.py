@@ -3,7 +3,7 @@ import struct
 
 import pytest
 
-from agent.media.security import MAX_KEYS, OVERLAP_NS, LegSecurity
+from agent.media.security import ALARMING, MAX_KEYS, OVERLAP_NS, LegSecurity
 from agent.model.media import SrtpKeys, SrtpSuite
 from tests.fakes.srtp import Direction
 
@@ -71,6 +71,21 @@ def test_what_is_dropped_is_counted(security: LegSecurity) -> None:
     assert security.unprotect_rtcp(report(1, 2), NOW)
     assert security.unprotect_rtcp(report(1, 2), NOW) == b""
     assert (security.unauthenticated, security.replayed) == (2, 2)
+
+
+def test_much_of_it_is_told_once_under_each_key(security: LegSecurity) -> None:
+    assert not security.look()
+    for _ in range(ALARMING):
+        assert not security.look()
+        security.unprotect(sealed(1, 3), NOW)
+    assert security.look()
+    security.unprotect(sealed(1, 3), NOW)
+    assert not security.look()
+    security.adopt(keys(1, 4), NOW)
+    assert not security.look()
+    for _ in range(ALARMING):
+        security.unprotect(sealed(1, 3), NOW)
+    assert security.look()
 
 
 def test_the_peers_former_key_is_believed_a_little_longer(
