@@ -38,6 +38,12 @@ class PeerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     "The name its certificate must bear when we connect to `uri`, if not the host's."
     max_connections: int = 100
     "TCP and TLS connections at once from this peer; 0: no limit."
+    max_rate: float = 2000.0
+    "Messages a second from this peer, calls to emergency numbers apart; 0: no limit."
+    max_transactions: int = 5000
+    "Requests of this peer under way, emergency calls apart; 0: no limit."
+    probe: float = 0.0
+    "Seconds between the OPTIONS that tell whether it is there; 0: it is not asked."
 
     username: str = ""
     "What it knows us by, where it asks us for a password."
@@ -66,6 +72,8 @@ class PeerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("register needs a username, a password_file and a uri")
         if not 60 <= self.register_expires <= MAX_EXPIRES:
             raise ValueError(f"register_expires must be 60 to {MAX_EXPIRES}")
+        if self.probe and not self.uri:
+            raise ValueError("probe asks at uri, and there is none")
         if self.certificate and not self.uri:
             raise ValueError("certificate is for connecting to uri, and there is none")
 

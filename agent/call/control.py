@@ -31,6 +31,7 @@ from agent.signalling import b2bua
 from agent.signalling.guard import Guard
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.limits import STRANGER, PeerLimits
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.transaction.schedule import Schedule
 
@@ -122,10 +123,21 @@ class CallControl:
         )
         return 403
 
-    def connections_of(self, flow: Flow) -> tuple[str, int]:
-        """The peer at the other end of a connection, and how many it may have."""
+    def limits_of(self, flow: Flow) -> PeerLimits:
+        """How much of us the other end of a flow may have."""
         peer = self.joint.routes.peer_of(flow)
-        return ("", 0) if peer is None else (peer.name, peer.max_connections)
+        if peer is None:
+            return STRANGER
+        return PeerLimits(
+            peer.name,
+            messages=peer.max_rate,
+            connections=peer.max_connections,
+            transactions=peer.max_transactions,
+        )
+
+    def is_emergency(self, called: str) -> bool:
+        """Whether a number, as dialled, is one that nothing may stand in the way of."""
+        return self.joint.routes.is_emergency(called)
 
     # -- events ---------------------------------------------------------------
 

@@ -136,6 +136,8 @@ class RouteTable:
         self._identity = identity
         self._emergency = frozenset(emergency)
         self._exempt = frozenset(normalise(number, identity) for number in exempt)
+        self.is_down: Callable[[str], bool] = lambda _: False
+        "Whether a peer, by its name, is known not to answer."
 
     def peer_of(self, flow: Flow) -> PeerConfig | None:
         """The configured peer at the other end of `flow`, if any.
@@ -241,7 +243,7 @@ class RouteTable:
             route=route,
             direction=direction,
             steps=steps,
-            rounds=self._rounds(route, called),
+            rounds=self._rounds(route, called, emergency=emergency),
             exempt=exempt,
             emergency=emergency,
         )
@@ -262,14 +264,35 @@ class RouteTable:
                 best = route
         return best
 
-    def _rounds(self, route: RouteConfig, called: str) -> tuple[tuple[str, ...], ...]:
+    def _rounds(
+        self, route: RouteConfig, called: str, *, emergency: bool
+    ) -> tuple[tuple[str, ...], ...]:
+        """Who is rung together, one round after the other.
+
+        Targets whose peer is down come last, after the overflow too: waiting for them
+        would be the caller's. An emergency call takes nobody's word for that.
+        """
         targets = tuple(self._target(name, called) for name in route.to)
         rounds: tuple[tuple[str, ...], ...] = (targets,)
         if route.hunt == "sequential":
             rounds = tuple((target,) for target in targets)
         if route.overflow:
             rounds = (*rounds, (self._target(route.overflow, called),))
-        return rounds
+        if emergency:
+            return rounds
+        down = {
+            target for round_ in rounds for target in round_ if self._is_lost(target)
+        }
+        if not down:
+            return rounds
+        first = [tuple(t for t in round_ if t not in down) for round_ in rounds]
+        last = [tuple(t for t in round_ if t in down) for round_ in rounds]
+        return tuple(round_ for round_ in (*first, *last) if round_)
+
+    def _is_lost(self, target: str) -> bool:
+        """Whether a target is at the address of a peer that is down."""
+        peer = self._homes.get(_home(parse_uri(target)))
+        return peer is not None and self.is_down(peer.name)
 
     def _target(self, name: str, called: str) -> str:
         peer = self._peers.get(name)

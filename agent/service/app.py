@@ -41,6 +41,7 @@ from agent.service.credentials import Credentials, read_credentials
 from agent.service.logs import Masker
 from agent.signalling.config import parse_listen, parse_nameserver
 from agent.signalling.guard import Guard
+from agent.signalling.prober import Prober
 from agent.signalling.registrar import Registrar
 from agent.signalling.resolver import Resolver
 from agent.signalling.secrets import Secrets
@@ -273,6 +274,8 @@ class Agent:
             authenticate=None if phones is None else phones.judge,
             credentials_for=material.credentials.told_to(routes),
             max_sessions=4 * config.sip.max_calls,
+            limits_of=control.limits_of,
+            is_emergency=control.is_emergency,
         )
         listeners = [parse_listen(entry) for entry in config.sip.listen]
         user_agent = UserAgent(
@@ -288,7 +291,8 @@ class Agent:
                 for peer in config.peers
                 if peer.certificate
             },
-            peer_of=control.connections_of,
+            limits_of=control.limits_of,
+            is_emergency=control.is_emergency,
             max_connections=config.sip.max_connections,
             connection_idle=config.sip.connection_idle,
         )
@@ -326,10 +330,17 @@ class Agent:
         registrars = [Registrar(user_agent, account, rng) for account in accounts]
         for registrar in registrars:
             stack.push_async_callback(registrar.stop)
+        prober = Prober(
+            user_agent,
+            {p.name: (parse_uri(p.uri), p.probe) for p in config.peers if p.probe},
+            rng,
+        )
+        routes.is_down = prober.is_down
         registering = TaskSet(self._part_failed)
         stack.push_async_callback(registering.close)
         for registrar in registrars:
             registering.spawn(registrar.run(), name=f"register-{registrar.peer}")
+        registering.spawn(prober.run(), name="prober")
 
     def _uploader(self, spool: Spool, ledger: Ledger, material: Material) -> Uploader:
         async def stored(recording_id: str) -> None:

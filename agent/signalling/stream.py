@@ -21,6 +21,7 @@ from agent.signalling.guard import Guard
 from agent.signalling.sip.certificate import names_in, speaks_for
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.framing import Broken, Complete, Ping
+from agent.signalling.sip.limits import LimitsOf
 from agent.signalling.tls import TlsContexts, explain
 from agent.signalling.transport import TransportError
 
@@ -35,9 +36,6 @@ MAX_WAITING: Final = 256
 _LOG_RATE: Final = 1.0
 _LOG_BURST: Final = 20
 
-PeerOf = Callable[[Flow], tuple[str, int]]
-"The configured peer at the other end, or empty, and how many connections it may have."
-
 
 @dataclass(slots=True)
 class _Opening:
@@ -51,9 +49,10 @@ class _Opening:
 class StreamTransport:
     """All TCP and TLS listeners and connections of one user agent.
 
-    `on_message(data, flow)` gets each message; `on_settled()` follows after all of
-    one read. `on_failed(flow)` hears that something could not be sent on a flow,
-    `on_lost(flow)` that its connection is gone.
+    `on_message(data, flow)` gets each message; `on_read(flow, count)` follows after
+    all of one read, and says for how many seconds nothing more shall be read.
+    `on_failed(flow)` hears that something could not be sent on a flow, `on_lost(flow)`
+    that its connection is gone.
     """
 
     def __init__(
@@ -62,18 +61,18 @@ class StreamTransport:
         *,
         table: ConnectionTable,
         tls: TlsContexts | None,
-        peer_of: PeerOf,
+        limits_of: LimitsOf,
         on_message: Callable[[bytes, Flow], None],
-        on_settled: Callable[[], None],
+        on_read: Callable[[Flow, int], float],
         on_failed: Callable[[Flow], None],
         on_lost: Callable[[Flow], None],
     ) -> None:
         self.table = table
         self.tls = tls
         self._listeners = listeners
-        self._peer_of = peer_of
+        self._limits_of = limits_of
         self._on_message = on_message
-        self._on_settled = on_settled
+        self._on_read = on_read
         self._on_failed = on_failed
         self._on_lost = on_lost
         self._sockets: list[socket.socket] = []
@@ -125,7 +124,8 @@ class StreamTransport:
                 continue
             remote = Address(address[0], address[1])
             flow = Flow(listener.transport, listener.address, remote, inbound=True)
-            name = self.table.admit(remote.host, *self._peer_of(flow))
+            limits = self._limits_of(flow)
+            name = self.table.admit(remote.host, limits.name, limits.connections)
             if name is None:
                 accepted.close()
                 self._refused(flow, "too many connections")
@@ -168,7 +168,7 @@ class StreamTransport:
         opening = self._opening.get(target)
         if opening is None:
             opening = self._opening[target] = _Opening()
-            name = self.table.begin(self._peer_of(target)[0], target)
+            name = self.table.begin(self._limits_of(target).name, target)
             self._tasks.spawn(self._connect(name, target), name=f"tcp-{name}")
         opening.flows.add(flow)
         if len(opening.data) < MAX_WAITING:
@@ -235,8 +235,8 @@ class StreamTransport:
         stream.flow = flow
         self._streams[stream.name] = stream
         stream.connection = self.table.opened(stream.name, flow, self.now)
-        self.table.identified(stream.name, self._peer_of(flow)[0])
-        self._on_settled()
+        self.table.identified(stream.name, self._limits_of(flow).name)
+        self._on_read(flow, 0)
 
     def received(self, stream: "_Stream", data: bytes) -> None:
         """Octets have come."""
@@ -255,10 +255,13 @@ class StreamTransport:
                 broken = frame
                 if frame.head:
                     self._on_message(frame.head, stream.flow)
-        self._on_settled()
+        pause = self._on_read(stream.flow, len(frames))
         if broken is not None:
             self._refused(stream.flow, broken.fault)
             self.drop(stream, broken.fault)
+        elif pause:
+            stream.transport.pause_reading()
+            self._loop.call_later(pause, stream.resume)
 
     def drop(self, stream: "_Stream", reason: str) -> None:
         """End a connection, once what was written to it is gone."""
@@ -333,6 +336,11 @@ class _Stream(asyncio.Protocol):
         self._owner.table.settle(self.name)
         if self.transport.get_write_buffer_size() > MAX_UNSENT:
             self._owner.abort(self, "the peer does not read")
+
+    def resume(self) -> None:
+        """Read on, if it is still there."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     # -- asyncio's callbacks ----------------------------------------------------
 

@@ -12,13 +12,15 @@ import structlog
 from agent.model.media import Address
 from agent.signalling.config import Listener
 from agent.signalling.connections import ConnectionStats, ConnectionTable
+from agent.signalling.gate import Gate, GateStats
 from agent.signalling.resolver import Resolver, ResolverStats
 from agent.signalling.sip.core import Event, RequestAnswered, UserAgentCore
 from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.limits import UNLIMITED, LimitsOf
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.resolution import Target, UnsupportedTransportError
 from agent.signalling.sip.uri import Uri
-from agent.signalling.stream import PeerOf, StreamTransport
+from agent.signalling.stream import StreamTransport
 from agent.signalling.tls import TlsContexts, TlsError
 from agent.signalling.transport import TransportError, UdpTransport
 
@@ -26,8 +28,8 @@ from agent.signalling.transport import TransportError, UdpTransport
 class UserAgent:
     """Drives one UserAgentCore over the configured listeners.
 
-    `peer_of` says which configured peer is at the other end of a flow, and how many
-    connections it may have; `certificate_names`, under which name the host of a URI
+    `limits_of` says what the other end of a flow may have, and `is_emergency` which
+    numbers pass all the same; `certificate_names`, under which name the host of a URI
     shows its certificate, where that is another one.
     """
 
@@ -40,7 +42,8 @@ class UserAgent:
         tls: TlsContexts | None = None,
         resolver: Resolver | None = None,
         certificate_names: Mapping[str, str] | None = None,
-        peer_of: PeerOf = lambda _: ("", 0),
+        limits_of: LimitsOf = lambda _: UNLIMITED,
+        is_emergency: Callable[[str], bool] = lambda _: False,
         max_connections: int = 1000,
         connection_idle: float = 3600.0,
     ) -> None:
@@ -61,15 +64,16 @@ class UserAgent:
         }
         self._asked: dict[str, asyncio.Future[RequestAnswered]] = {}
         "Requests outside dialogs that await their final response."
+        self._gate = Gate(limits_of, is_emergency)
         self._streams = StreamTransport(
             [entry for entry in listeners if entry.transport != "udp"],
             table=ConnectionTable(
                 max_connections=max_connections, idle_seconds=connection_idle
             ),
             tls=tls,
-            peer_of=peer_of,
+            limits_of=limits_of,
             on_message=self._message,
-            on_settled=self.flush,
+            on_read=self._read,
             on_failed=self._failed,
             on_lost=self._lost,
         )
@@ -98,6 +102,11 @@ class UserAgent:
     def connections(self) -> ConnectionStats:
         """Counters of TCP and TLS connections."""
         return self._streams.table.stats
+
+    @property
+    def gate_stats(self) -> GateStats:
+        """Counters of what was not read."""
+        return self._gate.stats
 
     @property
     def resolver_stats(self) -> ResolverStats:
@@ -200,8 +209,13 @@ class UserAgent:
             asked.set_result(event)
 
     def _received(self, data: bytes, flow: Flow) -> None:
-        self._message(data, flow)
+        if self._gate.admit(data, flow, self._loop.time()):
+            self._message(data, flow)
+            self.flush()
+
+    def _read(self, flow: Flow, count: int) -> float:
         self.flush()
+        return self._gate.pause(flow, count, self._loop.time()) if count else 0.0
 
     def _failed(self, flow: Flow) -> None:
         self.core.transport_failed(flow, self._loop.time())

@@ -92,3 +92,8 @@ def test_a_certificates_name_is_for_connecting() -> None:
     PeerConfig(name="p", match=(), uri="sips:pbx.example", certificate="pbx")
     with pytest.raises(ValueError, match="there is none"):
         PeerConfig(name="p", match=(), certificate="pbx")
+
+
+def test_a_probe_needs_somewhere_to_go() -> None:
+    with pytest.raises(ValueError, match="probe asks at uri"):
+        PeerConfig(name="p", match=(), probe=30.0)

@@ -199,3 +199,50 @@ def test_a_peer_with_a_name_is_led_to_by_that_name() -> None:
     named = PeerConfig(name="n", match=("192.0.2.1",), uri="sip:trunk.example")
     peers = RouteTable((named,), (), emergency=(), exempt=(), identity=IdentityConfig())
     assert peers.reachable([parse_uri("sip:1@TRUNK.example")])
+
+
+# -- peers that are down ------------------------------------------------------------
+
+
+def rounds(
+    down: set[str], number: str, from_: PeerConfig = TRUNK, **fields: object
+) -> tuple[tuple[str, ...], ...]:
+    pbx = PeerConfig(name="pbx", match=(), uri="sip:192.0.2.20:5070")
+    found = RouteTable(
+        (TRUNK, pbx),
+        (
+            route(
+                "r",
+                "*",
+                "outbound",
+                to=("pbx", "trunk", "sip:9@192.0.2.20:5070"),
+                **fields,
+            ),
+        ),
+        emergency=("112",),
+        exempt=(),
+        identity=IdentityConfig(),
+    )
+    found.is_down = lambda name: name in down
+    return found.plan(from_, number, "").rounds
+
+
+PBX, OUT, DESK = (
+    "sip:5@192.0.2.20:5070",
+    "sip:5@192.0.2.9:5080",
+    "sip:9@192.0.2.20:5070",
+)
+LAST = "sip:900@198.51.100.9"
+
+
+def test_targets_of_peers_that_are_down_come_last() -> None:
+    assert rounds(set(), "5") == ((PBX,), (OUT,), (DESK,))
+    assert rounds({"pbx"}, "5") == ((OUT,), (PBX,), (DESK,))
+    assert rounds({"pbx"}, "5", overflow=LAST) == ((OUT,), (LAST,), (PBX,), (DESK,))
+    assert rounds({"pbx"}, "5", hunt="parallel") == ((OUT,), (PBX, DESK))
+    assert rounds({"pbx", "trunk"}, "5") == ((PBX,), (OUT,), (DESK,))
+
+
+def test_an_emergency_call_takes_nobodys_word_for_it() -> None:
+    first = rounds({"pbx"}, "112")[0]
+    assert first == ("sip:112@192.0.2.20:5070",)

@@ -13,6 +13,7 @@ from agent.signalling.config import Listener, TlsConfig
 from agent.signalling.connection import FIRST_SECONDS, PING_SECONDS
 from agent.signalling.connections import MAX_PER_STRANGER, ConnectionTable
 from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.limits import PeerLimits
 from agent.signalling.stream import MAX_UNSENT, MAX_WAITING, StreamTransport
 from agent.signalling.tls import TlsContexts
 from agent.signalling.transport import TransportError
@@ -38,6 +39,7 @@ class End:
     def __init__(self, tls: TlsContexts | None = None, *, peer: str = "pbx") -> None:
         tcp, secure = free_ports(2)
         self.tcp, self.tls = Address("127.0.0.1", tcp), Address("127.0.0.1", secure)
+        self.pause = 0.0
         self.messages: asyncio.Queue[tuple[bytes, Flow]] = asyncio.Queue()
         self.failed: asyncio.Queue[Flow] = asyncio.Queue()
         self.lost: asyncio.Queue[Flow] = asyncio.Queue()
@@ -47,9 +49,9 @@ class End:
             listeners,
             table=ConnectionTable(max_connections=100, idle_seconds=600.0),
             tls=tls,
-            peer_of=lambda _: (peer, 10),
+            limits_of=lambda _: PeerLimits(peer, messages=0.0, connections=10),
             on_message=lambda data, flow: self.messages.put_nowait((data, flow)),
-            on_settled=lambda: None,
+            on_read=lambda _, count: self.pause if count else 0.0,
             on_failed=self.failed.put_nowait,
             on_lost=self.lost.put_nowait,
         )
@@ -266,6 +268,23 @@ async def test_a_tls_client_on_the_plain_port(tcp: End, authority: Authority) ->
         await connect(tcp.tcp, ssl=client, server_hostname="127.0.0.1")
     await tcp.until("tls on a plain port")
     await works(tcp)
+
+
+async def test_who_says_too_much_is_not_read_for_a_while(tcp: End) -> None:
+    tcp.pause = 0.01
+    _, writer = await connect(tcp.tcp)
+    for _ in range(3):
+        writer.write(MESSAGE)
+        await got(tcp.messages)
+    [stream] = tcp.streams._streams.values()
+    await until(lambda: not stream.transport.is_reading())
+    await until(stream.transport.is_reading)
+    tcp.pause = 3600.0
+    writer.write(MESSAGE)
+    await got(tcp.messages)
+    await until(lambda: not stream.transport.is_reading())
+    tcp.streams.drop(stream, "test")
+    stream.resume()  # it has gone meanwhile
 
 
 async def test_slow_and_silent_connections_are_ended_in_their_time(tcp: End) -> None:

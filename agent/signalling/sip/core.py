@@ -6,7 +6,7 @@ says.
 """
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from agent.model.media import Address
@@ -38,6 +38,7 @@ from agent.signalling.sip.events import (
     TargetRefreshed,
 )
 from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.limits import UNLIMITED, LimitsOf
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.outages import Outages
 from agent.signalling.sip.parser import parse_message
@@ -119,6 +120,8 @@ class UserAgentCore(Commands):
         admit: Admit | None = None,
         authenticate: Authenticate | None = None,
         credentials_for: CredentialsFor | None = None,
+        limits_of: LimitsOf = lambda _: UNLIMITED,
+        is_emergency: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._pass_up = frozenset(pass_up)
         self._layer = transaction.TransactionLayer(
@@ -126,6 +129,8 @@ class UserAgentCore(Commands):
             timers=timers,
             max_transactions=max_transactions,
             admit=self._admit,
+            limits_of=limits_of,
+            is_emergency=is_emergency,
         )
         self._authorizer = (
             None if credentials_for is None else Authorizer(credentials_for, rng)
@@ -148,6 +153,7 @@ class UserAgentCore(Commands):
             admit=admit,
             authenticate=authenticate,
             max_sessions=max_sessions,
+            is_emergency=is_emergency,
         )
 
     @property

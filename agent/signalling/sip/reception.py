@@ -47,12 +47,14 @@ class Reception:
         admit: Admit | None,
         authenticate: Authenticate | None = None,
         max_sessions: int,
+        is_emergency: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._user = user
         self._sessions = sessions
         self._judge = admit
         self._authenticate = authenticate
         self._max_sessions = max_sessions
+        self._is_emergency = is_emergency
         self._recent = RecentRequests(user.timers.b)
 
     def admit(self, request: Request, flow: Flow, now: float) -> int | None:
@@ -107,6 +109,8 @@ class Reception:
         if verdict == DROP:
             return
         response = response_to(request, verdict or status, to_tag=self._user.new_tag())
+        if verdict is not None and not flow.reliable and response.size > request.size:
+            return  # who forges a source must gain nothing by it
         self._user.send_stateless(response, flow, now)
 
     def receive(self, event: transaction.RequestReceived, now: float) -> None:
@@ -145,7 +149,9 @@ class Reception:
         )
         if (too_small := timer.refusal(request)) is not None:
             return Refusal(422, too_small)
-        if self._sessions.open >= self._max_sessions:
+        if self._sessions.open >= self._max_sessions and not self._is_emergency(
+            request.uri.user or ""
+        ):
             return Refusal(503, (self._user.retry_after(),))
         return None
 

@@ -4,7 +4,7 @@ RFC 3261 sections 17 and 18, RFC 3581, RFC 6026.
 """
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.headers import Via
+from agent.signalling.sip.limits import UNLIMITED, LimitsOf, PeerLimits
 from agent.signalling.sip.message import Request, Response, response_to
 from agent.signalling.sip.timers import DEFAULT_TIMERS, Timers
 from agent.signalling.sip.transaction import invite_client, invite_server
@@ -89,7 +90,9 @@ class TransactionStats:
     refused: int = 0
     "New requests that the admission refused or dropped."
     overload: int = 0
-    "New requests answered 503 because the table is full."
+    "New requests answered 503 because the table, or its peer's share, is full."
+    larger_answers: int = 0
+    "Refusals by UDP that were larger than what they refused, and so were not sent."
     unmatched_cancels: int = 0
     failures: int = 0
     "Transactions that timed out or that the network failed."
@@ -119,6 +122,8 @@ class _Server:
     "The last one sent."
     ack_match: MatchKey | None = None
     "For the ACK of a client older than RFC 3261."
+    peer: str = ""
+    "Whose share it counts against."
 
 
 class TransactionLayer:
@@ -129,7 +134,8 @@ class TransactionLayer:
 
     `admit` is asked about each new request other than ACK and CANCEL before it
     costs anything: None lets it in, a status refuses it without a transaction,
-    DROP ignores it.
+    DROP ignores it. `limits_of` says how many transactions whoever is at the other
+    end of a flow may begin; requests to a user that `is_emergency` are never too many.
     """
 
     def __init__(
@@ -139,12 +145,17 @@ class TransactionLayer:
         timers: Timers = DEFAULT_TIMERS,
         max_transactions: int = 20000,
         admit: Callable[[Request, Flow, float], int | None] | None = None,
+        limits_of: LimitsOf = lambda _: UNLIMITED,
+        is_emergency: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self.stats = TransactionStats()
         self._rng = rng
         self._timers = timers
         self._max_transactions = max_transactions
         self._admit = admit
+        self._limits_of = limits_of
+        self._is_emergency = is_emergency
+        self._per_peer: Counter[str] = Counter()
         self._clients: dict[MatchKey, _Client] = {}
         self._servers: dict[MatchKey, _Server] = {}
         self._by_key: dict[str, _Client | _Server] = {}
@@ -339,20 +350,34 @@ class TransactionLayer:
             if verdict != DROP:
                 self._refuse(request, verdict, via, flow)
             return
-        # What belongs to a dialog may use a quarter more: overload must not keep
-        # calls from ending.
-        reserve = self._max_transactions // 4 if request.to.tag is not None else 0
-        if len(self._by_key) >= self._max_transactions + reserve:
+        limits = self._limits_of(flow)
+        if self._is_full(request, limits):
             self.stats.overload += 1
             self._refuse(request, 503, via, flow)
             return
         self.stats.requests += 1
         server = self._add_server(request, match, via, flow, now)
+        server.peer = limits.name
+        self._per_peer[limits.name] += 1
         self._events.append(RequestReceived(server.key, request, flow))
         if request.method == "INVITE":
             trying = response_to(request, 100)
             server.machine.send(100, trying.to_bytes(), now)
             self._answered(server, trying, now)
+
+    def _is_full(self, request: Request, limits: PeerLimits) -> bool:
+        """Whether there is no room for one more transaction of that peer's.
+
+        What belongs to a dialog may use a quarter more: overload must not keep calls
+        from ending.
+        """
+        if self._is_emergency(request.uri.user or ""):
+            return False
+        quarters = 5 if request.to.tag is not None else 4
+        share = limits.transactions
+        return len(self._by_key) >= self._max_transactions * quarters // 4 or (
+            bool(share) and self._per_peer[limits.name] >= share * quarters // 4
+        )
 
     def _add_server(
         self, request: Request, match: MatchKey, via: Via, flow: Flow, now: float
@@ -384,6 +409,11 @@ class TransactionLayer:
 
     def _refuse(self, request: Request, status: int, via: Via, flow: Flow) -> None:
         response = response_to(request, status, to_tag=self._tag())
+        # Who forges a source must gain nothing by it.
+        unproved = not flow.reliable and self._limits_of(flow).stranger
+        if unproved and response.size > request.size:
+            self.stats.larger_answers += 1
+            return
         self._outbox.append((response.to_bytes(), response_flow(via, flow)))
 
     def _start(
@@ -447,6 +477,8 @@ class TransactionLayer:
             del self._clients[entry.match]
         else:
             del self._servers[entry.match]
+            if entry.peer:
+                self._per_peer[entry.peer] -= 1
             if entry.ack_match is not None:
                 self._servers.pop(entry.ack_match, None)
 

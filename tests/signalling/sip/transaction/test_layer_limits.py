@@ -1,0 +1,83 @@
+"""What one peer may have of the layer, and what a stranger is told."""
+
+import random
+
+from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.limits import STRANGER, PeerLimits
+from agent.signalling.sip.message import Request
+from agent.signalling.sip.transaction.layer import TransactionLayer
+from agent.signalling.sip.uri import parse_uri
+from tests.signalling.sip.transaction.samples import (
+    ALICE,
+    BOB,
+    layer_events,
+    make_request,
+    make_response,
+    statuses,
+)
+
+FROM_ALICE = Flow("udp", BOB, ALICE)
+
+
+def limited(share: int) -> TransactionLayer:
+    limits = PeerLimits("alice", messages=0.0, transactions=share)
+    return TransactionLayer(
+        rng=random.Random(1),
+        limits_of=lambda flow: limits if flow.remote == FROM_ALICE.remote else STRANGER,
+        is_emergency=lambda user: user == "112",
+    )
+
+
+def ask(
+    layer: TransactionLayer,
+    number: int,
+    *,
+    user: str = "bob",
+    to_tag: str | None = None,
+) -> list[int]:
+    """One OPTIONS of Alice's; returns the statuses sent."""
+    via = f"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx{number}"
+    request = make_request("OPTIONS", via=via, to_tag=to_tag)
+    request.uri = parse_uri(f"sip:{user}@192.0.2.2")
+    layer.receive(request, FROM_ALICE, 0.0)
+    return statuses(layer)
+
+
+def test_a_peer_has_its_share_of_transactions_and_more_for_dialogs() -> None:
+    layer = limited(4)
+    assert [ask(layer, n) for n in range(5)] == [[], [], [], [], [503]]
+    assert layer.stats.overload == 1
+    assert ask(layer, 5, to_tag="x") == []
+    assert ask(layer, 6, to_tag="x") == [503]
+    assert ask(layer, 7, user="112") == []
+    for event in layer_events(layer):
+        layer.send_response(event.key, make_response(event.request, 200), 0.1)
+    statuses(layer)
+    layer.handle_timer(40.0)
+    assert len(layer) == 0
+    assert layer._per_peer["alice"] == 0
+    assert ask(layer, 8) == []
+
+
+def test_a_stranger_is_never_told_more_than_it_said() -> None:
+    def refuse(request: Request, _flow: Flow, _now: float) -> int:
+        return 403
+
+    layer = TransactionLayer(
+        rng=random.Random(1), admit=refuse, limits_of=lambda _: STRANGER
+    )
+
+    def request(number: int) -> Request:
+        via = f"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx{number}"
+        return make_request("OPTIONS", via=via)
+
+    layer.receive(request(1), FROM_ALICE, 0.0)
+    assert statuses(layer) == []
+    assert layer.stats.larger_answers == 1
+    long = request(2)
+    long.headers.add("User-Agent", "x" * 200)
+    layer.receive(long, FROM_ALICE, 0.0)
+    assert statuses(layer) == [403]
+    by_tcp = Flow("tcp", FROM_ALICE.local, FROM_ALICE.remote, inbound=True)
+    layer.receive(request(3), by_tcp, 0.0)
+    assert statuses(layer) == [403]
