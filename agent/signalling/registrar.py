@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from agent.signalling.sip.contact import contact_of
 from agent.signalling.sip.core import RequestAnswered
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.registration import Registration, RegistrationStats, Result
@@ -116,14 +117,7 @@ class Registrar:
         return answer
 
     async def _ask_over(self, flow: Flow) -> RequestAnswered:
-        contact = contact_at(flow, self._account.aor)
+        aor = self._account.aor
+        contact = contact_of(flow, aor.user, secure=aor.scheme == "sips")
         request = self._registration.next_request(contact)
         return await self._user_agent.ask(request, flow)
-
-
-def contact_at(flow: Flow, aor: Uri) -> Uri:
-    """Where the peer behind `flow` finds us: the user of the address of record."""
-    contact = Uri("sip", aor.user, flow.local.host, flow.local.port)
-    if flow.transport == "udp":
-        return contact
-    return contact.with_param("transport", flow.transport)

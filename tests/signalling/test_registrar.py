@@ -8,7 +8,7 @@ import structlog
 
 from agent.model.media import Address
 from agent.signalling.config import Listener
-from agent.signalling.registrar import Account, Registrar, contact_at
+from agent.signalling.registrar import Account, Registrar
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request, response_to
@@ -199,13 +199,3 @@ async def test_the_next_way_is_tried_where_one_leads_nowhere(
     assert len(exchange.requests) == 1
     assert registrar.peer == "trunk"
     assert agent.now > 0
-
-
-def test_a_contact_says_how_it_is_reached() -> None:
-    aor = parse_uri("sip:agent@trunk.example")
-    ours, theirs = Address("192.0.2.1", 5060), Address("192.0.2.2", 5060)
-    for transport, expected in (
-        ("udp", "sip:agent@192.0.2.1:5060"),
-        ("tcp", "sip:agent@192.0.2.1:5060;transport=tcp"),
-    ):
-        assert str(contact_at(Flow(transport, ours, theirs), aor)) == expected

@@ -272,6 +272,7 @@ def test_a_source_is_locked_out() -> None:
     verdict = authenticator.judge(make_request(), USERS, AWAY, 0.0)
     assert verdict == Refusal(403)
     assert authenticator.stats.locked == 1
+    assert authenticator.lockouts == 1
     assert status(guess(authenticator, word="one", source=HOME)) == 200
     assert status(guess(authenticator, word="one", source=AWAY, now=60.0)) == 200
 
