@@ -5,15 +5,16 @@ is sent to a target, in `invitation`; what is recorded, in `capture`; what a hea
 says, in `signalling.b2bua`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Final
 
 import structlog
 
 from agent.call import commands as do
+from agent.call.answering import Answering
 from agent.call.capture import Capture
 from agent.call.identities import Identities
-from agent.call.invitation import Inviter, contact
+from agent.call.invitation import Inviter
 from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.legs import Legs
@@ -79,9 +80,14 @@ class ActiveCall:
         self._transfers = Transfers(
             joint, self, self._session, self._legs, self._open_media
         )
-        self._refusal_headers: list[tuple[str, str]] = []
-        self._answer_headers: list[tuple[str, str]] = []
-        "What of the target's 2xx goes into ours, if the target answers first."
+        self._answering = Answering(
+            joint,
+            self._session,
+            self._legs,
+            invite,
+            call_id=call_id,
+            open_media=self._open_media,
+        )
         self._quiet: set[str] = set()
         self.capture = Capture(joint, call_id=call_id, plan=plan, called=called)
         self.log = structlog.get_logger().bind(call_id=call_id)
@@ -206,6 +212,8 @@ class ActiveCall:
                     self._session.stop(now)
                 elif leg.name == FIRST:
                     self._session.acknowledged(now)
+            case sip.ProvisionalAcknowledged():
+                self._answering.provisional_acknowledged()
             case sip.OfferReceived():
                 self._legs.offered(leg, event.body, self._other(leg))
                 self._transfers.resumed(leg)
@@ -252,7 +260,7 @@ class ActiveCall:
         else:
             inbound = self._plan.direction is CallDirection.INBOUND
             self.log.info("officer_answered" if inbound else "customer_answered")
-            self._answer_headers = b2bua.pass_response_headers(
+            self._answering.headers = b2bua.pass_response_headers(
                 response,
                 from_trusted=leg.trusted,
                 to_trusted=self._legs.first.trusted,
@@ -357,19 +365,17 @@ class ActiveCall:
     # -- commands -----------------------------------------------------------------
 
     def _perform(self, command: do.Command) -> None:
-        first = self._legs.first
         match command:
             case do.Refuse():
-                self._refuse(first, command)
+                self._answering.refuse(command)
             case do.Ring():
-                self._ring(first, command)
+                self._answering.ring(command)
+            case do.OpenEarly():
+                self._spawn(self._answering.open_early(), "early")
             case do.Answer():
-                self._joint.spawn(self._answer(), name=f"answer-{self.call_id}")
+                self._spawn(self._answering.answer(self._partner), "answer")
             case do.Invite():
-                self._joint.spawn(
-                    self._ring_target(command, self.facing()),
-                    name=f"invite-{self.call_id}",
-                )
+                self._spawn(self._ring_target(command, self.facing()), "invite")
             case do.HangUp():
                 self._hang_up(command)
             case do.Play():
@@ -396,53 +402,14 @@ class ActiveCall:
                     self._legs.close_media(leg)
                 self._finished(self, command)
 
-    def _refuse(self, first: Leg, command: do.Refuse) -> None:
-        headers = [("Retry-After", "30")] if command.status == 503 else []
-        headers += self._refusal_headers
-        self._joint.user_agent.core.refuse(
-            first.session,
-            self._now,
-            status=command.status,
-            reason=command.reason,
-            headers=headers,
-        )
-        first.gone = True
+    def _spawn(self, work: Coroutine[object, object, None], name: str) -> None:
+        """Do what takes its time, and then what the state machine makes of it."""
 
-    def _ring(self, first: Leg, command: do.Ring) -> None:
-        core = self._joint.user_agent.core
-        if command.heard:
-            heard = self._legs[command.heard]
-            self._joint.media.bridge(first.media_id, heard.media_id)
-            body = first.local_description
-            core.ring(first.session, self._now, status=183, body=body)
-        else:
-            core.ring(first.session, self._now, status=180)
+        async def then_run() -> None:
+            await work
+            self.run()
 
-    async def _answer(self) -> None:
-        """Answer the first party."""
-        first = self._legs.first
-        try:
-            if not first.media_open:
-                await self._open_media(first)
-            if not first.local_description:
-                self._legs.describe_first(self._partner)
-        except NotAcceptableError as error:
-            self.log.warning("offer_unusable", reason=str(error))
-            self._refusal_headers = [error.warning(self._joint.host)]
-            self._session.unacceptable(488, "Not Acceptable Here")
-        except AgentError as error:
-            self.log.warning("media_refused", reason=str(error))
-            self._session.unacceptable(503, "No Media Available")
-        else:
-            if not first.gone:
-                self._joint.user_agent.core.accept(
-                    first.session,
-                    self._now,
-                    contact=contact(first),
-                    body=first.local_description,
-                    headers=self._answer_headers,
-                )
-        self.run()
+        self._joint.spawn(then_run(), name=f"{name}-{self.call_id}")
 
     async def _open_media(self, leg: Leg) -> None:
         await self._legs.open_media(leg)
@@ -462,7 +429,6 @@ class ActiveCall:
             self._session.target_refused(command.leg, _UNREACHABLE, self._now)
         else:
             self._joint.register(leg.session, self)
-        self.run()
 
     def _number(self, target: str) -> str:
         """The number of who is rung: as dialled where that leads to a target."""

@@ -24,6 +24,13 @@ class Ring:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenEarly:
+    """Let the first party hear us before it is answered, if its path can do that."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """Answer the first party."""
 
@@ -113,6 +120,7 @@ class Close:
 Command = (
     Refuse
     | Ring
+    | OpenEarly
     | Answer
     | Invite
     | HangUp

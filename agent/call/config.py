@@ -27,6 +27,8 @@ class PeerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     "Local media address towards this peer; empty: that of `[media]`."
     advertised: str = ""
     "Media address told to this peer, where a NAT stands between."
+    early_media: Literal["any", "reliable", "never"] = "any"
+    "Whether it can hear us before our answer: only with 100rel, or not at all."
     may_transfer: bool = False
     "Whether its REFERs are obeyed also where it is not an officer's leg."
     srtp: Literal["require", "offer", "never"] = "offer"
@@ -106,6 +108,7 @@ class RouteConfig(
     notice: tuple[str, ...] = ()
     "Notice files, played one after the other to the end."
     notice_mode: Literal["answered", "early"] = "answered"
+    "Whether the caller is answered first, or hears the notice in early media."
     on_notice_failure: Literal["refuse", "unrecorded"] = "refuse"
     on_recording_failure: Literal["refuse", "unrecorded"] = "unrecorded"
     codecs: tuple[str, ...] = ("PCMA", "PCMU")
@@ -122,8 +125,8 @@ class RouteConfig(
             raise ValueError(f"codecs must name some of: {known}")
         if not self.to:
             raise ValueError("to must name at least one target")
-        if self.notice_mode == "early":
-            raise ValueError("notice_mode = 'early' is not supported by this version")
+        if self.notice_mode == "early" and self.direction == "outbound":
+            raise ValueError("notice_mode: a customer hears no notice before answering")
         if not self.notice:
             raise ValueError("notice must name at least one file")
         if "*" in self.number[:-1]:

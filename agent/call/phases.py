@@ -14,6 +14,8 @@ class Phase(Enum):
     OFFERED = auto()
     ANSWERING = auto()
     "The first party has our 2xx; its ACK is awaited."
+    OPENING = auto()
+    "Early media is being opened, for a notice before the answer."
     ANNOUNCING = auto()
     CONNECTING = auto()
     TALKING = auto()
@@ -28,6 +30,8 @@ class Input(Enum):
 
     BEGIN = auto()
     ACKNOWLEDGED = auto()
+    EARLY_OPENED = auto()
+    EARLY_UNAVAILABLE = auto()
     NOTICE_PLAYED = auto()
     NOTICE_FAILED = auto()
     TARGET_RINGING = auto()
@@ -51,6 +55,10 @@ TRANSITIONS: Final[Mapping[tuple[Phase, Input], str]] = {
     (Phase.ANSWERING, Input.FIRST_LEFT): "abandon",
     (Phase.ANSWERING, Input.PARTNER_LEFT): "partner_left_early",
     (Phase.ANSWERING, Input.STOP): "stopped",
+    (Phase.OPENING, Input.EARLY_OPENED): "announce",
+    (Phase.OPENING, Input.EARLY_UNAVAILABLE): "answer_instead",
+    (Phase.OPENING, Input.FIRST_LEFT): "abandon",
+    (Phase.OPENING, Input.STOP): "stopped",
     (Phase.ANNOUNCING, Input.NOTICE_PLAYED): "notice_played",
     (Phase.ANNOUNCING, Input.NOTICE_FAILED): "notice_failed",
     (Phase.ANNOUNCING, Input.FIRST_LEFT): "abandon",

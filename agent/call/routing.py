@@ -76,8 +76,9 @@ class Destination:
 
 _NUMBER: Final = re.compile(r"[-.() 0-9+*#]+")
 _SEPARATORS: Final = re.compile(r"[-.() ]")
-_INBOUND_STEPS = (Step.ANSWER, Step.ANNOUNCE, Step.CONNECT)
+INBOUND_STEPS: Final = (Step.ANSWER, Step.ANNOUNCE, Step.CONNECT)
 _OUTBOUND_STEPS = (Step.CONNECT, Step.ANSWER, Step.ANNOUNCE)
+_EARLY_STEPS = (Step.ANNOUNCE, Step.CONNECT, Step.ANSWER)
 _EXEMPT_STEPS = (Step.CONNECT, Step.ANSWER)
 
 
@@ -238,7 +239,8 @@ class RouteTable:
         if exempt:
             steps = _EXEMPT_STEPS
         elif direction is CallDirection.INBOUND:
-            steps = _INBOUND_STEPS
+            early = route.notice_mode == "early"
+            steps = _EARLY_STEPS if early else INBOUND_STEPS
         return Plan(
             route=route,
             direction=direction,

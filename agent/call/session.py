@@ -25,7 +25,7 @@ from agent.call.conversation import (
 from agent.call.hunt import Hunt, Steps
 from agent.call.notices import NOTICE_LIMIT, Notices
 from agent.call.phases import TRANSITIONS, Input, Phase
-from agent.call.routing import Plan, Step
+from agent.call.routing import INBOUND_STEPS, Plan, Step
 from agent.call.segments import Segments
 from agent.model.call import CallDirection, EndCause, Outcome
 from agent.model.recording import NoticeEvidence
@@ -43,7 +43,10 @@ class CallSession:
         self._plan = plan
         self._can_record = can_record
         self._commands: deque[Command] = deque()
+        self._steps = plan.steps
         self._done: set[Step] = set()
+        self._early = False
+        "Whether the first party hears us without having been answered."
         self._deadline: float | None = None
         self._names = map("b{}".format, itertools.count(1))
         self._hunt = Hunt(
@@ -91,6 +94,14 @@ class CallSession:
     def acknowledged(self, now: float) -> None:
         """The first party's ACK for our 2xx has come."""
         self._input(Input.ACKNOWLEDGED, now)
+
+    def early_opened(self, now: float) -> None:
+        """The first party hears us, without having been answered."""
+        self._input(Input.EARLY_OPENED, now)
+
+    def early_unavailable(self, now: float) -> None:
+        """It cannot hear us before it is answered."""
+        self._input(Input.EARLY_UNAVAILABLE, now)
 
     def notice_played(self, evidence: NoticeEvidence, now: float) -> None:
         """One notice has been sent, the last frame included."""
@@ -164,7 +175,7 @@ class CallSession:
 
     def unacceptable(self, status: int, reason: str) -> None:
         """The first party's offer cannot be answered."""
-        if self.phase in {Phase.OFFERED, Phase.ANSWERING}:
+        if self.phase in {Phase.OFFERED, Phase.ANSWERING, Phase.OPENING}:
             self._emit(out.Refuse(status=status, reason=reason))
             if self.partner:
                 self._emit(out.HangUp(leg=self.partner, q850=NORMAL_CLEARING))
@@ -234,17 +245,19 @@ class CallSession:
 
     def _advance(self, now: float) -> None:
         """Take the plan's next step, or talk when all are done."""
-        step = next((s for s in self._plan.steps if s not in self._done), None)
+        step = next((s for s in self._steps if s not in self._done), None)
         match step:
             case Step.ANSWER:
                 self.phase = Phase.ANSWERING
                 self._emit(out.Answer(leg=FIRST))
+            case Step.ANNOUNCE if not self._first_is_answered and self._must_announce:
+                self.phase = Phase.OPENING
+                self._emit(out.OpenEarly(leg=FIRST))
             case Step.ANNOUNCE:
-                self.phase = Phase.ANNOUNCING
-                self._play_next_notice(now)
+                self._announce(now)
             case Step.CONNECT:
                 self.phase = Phase.CONNECTING
-                if self._first_is_answered and self._plan.route.ringback:
+                if self._hears_ringback:
                     self._emit(out.Play(legs=(FIRST,), sound="ringback", loop=True))
                 self._go_on_hunting(self._hunt.next_round(now), now)
             case _:
@@ -252,6 +265,16 @@ class CallSession:
 
     def _answered(self, now: float) -> None:
         self._done.add(Step.ANSWER)
+        self._advance(now)
+
+    def _announce(self, now: float) -> None:
+        self._early = not self._first_is_answered and self._must_announce
+        self.phase = Phase.ANNOUNCING
+        self._play_next_notice(now)
+
+    def _answer_instead(self, now: float) -> None:
+        """The first party's path has no early media: it is answered first."""
+        self._steps = INBOUND_STEPS
         self._advance(now)
 
     def _play_next_notice(self, now: float) -> None:
@@ -271,13 +294,13 @@ class CallSession:
     def _notice_stalled(self, now: float) -> None:
         # A party on hold is sent nothing; one that never comes back would keep the
         # call, its ports and its open ledger row for ever.
-        self._hang_up_all(RECOVERY_ON_TIMER)
+        self._dismiss(RECOVERY_ON_TIMER)
         self._end(Outcome.FAILED, EndCause.MEDIA_TIMEOUT)
 
     def _notice_failed(self, now: float) -> None:
         self._deadline = None
         if self._plan.route.on_notice_failure == "refuse":
-            self._hang_up_all(NETWORK_OUT_OF_ORDER)
+            self._dismiss(NETWORK_OUT_OF_ORDER)
             self._end(Outcome.BLOCKED, EndCause.ERROR)
             return
         # Never record unannounced.
@@ -293,9 +316,10 @@ class CallSession:
     def _target_ringing(self, now: float) -> None:
         # Of several that ring together the caller hears once.
         again = self._rang and len(self._hunt.ringing) > 1
-        if not self._first_is_answered and not again:
+        if not (self._first_is_answered or again or self._hears_ringback):
+            heard = "" if self._early else self._subject
             self._rang = True
-            self._emit(out.Ring(leg=FIRST, heard=self._subject))
+            self._emit(out.Ring(leg=FIRST, heard=heard))
 
     def _target_answered(self, now: float) -> None:
         self.partner = self._subject
@@ -365,6 +389,13 @@ class CallSession:
         self._hang_up_all(NORMAL_CLEARING)
         self._end(Outcome.FAILED, EndCause.AGENT_STOPPED)
 
+    def _dismiss(self, q850: int) -> None:
+        """Clear the call for want of a notice."""
+        if self._first_is_answered:
+            self._hang_up_all(q850)
+        else:
+            self._emit(out.Refuse(status=503, reason="Notice Unavailable"))
+
     def _hang_up_all(self, q850: int) -> None:
         for leg in self._present:
             self._emit(out.HangUp(leg=leg, q850=q850))
@@ -384,6 +415,14 @@ class CallSession:
     @property
     def _present(self) -> tuple[str, ...]:
         return (FIRST, self.partner) if self.partner else (FIRST,)
+
+    @property
+    def _must_announce(self) -> bool:
+        return self._segments.wanted and not self._notices.missing
+
+    @property
+    def _hears_ringback(self) -> bool:
+        return (self._first_is_answered or self._early) and self._plan.route.ringback
 
     @property
     def _first_is_answered(self) -> bool:

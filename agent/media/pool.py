@@ -307,6 +307,8 @@ class MediaPool:
         if new == old:
             self._tell(found, control.Unbridge(leg=leg))
             return
+        if found.spend_key():
+            self._later(KeysSpent(leg=leg))
         if self._workers[old].up:
             found.left.append(old)
             self._workers[old].tell(control.CloseLeg(leg=leg))

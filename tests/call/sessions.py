@@ -12,6 +12,7 @@ from agent.model.recording import NoticeEvidence
 
 INBOUND = (Step.ANSWER, Step.ANNOUNCE, Step.CONNECT)
 OUTBOUND = (Step.CONNECT, Step.ANSWER, Step.ANNOUNCE)
+EARLY = (Step.ANNOUNCE, Step.CONNECT, Step.ANSWER)
 EXEMPT = (Step.CONNECT, Step.ANSWER)
 TARGETS = ("sip:201@192.0.2.1", "sip:202@192.0.2.1")
 

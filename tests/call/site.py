@@ -72,7 +72,14 @@ async def until(condition: Callable[[], object], what: str = "") -> None:
 class Party:
     """A telephone or a trunk: one real user agent core."""
 
-    def __init__(self, switch: Switch, address: Address, user: str) -> None:
+    def __init__(
+        self,
+        switch: Switch,
+        address: Address,
+        user: str,
+        *,
+        supported: tuple[str, ...] = (),
+    ) -> None:
         self.address = address
         self.user = user
         self.switch = switch
@@ -99,6 +106,7 @@ class Party:
             rng=random.Random(address.host),
             timers=DEFAULT_TIMERS,
             product="party",
+            supported=supported,
         )
         self.agent = UserAgent(self.core, [Listener("udp", address)], self._on)
         switch.plug(self.agent, address, self._take_notify)

@@ -49,7 +49,7 @@ def test_bad_match_entries_are_named(entry: str) -> None:
         ({"codecs": ("G729",)}, "codecs must name"),
         ({"codecs": ()}, "codecs must name"),
         ({"to": ()}, "to must name"),
-        ({"notice_mode": "early"}, "not supported"),
+        ({"notice_mode": "early", "direction": "outbound"}, "before answering"),
         ({"notice": ()}, "notice must name"),
         ({"number": "0*1"}, "one \\*"),
     ],

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from agent.call.active import ActiveCall
+from agent.call.answering import Answering
 from agent.call.control import DROP, CallControl
 from agent.call.passthrough import PassthroughCall
 from agent.media.events import (
@@ -232,7 +232,7 @@ async def test_a_calls_task_that_fails_clears_it(
     async def fail(*_: object) -> None:
         raise KeyError("a mistake of ours")
 
-    monkeypatch.setattr(ActiveCall, "_answer", fail)
+    monkeypatch.setattr(Answering, "answer", fail)
     site.trunk.call()
     await site.until_logged("task_failed")
     await site.trunk.heard(sip.Refused)

@@ -506,3 +506,12 @@ def test_where_a_queue_answers_nothing_is_recorded_yet() -> None:
     assert commands(session) == [do.Bridge(a="a", b="b1")]
     session.left("a", 9.0)
     assert session.outcome is Outcome.ABANDONED
+
+
+def test_an_officer_who_leaves_before_its_ack_takes_the_customer_along() -> None:
+    session = call(OUTBOUND)
+    session.begin(("fi",), 0.0)
+    session.target_answered("b1", 1.0)
+    commands(session)
+    session.left(FIRST, 1.1)
+    assert commands(session)[0] == do.HangUp(leg="b1", q850=16)

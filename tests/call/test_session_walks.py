@@ -6,6 +6,7 @@ from agent.call.routing import Step
 from agent.call.session import FIRST, CallSession
 from agent.model.call import Outcome
 from tests.call.sessions import (
+    EARLY,
     EXEMPT,
     INBOUND,
     OUTBOUND,
@@ -17,6 +18,9 @@ from tests.call.sessions import (
 
 ACTIONS = (
     "acknowledged",
+    "early",
+    "no early",
+    "unacceptable",
     "notice played",
     "notice failed",
     "ringing",
@@ -37,6 +41,12 @@ def apply(session: CallSession, action: str, now: float) -> None:
     match action:
         case "acknowledged":
             session.acknowledged(now)
+        case "early":
+            session.early_opened(now)
+        case "no early":
+            session.early_unavailable(now)
+        case "unacceptable":
+            session.unacceptable(488, "no")
         case "notice played":
             session.notice_played(evidence(), now)
         case "notice failed":
@@ -64,7 +74,7 @@ def apply(session: CallSession, action: str, now: float) -> None:
 
 
 @given(
-    steps=st.sampled_from([INBOUND, OUTBOUND, EXEMPT]),
+    steps=st.sampled_from([INBOUND, OUTBOUND, EXEMPT, EARLY]),
     can_record=st.booleans(),
     failure=st.sampled_from(["refuse", "unrecorded"]),
     parallel=st.booleans(),

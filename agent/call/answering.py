@@ -1,0 +1,131 @@
+"""What the party that rang is told: ringing, early media, an answer, a refusal."""
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from agent.call import commands as do
+from agent.call.early_media import EarlyMedia, early_media
+from agent.call.invitation import contact
+from agent.call.joint import Joint
+from agent.call.leg import Leg
+from agent.call.legs import Legs
+from agent.call.session import CallSession
+from agent.common.errors import AgentError
+from agent.signalling.offer_answer import NotAcceptableError
+from agent.signalling.sip.message import Request
+
+
+class Answering:
+    """The first leg of one call, whose INVITE is `invite`."""
+
+    def __init__(
+        self,
+        joint: Joint,
+        session: CallSession,
+        legs: Legs,
+        invite: Request,
+        *,
+        call_id: str,
+        open_media: Callable[[Leg], Awaitable[None]],
+    ) -> None:
+        self._joint = joint
+        self._session = session
+        self._legs = legs
+        self._invite = invite
+        self._open_media = open_media
+        self._log = structlog.get_logger().bind(call_id=call_id)
+        self._refusal_headers: list[tuple[str, str]] = []
+        self._awaits_prack = False
+        self.headers: list[tuple[str, str]] = []
+        "What of the target's 2xx goes into ours, if the target answers first."
+
+    def refuse(self, command: do.Refuse) -> None:
+        """Say that nothing will come of the call."""
+        headers = [("Retry-After", "30")] if command.status == 503 else []
+        headers += self._refusal_headers
+        self._joint.user_agent.core.refuse(
+            self._legs.first.session,
+            self._now,
+            status=command.status,
+            reason=command.reason,
+            headers=headers,
+        )
+        self._legs.first.gone = True
+
+    def ring(self, command: do.Ring) -> None:
+        """Say that a target rings, and let it be heard if it sends audio already."""
+        core, first = self._joint.user_agent.core, self._legs.first
+        if command.heard:
+            heard = self._legs[command.heard]
+            self._joint.media.bridge(first.media_id, heard.media_id)
+            body = first.local_description
+            core.ring(first.session, self._now, status=183, body=body)
+        else:
+            core.ring(first.session, self._now, status=180)
+
+    async def open_early(self) -> None:
+        """Let the first party hear us before the answer, if its path has that."""
+        first = self._legs.first
+        policy = first.peer.early_media if first.peer is not None else "never"
+        possible = early_media(self._invite, policy)
+        if possible is EarlyMedia.NONE:
+            self._log.info("early_media_unavailable")
+            self._session.early_unavailable(self._now)
+            return
+        if not await self._describe(None) or first.gone:
+            return
+        self._awaits_prack = possible is EarlyMedia.RELIABLE
+        self._joint.user_agent.core.ring(
+            first.session,
+            self._now,
+            status=183,
+            body=first.local_description,
+            reliable=self._awaits_prack,
+        )
+        if not self._awaits_prack:
+            self._session.early_opened(self._now)
+
+    def provisional_acknowledged(self) -> None:
+        """The first party has our 183: what is sent from now on is heard."""
+        if self._awaits_prack:
+            self._awaits_prack = False
+            self._session.early_opened(self._now)
+
+    async def answer(self, partner: Leg | None) -> None:
+        """Answer it; with the description of the early media, if there was any.
+
+        `partner` is the leg that has answered before, if one has.
+        """
+        first = self._legs.first
+        if await self._describe(partner) and not first.gone:
+            self._joint.user_agent.core.accept(
+                first.session,
+                self._now,
+                contact=contact(first),
+                body=first.local_description,
+                headers=self.headers,
+            )
+
+    async def _describe(self, partner: Leg | None) -> bool:
+        """Have media and a description; False if the call cannot be."""
+        first = self._legs.first
+        try:
+            if not first.media_open:
+                await self._open_media(first)
+            if not first.local_description:
+                self._legs.describe_first(partner)
+        except NotAcceptableError as error:
+            self._log.warning("offer_unusable", reason=str(error))
+            self._refusal_headers = [error.warning(self._joint.host)]
+            self._session.unacceptable(488, "Not Acceptable Here")
+        except AgentError as error:
+            self._log.warning("media_refused", reason=str(error))
+            self._session.unacceptable(503, "No Media Available")
+        else:
+            return True
+        return False
+
+    @property
+    def _now(self) -> float:
+        return self._joint.user_agent.now
