@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from agent.call.active import ActiveCall
 from agent.call.answering import Answering
 from agent.call.control import DROP, CallControl
 from agent.call.passthrough import PassthroughCall
