@@ -1,0 +1,95 @@
+"""What peers may ask for beyond RFC 3261, with sipp: 100rel, session timers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.lab.calls import ended, recorded
+from tests.lab.daemon import Daemon
+from tests.lab.sipp import Sipp
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.interop("sipp", "100rel: an officer rings reliably, answers without SDP")
+async def test_an_officer_rings_reliably(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    with (
+        Sipp(tmp_path, "officer-rings-reliably", port=daemon.officers[0]) as officer,
+        Sipp(
+            tmp_path,
+            "caller-hangs-up",
+            port=daemon.caller,
+            remote=daemon.sip,
+            pause=1.5,
+        ) as caller,
+    ):
+        await caller.succeeds()
+        await officer.succeeds()
+    await recorded(daemon, "caller-hangup")
+
+
+@pytest.mark.interop("sipp", "100rel: a caller demands it and sends PRACK")
+async def test_a_caller_demands_reliable_responses(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    with (
+        Sipp(tmp_path, "officer-answers", port=daemon.caller) as customer,
+        Sipp(
+            tmp_path,
+            "caller-demands-100rel",
+            port=daemon.officers[0],
+            remote=daemon.sip,
+            service="0409876543",
+            user="201",
+            pause=2.0,
+        ) as officer,
+    ):
+        await officer.succeeds()
+        await customer.succeeds()
+    row = await ended(daemon, "recorded", "officer-hangup")
+    assert row.direction == "outbound"
+
+
+@pytest.mark.interop("sipp", "session timer: a caller refreshes by UPDATE")
+async def test_a_caller_refreshes_its_session(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    with (
+        Sipp(tmp_path, "officer-answers", port=daemon.officers[0]) as officer,
+        Sipp(
+            tmp_path,
+            "caller-refreshes",
+            port=daemon.caller,
+            remote=daemon.sip,
+            pause=1.5,
+        ) as caller,
+    ):
+        await caller.succeeds()
+        await officer.succeeds()
+    await recorded(daemon, "caller-hangup")
+
+
+@pytest.mark.interop("sipp", "session timer: 422 to an interval that is too short")
+async def test_a_caller_that_would_refresh_too_often(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    with (
+        Sipp(tmp_path, "officer-answers", port=daemon.officers[0]) as officer,
+        Sipp(
+            tmp_path,
+            "caller-hurries",
+            port=daemon.caller,
+            remote=daemon.sip,
+            pause=2.0,
+        ) as caller,
+    ):
+        await caller.succeeds()
+        await officer.succeeds()
+    await recorded(daemon, "caller-hangup")
