@@ -91,7 +91,7 @@ aors=agent
 {agent_more}
 [agent]
 type=aor
-contact=sip:127.0.0.1:{agent}
+{agent_aor}
 [agent]
 type=identify
 endpoint=agent
@@ -178,11 +178,13 @@ async def asterisk(
     phones: tuple[int, int],
     hertz: float = 0,
     agent_more: str = "",
+    agent_aor: str = "",
     pjsip_more: str = "",
 ) -> AsyncIterator[Asterisk]:
     """A PBX at `port` with the agent as its trunk and two phones.
 
-    `agent_more` are more settings of the agent's endpoint, `pjsip_more` more sections.
+    `agent_more` are more settings of the agent's endpoint, `agent_aor` those of where
+    it is found instead of its address, `pjsip_more` more sections.
     """
     folder = root / f"asterisk-{port}"
     for name in ("cache", "db", "spool", "run", "log", "music"):
@@ -203,13 +205,16 @@ async def asterisk(
                 phone2=phones[1],
                 hertz=hertz,
                 agent_more=agent_more,
+                agent_aor=agent_aor or f"contact=sip:127.0.0.1:{agent}",
                 pjsip_more=pjsip_more,
             )
         )
     command = [*ASTERISK.command, "-f", "-n", "-C", str(folder / "asterisk.conf")]
     with running("asterisk", folder, [*command, "-vvv", "-c"]) as process:
-        await process.ready((folder / "run/asterisk.ctl").exists)
         pbx = Asterisk(folder, process, port)
-        assert "fully booted" in await pbx.tell("core waitfullybooted")
+        # Its console's socket is there before anybody listens at it.
+        async with asyncio.timeout(15):
+            while "fully booted" not in await pbx.tell("core waitfullybooted"):
+                await asyncio.sleep(0.05)
         await process.ready(lambda: bound(port))
         yield pbx
