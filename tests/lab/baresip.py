@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.lab.daemon import free_ports, let_tcp, wav_notice
+from tests.lab.daemon import free_ports, let_tcp, wav_file
 from tests.lab.parties import sine
 from tests.lab.peers import BARESIP
 from tests.lab.process import Process, bound, running
@@ -27,8 +27,8 @@ audio_source aufile,{folder}/speech.wav
 audio_alert aufile,{folder}/alert.wav
 ausrc_srate {rate}
 auplay_srate {rate}
-ausrc_channels 1
-auplay_channels 1
+ausrc_channels {channels}
+auplay_channels {channels}
 audio_level no
 ausrc_format s16
 auplay_format s16
@@ -39,8 +39,6 @@ rtp_ports {rtp}-{rtp_last}
 rtcp_mux no
 net_interface 127.0.0.1
 opus_bitrate 28000
-opus_stereo no
-opus_sprop_stereo no
 module_path {modules}
 module g711.so
 module g722.so
@@ -135,7 +133,8 @@ class Baresip:
         latest = max(dumps, key=lambda path: path.stat().st_mtime)
         with wave.open(str(latest)) as file:
             data = file.readframes(file.getnframes())
-        return np.frombuffer(data, "<i2") / 32768.0
+            channels = file.getnchannels()
+        return np.frombuffer(data, "<i2")[::channels] / 32768.0
 
 
 @contextlib.asynccontextmanager
@@ -157,12 +156,16 @@ async def baresip(
     let_tcp(port)
     let_tcp(control)
     rate = 48000 if "opus" in codecs else 16000 if "g722" in codecs.lower() else 8000
-    wav_notice(folder / "speech.wav", sine(hertz, 30, rate=rate), rate)
+    # Opus is always said to be stereo (RFC 7587 section 7); it takes nothing less.
+    channels = 2 if "opus" in codecs else 1
+    speech = np.frombuffer(sine(hertz, 30, rate=rate), "<i2")
+    wav_file(folder / "speech.wav", speech.repeat(channels).tobytes(), rate, channels)
     (folder / "config").write_text(
         _CONFIG.format(
             port=port,
             folder=folder,
             rate=rate,
+            channels=channels,
             rtp=min(rtp, rtp_last),
             rtp_last=max(rtp, rtp_last),
             modules=BARESIP.root / "usr/lib/baresip/modules",

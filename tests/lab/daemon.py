@@ -81,13 +81,18 @@ def _take_signs_down() -> None:
         sign.close()
 
 
-def wav_notice(path: Path, samples: bytes, rate: int = 8000) -> None:
-    """Write 16-bit mono samples as a WAV file."""
+def wav_file(path: Path, samples: bytes, rate: int, channels: int = 1) -> None:
+    """Write 16-bit samples as a WAV file."""
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(channels)
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(samples)
+
+
+def wav_notice(path: Path, samples: bytes) -> None:
+    """Write 16-bit, 8 kHz, mono samples as a WAV file."""
+    wav_file(path, samples, 8000)
 
 
 @dataclass

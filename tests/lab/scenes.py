@@ -48,14 +48,16 @@ def lacks_tone(samples: np.ndarray, hertz: float, rate: int = 8000) -> bool:
     return goertzel_db(samples, hertz * 8000 / rate, rate // 10) < -40
 
 
-def check_sides(recording: Recording) -> None:
+def check_sides(
+    recording: Recording, left: float = CUSTOMER_HZ, right: float = OFFICER_HZ
+) -> None:
     """The customer's tone is left and the officer's right; nothing else is there."""
     rate = recording.manifest.audio.sample_rate
     customer, officer = channels(recording.wav)
-    assert has_tone(customer, CUSTOMER_HZ, rate)
-    assert lacks_tone(customer, OFFICER_HZ, rate)
-    assert has_tone(officer, OFFICER_HZ, rate)
-    assert lacks_tone(officer, CUSTOMER_HZ, rate)
+    assert has_tone(customer, left, rate)
+    assert lacks_tone(customer, right, rate)
+    assert has_tone(officer, right, rate)
+    assert lacks_tone(officer, left, rate)
     assert lacks_tone(customer, NOTICE_HZ, rate)
     assert lacks_tone(officer, NOTICE_HZ, rate)
 
