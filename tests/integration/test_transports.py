@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.baresip import baresip
-from tests.lab.certificates import Certificate
+from tests.lab.baresip import baresip, shows
 from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
 from tests.lab.kamailio import kamailio
-from tests.lab.linphone import linphone
+from tests.lab.linphone import linphone, shown
 from tests.lab.scenes import CUSTOMER_HZ, OFFICER_HZ, check_recorded, our_phone
 from tests.lab.secure import secured
 from tests.lab.sipp import Sipp
@@ -19,13 +18,6 @@ pytestmark = pytest.mark.integration
 proves = pytest.mark.interop
 
 MUTUAL = "as the customer, over mutual TLS"
-
-
-def baresip_tls(root: Path, shown: Certificate) -> str:
-    """baresip's settings: what it shows and whom it believes."""
-    both = root / f"{shown.certificate.stem}-both.pem"
-    both.write_text(shown.certificate.read_text() + shown.key.read_text())
-    return f"sip_certificate {both}\nsip_cafile {shown.ca}\n"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +42,7 @@ async def test_baresip_calls(
             user=CALLER,
             agent=port,
             hertz=CUSTOMER_HZ,
-            more=baresip_tls(tmp_path, site.trunk),
+            more=shows(site.trunk),
         ) as caller,
     ):
         await caller.dial(f"sip:{SERVICE}@127.0.0.1:{port};transport={transport}")
@@ -85,7 +77,7 @@ async def test_baresip_answers(
             user="201",
             agent=daemon.sip,
             hertz=OFFICER_HZ,
-            more=baresip_tls(tmp_path, site.officers),
+            more=shows(site.officers),
         ) as officer,
     ):
         await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
@@ -133,7 +125,7 @@ async def test_kamailio_does_tls(
             user=CALLER,
             agent=public,
             hertz=CUSTOMER_HZ,
-            more=baresip_tls(tmp_path, site.officers),
+            more=shows(site.officers),
         ) as caller,
     ):
         await caller.dial(f"sip:{SERVICE}@127.0.0.1:{public};transport=tls")
@@ -205,11 +197,7 @@ async def test_linphone_calls(
             port=daemon.caller,
             user=CALLER,
             hertz=CUSTOMER_HZ,
-            # It compares no addresses with a certificate's.
-            sip="sip_tcp_port=-1\nsip_tls_port=-1\nverify_server_cn=0\n"
-            f"root_ca={site.ca}\n"
-            f"client_cert_chain={site.trunk.certificate}\n"
-            f"client_cert_key={site.trunk.key}",
+            sip=shown(site),
         ) as caller,
     ):
         caller.type(f"call sip:{SERVICE}@127.0.0.1:{port};transport={transport}")

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from tests.lab.certificates import Certificate
 from tests.lab.daemon import free_ports, let_tcp
 from tests.lab.peers import ASTERISK
 from tests.lab.process import Process, bound, running
@@ -62,7 +63,7 @@ member => PJSIP/phone2
 [global]
 type=global
 user_agent=asterisk-lab
-endpoint_identifier_order=ip,username
+endpoint_identifier_order=header,ip,username
 [system]
 type=system
 [udp]
@@ -95,7 +96,7 @@ type=aor
 [agent]
 type=identify
 endpoint=agent
-match=127.0.0.1:{agent}
+match_header=User-Agent: /recording-agent/
 
 [phone1](endpoint)
 context=from-phone
@@ -136,6 +137,16 @@ exten => s,1,Answer()
  same => n,Wait(60)
 """,
 }
+
+
+def tls_transport(port: int, shown: Certificate) -> str:
+    """A section: TLS at `port`, where who connects must show a certificate."""
+    return (
+        f"[tls]\ntype=transport\nprotocol=tls\nbind=127.0.0.1:{let_tcp(port)}\n"
+        f"cert_file={shown.certificate}\npriv_key_file={shown.key}\n"
+        f"ca_list_file={shown.ca}\nmethod=tlsv1_2\nverify_client=yes\n"
+        "require_client_cert=yes\nverify_server=yes\n"
+    )
 
 
 class Asterisk:

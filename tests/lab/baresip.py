@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.lab.certificates import Certificate
 from tests.lab.daemon import free_ports, let_tcp, wav_file
 from tests.lab.parties import sine
 from tests.lab.peers import BARESIP
@@ -135,6 +136,13 @@ class Baresip:
             data = file.readframes(file.getnframes())
             channels = file.getnchannels()
         return np.frombuffer(data, "<i2")[::channels] / 32768.0
+
+
+def shows(certificate: Certificate) -> str:
+    """Settings of TLS: what it shows, and whose certificates it believes."""
+    both = certificate.key.with_suffix(".both")
+    both.write_text(certificate.certificate.read_text() + certificate.key.read_text())
+    return f"sip_certificate {both}\nsip_cafile {certificate.ca}\n"
 
 
 @contextlib.asynccontextmanager

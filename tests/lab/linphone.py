@@ -12,6 +12,7 @@ from tests.lab.daemon import free_ports, let_tcp, wav_notice
 from tests.lab.parties import sine
 from tests.lab.peers import LINPHONE
 from tests.lab.process import Process, bound, running
+from tests.lab.secure import Site
 
 _CONFIG = """\
 [sip]
@@ -22,7 +23,6 @@ use_ipv6=0
 ipv6_migration_done=1
 bind_address=127.0.0.1
 register_only_when_network_is_up=0
-media_encryption=none
 {sip}
 [rtp]
 audio_rtp_port={rtp}
@@ -36,6 +36,17 @@ channels={channels}
 enabled=1
 {more}
 """
+
+
+def shown(site: Site) -> str:
+    """Settings of TLS: what it shows as the trunk, and whom it believes."""
+    return (
+        "sip_tcp_port=-1\nsip_tls_port=-1\n"
+        f"root_ca={site.ca}\nclient_cert_chain={site.trunk.certificate}\n"
+        f"client_cert_key={site.trunk.key}\n"
+        # It compares no address with those of a certificate.
+        "verify_server_cn=0"
+    )
 
 
 class Linphone:

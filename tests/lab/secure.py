@@ -50,6 +50,9 @@ def secured(daemon: Daemon, *, officers: str = "tls") -> Site:
         # baresip's TLS listener is one port above its others.
         to = officer + 1 if officers == "tls" else officer
         daemon.amend(
+            f'"127.0.0.1:{officer}"', f'"127.0.0.1:{officer}", "127.0.0.1:{to}"'
+        )
+        daemon.amend(
             f'"sip:{201 + index}@127.0.0.1:{officer}"',
             f'"sip:{201 + index}@127.0.0.1:{to};transport={officers}"',
         )
