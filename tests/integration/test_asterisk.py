@@ -10,21 +10,18 @@ import pytest
 from tests.lab.asterisk import Asterisk, asterisk
 from tests.lab.baresip import baresip
 from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
-from tests.lab.parties import channels
 from tests.lab.scenes import (
     CUSTOMER_HZ,
     OFFICER_HZ,
     check_held,
     check_recorded,
     check_sides,
-    has_tone,
     our_phone,
+    rings,
 )
 
 pytestmark = pytest.mark.integration
 proves = pytest.mark.interop
-
-SECOND_HZ = 2300
 
 
 def pbx(
@@ -165,37 +162,29 @@ async def test_a_phone_behind_it_holds(
     check_held(daemon, recording)
 
 
-@proves("Asterisk", "as the PBX behind: a blind transfer inside it goes on recorded")
-async def test_a_transfer_inside_it(
+@proves("Asterisk", "as the PBX behind: its queue answers first, then an officer")
+async def test_a_queue_answers_before_an_officer(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
-    """The PBX joins another phone to the same dialog; the agent's call goes on."""
-    daemon = daemon_at().start()
+    """Nothing is recorded until the PBX says who is there."""
+    daemon = daemon_at(route='officer_answer = "connected-identity"')
+    daemon.amend("to = [", f'to = ["sip:300@127.0.0.1:{daemon.officers[0]}"]\n#')
+    daemon.start()
     phones = free_ports(2)
     async with (
         our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
-        our_phone(phones[1], "202", SECOND_HZ) as second,
-        pbx(daemon, tmp_path, phones) as exchange,
-        baresip(
-            tmp_path,
-            port=phones[0],
-            user="201",
-            agent=exchange.port,
-            hertz=OFFICER_HZ,
-        ) as first,
+        our_phone(phones[0], "201", OFFICER_HZ, answer_after=1.5) as officer,
+        pbx(daemon, tmp_path, phones),
     ):
         await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
-        await first.answer()
-        await daemon.logged("recording_begun")
+        await rings(officer)
         caller.speak()
-        await asyncio.sleep(0.8)
-        await first.tell("transfer", f"sip:202@127.0.0.1:{exchange.port}")
-        await second.connected.wait()
-        second.speak()
-        await asyncio.sleep(0.8)
+        assert not daemon.log("recording_begun")
+        await officer.connected.wait()
+        await daemon.logged("recording_begun")
+        officer.speak()
+        await asyncio.sleep(1)
         caller.hang_up()
-        await second.ended.wait()
+        await officer.ended.wait()
         recording = await check_recorded(daemon, "caller-hangup")
-    _, right = channels(recording.wav)
-    assert has_tone(right, SECOND_HZ)
-    assert has_tone(right[: len(right) // 2], OFFICER_HZ)
+    assert recording.manifest.audio.duration_ms < 1400

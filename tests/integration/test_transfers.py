@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.asterisk import asterisk
 from tests.lab.baresip import baresip
-from tests.lab.daemon import CALLER, SERVICE, Daemon, Recording
+from tests.lab.daemon import CALLER, SERVICE, Daemon, Recording, free_ports
 from tests.lab.linphone import linphone
 from tests.lab.parties import channels
 from tests.lab.scenes import (
@@ -181,3 +182,41 @@ notice = ["fi.wav"]
         await second.ended.wait()
         await daemon.logged("ended", count=2)
         check_two_officers(*await segments(daemon, 3))
+
+
+@proves("Asterisk", "as the PBX behind: transfer inside, told by identity")
+async def test_a_transfer_inside_it(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    """The PBX joins another phone to the same dialog, and says who it is."""
+    daemon = daemon_at().start()
+    phones = free_ports(2)
+    async with (
+        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
+        our_phone(phones[1], "202", SECOND_HZ) as second,
+        asterisk(
+            tmp_path,
+            port=daemon.officers[0],
+            agent=daemon.sip,
+            phones=(phones[0], phones[1]),
+        ) as exchange,
+        baresip(
+            tmp_path,
+            port=phones[0],
+            user="201",
+            agent=exchange.port,
+            hertz=OFFICER_HZ,
+        ) as first,
+    ):
+        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await first.answer()
+        await daemon.logged("recording_begun")
+        caller.speak()
+        await asyncio.sleep(0.8)
+        await first.tell("transfer", f"sip:202@127.0.0.1:{exchange.port}")
+        await second.connected.wait()
+        second.speak()
+        await asyncio.sleep(0.8)
+        caller.hang_up()
+        await second.ended.wait()
+        check_two_officers(*await segments(daemon, 2))

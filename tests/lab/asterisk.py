@@ -100,6 +100,7 @@ match_header=User-Agent: /recording-agent/
 
 [phone1](endpoint)
 context=from-phone
+callerid="Officer" <201>
 aors=phone1
 [phone1]
 type=aor
@@ -110,6 +111,7 @@ endpoint=phone1
 match=127.0.0.1:{phone1}
 [phone2](endpoint)
 context=from-phone
+callerid="Officer" <202>
 aors=phone2
 [phone2]
 type=aor
