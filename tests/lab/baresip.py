@@ -122,6 +122,7 @@ class Baresip:
 
     async def hang_up(self) -> None:
         await self.tell("hangup")
+        await self.happens("CALL_CLOSED")
 
     def spoke(self, transport: str) -> bool:
         """Whether its trace shows messages over TCP, TLS or UDP."""
