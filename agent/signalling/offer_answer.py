@@ -139,11 +139,6 @@ class OfferAnswer:
         """Let our next description have a new SRTP key, if the leg has one."""
         self._security.spend_key()
 
-    @property
-    def codecs(self) -> tuple[Codec, ...]:
-        """What the leg may use, in the order of our preference."""
-        return self._codecs
-
     def pass_on(self, audio: NegotiatedAudio) -> None:
         """Ask of the peer in later descriptions what another leg's peer asked of us.
 
