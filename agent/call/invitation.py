@@ -1,14 +1,16 @@
 """The INVITE to a leg that is to be rung: where it goes, who it says is calling."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from agent.call.config import PeerConfig
 from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.legs import Legs
 from agent.common.ids import new_id
 from agent.signalling import b2bua
 from agent.signalling.sip.contact import contact_of
+from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.uri import NameAddr, Uri, parse_uri
 from agent.signalling.transport import TransportError
@@ -51,12 +53,14 @@ class Inviter:
         """
         joint, first = self._joint, self._legs.first
         uri = parse_uri(target)
-        flow, *others = await joint.user_agent.flows_to(uri)
+        flows = await joint.user_agent.flows_to(uri)
+        peer = joint.routes.peer_towards(uri, flows[0])
+        flow, *others = _fit_for_keys(flows, peer)
         leg = Leg(
             name=name,
             session="",
             flow=flow,
-            peer=joint.routes.peer_towards(uri, flow),
+            peer=peer,
             media_id=new_id(),
             target=target,
             number=number,
@@ -113,6 +117,16 @@ class Inviter:
         ):
             return b2bua.anonymous_from()
         return NameAddr(original.display, Uri("sip", user, ours.host, ours.port), ())
+
+
+def _fit_for_keys(flows: Sequence[Flow], peer: PeerConfig | None) -> Sequence[Flow]:
+    """Those of `flows` that one INVITE may try in turn: all of them, or TLS alone.
+
+    What is offered over TLS may hold SRTP keys, which nothing else may carry.
+    """
+    secure = [flow for flow in flows if flow.transport == "tls"]
+    required = peer is not None and peer.srtp == "require"
+    return secure if secure and (required or flows[0] == secure[0]) else flows
 
 
 def contact(leg: Leg) -> Uri:

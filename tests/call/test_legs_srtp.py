@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from agent.call.config import PeerConfig
 from agent.media.events import KeysSpent, MediaRejected
 from agent.model.media import Direction, SrtpPolicy
 from agent.signalling.offer_answer import OfferAnswer
 from agent.signalling.sip import core as sip
-from tests.call.site import OFFICER, SERVICE, TRUNK, Site, until
+from agent.signalling.sip.flow import Flow
+from tests.call.site import AGENT, OFFICER, SERVICE, TRUNK, Site, until
 
 
 def audio_of(site: Site, leg: Any) -> Any:
@@ -127,6 +129,67 @@ async def test_media_under_another_key_is_alarming(secured: Site) -> None:
     secured.media.emit(MediaRejected(leg=first.media_id, packets=50))
     await secured.until_logged("media_not_authentic")
     assert secured.logged("media_not_authentic")[0]["packets"] == 50
+
+
+# -- the way of a leg that we ring ---------------------------------------------------
+
+OVER_TLS = Flow("tls", AGENT, OFFICER, "officer.example")
+OVER_UDP = Flow("udp", AGENT, OFFICER)
+
+
+@pytest.mark.parametrize(
+    ("flows", "policy", "tried", "keys"),
+    [
+        ((OVER_TLS, OVER_UDP), "offer", [OVER_TLS], True),
+        ((OVER_TLS, OVER_UDP, OVER_TLS), "require", [OVER_TLS, OVER_TLS], True),
+        ((OVER_UDP, OVER_TLS), "offer", [OVER_UDP, OVER_TLS], False),
+        ((OVER_UDP, OVER_TLS), "require", [OVER_TLS], True),
+        ((OVER_UDP,), "offer", [OVER_UDP], False),
+    ],
+)
+async def test_an_invite_with_keys_is_tried_over_tls_alone(
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    flows: tuple[Flow, ...],
+    policy: str,
+    tried: list[Flow],
+    keys: bool,
+) -> None:
+    trunk = PeerConfig(name="trunk", match=(str(TRUNK),), uri=f"sip:{TRUNK}")
+    officers = PeerConfig(
+        name="officers",
+        match=(OFFICER.host,),
+        srtp=policy,  # type: ignore[arg-type]
+    )
+    await site.start(peers=(trunk, officers))
+    invited: list[tuple[list[Flow], bytes]] = []
+    invite = site.core.invite
+
+    async def flows_to(_: object) -> list[Flow]:
+        return list(flows)
+
+    def note(*, flow: Flow, alternatives: Any = (), body: bytes, **named: Any) -> Any:
+        invited.append(([flow, *alternatives], body))
+        return invite(flow=flow, alternatives=alternatives, body=body, **named)
+
+    monkeypatch.setattr(site.agent, "flows_to", flows_to)
+    monkeypatch.setattr(site.core, "invite", note)
+    site.trunk.call()
+    await until(lambda: invited)
+    ways, body = invited[0]
+    assert ways == tried
+    assert (b"a=crypto:" in body) is keys
+
+
+async def test_srtp_that_is_required_is_not_asked_for_in_the_clear(site: Site) -> None:
+    trunk = PeerConfig(name="trunk", match=(str(TRUNK),), uri=f"sip:{TRUNK}")
+    officers = PeerConfig(name="officers", match=(OFFICER.host,), srtp="require")
+    await site.start(peers=(trunk, officers))
+    site.trunk.call()
+    await site.until_logged("target_unreachable")
+    assert "TLS" in site.logged("target_unreachable")[0]["reason"]
+    assert not site.switch.sent("INVITE", to=OFFICER)
 
 
 # -- after a worker's death ---------------------------------------------------------
