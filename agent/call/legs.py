@@ -117,7 +117,8 @@ class Legs:
         negotiation = self.negotiate(leg, codecs)
         if beside is not None:
             negotiation.pass_on(beside)
-        leg.can = codecs_in(offer)
+        if leg.can is None:
+            leg.can = codecs_in(offer)
         if offer:
             leg.local_description, audio = negotiation.answer(offer)
             leg.asked = audio.direction

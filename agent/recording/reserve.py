@@ -37,8 +37,9 @@ class Reserve:
         if self._size == 0:
             return False
         try:
-            if self._path.exists() and self._path.stat().st_size >= self._size:
-                return False
+            with contextlib.suppress(FileNotFoundError):
+                if self._path.stat().st_size >= self._size:
+                    return False
             status = os.statvfs(self._path.parent)
             if status.f_bavail * status.f_frsize < 4 * self._size:
                 return False

@@ -25,6 +25,8 @@ _ENCODER: Final = msgspec.json.Encoder(enc_hook=repr)
 
 def configure(config: LogConfig, stream: TextIO | None = None) -> None:
     """Send every log line to `stream` (default stdout) as one JSON object."""
+    # One for all: each call binds a few loggers of its own.
+    logger = structlog.WriteLogger(stream or sys.stdout)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -33,7 +35,7 @@ def configure(config: LogConfig, stream: TextIO | None = None) -> None:
             structlog.processors.JSONRenderer(serializer=_to_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[config.level]),
-        logger_factory=structlog.WriteLoggerFactory(stream or sys.stdout),
+        logger_factory=lambda *_: logger,
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)

@@ -92,6 +92,8 @@ def those_offered(media: Media, offered: Sequence[Codec]) -> tuple[Codec, ...]:
 def _as_told(codec: Codec, number: int, media: Media) -> Codec:
     """The codec as the peer wants to receive it."""
     wishes = opus_parameters(media.fmtp(number)) if codec.name == "opus" else ""
+    if (codec.payload_type, codec.parameters) == (number, wishes):
+        return codec
     return replace(codec, payload_type=number, parameters=wishes)
 
 

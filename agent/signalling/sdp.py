@@ -24,7 +24,7 @@ MAX_FORMATS: Final = 64
 Attributes = tuple[tuple[str, str | None], ...]
 "`a=` lines in their order; None where a name stands alone."
 
-_LINE = re.compile(rb"([a-z])=([^\r\0]*)")
+_LINE = re.compile(r"([a-z])=([^\r\0]*)")
 _RTPMAP = re.compile(
     r"([0-9]{1,3})[ \t]+([^ \t/]+)/([0-9]{1,6})(?:/([0-9]{1,3}))?[ \t]*"
 )
@@ -257,16 +257,17 @@ def parse_sdp(data: bytes) -> SessionDescription:
 def _split(data: bytes) -> list[tuple[str, str]]:
     if len(data) > MAX_SDP:
         raise SdpError("The description is too long.")
+    # Session names come in any encoding; what is not UTF-8 passes unharmed.
+    text = data.decode(errors="surrogateescape")
     lines: list[tuple[str, str]] = []
-    for raw in data.split(b"\n"):
-        line = raw.removesuffix(b"\r")
+    for raw in text.split("\n"):
+        line = raw.removesuffix("\r")
         if not line:
             continue
         match = _LINE.fullmatch(line)
         if match is None or len(line) > MAX_LINE or len(lines) == MAX_LINES:
             raise SdpError("The description has a malformed line, or too many.")
-        # Session names come in any encoding; what is not UTF-8 passes unharmed.
-        lines.append((match[1].decode(), match[2].decode(errors="surrogateescape")))
+        lines.append((match[1], match[2]))
     return lines
 
 

@@ -4,7 +4,7 @@
 """
 
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import auto
 from typing import Final
 
 from agent.signalling.sip.acceptance import Acceptances
@@ -20,13 +20,14 @@ from agent.signalling.sip.link import Link
 from agent.signalling.sip.message import Request, Response
 from agent.signalling.sip.renegotiation import Offer, Renegotiation, State
 from agent.signalling.sip.session_timer import SessionTimer
+from agent.signalling.sip.symbol import Symbol
 from agent.signalling.sip.transaction_user import MAX_RETRY_AFTER, Lines
 
 MAX_UNACKNOWLEDGED: Final = 2
 "2xx of ours at once: that to the INVITE, and to the re-INVITE that overtook its ACK."
 
 
-class Fate(Enum):
+class Fate(Symbol):
     """What has become of a transaction."""
 
     UNKNOWN = auto()

@@ -6,7 +6,7 @@ NOTIFYs, one at a time so that none overtakes another.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import auto
 from typing import Final
 
 from agent.signalling.sip.errors import LocalSipError, SipParseError
@@ -16,6 +16,7 @@ from agent.signalling.sip.inspection import ALLOW_EVENTS
 from agent.signalling.sip.link import Link
 from agent.signalling.sip.message import REASONS, Request
 from agent.signalling.sip.replaces import replaces_in
+from agent.signalling.sip.symbol import Symbol
 from agent.signalling.sip.uri import parse_name_addr
 
 SIPFRAG: Final = "message/sipfrag;version=2.0"
@@ -25,7 +26,7 @@ MAX_REFERRALS: Final = 4
 "Open ones of one dialog; a phone has one."
 
 
-class State(Enum):
+class State(Symbol):
     """Where one REFER stands."""
 
     PENDING = auto()
@@ -35,7 +36,7 @@ class State(Enum):
     TERMINATED = auto()
 
 
-class Input(Enum):
+class Input(Symbol):
     """What can happen to it."""
 
     ACCEPT = auto()
@@ -51,7 +52,7 @@ class Input(Enum):
     "The peer has no subscription, or cannot be reached."
 
 
-class Action(Enum):
+class Action(Symbol):
     """What it does about it."""
 
     NOTHING = auto()

@@ -5,12 +5,13 @@ import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import auto
 from typing import Final
 
 from agent.signalling.sip.errors import LocalSipError, SipParseError
 from agent.signalling.sip.headers import MAX_CSEQ
 from agent.signalling.sip.message import Message, Request, Response
+from agent.signalling.sip.symbol import Symbol
 from agent.signalling.sip.timers import Timers
 
 RELIABLE: Final = "100rel"
@@ -22,7 +23,7 @@ _RSEQ: Final = re.compile(r"[0-9]{1,10}")
 _RACK: Final = re.compile(r"([0-9]{1,10})[ \t]+([0-9]{1,10})[ \t]+(\S{1,32})")
 
 
-class State(Enum):
+class State(Symbol):
     """Where our reliable provisional responses to one INVITE stand."""
 
     IDLE = auto()
@@ -32,7 +33,7 @@ class State(Enum):
     "There is a final response, or there will be no PRACK."
 
 
-class Input(Enum):
+class Input(Symbol):
     """What can happen."""
 
     SEND = auto()
@@ -42,7 +43,7 @@ class Input(Enum):
     CLOSE = auto()
 
 
-class Action(Enum):
+class Action(Symbol):
     """What to do about it."""
 
     NOTHING = auto()
@@ -198,7 +199,7 @@ class ReliableProvisionals:
         return action
 
 
-class Arrival(Enum):
+class Arrival(Symbol):
     """What a provisional response of the peer is."""
 
     UNRELIABLE = auto()

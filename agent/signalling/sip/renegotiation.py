@@ -6,10 +6,11 @@ Knows nothing of messages: the session sends what this allows.
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum, auto
+from enum import auto
 from typing import Final
 
 from agent.signalling.sip.errors import LocalSipError
+from agent.signalling.sip.symbol import Symbol
 
 MAX_GLARES: Final = 6
 """How often one offer is sent before 491 is taken for an answer.
@@ -19,7 +20,7 @@ ever would keep us sending.
 """
 
 
-class State(Enum):
+class State(Symbol):
     """Where offer and answer stand."""
 
     EXPECTING = auto()
@@ -33,7 +34,7 @@ class State(Enum):
     "Our offer stands in a response, the answer will come in the ACK or PRACK."
 
 
-class Input(Enum):
+class Input(Symbol):
     """What can happen."""
 
     OFFER = auto()
@@ -50,7 +51,7 @@ class Input(Enum):
     RECV_ACK = auto()
 
 
-class Action(Enum):
+class Action(Symbol):
     """What to do about it."""
 
     NOTHING = auto()

@@ -5,11 +5,13 @@ is ENDING.
 """
 
 from collections.abc import Mapping
-from enum import Enum, auto
+from enum import auto
 from typing import Final
 
+from agent.signalling.sip.symbol import Symbol
 
-class State(Enum):
+
+class State(Symbol):
     """Where one call leg stands."""
 
     CALLING = auto()
@@ -34,7 +36,7 @@ class State(Enum):
     TERMINATED = auto()
 
 
-class Input(Enum):
+class Input(Symbol):
     """What can happen to it."""
 
     RING = auto()
@@ -71,7 +73,7 @@ class Input(Enum):
     "Our BYE has any final response, or will have none."
 
 
-class Action(Enum):
+class Action(Symbol):
     """What it does about it."""
 
     NOTHING = auto()

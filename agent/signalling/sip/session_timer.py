@@ -7,13 +7,14 @@ gone.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import auto
 from typing import Final
 
 from agent.signalling.sip.errors import SipParseError
 from agent.signalling.sip.grammar import find_param, parse_params
 from agent.signalling.sip.headers import Headers, parse_delta_seconds
 from agent.signalling.sip.message import Request, Response
+from agent.signalling.sip.symbol import Symbol
 
 TIMER: Final = "timer"
 "The option tag."
@@ -28,7 +29,7 @@ MAX_RAISED: Final = 4
 Lines = tuple[tuple[str, str], ...]
 
 
-class State(Enum):
+class State(Symbol):
     """Who refreshes the session."""
 
     OFF = auto()
@@ -39,7 +40,7 @@ class State(Enum):
     "The peer does."
 
 
-class Input(Enum):
+class Input(Symbol):
     """What can happen."""
 
     WE_REFRESH = auto()
@@ -50,7 +51,7 @@ class Input(Enum):
     EXPIRED = auto()
 
 
-class Action(Enum):
+class Action(Symbol):
     """What to do about it."""
 
     NOTHING = auto()

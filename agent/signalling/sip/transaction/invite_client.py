@@ -1,11 +1,12 @@
 """INVITE client transaction: RFC 3261 section 17.1.1, RFC 6026 section 7.2."""
 
 from collections.abc import Mapping, Sequence
-from enum import Enum, auto
+from enum import auto
 from typing import Final
 
 from agent.signalling.sip.headers import CSeq, Headers
 from agent.signalling.sip.message import Request, Response
+from agent.signalling.sip.symbol import Symbol
 from agent.signalling.sip.timers import DEFAULT_TIMERS, Timers
 from agent.signalling.sip.transaction.machine import (
     FailureReason,
@@ -14,7 +15,7 @@ from agent.signalling.sip.transaction.machine import (
 )
 
 
-class State(Enum):
+class State(Symbol):
     """Where the transaction stands."""
 
     INITIAL = auto()
@@ -25,7 +26,7 @@ class State(Enum):
     TERMINATED = auto()
 
 
-class Input(Enum):
+class Input(Symbol):
     """What can happen to it."""
 
     SEND_INVITE = auto()
@@ -43,7 +44,7 @@ class Input(Enum):
     TRANSPORT_ERROR = auto()
 
 
-class Action(Enum):
+class Action(Symbol):
     """What it does about it."""
 
     NOTHING = auto()

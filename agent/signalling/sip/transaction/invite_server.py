@@ -1,10 +1,11 @@
 """INVITE server transaction: RFC 3261 section 17.2.1, RFC 6026 section 7.1."""
 
 from collections.abc import Mapping
-from enum import Enum, auto
+from enum import auto
 from typing import Final
 
 from agent.signalling.sip.message import Request
+from agent.signalling.sip.symbol import Symbol
 from agent.signalling.sip.timers import DEFAULT_TIMERS, Timers
 from agent.signalling.sip.transaction.machine import (
     AckPassed,
@@ -13,7 +14,7 @@ from agent.signalling.sip.transaction.machine import (
 )
 
 
-class State(Enum):
+class State(Symbol):
     """Where the transaction stands; it begins with the INVITE received."""
 
     PROCEEDING = auto()
@@ -23,7 +24,7 @@ class State(Enum):
     TERMINATED = auto()
 
 
-class Input(Enum):
+class Input(Symbol):
     """What can happen to it."""
 
     SEND_1XX = auto()
@@ -38,7 +39,7 @@ class Input(Enum):
     TRANSPORT_ERROR = auto()
 
 
-class Action(Enum):
+class Action(Symbol):
     """What it does about it."""
 
     NOTHING = auto()

@@ -1,10 +1,11 @@
 """Non-INVITE client transaction: RFC 3261 section 17.1.2."""
 
 from collections.abc import Mapping
-from enum import Enum, auto
+from enum import auto
 from typing import Final
 
 from agent.signalling.sip.message import Request, Response
+from agent.signalling.sip.symbol import Symbol
 from agent.signalling.sip.timers import DEFAULT_TIMERS, Timers
 from agent.signalling.sip.transaction.machine import (
     FailureReason,
@@ -13,7 +14,7 @@ from agent.signalling.sip.transaction.machine import (
 )
 
 
-class State(Enum):
+class State(Symbol):
     """Where the transaction stands."""
 
     INITIAL = auto()
@@ -23,7 +24,7 @@ class State(Enum):
     TERMINATED = auto()
 
 
-class Input(Enum):
+class Input(Symbol):
     """What can happen to it."""
 
     SEND_REQUEST = auto()
@@ -35,7 +36,7 @@ class Input(Enum):
     TRANSPORT_ERROR = auto()
 
 
-class Action(Enum):
+class Action(Symbol):
     """What it does about it."""
 
     NOTHING = auto()

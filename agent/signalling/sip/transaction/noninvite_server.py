@@ -1,15 +1,16 @@
 """Non-INVITE server transaction: RFC 3261 section 17.2.2, RFC 4320."""
 
 from collections.abc import Mapping
-from enum import Enum, auto
+from enum import auto
 from typing import Final
 
 from agent.signalling.sip.message import Request
+from agent.signalling.sip.symbol import Symbol
 from agent.signalling.sip.timers import DEFAULT_TIMERS, Timers
 from agent.signalling.sip.transaction.machine import FailureReason, Machine
 
 
-class State(Enum):
+class State(Symbol):
     """Where the transaction stands."""
 
     INITIAL = auto()
@@ -19,7 +20,7 @@ class State(Enum):
     TERMINATED = auto()
 
 
-class Input(Enum):
+class Input(Symbol):
     """What can happen to it."""
 
     SEND_1XX = auto()
@@ -31,7 +32,7 @@ class Input(Enum):
     TRANSPORT_ERROR = auto()
 
 
-class Action(Enum):
+class Action(Symbol):
     """What it does about it."""
 
     NOTHING = auto()
