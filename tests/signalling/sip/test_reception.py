@@ -347,3 +347,12 @@ def test_who_does_not_know_replaces_takes_a_new_call() -> None:
     tag = response.to.tag or ""
     peer.send(peer.new_request("INVITE", **replacing("peer-call", tag, "peer")), BOB)
     assert bob.last.replaces is None
+
+
+def test_a_broken_request_of_a_stranger_is_not_answered_with_more() -> None:
+    _, peer, asked = admitting(403)
+    short = peer.new_request("BYE", uri="sip:h", remove=("Max-Forwards", "Contact"))
+    data = short.to_bytes().replace(b"Content-Length: 0", b"Content-Length: 9")
+    peer.send(data, BOB)
+    assert peer.take() == []
+    assert len(asked) == 1
