@@ -1,6 +1,7 @@
 """Asterisk as the PBX behind the agent, and as the trunk before it."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -188,3 +189,84 @@ async def test_a_queue_answers_before_an_officer(
         await officer.ended.wait()
         recording = await check_recorded(daemon, "caller-hangup")
     assert recording.manifest.audio.duration_ms < 1400
+
+
+@proves("Asterisk", "as the trunk: requires 100rel")
+async def test_it_requires_reliable_responses(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    phones = free_ports(2)
+    async with (
+        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
+        asterisk(
+            tmp_path,
+            port=daemon.caller,
+            agent=daemon.sip,
+            phones=(phones[0], phones[1]),
+            hertz=CUSTOMER_HZ,
+            agent_more="100rel=required",
+        ) as trunk,
+    ):
+        await trunk.call(SERVICE)
+        await officer.connected.wait()
+        await daemon.logged("recording_begun")
+        officer.speak()
+        await asyncio.sleep(1)
+        await trunk.hang_up()
+        await officer.ended.wait()
+        await check_recorded(daemon, "caller-hangup")
+
+
+@proves("Asterisk", "as the PBX behind: rings reliably (100rel), is acknowledged")
+async def test_its_ringing_is_acknowledged(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    phones = free_ports(2)
+    async with (
+        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
+        our_phone(phones[0], "201", OFFICER_HZ, answer_after=1) as officer,
+        pbx(daemon, tmp_path, phones, "100rel=peer_supported") as exchange,
+    ):
+        await exchange.tell("pjsip set logger on")
+        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await officer.connected.wait()
+        await daemon.logged("recording_begun")
+        assert re.search(r"PRACK sip:.* SIP/2\.0", exchange.said)
+        caller.speak()
+        officer.speak()
+        await asyncio.sleep(1)
+        caller.hang_up()
+        await officer.ended.wait()
+        await check_recorded(daemon, "caller-hangup")
+
+
+@proves("Asterisk", "as the trunk: session timer of 90 s, refreshed at half")
+async def test_its_session_is_refreshed(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    phones = free_ports(2)
+    async with (
+        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
+        asterisk(
+            tmp_path,
+            port=daemon.caller,
+            agent=daemon.sip,
+            phones=(phones[0], phones[1]),
+            hertz=CUSTOMER_HZ,
+            agent_more="timers=always\ntimers_sess_expires=90\ntimers_min_se=90",
+        ) as trunk,
+    ):
+        await trunk.call(SERVICE)
+        await officer.connected.wait()
+        officer.speak()
+        await asyncio.sleep(44)
+        await trunk.tell("pjsip set logger on")
+        await asyncio.sleep(3)
+        assert re.search(r"(?m)^(UPDATE|INVITE) sip:.* SIP/2\.0", trunk.said)
+        assert re.search(r"(?m)^Session-Expires: 90", trunk.said)
+        officer.hang_up()
+        recording = await check_recorded(daemon, "officer-hangup")
+    assert recording.manifest.audio.duration_ms > 46_000

@@ -22,7 +22,7 @@ bridge_builtin_features chan_bridge_media codec_ulaw codec_alaw codec_a_mu
 codec_resample codec_g722 codec_opus_open_source res_format_attr_opus format_pcm
 format_wav format_sln pbx_config app_dial app_echo app_queue app_milliwatt
 app_playtones app_verbose func_channel func_callerid func_hangupcause res_clioriginate
-res_musiconhold res_features res_stasis
+res_musiconhold res_stasis res_pjsip_logger
 """
 
 _FILES = {
@@ -169,6 +169,11 @@ class Asterisk:
         )
         said, _ = await process.communicate()
         return said.decode(errors="replace")
+
+    @property
+    def said(self) -> str:
+        """The end of its log; its `pjsip set logger on` has every message in it."""
+        return self._process.said
 
     async def call(self, number: str) -> None:
         """Call a number through the agent; once answered, a tone is said."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-_TAIL = 8000
+_TAIL = 20_000
 
 
 class Process:
