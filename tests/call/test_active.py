@@ -458,3 +458,17 @@ async def test_media_that_changes_without_a_word_is_told(site: Site) -> None:
     assert len(site.logged("media_changed_unsignalled")) == 1 + MAX_ALARMS
     site.trunk.hang_up()
     await site.ended()
+
+
+async def test_digits_in_info_are_answered_and_forgotten(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    site.trunk.send("INFO", ("X-Signal", "Signal=7391"))
+    await until(
+        lambda: [t for t in site.switch.sent("SIP/2.0 200", to=TRUNK) if "INFO" in t]
+    )
+    site.trunk.hang_up()
+    await site.ended()
+    # A caller's digits are often a PIN: they are neither told on nor logged.
+    assert not site.switch.sent("INFO", to=OFFICER)
+    assert "7391" not in str(site.log)
