@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from agent.formats.rtp.statistics import MAX_DROPOUT, MAX_MISORDER
+from agent.formats.rtp.packet import MAX_DROPOUT, MAX_MISORDER
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

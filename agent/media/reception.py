@@ -9,10 +9,9 @@ peer can add nothing to a conversation that is going on.
 from dataclasses import dataclass, field
 from typing import Final
 
+from agent.formats.rtp.packet import MAX_DROPOUT, MAX_MISORDER
 from agent.model.media import Address, Latch, ip_of
 
-MAX_DROPOUT: Final = 3000
-MAX_MISORDER: Final = 100
 MAX_CANDIDATES: Final = 4
 "Sources that may be under validation at once; more than any honest peer starts."
 MAX_HELD: Final = 8

@@ -16,6 +16,12 @@ MAX_PACKET: Final = 1500
 MAX_CSRCS: Final = 15
 "What the four bits of CC can count."
 
+# RFC 3550 appendix A.1.
+MAX_DROPOUT: Final = 3000
+"A gap of fewer packets is loss; a larger jump needs a second packet to be believed."
+MAX_MISORDER: Final = 100
+"A packet fewer than these behind is late or a duplicate."
+
 _HEADER: Final = Struct("!BBHII")
 _PADDING: Final = 0x20
 _EXTENSION: Final = 0x10
