@@ -102,7 +102,7 @@ class Answering:
             self._joint.user_agent.core.accept(
                 first.session,
                 self._now,
-                contact=contact(first),
+                contact=contact(first, secure=self._invite.uri.scheme == "sips"),
                 body=first.local_description,
                 headers=self.headers,
             )

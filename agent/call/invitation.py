@@ -129,6 +129,6 @@ def _fit_for_keys(flows: Sequence[Flow], peer: PeerConfig | None) -> Sequence[Fl
     return secure if secure and (required or flows[0] == secure[0]) else flows
 
 
-def contact(leg: Leg) -> Uri:
-    """Where a leg's peer reaches us."""
-    return contact_of(leg.flow)
+def contact(leg: Leg, *, secure: bool = False) -> Uri:
+    """Where a leg's peer reaches us; a SIPS URI asks for one (RFC 5630 section 5)."""
+    return contact_of(leg.flow, secure=secure or leg.target.startswith("sips:"))

@@ -74,7 +74,7 @@ class PassthroughCall:
                 flow=flow,
                 from_=NameAddr(None, self._invite.from_.uri, ()),
                 to=NameAddr(None, uri, ()),
-                contact=contact_of(flow),
+                contact=contact_of(flow, secure=uri.scheme == "sips"),
                 body=self._invite.body,
                 headers=b2bua.pass_headers(
                     self._invite, from_trusted=first.trusted, to_trusted=leg.trusted
@@ -131,7 +131,9 @@ class PassthroughCall:
                 core.accept(
                     first.session,
                     now,
-                    contact=contact_of(first.flow),
+                    contact=contact_of(
+                        first.flow, secure=self._invite.uri.scheme == "sips"
+                    ),
                     # A target whose provisional response was acknowledged need
                     # not say again what stood in it.
                     body=event.response.body or self._early,

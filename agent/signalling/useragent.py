@@ -13,6 +13,7 @@ from agent.model.media import Address
 from agent.signalling.config import Listener
 from agent.signalling.connections import ConnectionStats, ConnectionTable
 from agent.signalling.gate import Gate, GateStats
+from agent.signalling.guard import Guard
 from agent.signalling.resolver import Resolver, ResolverStats
 from agent.signalling.sip.core import Event, RequestAnswered, UserAgentCore
 from agent.signalling.sip.flow import Flow
@@ -80,6 +81,7 @@ class UserAgent:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._flushing = False
+        self._log_guard = Guard(rate=1 / 60, burst=1, max_sources=1000)
         self._log = structlog.get_logger()
 
     async def start(self) -> None:
@@ -209,9 +211,12 @@ class UserAgent:
             asked.set_result(event)
 
     def _received(self, data: bytes, flow: Flow) -> None:
-        if self._gate.admit(data, flow, self._loop.time()):
+        now = self._loop.time()
+        if self._gate.admit(data, flow, now):
             self._message(data, flow)
             self.flush()
+        elif self._log_guard.allow(flow.remote.host, now):
+            self._log.warning("over_rate", remote=str(flow.remote))
 
     def _read(self, flow: Flow, count: int) -> float:
         self.flush()

@@ -13,6 +13,7 @@ from agent.signalling.sip import core as sip
 from agent.signalling.sip.contact import contact_of
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.limits import PeerLimits
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.outside import new_request
 from agent.signalling.sip.timers import Timers
@@ -376,3 +377,23 @@ async def test_certificates_are_reloaded_only_where_there_are_some(
         next(tmp_path.glob("a.example.pem")).write_text("junk")
         agent.reload_tls()
     assert [entry["event"] for entry in log] == ["tls_reloaded", "tls_not_reloaded"]
+
+
+async def test_what_is_over_the_rate_is_not_read_and_that_is_said_once() -> None:
+    [port] = free_ports(1)
+    agent = UserAgent(
+        UserAgentCore(rng=random.Random(1), product="test"),
+        [Listener("udp", Address("127.0.0.1", port))],
+        lambda _: None,
+        limits_of=lambda _: PeerLimits("pbx", messages=5.0),
+    )
+    await agent.start()
+    flow = Flow("udp", Address("127.0.0.1", port), Address("192.0.2.1", 5060))
+    with structlog.testing.capture_logs() as log:
+        for _ in range(30):
+            agent._received(b"junk", flow)
+    assert agent.core.stats.received == 10
+    assert agent.gate_stats.dropped_peers == 20
+    assert [entry["event"] for entry in log] == ["over_rate"]
+    agent.close()
+    await asyncio.sleep(0)

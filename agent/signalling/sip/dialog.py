@@ -134,7 +134,8 @@ class Dialog:
             return flow
         if flow.inbound:
             return replace(flow, fallback=remote)
-        return Flow(flow.transport, flow.local, remote)
+        # Over TLS whoever is there must bear the same name.
+        return Flow(flow.transport, flow.local, remote, flow.domain)
 
     def _request(
         self,

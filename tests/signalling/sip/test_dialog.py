@@ -196,3 +196,9 @@ def test_a_connection_the_peer_opened_is_used_while_it_lasts() -> None:
     found = with_target("sip:b@192.0.2.7:5070").next_hop(flow)
     assert found == flow
     assert found.fallback == Address("192.0.2.7", 5070)
+
+
+def test_another_place_must_bear_the_same_name() -> None:
+    flow = Flow("tls", FLOW.local, Address("192.0.2.2", 5061), "pbx.example")
+    found = with_target("sip:b@192.0.2.7:5071").next_hop(flow)
+    assert (found.remote.port, found.domain) == (5071, "pbx.example")
