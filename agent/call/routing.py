@@ -182,7 +182,10 @@ class RouteTable:
         NoRouteError.
         """
         called = _dialled(uri.user or "")
-        if called not in self._emergency:
+        exempt = called in self._emergency or (
+            normalise(called, self._identity) in self._exempt
+        )
+        if not exempt:
             for target in self._staff:
                 if parse_uri(target).user == called:
                     return Destination(rounds=((target,),), staff=True)

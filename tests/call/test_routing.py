@@ -246,3 +246,40 @@ def test_targets_of_peers_that_are_down_come_last() -> None:
 def test_an_emergency_call_takes_nobodys_word_for_it() -> None:
     first = rounds({"pbx"}, "112")[0]
     assert first == ("sip:112@192.0.2.20:5070",)
+
+
+HOUSE = PeerConfig(name="pbx", match=("203.0.113.0/24",), uri="sip:203.0.113.9")
+TRANSFERS = (
+    *ROUTES,
+    route("pbx-out", "*", "outbound", from_="pbx", to=("trunk",)),
+    route("pbx-queue", "700", "inbound", from_="pbx"),
+)
+
+
+@pytest.mark.parametrize(
+    ("to", "target", "staff"),
+    [
+        ("sip:201@192.0.2.1", "sip:201@198.51.100.1", True),
+        ("sip:900@192.0.2.1", "sip:900@198.51.100.9", True),
+        ("sip:203@192.0.2.1", "sip:203@203.0.113.9", True),
+        ("sip:700@192.0.2.1", "sip:201@198.51.100.1", True),
+        ("tel:0401234567", "sip:0401234567@192.0.2.9:5080", False),
+        ("sip:112@192.0.2.1", "sip:112@192.0.2.9:5080", False),
+        # An exempt number is no officer's, whatever the directory says.
+        ("sip:0800123456@192.0.2.1", "sip:0800123456@192.0.2.9:5080", False),
+    ],
+)
+def test_where_a_transfer_leads(to: str, target: str, *, staff: bool) -> None:
+    routes = RouteTable(
+        (TRUNK, OFFICERS, HOUSE),
+        TRANSFERS,
+        emergency=("112",),
+        exempt=("0800123456",),
+        identity=IdentityConfig(),
+    )
+    destination = routes.destination(
+        HOUSE, parse_uri(to), is_officer=lambda number: number in {"203", "0800123456"}
+    )
+    assert destination.rounds[0] == (target,)
+    assert destination.staff is staff
+    assert destination.emergency is ("112" in to)

@@ -143,6 +143,10 @@ def check(segments: list[Recording], officers: list[str], causes: list[str]) -> 
 async def over(site: Desk, calls: int = 1, recordings: int = 2) -> None:
     await site.daemon.logged("ended", count=calls)
     await site.daemon.logged("stored", count=recordings)
+    async with asyncio.timeout(10):
+        # A row is closed after the log has told so.
+        while any(row.outcome is None for row in site.daemon.rows()):
+            await asyncio.sleep(0.02)
     rows = site.daemon.rows()
     assert {row.outcome for row in rows} == {"recorded"}
     assert len(rows) == calls
