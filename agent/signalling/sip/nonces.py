@@ -30,7 +30,10 @@ class _Counts:
     def use(self, nc: int) -> bool:
         """Take `nc`; False if it was used, or may have been."""
         if nc > self.highest:
-            self.bits = (self.bits << (nc - self.highest) | 1) & (1 << WINDOW) - 1
+            # Not by more than the window: a count may leap by four thousand million,
+            # and a number of that many bits is half a gigabyte.
+            step = min(nc - self.highest, WINDOW)
+            self.bits = (self.bits << step | 1) & (1 << WINDOW) - 1
             self.highest = nc
             return True
         bit = 1 << (self.highest - nc)

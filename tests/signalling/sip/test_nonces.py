@@ -1,4 +1,5 @@
 import random
+import tracemalloc
 
 from hypothesis import given, strategies as st
 
@@ -50,6 +51,19 @@ def test_counts_may_overtake_one_another_within_the_window() -> None:
     assert not nonces.use(nonce, 100 - WINDOW, 0.0)
     assert nonces.use(nonce, 2**32 - 1, 0.0)
     assert not nonces.use(nonce, 101, 0.0)
+
+
+def test_a_leap_of_the_count_costs_no_memory() -> None:
+    nonces = new()
+    nonce = nonces.issue(0.0)
+    assert nonces.use(nonce, 1, 0.0)
+    tracemalloc.start()
+    try:
+        assert nonces.use(nonce, 2**32 - 1, 0.0)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000
 
 
 @given(st.lists(st.integers(0, 200), max_size=60))
