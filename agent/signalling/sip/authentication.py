@@ -77,7 +77,7 @@ class AuthenticationStats:
     challenged: int = 0
     "Requests without credentials for the realm."
     stale: int = 0
-    "Requests with a nonce that is too old, or not ours."
+    "Requests with a nonce that is too old, or not what we gave to that address."
     replayed: int = 0
     "Requests with a count that was used before."
     malformed: int = 0
@@ -125,18 +125,19 @@ class Authenticator:
             return Refusal(400)
         if credentials is None:
             self.stats.challenged += 1
-            return self._challenge(users, now)
-        if not self._nonces.is_fresh(credentials.nonce, now):
+            return self._challenge(users, source, now)
+        if not self._nonces.is_fresh(credentials.nonce, source, now):
             # Its digest is not looked at: with a nonce of one's own choice one could
-            # guess at passwords and never be counted.
+            # guess at passwords and never be counted; with one that was given to
+            # another address, fail in the name of somebody else's and lock it out.
             self.stats.stale += 1
-            return self._challenge(users, now, stale=True)
+            return self._challenge(users, source, now, stale=True)
         user = self._prove(credentials, request.method, users, source, now)
         if user is None:
-            return self._challenge(users, now)
+            return self._challenge(users, source, now)
         if not self._nonces.use(credentials.nonce, credentials.nc or 0, now):
             self.stats.replayed += 1
-            return self._challenge(users, now, stale=True)
+            return self._challenge(users, source, now, stale=True)
         self.stats.accepted += 1
         return user
 
@@ -174,12 +175,14 @@ class Authenticator:
             self._user_lock.failed(name, now)
         return None
 
-    def _challenge(self, users: Users, now: float, *, stale: bool = False) -> Refusal:
+    def _challenge(
+        self, users: Users, source: str, now: float, *, stale: bool = False
+    ) -> Refusal:
         """A 401 with a challenge for each algorithm, the strongest on top.
 
         RFC 8760 section 2.3.
         """
-        nonce = self._nonces.issue(now)
+        nonce = self._nonces.issue(source, now)
         lines = (
             Challenge(users.realm, nonce, algorithm, qop=("auth",), stale=stale)
             for algorithm in users.algorithms

@@ -1,7 +1,8 @@
 """Nonces that cost nothing until somebody proves to know a password.
 
-RFC 7616 sections 3.3 and 5.4: a nonce is a time and a random number under our seal;
-what is kept of it, from its first proven use on, are the counts that were used.
+RFC 7616 sections 3.3 and 5.4: a nonce is a time and a random number under our seal,
+which covers the address it was given to; what is kept of it, from its first proven use
+on, are the counts that were used.
 """
 
 import hashlib
@@ -66,16 +67,16 @@ class Nonces:
     def __len__(self) -> int:
         return len(self._used)
 
-    def issue(self, now: float) -> str:
-        """A new nonce."""
+    def issue(self, source: str, now: float) -> str:
+        """A new nonce for whoever is at the address `source`."""
         body = f"{_milliseconds(now):012x}{self._rng.getrandbits(64):016x}"
-        return body + self._seal(body)
+        return body + self._seal(body, source)
 
-    def is_fresh(self, nonce: str, now: float) -> bool:
-        """Whether it is ours and neither too old nor forgotten."""
+    def is_fresh(self, nonce: str, source: str, now: float) -> bool:
+        """Whether `source` has it from us, and it is neither too old nor forgotten."""
         match = _NONCE.fullmatch(nonce)
         if match is None or not hmac.compare_digest(
-            match[2], self._seal(nonce[:_BODY])
+            match[2], self._seal(nonce[:_BODY], source)
         ):
             return False
         issued = int(match[1], 16)
@@ -104,8 +105,9 @@ class Nonces:
                 self._forgotten = max(self._forgotten, issued)
             del self._used[oldest]
 
-    def _seal(self, body: str) -> str:
-        return hmac.new(self._key, body.encode(), hashlib.sha256).hexdigest()[:32]
+    def _seal(self, body: str, source: str) -> str:
+        text = f"{body} {source}".encode()
+        return hmac.new(self._key, text, hashlib.sha256).hexdigest()[:32]
 
 
 def _milliseconds(now: float) -> int:

@@ -197,7 +197,8 @@ def test_a_captured_invite_opens_nothing() -> None:
     )  # fmt: skip
     thief.send(replay, BOB)
     assert thief.names == ["401"]
-    assert site.authenticator.stats.replayed == 1
+    assert site.authenticator.stats.accepted == 1
+    assert site.authenticator.stats.stale == 1
     assert len(site.bob.core) == 1
 
 

@@ -172,9 +172,11 @@ def test_a_replay_is_refused_as_stale() -> None:
     authenticator = new()
     request = answer(challenged(authenticator))
     assert isinstance(authenticator.judge(request, USERS, HOME, 0.0), User)
-    found = challenges(authenticator.judge(request, USERS, AWAY, 0.0))
-    assert all(one.stale for one in found)
+    for source in (HOME, AWAY):
+        found = challenges(authenticator.judge(request, USERS, source, 0.0))
+        assert all(one.stale for one in found)
     assert authenticator.stats.replayed == 1
+    assert authenticator.stats.stale == 1
     assert authenticator.stats.failed == 0
 
 
@@ -283,6 +285,9 @@ def test_who_cannot_hear_us_locks_out_nobody() -> None:
     blind = Challenge(REALM, "0" * 60)
     for _ in range(20):
         authenticator.judge(answer(blind, word="wrong"), USERS, HOME, 0.0)
+        # One that was given to where the sender really is helps no more.
+        elsewhere = challenged(authenticator, AWAY)
+        authenticator.judge(answer(elsewhere, word="wrong"), USERS, HOME, 0.0)
     assert status(guess(authenticator, word="one", source=HOME)) == 200
 
 
