@@ -22,7 +22,7 @@ from agent.signalling.sip.authentication import (
     Users,
     credentials_in,
 )
-from agent.signalling.sip.core import DROP
+from agent.signalling.sip.core import DROP, Beginning
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.inspection import Refusal
 from agent.signalling.sip.lockout import Lockout
@@ -79,13 +79,14 @@ class PhoneAuthentication:
         return self._authenticator
 
     def judge(
-        self, request: Request, flow: Flow, beginning: Request | None, now: float
+        self, request: Request, flow: Flow, beginning: Beginning | None, now: float
     ) -> Refusal | None:
         """How to refuse a new request, if it must be; for the core to ask.
 
-        `beginning` is the INVITE of the dialog that it is in, if it is in one.
+        `beginning` is that of the dialog that it is in, if it is in one: it is asked
+        what the peer is asked that the dialog is with, wherever it comes from.
         """
-        peer = self._routes.peer_of(flow)
+        peer = self._routes.peer_of(flow if beginning is None else beginning.flow)
         users = None if peer is None else self._users.get(peer.name)
         if peer is None or users is None or self._is_free(request, flow, beginning):
             return None
@@ -125,15 +126,20 @@ class PhoneAuthentication:
             return None
         return normalise(user.numbers[0], self._identity)
 
-    def _is_free(self, request: Request, flow: Flow, beginning: Request | None) -> bool:
+    def _is_free(
+        self, request: Request, flow: Flow, beginning: Beginning | None
+    ) -> bool:
         """Whether nothing is asked for this request."""
-        if self._is_emergency(request, beginning or request):
+        first = request if beginning is None else beginning.invite
+        if self._is_emergency(request, first):
             self.stats.emergencies += beginning is None
             return True
-        # In a dialog that began over TLS the connection vouches for its sender.
-        return beginning is not None and (
-            flow.transport == "tls" or request.method not in GUARDED
-        )
+        if beginning is None:
+            return False
+        # In a dialog that began over TLS the connection vouches for its sender:
+        # nobody else could read what the dialog is called.
+        secure = flow.transport == beginning.flow.transport == "tls"
+        return secure or request.method not in GUARDED
 
     def _is_emergency(self, request: Request, first: Request) -> bool:
         """Whether `request` belongs to an emergency call, which `first` began."""

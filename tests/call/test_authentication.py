@@ -12,7 +12,7 @@ from agent.model.media import Address
 from agent.signalling.config import SipConfig
 from agent.signalling.guard import Guard
 from agent.signalling.sip.authentication import Authenticator, User, Users
-from agent.signalling.sip.core import DROP
+from agent.signalling.sip.core import DROP, Beginning
 from agent.signalling.sip.digest import (
     Algorithm,
     Authorization,
@@ -106,7 +106,7 @@ def authorised(
     user: str = "201",
     *,
     word: str = "right",
-    beginning: Request | None = None,
+    beginning: Beginning | None = None,
     flow: Flow = PHONE,
 ) -> Refusal | None:
     """What becomes of `made` once its sender has answered the challenge."""
@@ -157,13 +157,14 @@ def test_an_emergency_call_is_never_asked(called: str) -> None:
     assert phones.judge(emergency, PHONE, None, 0.0) is None
     assert phones.stats.emergencies == 1
     for method in ("INVITE", "UPDATE", "BYE"):
-        assert phones.judge(request(method), PHONE, emergency, 0.0) is None
+        beginning = Beginning(emergency, PHONE)
+        assert phones.judge(request(method), PHONE, beginning, 0.0) is None
     assert phones.stats.emergencies == 1
 
 
 def test_dialling_112_opens_nothing_else() -> None:
     phones = new()
-    emergency = request(called="112")
+    emergency = Beginning(request(called="112"), PHONE)
     assert phones.judge(request("REFER"), PHONE, emergency, 0.0) is not None
     taking_over = request(called="112")
     taking_over.headers.add("Replaces", "x;to-tag=a;from-tag=b")
@@ -173,7 +174,7 @@ def test_dialling_112_opens_nothing_else() -> None:
 
 def test_in_a_dialog_only_what_could_turn_it_elsewhere_is_asked() -> None:
     phones = new()
-    beginning = request()
+    beginning = Beginning(request(), PHONE)
     for method in ("INVITE", "UPDATE", "REFER"):
         assert authorised(phones, request(method), beginning=beginning) is None
     for method in ("BYE", "INFO", "PRACK", "OPTIONS", "NOTIFY"):
@@ -184,7 +185,26 @@ def test_over_tls_the_connection_vouches_for_the_dialog() -> None:
     phones = new()
     tls = replace(PHONE, transport="tls")
     assert authorised(phones, request(), flow=tls) is None
-    assert phones.judge(request("REFER"), tls, request(), 0.0) is None
+    assert phones.judge(request("REFER"), tls, Beginning(request(), tls), 0.0) is None
+
+
+def test_tls_vouches_for_no_dialog_that_began_in_the_clear() -> None:
+    phones = new()
+    tls = replace(PHONE, transport="tls")
+    begun = Beginning(request(), PHONE)
+    assert phones.judge(request("REFER"), tls, begun, 0.0) is not None
+    assert authorised(phones, request("REFER"), flow=tls, beginning=begun) is None
+
+
+@pytest.mark.parametrize("flow", [TRUNK, STRANGER])
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE", "REFER"])
+def test_who_overheard_a_dialog_is_asked_wherever_it_is(
+    flow: Flow, method: str
+) -> None:
+    phones = new()
+    begun = Beginning(request(), PHONE)
+    assert phones.judge(request(method), flow, begun, 0.0) is not None
+    assert phones.judge(request(method), PHONE, Beginning(request(), TRUNK), 0) is None
 
 
 @pytest.mark.parametrize(
@@ -226,9 +246,11 @@ def test_an_officer_does_not_call_in_another_one_s_name(made: Request) -> None:
 def test_in_a_dialog_the_from_is_whatever_began_it() -> None:
     phones = new()
     made = request("UPDATE", caller="sip:service@agency")
-    assert authorised(phones, made, beginning=request()) is None
+    assert authorised(phones, made, beginning=Beginning(request(), PHONE)) is None
     made = request("UPDATE", asserted="<sip:202@x>")
-    assert authorised(phones, made, beginning=request()) == Refusal(403)
+    assert authorised(phones, made, beginning=Beginning(request(), PHONE)) == Refusal(
+        403
+    )
 
 
 def test_a_user_may_be_let_call_as_anybody() -> None:

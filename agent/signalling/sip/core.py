@@ -42,7 +42,13 @@ from agent.signalling.sip.limits import UNLIMITED, LimitsOf
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.outages import Outages
 from agent.signalling.sip.parser import parse_message
-from agent.signalling.sip.reception import DROP, Admit, Authenticate, Reception
+from agent.signalling.sip.reception import (
+    DROP,
+    Admit,
+    Authenticate,
+    Beginning,
+    Reception,
+)
 from agent.signalling.sip.resending import Resending
 from agent.signalling.sip.session import Session
 from agent.signalling.sip.session_timer import MIN_SE
@@ -55,6 +61,7 @@ __all__ = [
     "DROP",
     "Accepted",
     "Acknowledged",
+    "Beginning",
     "Cancelled",
     "EndReason",
     "Ended",
@@ -92,8 +99,8 @@ class UserAgentCore(Commands):
     answered 200 and forgotten.
 
     `authenticate` is asked about each that was admitted, and about each new request
-    in a dialog together with the INVITE that began it: a refusal, such as a 401 with
-    its challenges, is the answer. `credentials_for` tells what the peer behind a flow
+    in a dialog together with what began it: a refusal, such as a 401 with its
+    challenges, is the answer. `credentials_for` tells what the peer behind a flow
     knows us by: its challenges are answered before anybody hears of them.
 
     `session_expires` is the interval of the session timer that we ask for, in

@@ -4,6 +4,7 @@ RFC 3261 section 8.2.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from agent.signalling.sip.errors import SipParseError
@@ -23,8 +24,18 @@ from agent.signalling.sip.uas import UasSession
 DROP: Final = transaction.DROP
 "What an admission answers to have a request ignored."
 
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What began a dialog."""
+
+    invite: Request
+    flow: Flow
+    "Where its peer was then."
+
+
 Admit = Callable[[Request, Flow], int | None]
-Authenticate = Callable[[Request, Flow, Request | None, float], Refusal | None]
+Authenticate = Callable[[Request, Flow, Beginning | None, float], Refusal | None]
 
 
 class Reception:
@@ -35,8 +46,8 @@ class Reception:
     could.
 
     `authenticate` is asked about each that was admitted, and about each new request
-    in a dialog together with the INVITE that began it: None takes its sender's word,
-    a refusal is the answer.
+    in a dialog together with what began it: None takes its sender's word, a refusal is
+    the answer.
     """
 
     def __init__(
@@ -70,7 +81,9 @@ class Reception:
             if verdict is None and in_dialog:
                 verdict = 481
         if verdict is None and self._authenticate is not None:
-            beginning = None if session is None else session.invite
+            beginning = (
+                None if session is None else Beginning(session.invite, session.flow)
+            )
             refusal = self._authenticate(request, flow, beginning, now)
             if refusal is not None:
                 self._refuse(refusal, request, flow, now)

@@ -77,6 +77,11 @@ class Session(ABC):
         self._bye = ""
 
     @property
+    def flow(self) -> Flow:
+        """That of the INVITE."""
+        return self._link.flow
+
+    @property
     def over(self) -> bool:
         """Whether the application has nothing to do with it any more."""
         return self.state in OVER

@@ -54,7 +54,7 @@ class Site(Pair):
             users=Lockout(limit=3),
             sources=Lockout(limit=10),
         )
-        self.beginnings: list[Request | None] = []
+        self.beginnings: list[sip.Beginning | None] = []
         credentials = ClientCredentials("201", word)
         super().__init__(
             fate=fate,
@@ -63,7 +63,7 @@ class Site(Pair):
         )
 
     def authenticate(
-        self, request: Request, flow: Flow, beginning: Request | None, now: float
+        self, request: Request, flow: Flow, beginning: sip.Beginning | None, now: float
     ) -> Refusal | None:
         self.beginnings.append(beginning)
         verdict = self.authenticator.judge(request, self.users, flow.remote.host, now)
@@ -117,6 +117,7 @@ def test_what_follows_needs_no_second_challenge() -> None:
     assert (stats.challenged, stats.accepted) == (1, 4)
     # Each request in the dialog came with the INVITE that began it.
     assert [one is None for one in site.beginnings] == [True, True, False, False, True]
+    assert {one.flow.remote for one in site.beginnings if one is not None} == {ALICE}
 
 
 def test_an_old_nonce_is_replaced_without_a_word() -> None:
