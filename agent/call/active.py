@@ -238,7 +238,8 @@ class ActiveCall:
     def _refused(self, leg: Leg, event: sip.Refused) -> None:
         if event.response is not None and 300 <= event.status < 400:
             asked = b2bua.redirections(event.response)
-            targets = self._joint.routes.reachable(asked)
+            exempt = self._plan.exempt
+            targets = self._joint.routes.reachable(asked, exempt=exempt)
             self.log.info("redirected", leg=leg.name, followed=len(targets))
             self._session.target_redirected(leg.name, targets, self._now)
             return

@@ -59,6 +59,8 @@ class Conversation:
         self._direction = direction
         self._officers = set(officers)
         self._announced = set(announced)
+        self._exempt: set[str] = set()
+        "Legs that may never be announced to or recorded."
         self._segments = segments
         self._notices = notices
         self._names = names
@@ -98,10 +100,22 @@ class Conversation:
             self._input(left, now)
 
     def replaced(
-        self, leg: str, newcomer: str, now: float, *, officer: bool, announced: bool
+        self,
+        leg: str,
+        newcomer: str,
+        now: float,
+        *,
+        officer: bool,
+        announced: bool,
+        exempt: bool = False,
     ) -> None:
-        """A leg that has been answered takes the place of another."""
+        """A leg that has been answered takes the place of another.
+
+        `exempt`: with it nothing is recorded.
+        """
         if leg in self.talkers and self.state is State.TALKING:
+            if exempt:
+                self._exempt.add(newcomer)
             if officer:
                 self._officers.add(newcomer)
             if announced:
@@ -287,6 +301,8 @@ class Conversation:
             self._emit(step)
         if self._to_staff:
             self._officers.add(self._newcomer)
+        if self._destination.exempt:
+            self._exempt.add(self._newcomer)
         self._subject = self._transferor
         self._replace(now)
 
@@ -388,6 +404,8 @@ class Conversation:
         """Record the talkers if they may be, once all who must have been told."""
         pair = self._pair
         if pair is None or not self._segments.wanted:
+            return
+        if not self._exempt.isdisjoint(pair):
             return
         customer, officer = pair
         if customer in self._announced | self._officers:

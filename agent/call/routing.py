@@ -71,6 +71,8 @@ class Destination:
     "SIP URIs, as in a plan."
     staff: bool
     "Whether who answers there is an officer."
+    exempt: bool = False
+    "Never announced or recorded."
     emergency: bool = False
 
 
@@ -169,6 +171,13 @@ class RouteTable:
         """Whether a number, as dialled, is one that nothing may stand in the way of."""
         return _dialled(called) in self._emergency
 
+    def is_exempt(self, number: str) -> bool:
+        """Whether who has a number, as dialled or tagged, may never be recorded."""
+        return (
+            self.is_emergency(number)
+            or normalise(_dialled(number), self._identity) in self._exempt
+        )
+
     def peer_named(self, name: str) -> PeerConfig | None:
         return self._peers.get(name)
 
@@ -182,9 +191,7 @@ class RouteTable:
         NoRouteError.
         """
         called = _dialled(uri.user or "")
-        exempt = called in self._emergency or (
-            normalise(called, self._identity) in self._exempt
-        )
+        exempt = self.is_exempt(called)
         if not exempt:
             for target in self._staff:
                 if parse_uri(target).user == called:
@@ -196,18 +203,26 @@ class RouteTable:
         inbound = plan.direction is CallDirection.INBOUND
         return Destination(
             rounds=plan.rounds,
-            staff=not plan.exempt and (inbound or is_officer(called)),
+            staff=not exempt and (inbound or is_officer(called)),
+            exempt=exempt,
             emergency=plan.emergency,
         )
 
-    def reachable(self, uris: Iterable[Uri]) -> list[str]:
+    def reachable(self, uris: Iterable[Uri], *, exempt: bool) -> list[str]:
         """Those of `uris` a peer may send a call on to, in their order.
+
+        One that is not `exempt` itself, and so recorded, is sent to nobody who is.
 
         Each leads to a configured peer: its host is that of a peer's URI, or an
         address from which a peer sends. Anything else would let one peer make us
         ring whom it likes.
         """
-        return [str(uri) for uri in uris if self._leads_to_peer(uri)]
+        return [
+            str(uri)
+            for uri in uris
+            if self._leads_to_peer(uri)
+            and (exempt or not self.is_exempt(uri.user or ""))
+        ]
 
     def _leads_to_peer(self, uri: Uri) -> bool:
         if uri.scheme not in {"sip", "sips"}:

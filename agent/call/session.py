@@ -225,6 +225,11 @@ class CallSession:
         """A name for a leg that comes into the call by itself."""
         return next(self._names)
 
+    @property
+    def exempt(self) -> bool:
+        """Whether it may never be recorded."""
+        return self._plan.exempt
+
     def rings(self, leg: str) -> bool:
         """Whether a leg is wanted, and has no final response yet."""
         if self.conversation is not None:

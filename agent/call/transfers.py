@@ -160,7 +160,12 @@ class Transfers:
         for name in (leg.session, leg.media_id):
             self._joint.register(name, self._call)
         talk.replaced(
-            leaving.name, leg.name, self._now, officer=officer, announced=announced
+            leaving.name,
+            leg.name,
+            self._now,
+            officer=officer,
+            announced=announced,
+            exempt=other.exempt,
         )
         self._call.run()
 
@@ -200,6 +205,8 @@ class Transfers:
             return NO_SUCH_DIALOG
         if former.peer is not newcomer.peer and not newcomer.peer.may_transfer:
             return FORBIDDEN
+        if self._joint.routes.is_exempt(newcomer.number) and not self.exempt:
+            return FORBIDDEN  # this call is recorded, and it may not be
         if self._session.rings(former.name):
             return 0
         if self.talker(former.session) is None:
@@ -268,6 +275,11 @@ class Transfers:
         """The leg that talks with `leg`."""
         talk = self._session.conversation
         return talk.other(leg.name) if talk is not None else ""
+
+    @property
+    def exempt(self) -> bool:
+        """Whether this call may never be recorded."""
+        return self._session.exempt
 
     def is_officer(self, name: str) -> bool:
         """Whether an officer is on a leg, whatever its part in this call."""

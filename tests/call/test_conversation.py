@@ -24,7 +24,9 @@ ROUTE: dict[str, Any] = {
 }
 COLLEAGUE = Destination(rounds=(("sip:202@h",),), staff=True)
 OUTSIDE = Destination(rounds=(("sip:0401@h",),), staff=False)
-EMERGENCY = Destination(rounds=(("sip:112@h",),), staff=False, emergency=True)
+EMERGENCY = Destination(
+    rounds=(("sip:112@h",),), staff=False, exempt=True, emergency=True
+)
 SEGMENT_1 = do.CloseRecording(cause=EndCause.TRANSFERRED)
 
 
@@ -230,6 +232,29 @@ def test_a_redirected_target_is_followed() -> None:
 def test_an_emergency_target_rings_as_long_as_it_takes() -> None:
     talk = transferring(EMERGENCY)
     assert talk.it.get_timer() == 100.0  # the segment's
+
+
+def test_an_officer_who_is_handed_to_112_is_not_recorded_with_it() -> None:
+    talk = Talk()
+    talk.it.transfer("a", EMERGENCY, 1.0, held=False)
+    talk.it.target_answered("b2", 2.0)
+    assert talk.take()[-3:] == [
+        SEGMENT_1,
+        do.HangUp(leg="a", q850=16),
+        do.Bridge(a="b1", b="b2"),
+    ]
+    talk.it.identified("b1", 3.0, officer=True)
+    assert not talk.take()
+    # With whoever comes next it is again.
+    talk.it.replaced("b2", "c1", 4.0, officer=False, announced=True)
+    assert talk.segments.is_open
+
+
+def test_who_may_not_be_recorded_in_its_own_call_is_not_in_another() -> None:
+    talk = Talk()
+    talk.it.replaced("a", "c1", 1.0, officer=True, announced=True, exempt=True)
+    assert talk.take()[-1] == do.Bridge(a="b1", b="c1")
+    assert not talk.segments.is_open
 
 
 def test_a_transfer_is_taken_back() -> None:

@@ -192,13 +192,33 @@ def test_targets_of_a_parallel_route_are_one_round_and_the_overflow_another() ->
     ],
 )
 def test_a_redirection_leads_to_a_peer_or_nowhere(uri: str, *, leads: bool) -> None:
-    assert table().reachable([parse_uri(uri)]) == ([uri] if leads else [])
+    found = table().reachable([parse_uri(uri)], exempt=False)
+    assert found == ([uri] if leads else [])
+
+
+@pytest.mark.parametrize("number", ["112", "1-1-2", "0800123456", "+358800123456"])
+def test_a_recorded_call_is_redirected_to_nobody_exempt(number: str) -> None:
+    uri = f"sip:{number}@192.0.2.9"
+    assert table().reachable([parse_uri(uri)], exempt=False) == []
+    assert table().reachable([parse_uri(uri)], exempt=True) == [uri]
+
+
+@pytest.mark.parametrize("number", ["112", "0800123456", "+358800123456"])
+def test_who_is_exempt_is_so_as_the_target_of_a_transfer_too(number: str) -> None:
+    uri = parse_uri(f"sip:{number}@h")
+    staff = (route("hotline", "1", "inbound", to=(f"sip:{number}@198.51.100.1",)),)
+    for routes in (ROUTES, (*staff, *ROUTES)):
+        found = table(routes).destination(OFFICERS, uri, is_officer=lambda _: True)
+        assert (found.staff, found.exempt) == (False, True)
+    uri = parse_uri("sip:0401234567@h")
+    found = table().destination(OFFICERS, uri, is_officer=lambda _: True)
+    assert (found.staff, found.exempt) == (True, False)
 
 
 def test_a_peer_with_a_name_is_led_to_by_that_name() -> None:
     named = PeerConfig(name="n", match=("192.0.2.1",), uri="sip:trunk.example")
     peers = RouteTable((named,), (), emergency=(), exempt=(), identity=IdentityConfig())
-    assert peers.reachable([parse_uri("sip:1@TRUNK.example")])
+    assert peers.reachable([parse_uri("sip:1@TRUNK.example")], exempt=False)
 
 
 # -- peers that are down ------------------------------------------------------------

@@ -325,6 +325,20 @@ async def test_attended_to_an_outside_number(site: Site) -> None:
     assert site.control.active_calls == 1
 
 
+async def test_an_officer_who_is_handed_to_112_is_not_recorded_with_it(
+    site: Site,
+) -> None:
+    await talking(site, trunk={"may_transfer": True})
+    site.trunk.refer(f"sip:112@{AGENT}")
+    await site.trunk.heard(sip.InviteReceived)
+    await site.until_logged("transfer_answered")
+    await until(lambda: site.media.ends)
+    plays = len(site.media.told("play"))
+    await site.advance(1)
+    assert len(site.media.begins) == 1
+    assert len(site.media.told("play")) == plays
+
+
 async def test_attended_with_a_call_that_came_in(site: Site) -> None:
     """202 has rung 201, who gives the customer to 202."""
     route = RouteConfig(
@@ -445,6 +459,14 @@ async def test_a_colleague_picks_up_what_rings_elsewhere(site: Site) -> None:
     await site.until_logged("recording_begun")
     await site.officer.heard(sip.Cancelled)
     assert segments(site) == [(1, CUSTOMER, "202")]
+
+
+async def test_who_may_not_be_recorded_takes_no_recorded_call_over(site: Site) -> None:
+    await talking(site, exempt=("202",))
+    site.second.call(SERVICE, headers=[("Replaces", site.officer.replaces())])
+    refused = await site.second.heard(sip.Refused)
+    assert refused.status == 403
+    assert len(site.media.begins) == 1
 
 
 async def test_nobody_else_takes_a_call_over(site: Site) -> None:
