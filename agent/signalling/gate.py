@@ -2,7 +2,8 @@
 
 It stands before the parser, whose time is what a flood is after. What a peer sends
 over its rate by UDP is dropped, for its timers send it again; a connection is not read
-for a while. Calls to emergency numbers pass whatever the rate.
+for a while, and a stranger's is closed. Calls to emergency numbers pass whatever the
+rate.
 """
 
 import re
@@ -42,11 +43,14 @@ class _Bucket:
     tokens: float
     at: float
 
+    def filled(self, rate: float, now: float) -> float:
+        """What is there to be taken now."""
+        filled = self.tokens + max(0.0, now - self.at) * rate
+        return min(rate * BURST_SECONDS, filled)
+
     def take(self, rate: float, now: float) -> float:
         """Take one token; returns what is left, less than 0 if there was none."""
-        burst = rate * BURST_SECONDS
-        filled = self.tokens + max(0.0, now - self.at) * rate
-        self.tokens, self.at = min(burst, filled) - 1, now
+        self.tokens, self.at = self.filled(rate, now) - 1, now
         return self.tokens
 
 
@@ -79,6 +83,22 @@ class Gate:
             return True
         self.stats.dropped_peers += 1
         return False
+
+    def allowance(self, flow: Flow, now: float) -> int | None:
+        """How many messages of one read of a connection to look at; None: all.
+
+        A peer's are all looked at, and paid for by a pause. A stranger could bring
+        thousands in each read, over as many connections as it likes.
+        """
+        limits = self._limits_of(flow)
+        rate = limits.messages
+        if limits.name or not rate:
+            return None
+        bucket = self._buckets.get(flow.remote.host)
+        own = rate * BURST_SECONDS if bucket is None else bucket.filled(rate, now)
+        if self._strangers is not None:
+            own = min(own, self._strangers.filled(rate * ALL_STRANGERS, now))
+        return max(0, int(own))
 
     def pause(self, flow: Flow, count: int, now: float) -> float:
         """How long to leave a connection unread that has brought `count` messages."""

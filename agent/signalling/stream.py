@@ -33,6 +33,7 @@ MAX_UNSENT: Final = 1024 * 1024
 "Octets a peer may leave unread before its connection is given up."
 MAX_WAITING: Final = 256
 "Messages that may wait for one connection to be opened."
+TOO_MANY: Final = "too many messages"
 _LOG_RATE: Final = 1.0
 _LOG_BURST: Final = 20
 
@@ -49,8 +50,10 @@ class _Opening:
 class StreamTransport:
     """All TCP and TLS listeners and connections of one user agent.
 
-    `on_message(data, flow)` gets each message; `on_read(flow, count)` follows after
-    all of one read, and says for how many seconds nothing more shall be read.
+    `allowance(flow)` says how many messages and keep-alives of one read are looked at;
+    what brings more is closed. `on_message(data, flow)` gets each message;
+    `on_read(flow, count)` follows after all of one read, and says for how many seconds
+    nothing more shall be read.
     `on_failed(flow)` hears that something could not be sent on a flow, `on_lost(flow)`
     that its connection is gone.
     """
@@ -62,6 +65,7 @@ class StreamTransport:
         table: ConnectionTable,
         tls: TlsContexts | None,
         limits_of: LimitsOf,
+        allowance: Callable[[Flow], int | None] = lambda _: None,
         on_message: Callable[[bytes, Flow], None],
         on_read: Callable[[Flow, int], float],
         on_failed: Callable[[Flow], None],
@@ -71,6 +75,7 @@ class StreamTransport:
         self.tls = tls
         self._listeners = listeners
         self._limits_of = limits_of
+        self._allowance = allowance
         self._on_message = on_message
         self._on_read = on_read
         self._on_failed = on_failed
@@ -244,21 +249,26 @@ class StreamTransport:
             return
         frames = stream.connection.receive(data, self.now)
         self.table.settle(stream.name)
-        broken = None
-        for frame in frames:
+        allowed = self._allowance(stream.flow)
+        fault = "" if allowed is None or len(frames) <= allowed else TOO_MANY
+        pings = 0
+        for frame in frames[:allowed]:
             if isinstance(frame, Complete):
                 self._on_message(frame.data, stream.flow)
             elif isinstance(frame, Ping):
-                self.table.stats.pings += 1
-                stream.transport.write(b"\r\n")
+                pings += 1
             elif isinstance(frame, Broken):
-                broken = frame
+                fault = frame.fault
                 if frame.head:
                     self._on_message(frame.head, stream.flow)
+        if pings:
+            # At once: a system call for each is what somebody may be after.
+            self.table.stats.pings += pings
+            stream.transport.write(b"\r\n" * pings)
         pause = self._on_read(stream.flow, len(frames))
-        if broken is not None:
-            self._refused(stream.flow, broken.fault)
-            self.drop(stream, broken.fault)
+        if fault:
+            self._refused(stream.flow, fault)
+            self.drop(stream, fault)
         elif pause:
             stream.transport.pause_reading()
             self._loop.call_later(pause, stream.resume)

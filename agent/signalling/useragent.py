@@ -73,6 +73,7 @@ class UserAgent:
             ),
             tls=tls,
             limits_of=limits_of,
+            allowance=lambda flow: self._gate.allowance(flow, self._loop.time()),
             on_message=self._message,
             on_read=self._read,
             on_failed=self._failed,

@@ -70,6 +70,23 @@ def test_a_connection_is_left_unread_for_as_long_as_it_takes(gate: Gate) -> None
     assert gate.pause(flow("192.0.2.3", "tcp"), 1000, 0.0) == 0.0
 
 
+def test_of_a_stranger_s_connection_no_more_is_read_than_it_may_say(gate: Gate) -> None:
+    each = int(STRANGER.messages * 2)
+    stranger = flow("198.51.100.1", "tcp")
+    assert gate.allowance(stranger, 0.0) == each
+    gate.pause(stranger, each - 1, 0.0)
+    assert gate.allowance(stranger, 0.0) == 1
+    gate.pause(stranger, 51, 0.0)
+    # Another connection helps nothing, only time does.
+    assert gate.allowance(flow("198.51.100.1", "tcp", 7), 0.0) == 0
+    assert gate.allowance(stranger, 2.0) == int(STRANGER.messages)
+    for number in range(ALL_STRANGERS):
+        gate.pause(flow(f"198.51.101.{number}", "tcp"), each, 10.0)
+    assert gate.allowance(stranger, 10.0) == 0
+    for peer in ("192.0.2.1", "192.0.2.3"):
+        assert gate.allowance(flow(peer, "tcp"), 0.0) is None
+
+
 def test_forged_sources_take_no_memory(
     gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

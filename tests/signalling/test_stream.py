@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -40,6 +41,7 @@ class End:
         tcp, secure = free_ports(2)
         self.tcp, self.tls = Address("127.0.0.1", tcp), Address("127.0.0.1", secure)
         self.pause = 0.0
+        self.allowance: int | None = None
         self.messages: asyncio.Queue[tuple[bytes, Flow]] = asyncio.Queue()
         self.failed: asyncio.Queue[Flow] = asyncio.Queue()
         self.lost: asyncio.Queue[Flow] = asyncio.Queue()
@@ -50,6 +52,7 @@ class End:
             table=ConnectionTable(max_connections=100, idle_seconds=600.0),
             tls=tls,
             limits_of=lambda _: PeerLimits(peer, messages=0.0, connections=10),
+            allowance=lambda _: self.allowance,
             on_message=lambda data, flow: self.messages.put_nowait((data, flow)),
             on_read=lambda _, count: self.pause if count else 0.0,
             on_failed=self.failed.put_nowait,
@@ -285,6 +288,23 @@ async def test_who_says_too_much_is_not_read_for_a_while(tcp: End) -> None:
     await until(lambda: not stream.transport.is_reading())
     tcp.streams.drop(stream, "test")
     stream.resume()  # it has gone meanwhile
+
+
+@pytest.mark.parametrize("said", [MESSAGE, b"\r\n\r\n"])
+async def test_who_brings_more_than_it_may_is_closed(tcp: End, said: bytes) -> None:
+    tcp.allowance = 10
+    reader, writer = await connect(tcp.tcp)
+    writer.write(said * 1000)
+    await tcp.until("too many messages")
+    assert tcp.messages.qsize() <= 10
+    assert tcp.stats.pings <= 10
+    # Closed, or reset with what was not read.
+    with contextlib.suppress(ConnectionResetError):
+        await reader.read()
+    tcp.allowance = None
+    while not tcp.messages.empty():
+        tcp.messages.get_nowait()
+    await works(tcp)
 
 
 async def test_slow_and_silent_connections_are_ended_in_their_time(tcp: End) -> None:
