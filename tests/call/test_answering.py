@@ -161,3 +161,16 @@ async def test_an_offer_without_common_audio_is_refused(site: Site) -> None:
     site.trunk.call(body=body)
     assert (await site.trunk.heard(sip.Refused)).status == 488
     assert (await site.ended()).outcome == Outcome.REJECTED
+
+
+async def test_a_target_that_rings_in_a_hurry_ends_no_call(site: Site) -> None:
+    """More 180s than the caller, who wants each acknowledged, has answered yet."""
+    await site.start()
+    site.trunk.answers = False
+    site.officer.call("0409876543", headers=[("Require", "100rel")])
+    await site.trunk.heard(sip.InviteReceived)
+    for _ in range(30):
+        site.trunk.ring()
+    await site.advance(0)
+    assert not site.logged("call_failed")
+    assert site.control.active_calls == 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import auto
 from typing import Final
 
-from agent.signalling.sip.errors import LocalSipError, SipParseError
+from agent.signalling.sip.errors import SipParseError
 from agent.signalling.sip.headers import MAX_CSEQ
 from agent.signalling.sip.message import Message, Request, Response
 from agent.signalling.sip.symbol import Symbol
@@ -129,9 +129,13 @@ class ReliableProvisionals:
         )
 
     def send(self, provisional: Provisional, now: float) -> None:
-        """Send it as soon as it may go. Raises LocalSipError if too many wait."""
+        """Send it as soon as it may go; leave it out if too many wait.
+
+        It only tells how far a call has come: one that is told too often of a target
+        that rings shall not fail for that.
+        """
         if len(self._queue) >= MAX_QUEUED:
-            raise LocalSipError("Too many provisional responses wait for their PRACK.")
+            return
         action = self._step(Input.SEND)
         if action is Action.QUEUE:
             self._queue.append(provisional)
