@@ -24,7 +24,7 @@ ALL_STRANGERS: Final = 20
 MAX_PAUSE: Final = 1.0
 "Seconds a connection is left unread at most: less than a message's time."
 
-_URGENT = re.compile(rb"INVITE (?:sips?|tel):([^@;:\s]{1,32})")
+_URGENT = re.compile(rb"INVITE (?i:sips?|tel):([^@;:\s]{1,32})")
 
 
 @dataclass(slots=True)

@@ -44,7 +44,13 @@ def test_no_limit_is_none(gate: Gate) -> None:
 
 def test_an_emergency_call_passes_whatever_the_rate(gate: Gate) -> None:
     passed(gate, "192.0.2.1", 100, 0.0)
-    for uri in (b"sip:112@h", b"sips:112@h", b"tel:112", b"sip:%31%31%32@h"):
+    for uri in (
+        b"sip:112@h",
+        b"sips:112@h",
+        b"tel:112",
+        b"sip:%31%31%32@h",
+        b"SIP:112@h",
+    ):
         assert gate.admit(b"INVITE " + uri + b" SIP/2.0", flow("192.0.2.1"), 0.0)
     assert passed(gate, "192.0.2.1", 5, 0.0, INVITE % b"113") == 0
     assert passed(gate, "192.0.2.1", 5, 0.0, b"OPTIONS sip:112@h SIP/2.0") == 0
