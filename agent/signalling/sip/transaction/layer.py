@@ -371,7 +371,7 @@ class TransactionLayer:
         What belongs to a dialog may use a quarter more: overload must not keep calls
         from ending.
         """
-        if self._is_emergency(request.uri.user or ""):
+        if request.method == "INVITE" and self._is_emergency(request.uri.user or ""):
             return False
         quarters = 5 if request.to.tag is not None else 4
         share = limits.transactions

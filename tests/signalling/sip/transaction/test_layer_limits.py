@@ -34,10 +34,11 @@ def ask(
     *,
     user: str = "bob",
     to_tag: str | None = None,
+    method: str = "OPTIONS",
 ) -> list[int]:
-    """One OPTIONS of Alice's; returns the statuses sent."""
+    """One request of Alice's; returns the statuses sent."""
     via = f"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx{number}"
-    request = make_request("OPTIONS", via=via, to_tag=to_tag)
+    request = make_request(method, via=via, to_tag=to_tag)
     request.uri = parse_uri(f"sip:{user}@192.0.2.2")
     layer.receive(request, FROM_ALICE, 0.0)
     return statuses(layer)
@@ -49,14 +50,15 @@ def test_a_peer_has_its_share_of_transactions_and_more_for_dialogs() -> None:
     assert layer.stats.overload == 1
     assert ask(layer, 5, to_tag="x") == []
     assert ask(layer, 6, to_tag="x") == [503]
-    assert ask(layer, 7, user="112") == []
+    assert ask(layer, 7, user="112") == [503]
+    assert ask(layer, 8, user="112", method="INVITE") == [100]
     for event in layer_events(layer):
         layer.send_response(event.key, make_response(event.request, 200), 0.1)
     statuses(layer)
     layer.handle_timer(40.0)
     assert len(layer) == 0
     assert layer._per_peer["alice"] == 0
-    assert ask(layer, 8) == []
+    assert ask(layer, 9) == []
 
 
 def test_a_stranger_is_never_told_more_than_it_said() -> None:
