@@ -53,9 +53,11 @@ class Inviter:
         """
         joint, first = self._joint, self._legs.first
         uri = parse_uri(target)
-        flows = await joint.user_agent.flows_to(uri)
+        flows: Sequence[Flow] = await joint.user_agent.flows_to(uri)
         peer = joint.routes.peer_towards(uri, flows[0])
-        flow, *others = _fit_for_keys(flows, peer)
+        if not self._legs.exempt:
+            flows = _fit_for_keys(flows, peer)
+        flow, *others = flows
         leg = Leg(
             name=name,
             session="",
@@ -122,7 +124,8 @@ class Inviter:
 def _fit_for_keys(flows: Sequence[Flow], peer: PeerConfig | None) -> Sequence[Flow]:
     """Those of `flows` that one INVITE may try in turn: all of them, or TLS alone.
 
-    What is offered over TLS may hold SRTP keys, which nothing else may carry.
+    What is offered over TLS may hold SRTP keys, which nothing else may carry; but a
+    call that must get through is tried by every way, whoever reads its keys.
     """
     secure = [flow for flow in flows if flow.transport == "tls"]
     required = peer is not None and peer.srtp == "require"

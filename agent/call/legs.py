@@ -66,6 +66,11 @@ class Legs:
         """A leg goes on in another call."""
         del self._legs[leg.name]
 
+    @property
+    def exempt(self) -> bool:
+        """Whether the call must get through, whatever the policies of its peers."""
+        return self._plan.exempt
+
     def all(self) -> list[Leg]:
         """Every leg there ever was, the first one first."""
         return list(self._legs.values())

@@ -12,7 +12,7 @@ from agent.model.media import Direction, SrtpPolicy
 from agent.signalling.offer_answer import OfferAnswer
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.flow import Flow
-from tests.call.site import AGENT, OFFICER, SERVICE, TRUNK, Site, until
+from tests.call.site import AGENT, OFFICER, SECOND, SERVICE, TRUNK, Site, until
 
 
 def audio_of(site: Site, leg: Any) -> Any:
@@ -305,3 +305,21 @@ async def test_a_leg_that_is_gone_needs_no_key(secured: Site) -> None:
     assert not first.rekey
     assert SERVICE in secured.switch.sent("INVITE")[0]
     assert isinstance(first.negotiation, OfferAnswer)
+
+
+async def test_a_call_that_must_get_through_is_tried_by_every_way(
+    secured: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await secured.start()
+
+    async def flows_to(_: object) -> list[Flow]:
+        return [Flow("tls", AGENT, TRUNK), Flow("udp", AGENT, SECOND)]
+
+    monkeypatch.setattr(secured.agent, "flows_to", flows_to)
+    secured.trunk.refuses = 503
+    secured.second.srtp = SrtpPolicy.NEVER
+    secured.officer.call("0409876543")
+    await secured.officer.heard(sip.Refused)
+    assert not secured.switch.sent("INVITE", to=SECOND)
+    secured.officer.call("112")
+    await secured.second.heard(sip.InviteReceived)
