@@ -34,6 +34,7 @@ MAX_UNSENT: Final = 1024 * 1024
 MAX_WAITING: Final = 256
 "Messages that may wait for one connection to be opened."
 TOO_MANY: Final = "too many messages"
+TOO_OFTEN: Final = "too many connections in a short time"
 _LOG_RATE: Final = 1.0
 _LOG_BURST: Final = 20
 
@@ -130,11 +131,19 @@ class StreamTransport:
             remote = Address(address[0], address[1])
             flow = Flow(listener.transport, listener.address, remote, inbound=True)
             limits = self._limits_of(flow)
-            name = self.table.admit(remote.host, limits.name, limits.connections)
+            # A handshake costs more than a message, and places are soon free again.
+            often = self._allowance(flow) == 0
+            name = None
+            if often:
+                self.table.stats.refused["rate"] += 1
+            else:
+                name = self.table.admit(remote.host, limits.name, limits.connections)
             if name is None:
                 accepted.close()
-                self._refused(flow, "too many connections")
+                self._refused(flow, TOO_OFTEN if often else "too many connections")
                 continue
+            if not limits.name:
+                self._on_read(flow, 1)
             self._tasks.spawn(self._accept(accepted, flow, name), name=f"tcp-{name}")
 
     async def _accept(self, sock: socket.socket, flow: Flow, name: str) -> None:

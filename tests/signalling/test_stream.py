@@ -42,6 +42,7 @@ class End:
         self.tcp, self.tls = Address("127.0.0.1", tcp), Address("127.0.0.1", secure)
         self.pause = 0.0
         self.allowance: int | None = None
+        self.read: list[int] = []
         self.messages: asyncio.Queue[tuple[bytes, Flow]] = asyncio.Queue()
         self.failed: asyncio.Queue[Flow] = asyncio.Queue()
         self.lost: asyncio.Queue[Flow] = asyncio.Queue()
@@ -54,10 +55,14 @@ class End:
             limits_of=lambda _: PeerLimits(peer, messages=0.0, connections=10),
             allowance=lambda _: self.allowance,
             on_message=lambda data, flow: self.messages.put_nowait((data, flow)),
-            on_read=lambda _, count: self.pause if count else 0.0,
+            on_read=self._read,
             on_failed=self.failed.put_nowait,
             on_lost=self.lost.put_nowait,
         )
+
+    def _read(self, _: Flow, count: int) -> float:
+        self.read.append(count)
+        return self.pause if count else 0.0
 
     @property
     def stats(self) -> Any:
@@ -305,6 +310,21 @@ async def test_who_brings_more_than_it_may_is_closed(tcp: End, said: bytes) -> N
     while not tcp.messages.empty():
         tcp.messages.get_nowait()
     await works(tcp)
+
+
+async def test_a_stranger_does_not_connect_faster_than_it_may(opened: Any) -> None:
+    end = await opened(peer="")
+    end.allowance = 1
+    await works(end)
+    assert end.read[0] == 1  # the connection itself
+    end.allowance = 0
+    reader, _ = await connect(end.tcp)
+    with contextlib.suppress(ConnectionResetError):
+        assert await reader.read() == b""
+    await end.until("too many connections in a short time")
+    assert end.stats.refused == {"rate": 1}
+    end.allowance = None
+    await works(end)
 
 
 async def test_slow_and_silent_connections_are_ended_in_their_time(tcp: End) -> None:
