@@ -318,5 +318,5 @@ class RouteTable:
         peer = self._peers.get(name)
         if peer is None:
             return name
-        scheme, _, rest = peer.uri.partition(":")
-        return f"{scheme}:{called}@{rest.rpartition('@')[2]}"
+        # What was dialled stands here without its escapes, and may hold anything.
+        return str(parse_uri(peer.uri).with_(user=called or None))

@@ -167,6 +167,21 @@ def test_no_route() -> None:
         table(ROUTES[:3]).plan(SBC, "112", "1")
 
 
+@pytest.mark.parametrize(
+    ("dialled", "target"),
+    [
+        ("a@b", "sip:a%40b@192.0.2.9:5080"),
+        ("0 > 1", "sip:0%20%3E%201@192.0.2.9:5080"),
+        ("\ufffd\u00e4", "sip:%EF%BF%BD%C3%A4@192.0.2.9:5080"),
+        ("", "sip:192.0.2.9:5080"),
+    ],
+)
+def test_whatever_was_dialled_makes_a_uri(dialled: str, target: str) -> None:
+    plan = table().plan(OFFICERS, dialled, "withheld")
+    assert plan.rounds == ((target,),)
+    assert (parse_uri(target).user or "") == dialled
+
+
 def test_targets_of_a_parallel_route_are_one_round_and_the_overflow_another() -> None:
     to = ("sip:201@198.51.100.1", "sip:202@198.51.100.2")
     routes = (

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.call.active import SIGNALLED_WITHIN
 from agent.cli.phone import Phone
 from agent.formats.container import read_wav
 from agent.formats.rtp.packet import RtpPacket
@@ -172,7 +173,8 @@ async def test_a_new_source_is_placed_once_validated_and_flagged(
     async with parties(daemon) as call:
         call.caller.speech = {"PCMA": SPEECH}
         await call.connect()
-        await asyncio.sleep(0.8)
+        # What comes soon after an answer counts as signalled by it.
+        await asyncio.sleep(SIGNALLED_WITHIN + 0.8)
         audio = call.caller.audio
         assert audio is not None
         # The phone falls silent; someone at its address goes on as another source.
@@ -195,7 +197,7 @@ async def test_a_new_source_is_placed_once_validated_and_flagged(
             )
             wire.sendto(packet.to_bytes(), target)
             await asyncio.sleep(0.02)
-        await daemon.logged("media_source_changed")
+        await daemon.logged("media_changed_unsignalled")
         await call.hang_up()
         await daemon.logged("stored")
     recording = only_recording(daemon)
