@@ -100,11 +100,17 @@ class Loop:
             time.sleep(GATHER)
 
     def _still(self, ready: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Those of a round with more to read: a burst must not overflow a queue."""
+        """Those of a round with more to read: a burst must not overflow a queue.
+
+        The urgent are among them: what is read now may have been sent after a command.
+        """
         if not self._running:
             return []
         served = {fd for fd, _ in ready}
-        return [event for event in self._epoll.poll(0) if event[0] in served]
+        again = self._epoll.poll(0)
+        if served.isdisjoint(fd for fd, _ in again):
+            return []
+        return [event for event in again if event[0] in served | self._urgent]
 
     def _serve(self, ready: list[tuple[int, int]]) -> None:
         handlers = self._handlers

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import select
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ from agent.media.sound import Sound
 from agent.model.media import PCMA, Address, Codec, Direction, Latch, NegotiatedAudio
 
 HOST = "127.0.0.1"
-PATIENCE = 5.0
+PATIENCE = 20.0
 "Seconds after which something that should have happened has not."
 KEY = bytes(range(32))
 
@@ -194,24 +195,44 @@ class Site:
         phone: Phone,
         *,
         latch: Latch = Latch.ADDRESS,
+        direction: Direction = Direction.SENDRECV,
         telephone_event: int | None = None,
         ptime: int = 20,
     ) -> None:
         """Open and configure a leg for a phone."""
         phone.agent = await self.pool.open_leg(call, leg)
-        audio = phone.negotiated(telephone_event=telephone_event, ptime=ptime)
+        audio = phone.negotiated(
+            direction=direction, telephone_event=telephone_event, ptime=ptime
+        )
         self.pool.configure(leg, audio, latch=latch)
 
     async def settle(self) -> None:
         """Wait until the workers have done what was asked, and taken what was sent.
 
-        An answer proves only that the commands were read; a second one, that the
-        packets of that round were too.
+        A worker answers commands before it takes packets, so no answer proves that a
+        packet was taken. The leg's socket does: the pool holds a duplicate of it.
+        The answer to a command of later proves that the packet has been dealt with.
         """
-        for _ in range(2):
-            legs = list(self.pool._legs)
-            for token in [self.pool.play(leg, ["no such sound"]) for leg in legs]:
-                await self.event(PlayEnded, lambda e, token=token: e.token == token)
+        async with asyncio.timeout(PATIENCE):
+            while self._untaken():
+                await self._answers()
+            await self._answers()
+
+    async def _answers(self) -> None:
+        legs = list(self.pool._legs)
+        for token in [self.pool.play(leg, ["no such sound"]) for leg in legs]:
+            await self.event(PlayEnded, lambda e, token=token: e.token == token)
+
+    def _untaken(self) -> bool:
+        """Whether packets wait for a worker, or a leg is still in one that it left."""
+        legs = self.pool._legs.values()
+        waiting = select.poll()
+        for leg in legs:
+            waiting.register(leg.ports.rtp, select.POLLIN)
+            waiting.register(leg.ports.rtcp, select.POLLIN)
+        return any(leg.left for leg in legs) or any(
+            told & select.POLLIN for _, told in waiting.poll(0)
+        )
 
     async def latch(self, leg: str, phone: Phone) -> list[bytes]:
         """Let a phone be heard; returns the two packets that took."""

@@ -2,6 +2,7 @@ import random
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import cycle
 
 import pytest
 
@@ -15,19 +16,20 @@ from agent.media.playable import Packets, Samples
 from agent.media.playout import Playout
 from agent.model.media import G722, OPUS, PCMA, PCMU, Address, Direction, Latch
 from tests.media.phones import HOST, Phone, audio_bytes
+from tests.ports import BASE
 
 
 def in_a_law(data: bytes) -> dict[str, Samples | Packets]:
     return {"PCMA": Samples(data, 0, len(data))}
 
 
+PORTS = cycle(range(BASE + 300, BASE + 399))
+
+
 def udp() -> socket.socket:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((HOST, 0))
-        name = probe.getsockname()
     channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     # By number, as the pool does it: only such a port survives disconnecting.
-    channel.bind(name)
+    channel.bind((HOST, next(PORTS)))
     channel.settimeout(0)
     return channel
 

@@ -343,17 +343,20 @@ async def test_silence_is_told_and_its_end(
     tmp_path: Path, customer: Phone, officer: Phone
 ) -> None:
     async with site(tmp_path, ports=(FIRST, FIRST + 99), timeout_s=0.1) as running:
+        held = Direction.SENDONLY
+        await running.connect("call", "o", officer, direction=held)
         await running.connect("call", "c", customer)
-        await running.connect("call", "o", officer)
-        held = officer.negotiated(direction=Direction.SENDONLY)
-        running.pool.configure("o", held)
         quiet = await running.event(MediaQuiet)
         assert quiet.leg == "c"
         assert 0.1 <= quiet.seconds < 10
-        for n in range(3):
-            customer.say(audio_bytes(n))
-        assert (await running.event(MediaHeard)).leg == "c"
-        assert [event.leg for event in running.told(MediaQuiet)] == ["c"]
+        # On a busy machine what was said may be long ago when the worker looks.
+        while not running.told(MediaHeard):
+            customer.say(audio_bytes(customer.sequence))
+            await running.settle()
+        heard = await running.event(MediaHeard)
+        assert heard.leg == "c"
+        before = running.events[: running.events.index(heard)]
+        assert [event.leg for event in before if isinstance(event, MediaQuiet)] == ["c"]
 
 
 # -- RTCP and ports -----------------------------------------------------------

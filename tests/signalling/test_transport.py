@@ -1,5 +1,4 @@
 import asyncio
-import socket
 
 import pytest
 
@@ -7,19 +6,13 @@ from agent.model.media import Address
 from agent.signalling.config import Listener
 from agent.signalling.sip.flow import Flow
 from agent.signalling.transport import TransportError, UdpTransport
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+from tests.lab.daemon import free_ports
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 async def test_datagrams_come_with_their_flow_and_go_back(host: str) -> None:
     received: asyncio.Queue[tuple[bytes, Flow]] = asyncio.Queue()
-    ours, theirs = Address(host, free_port(host)), Address(host, free_port(host))
+    ours, theirs = (Address(host, port) for port in free_ports(2))
     one = UdpTransport(Listener("udp", ours), lambda d, f: received.put_nowait((d, f)))
     two = UdpTransport(
         Listener("udp", theirs), lambda d, f: received.put_nowait((d, f))
@@ -40,7 +33,7 @@ async def test_datagrams_come_with_their_flow_and_go_back(host: str) -> None:
 
 
 async def test_a_port_in_use_is_named() -> None:
-    address = Address("127.0.0.1", free_port())
+    address = Address("127.0.0.1", free_ports(1)[0])
     one = UdpTransport(Listener("udp", address), lambda _d, _f: None)
     await one.start()
     try:
@@ -54,7 +47,7 @@ async def test_a_port_in_use_is_named() -> None:
 
 
 async def test_a_refused_datagram_is_counted_and_harms_nothing() -> None:
-    address = Address("127.0.0.1", free_port())
+    address = Address("127.0.0.1", free_ports(1)[0])
     transport = UdpTransport(Listener("udp", address), lambda _d, _f: None)
     transport.error_received(ConnectionRefusedError())
     assert transport.send_errors == 1
