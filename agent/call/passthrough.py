@@ -1,10 +1,12 @@
 """A call that needs nothing of us but signalling: exempt, with no media worker up.
 
 The session descriptions pass unchanged, so the parties' audio goes from one to the
-other directly. It is how an emergency call gets through when all else is broken.
+other directly. It is how an emergency call gets through when all else is broken. Keys
+that came over TLS go on over TLS, or stay behind where the call can do without.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import structlog
 
@@ -16,14 +18,19 @@ from agent.common.errors import AgentError
 from agent.common.ids import new_id
 from agent.model.call import CallDirection, EndCause, Outcome
 from agent.signalling import b2bua
+from agent.signalling.key_lines import has_keys, without_keys
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.contact import contact_of
+from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
-from agent.signalling.sip.uri import NameAddr, parse_uri
+from agent.signalling.sip.uri import NameAddr, Uri, parse_uri
+
+_UNREACHED: Final = frozenset({408, 503})
+"Refusals after which a target may be reached another way."
 
 
 class PassthroughCall:
-    """Two SIP sessions joined end to end, descriptions untouched."""
+    """Two SIP sessions joined end to end, descriptions untouched but for keys."""
 
     def __init__(
         self,
@@ -42,6 +49,8 @@ class PassthroughCall:
         self._second: Leg | None = None
         self._sessions = [first.session]
         self._targets = list(plan.targets)
+        self._ways: list[tuple[Uri, Sequence[Flow]]] = []
+        "To the present target, each for an INVITE of its own."
         self._finished = finished
         self._awaits_answer = False
         self._early = b""
@@ -57,50 +66,84 @@ class PassthroughCall:
         self._joint.spawn(self._ring_next(480), name=f"direct-{self.call_id}")
 
     async def _ring_next(self, last_status: int) -> None:
-        joint, first = self._joint, self._first
-        while self._targets and not self._over:
-            uri = parse_uri(self._targets.pop(0))
-            try:
-                flow, *others = await joint.user_agent.flows_to(uri)
-            except AgentError as error:
-                self.log.warning("target_unreachable", reason=str(error))
-                continue
-            if self._is_over():
-                return
-            peer = joint.routes.peer_of(flow)
-            leg = Leg(name="b", session="", flow=flow, peer=peer, media_id=new_id())
-            leg.session = joint.user_agent.core.invite(
-                uri=uri,
-                flow=flow,
-                from_=NameAddr(None, self._invite.from_.uri, ()),
-                to=NameAddr(None, uri, ()),
-                contact=contact_of(flow, secure=uri.scheme == "sips"),
-                body=self._invite.body,
-                headers=b2bua.pass_headers(
-                    self._invite, from_trusted=first.trusted, to_trusted=leg.trusted
-                ),
-                max_forwards=b2bua.next_max_forwards(self._invite),
-                # An offer of the target must wait for its 2xx: the caller's answer
-                # comes in the ACK.
-                reliable=bool(self._invite.body),
-                alternatives=others,
-                now=joint.user_agent.now,
-            )
-            self._early = b""
-            self._second = leg
-            self._sessions.append(leg.session)
-            joint.register(leg.session, self)
-            # An emergency call waits for its target as long as the caller does.
-            if not self._plan.emergency:
-                self._deadline = joint.user_agent.now + self._plan.route.ring_timeout
-            joint.user_agent.flush()
+        joint = self._joint
+        while (self._ways or self._targets) and not self._over:
+            if not self._ways:
+                uri = parse_uri(self._targets.pop(0))
+                try:
+                    flows = await joint.user_agent.flows_to(uri)
+                except AgentError as error:
+                    self.log.warning("target_unreachable", reason=str(error))
+                    continue
+                if self._is_over():
+                    return
+                self._ways = [(uri, way) for way in self._fit_for_keys(flows)]
+            self._ring(*self._ways.pop(0))
             return
         if not self._over:
             joint.user_agent.core.refuse(
-                first.session, joint.user_agent.now, status=last_status
+                self._first.session, joint.user_agent.now, status=last_status
             )
             self._end(EndCause.ERROR, last_status)
             joint.user_agent.flush()
+
+    def _fit_for_keys(self, flows: Sequence[Flow]) -> list[Sequence[Flow]]:
+        """`flows` by what one INVITE may say on them: first those its keys may take."""
+        if self._first.flow.transport != "tls" or not has_keys(self._invite.body):
+            return [flows]
+        secure = [flow for flow in flows if flow.transport == "tls"]
+        clear = [flow for flow in flows if flow.transport != "tls"]
+        return [way for way in (secure, clear) if way]
+
+    def _ring(self, uri: Uri, way: Sequence[Flow]) -> None:
+        joint, first = self._joint, self._first
+        flow, *others = way
+        peer = joint.routes.peer_of(flow)
+        leg = Leg(name="b", session="", flow=flow, peer=peer, media_id=new_id())
+        leg.session = joint.user_agent.core.invite(
+            uri=uri,
+            flow=flow,
+            from_=NameAddr(None, self._invite.from_.uri, ()),
+            to=NameAddr(None, uri, ()),
+            contact=contact_of(flow, secure=uri.scheme == "sips"),
+            body=self._passed(self._invite.body, first, leg, offer=True),
+            headers=b2bua.pass_headers(
+                self._invite, from_trusted=first.trusted, to_trusted=leg.trusted
+            ),
+            max_forwards=b2bua.next_max_forwards(self._invite),
+            # An offer of the target must wait for its 2xx: the caller's answer
+            # comes in the ACK.
+            reliable=bool(self._invite.body),
+            alternatives=others,
+            now=joint.user_agent.now,
+        )
+        self._early = b""
+        self._second = leg
+        self._sessions.append(leg.session)
+        joint.register(leg.session, self)
+        # An emergency call waits for its target as long as the caller does.
+        if not self._plan.emergency:
+            self._deadline = joint.user_agent.now + self._plan.route.ring_timeout
+        joint.user_agent.flush()
+
+    def _passed(self, body: bytes, source: Leg, to: Leg, *, offer: bool) -> bytes:
+        """What becomes of a description on its way from one leg to the other.
+
+        Keys that only the two ends of a TLS connection knew are not told to everyone,
+        unless the call would fail without: then it goes on, and that is said.
+        """
+        if (
+            source.flow.transport != "tls"
+            or to.flow.transport == "tls"
+            or not has_keys(body)
+        ):
+            return body
+        bare = without_keys(body) if offer else None
+        if bare is None:
+            self.log.warning("keys_in_the_clear", towards=to.name)
+            return body
+        self.log.warning("keys_left_out", towards=to.name)
+        return bare
 
     def _is_over(self) -> bool:
         """Whether the caller left while we waited."""
@@ -115,19 +158,17 @@ class PassthroughCall:
             if from_first and isinstance(event, sip.Cancelled | sip.Ended):
                 self._end(EndCause.CALLER_HANGUP, None)
             return
-        other = second if from_first else first
+        this, other = (first, second) if from_first else (second, first)
+        late = not self._invite.body
         match event:
             case sip.Progressed():
-                self._early = event.response.body or self._early
-                core.ring(
-                    first.session,
-                    now,
-                    status=event.response.status,
-                    body=event.response.body,
-                )
+                body = self._passed(event.response.body, second, first, offer=late)
+                self._early = body or self._early
+                core.ring(first.session, now, status=event.response.status, body=body)
             case sip.Accepted():
-                self._awaits_answer = not self._invite.body
+                self._awaits_answer = late
                 self._deadline = None
+                body = self._passed(event.response.body, second, first, offer=late)
                 core.accept(
                     first.session,
                     now,
@@ -136,16 +177,19 @@ class PassthroughCall:
                     ),
                     # A target whose provisional response was acknowledged need
                     # not say again what stood in it.
-                    body=event.response.body or self._early,
+                    body=body or self._early,
                 )
             case sip.Acknowledged() if self._awaits_answer:
                 # The target made the offer, and this is the caller's answer.
                 self._awaits_answer = False
-                core.acknowledge(second.session, now, body=event.request.body)
+                body = self._passed(event.request.body, first, second, offer=False)
+                core.acknowledge(second.session, now, body=body)
             case sip.Refused():
                 status, _ = b2bua.map_failure(event.status)
                 self._second = None
                 self._deadline = None
+                if event.status not in _UNREACHED:
+                    self._ways.clear()
                 self._joint.spawn(
                     self._ring_next(status), name=f"direct-{self.call_id}"
                 )
@@ -153,9 +197,11 @@ class PassthroughCall:
                 if event.body is None:
                     core.refuse_offer(event.session, now, status=488)
                 else:
-                    core.reoffer(other.session, now, body=event.body)
+                    body = self._passed(event.body, this, other, offer=True)
+                    core.reoffer(other.session, now, body=body)
             case sip.OfferAnswered():
-                core.accept_offer(other.session, now, body=event.response.body)
+                body = self._passed(event.response.body, this, other, offer=False)
+                core.accept_offer(other.session, now, body=body)
             case sip.OfferRefused():
                 core.refuse_offer(other.session, now, status=event.status)
             case sip.Cancelled() | sip.Ended():
@@ -181,6 +227,7 @@ class PassthroughCall:
         """Try the next target."""
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
+            self._ways.clear()
             if self._second is not None:
                 self._joint.user_agent.core.hang_up(self._second.session, now)
                 self._second = None

@@ -4,10 +4,11 @@ from typing import Any
 import pytest
 
 from agent.model.call import CallDirection, EndCause, Outcome
-from agent.model.media import Direction
+from agent.model.media import Direction, SrtpPolicy
 from agent.recording.ledger import LedgerError
 from agent.signalling.sip import core as sip
-from tests.call.site import OFFICER, SECOND, SERVICE, TRUNK, Site, until
+from agent.signalling.sip.flow import Flow
+from tests.call.site import AGENT, OFFICER, SECOND, SERVICE, TRUNK, Site, until
 
 OUT = {"to": (f"sip:112@{OFFICER}", f"sip:112@{SECOND}"), "number": SERVICE}
 
@@ -209,3 +210,119 @@ async def test_an_unwritable_ledger_is_no_reason(site: Site) -> None:
     call.refuse_unrecordable()
     await site.advance(0)
     assert not site.officer.events
+
+
+# -- keys that came over TLS --------------------------------------------------
+
+OVER_TLS = Flow("tls", AGENT, OFFICER, "officer.example")
+OVER_UDP = Flow("udp", AGENT, OFFICER)
+KEY = b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:bm90IGEgc2VjcmV0\r\n"
+
+
+def offers(site: Site) -> list[str]:
+    return site.switch.sent("INVITE", to=OFFICER)
+
+
+def reached(site: Site, monkeypatch: pytest.MonkeyPatch, *flows: Flow) -> None:
+    """What the resolver makes of the officer's URI."""
+
+    async def flows_to(_: object) -> list[Flow]:
+        return list(flows)
+
+    monkeypatch.setattr(site.agent, "flows_to", flows_to)
+
+
+async def test_keys_stay_behind_where_the_call_can_do_without(site: Site) -> None:
+    site.switch.secure = {TRUNK}
+    await start(site)
+    await talk(site)
+    assert "a=crypto:" in site.switch.sent("INVITE", to=AGENT)[0]
+    [offer] = offers(site)
+    assert "192.0.2.10" in offer
+    assert "crypto" not in offer
+    current = site.trunk.negotiation.current
+    assert current is not None
+    assert current.srtp is None
+    site.trunk.core.reoffer(
+        site.trunk.session,
+        site.trunk.agent.now,
+        body=site.trunk.negotiation.offer() + KEY,
+    )
+    site.trunk.agent.flush()
+    await site.trunk.heard(sip.OfferAnswered)
+    assert len(offers(site)) == 2
+    assert "crypto" not in offers(site)[1]
+    assert len(site.logged("keys_left_out")) == 2
+    assert not site.logged("keys_in_the_clear")
+
+
+async def test_keys_go_on_over_tls(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.switch.secure = {TRUNK, OFFICER}
+    site.trunk.srtp = site.officer.srtp = SrtpPolicy.REQUIRE
+    await start(site)
+    reached(site, monkeypatch, OVER_TLS)
+    await talk(site)
+    ours, theirs = site.trunk.negotiation.current, site.officer.negotiation.current
+    assert ours is not None
+    assert theirs is not None
+    assert ours.srtp is not None
+    assert theirs.srtp is not None
+    assert ours.srtp.send == theirs.srtp.receive
+    assert not site.logged("keys_left_out")
+    assert not site.logged("keys_in_the_clear")
+
+
+async def test_keys_without_which_there_is_no_call_go_on_and_it_is_said(
+    site: Site,
+) -> None:
+    site.switch.secure = {TRUNK}
+    site.trunk.srtp = SrtpPolicy.REQUIRE
+    site.officer.refuses = 486
+    await start(site, to=(f"sip:112@{OFFICER}",))
+    site.trunk.call()
+    await site.trunk.heard(sip.Refused)
+    [offer] = offers(site)
+    assert "RTP/SAVP" in offer
+    assert "a=crypto:" in offer
+    assert len(site.logged("keys_in_the_clear")) == 1
+
+
+@pytest.mark.parametrize(("status", "tries"), [(503, 2), (486, 1)])
+async def test_the_ways_over_tls_are_tried_first(
+    site: Site, monkeypatch: pytest.MonkeyPatch, status: int, tries: int
+) -> None:
+    site.switch.secure = {TRUNK}
+    site.officer.refuses = status
+    await start(site, to=(f"sip:112@{OFFICER}",))
+    reached(site, monkeypatch, OVER_UDP, OVER_TLS)
+    site.trunk.call()
+    await site.trunk.heard(sip.Refused)
+    assert ["a=crypto:" in offer for offer in offers(site)] == [True, False][:tries]
+    assert ["SIP/2.0/TLS" in offer for offer in offers(site)] == [True, False][:tries]
+
+
+async def test_a_late_offer_leaves_its_keys_behind_too(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.switch.secure = {OFFICER}
+    await start(site)
+    reached(site, monkeypatch, OVER_TLS)
+    site.trunk.call(late=True)
+    await site.officer.heard(sip.Acknowledged)
+    assert b"crypto" not in site.trunk.of(sip.Accepted)[0].response.body
+    assert "a=crypto:" in site.switch.sent("SIP/2.0 200", to=AGENT)[0]
+    assert len(site.logged("keys_left_out")) == 1
+
+
+async def test_an_answer_keeps_its_keys(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.switch.secure = {OFFICER}
+    await start(site)
+    reached(site, monkeypatch, OVER_TLS)
+    answer, _ = site.officer.negotiation.answer(site.trunk.negotiation.offer())
+    site.officer.answer_body = answer + KEY
+    site.trunk.call()
+    accepted = await site.trunk.heard(sip.Accepted)
+    assert accepted.response.body.endswith(KEY)
+    assert len(site.logged("keys_in_the_clear")) == 1
