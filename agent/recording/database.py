@@ -21,6 +21,8 @@ from agent.recording.reserve import Reserve
 
 MAX_BATCH: Final = 500
 "Changes in one transaction: what comes later waits for the next."
+PATIENCE: Final = 0.05
+"Seconds that a patient writer waits for a hasty one to share its commit."
 LOG_PAGES: Final = 1000
 "Pages in the write-ahead log after which they are copied into the database …"
 LOG_PAGES_WHEN_FULL: Final = 8
@@ -43,7 +45,11 @@ class Database:
         self._path = path
         self._schema = schema
         self._reserve = Reserve(path.with_suffix(".reserve"), reserve_bytes)
-        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Work] | None] = queue.SimpleQueue()
+        self._patient: list[_Work] = []
+        "What no commit has been asked for yet …"
+        self._patience: asyncio.TimerHandle | None = None
+        "… and until when."
         self._thread: threading.Thread | None = None
         self._closed = False
         self.commits = 0
@@ -63,24 +69,44 @@ class Database:
         """Finish what is queued and close the file; what comes later is refused."""
         self._closed = True
         if self._thread is not None:
+            self._hand_over()
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
             self._thread = None
 
     async def do(
-        self, act: Callable[[sqlite3.Connection], T], *, grows: bool = False
+        self,
+        act: Callable[[sqlite3.Connection], T],
+        *,
+        grows: bool = False,
+        patient: bool = False,
     ) -> T:
         """Run `act` in a transaction, with whatever else is waiting.
 
-        What `grows` adds rows; it is refused the last room on a full disk.
+        What `grows` adds rows; it is refused the last room on a full disk. What is
+        `patient` holds nobody up: it waits for the next writer that is not, so that
+        both cost one commit, or for PATIENCE.
         Raises what `act` raised itself, or LedgerError: nothing was written.
         """
         if self._closed or self._thread is None:
             raise LedgerError("the ledger is closed.")
         loop = asyncio.get_running_loop()
         work = _Work(act, grows, loop, loop.create_future())
-        self._queue.put(work)
+        self._patient.append(work)
+        if not patient:
+            self._hand_over()
+        elif self._patience is None:
+            self._patience = loop.call_later(PATIENCE, self._hand_over)
         return cast("T", await work.future)
+
+    def _hand_over(self) -> None:
+        """Let the thread have what there is to do."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if self._patient:
+            works, self._patient = self._patient, []
+            self._queue.put(works)
 
     def _run(
         self, loop: asyncio.AbstractEventLoop, opened: "asyncio.Future[None]"
@@ -122,16 +148,16 @@ class Database:
         first = self._queue.get()
         if first is None:
             return None
-        batch = [first]
+        batch = first
         while len(batch) < MAX_BATCH:
             try:
-                work = self._queue.get_nowait()
+                works = self._queue.get_nowait()
             except queue.Empty:
                 break
-            if work is None:
+            if works is None:
                 self._queue.put(None)  # after this batch
                 break
-            batch.append(work)
+            batch += works
         return batch
 
     def _commit(self, db: sqlite3.Connection, batch: "list[_Work]") -> None:

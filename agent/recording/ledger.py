@@ -204,7 +204,7 @@ class Ledger:
                     f"call {call_id} is not open.", hint="Report this: it is a fault."
                 )
 
-        await self._database.do(close)
+        await self._database.do(close, patient=True)
 
     async def note_missing(self, call_id: str, missing_ms: int) -> None:
         """So much more of a call's talk is in no journal. Raises LedgerError."""

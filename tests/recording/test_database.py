@@ -50,6 +50,42 @@ async def test_many_writers_share_few_commits(database: Database) -> None:
     assert database.commits <= 4
 
 
+async def test_a_patient_writer_shares_the_next_commit(database: Database) -> None:
+    loop = asyncio.get_running_loop()
+    before = database.commits
+    first = loop.create_task(database.do(lambda db: insert(db, "a"), patient=True))
+    second = loop.create_task(database.do(lambda db: insert(db, "b"), patient=True))
+    await asyncio.sleep(0)
+    assert not first.done()
+    # In the order they came: what is asked last sees what the others wrote.
+    assert await database.do(names) == ["a", "b"]
+    await asyncio.gather(first, second)
+    assert database.commits == before + 1
+
+
+async def test_a_patient_writer_alone_does_not_wait_for_ever(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.recording.database.PATIENCE", 0.001)
+    await database.do(lambda db: insert(db, "a"), patient=True)
+    await database.do(lambda db: insert(db, "b"), patient=True)
+    assert await database.do(names) == ["a", "b"]
+
+
+async def test_a_patient_writer_is_finished_at_the_close(
+    database: Database, tmp_path: Path
+) -> None:
+    writer = asyncio.get_running_loop().create_task(
+        database.do(lambda db: insert(db, "last"), patient=True)
+    )
+    await asyncio.sleep(0)
+    await database.close()
+    await writer
+    with sqlite3.connect(tmp_path / "db.sqlite") as other:
+        assert names(other) == ["last"]
+    other.close()
+
+
 async def test_what_do_returned_for_is_on_disk(
     database: Database, tmp_path: Path
 ) -> None:

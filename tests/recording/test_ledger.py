@@ -207,9 +207,11 @@ async def test_a_full_disk_leaves_room_to_close(
     grew = []
     do = Database.do
 
-    async def spy(self: Database, act: object, *, grows: bool = False) -> object:
+    async def spy(
+        self: Database, act: object, *, grows: bool = False, patient: bool = False
+    ) -> object:
         grew.append(grows)
-        return await do(self, act, grows=grows)  # type: ignore[arg-type]
+        return await do(self, act, grows=grows, patient=patient)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Database, "do", spy)
     await ledger.begin(intent("call"))
