@@ -123,6 +123,8 @@ class ActiveCall:
         """Carry out what the state machine asks; after every event."""
         while (command := self._session.next_command()) is not None:
             self._perform(command)
+        # The worker first: a peer may send as soon as it hears of us.
+        self._joint.media.flush()
         self._joint.user_agent.flush()
 
     def get_timer(self) -> float | None:

@@ -1,13 +1,15 @@
 """Messages between the main process and a media worker, and their framing.
 
-One message is one record of a SOCK_SEQPACKET Unix socket: message borders are the
-kernel's business, and descriptors travel with the message they belong to. Either
-side may be newer than the other after an upgrade; they compare VERSION first.
+One report, and one command or several, are one record of a SOCK_SEQPACKET Unix
+socket: record borders are the kernel's business, and descriptors travel with the
+commands that take them, in their order. Either side may be newer than the other after
+an upgrade; they compare VERSION first.
 """
 
 import os
 import socket
 from array import array
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -17,10 +19,11 @@ from agent.media.events import WorkerEvent
 from agent.media.sound import SoundPart
 from agent.model.media import Latch, NegotiatedAudio
 
-VERSION: Final = 2
+VERSION: Final = 3
 MAX_MESSAGE: Final = 160 * 1024
 "Bytes of one message: a note of 60 kB fits, and the kernel's default send buffer too."
-MAX_DESCRIPTORS: Final = 2
+MAX_DESCRIPTORS: Final = 16
+"Of one record."
 ORPHAN_SECONDS: Final = 5.0
 "How long a worker relays and journals on without a main process."
 
@@ -176,8 +179,12 @@ Command = (
 )
 Report = Welcome | WorkerEvent
 
+_LIST_HEADER: Final = 5
+"Octets before the messages of a record that has several, at most."
 _encoder: Final = msgspec.msgpack.Encoder()
-_commands: Final[msgspec.msgpack.Decoder[Command]] = msgspec.msgpack.Decoder(Command)
+_commands: Final[msgspec.msgpack.Decoder[Command | list[Command]]] = (
+    msgspec.msgpack.Decoder(Command | list[Command])
+)
 _reports: Final[msgspec.msgpack.Decoder[Report]] = msgspec.msgpack.Decoder(Report)
 
 
@@ -189,12 +196,35 @@ def encode(message: Command | Report) -> bytes:
     return data
 
 
-def decode_command(data: bytes) -> Command:
-    """What the main process said. Raises ControlError if it is no command."""
+def first_record(
+    queue: Iterable[tuple[bytes, tuple[int, ...]]],
+) -> tuple[int, bytes, tuple[int, ...]]:
+    """As many encoded messages from the head of a queue as one record holds.
+
+    Returns how many these are, the record, and its descriptors.
+    """
+    taken: list[bytes] = []
+    descriptors: tuple[int, ...] = ()
+    room = MAX_MESSAGE - _LIST_HEADER
+    for data, more in queue:
+        room -= len(data)
+        if taken and (room < 0 or len(descriptors + more) > MAX_DESCRIPTORS):
+            break
+        taken.append(data)
+        descriptors += more
+    if len(taken) == 1:
+        return 1, taken[0], descriptors
+    record = _encoder.encode([msgspec.Raw(data) for data in taken])
+    return len(taken), record, descriptors
+
+
+def decode_commands(data: bytes) -> list[Command]:
+    """What the main process said. Raises ControlError if these are no commands."""
     try:
-        return _commands.decode(data)
+        commands = _commands.decode(data)
     except msgspec.MsgspecError as error:
         raise ControlError("The main process sent no valid message.") from error
+    return commands if isinstance(commands, list) else [commands]
 
 
 def decode_report(data: bytes) -> Report:
@@ -206,7 +236,7 @@ def decode_report(data: bytes) -> Report:
 
 
 def receive(channel: socket.socket) -> tuple[bytes, list[int]]:
-    """One message and its descriptors; empty bytes are the end of the connection.
+    """One record and its descriptors; empty bytes are the end of the connection.
 
     Raises OSError as recvmsg does, ControlError if the message was cut.
     """
@@ -228,7 +258,7 @@ def receive(channel: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def send(channel: socket.socket, data: bytes, descriptors: tuple[int, ...]) -> None:
-    """Send one encoded message. Raises OSError as sendmsg does."""
+    """Send one record. Raises OSError as sendmsg does."""
     if descriptors:
         socket.send_fds(channel, [data], descriptors)
     else:

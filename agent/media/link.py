@@ -98,7 +98,10 @@ class WorkerLink:
             self._welcome = None
 
     def send(self, message: control.Command, descriptors: tuple[int, ...] = ()) -> None:
-        """Queue a message; what is sent to a dead worker is lost."""
+        """Queue a message, to be sent before the loop turns again, or at `flush`.
+
+        What is sent to a dead worker is lost.
+        """
         if self._channel is None:
             return
         data = control.encode(message)
@@ -106,8 +109,8 @@ class WorkerLink:
         self._queued += len(data)
         if self._queued > MAX_QUEUED:
             self._break_off()
-        elif not self._waiting:
-            self._flush()
+        elif not self._waiting and len(self._queue) == 1:
+            asyncio.get_running_loop().call_soon(self.flush)
 
     async def retire(self, cause: EndCause) -> None:
         """Let it close its journals and end; kill it if it does not."""
@@ -157,24 +160,25 @@ class WorkerLink:
                     MediaError(f"A media worker speaks version {report.version}.")
                 )
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what is queued, in as few records as hold it."""
         channel = self._channel
         if channel is None:
             return
         while self._queue:
-            data, descriptors = self._queue[0]
+            count, record, descriptors = control.first_record(self._queue)
             try:
-                control.send(channel, data, descriptors)
+                control.send(channel, record, descriptors)
             except BlockingIOError:
                 if not self._waiting:
                     self._waiting = True
-                    asyncio.get_running_loop().add_writer(channel.fileno(), self._flush)
+                    asyncio.get_running_loop().add_writer(channel.fileno(), self.flush)
                 return
             except OSError:
                 self._break_off()
                 return
-            self._queue.popleft()
-            self._queued -= len(data)
+            for _ in range(count):
+                self._queued -= len(self._queue.popleft()[0])
         if self._waiting:
             self._waiting = False
             asyncio.get_running_loop().remove_writer(channel.fileno())

@@ -197,6 +197,14 @@ class MediaPool:
             ports_draining=self._ports.draining,
         )
 
+    def flush(self) -> None:
+        """Let the workers know now, and not when the loop turns next.
+
+        To be called before a peer is told something that has it send media.
+        """
+        for worker in self._workers:
+            worker.flush()
+
     # -- sounds ---------------------------------------------------------------
 
     def add_sound(self, sound: Sound) -> None:

@@ -112,7 +112,7 @@ class Relay:
                 pass
 
     def _add_sound(self, command: control.AddSound, descriptors: list[int]) -> None:
-        fd = descriptors.pop()
+        fd = descriptors.pop(0)
         try:
             size = sum(part.size for part in command.parts)
             memory: Octets = mmap(fd, size, access=ACCESS_READ) if size else b""
@@ -125,8 +125,8 @@ class Relay:
     def _open_leg(
         self, command: control.OpenLeg, descriptors: list[int], now_ns: int
     ) -> None:
-        rtp, rtcp = (socket.socket(fileno=fd) for fd in descriptors)
-        descriptors.clear()
+        rtp, rtcp = (socket.socket(fileno=fd) for fd in descriptors[:2])
+        del descriptors[:2]
         leg = MediaLeg(
             command.leg,
             rtp,

@@ -81,6 +81,11 @@ class Supervisor:
         if self.up and self._link is not None:
             self._link.send(message, fds)
 
+    def flush(self) -> None:
+        """Let it know at once what it was told."""
+        if self._link is not None:
+            self._link.flush()
+
     async def _spawn(self) -> None:
         link = WorkerLink(
             self._path, on_report=self._on_report, on_lost=self._worker_died

@@ -27,7 +27,7 @@ from agent.model.call import EndCause
 MAX_UNSENT: Final = 100_000
 "Reports that may wait for a main process that does not read."
 MAX_COMMANDS: Final = 256
-"Commands obeyed before packets have their turn again."
+"Records of commands obeyed before packets have their turn again."
 DUMPABLE: Final = "RECORDING_AGENT_DUMPABLE"
 "Environment variable of the tests that look for audio in the worker's memory."
 _NS: Final = 1_000_000_000
@@ -115,7 +115,8 @@ class Worker:
 
     def _take(self, data: bytes, descriptors: list[int]) -> None:
         try:
-            self._obey(control.decode_command(data), descriptors)
+            for command in control.decode_commands(data):
+                self._obey(command, descriptors)
         except ControlError:
             self._detach()
         finally:

@@ -64,6 +64,9 @@ class RecordingMediaPool:
             ports_draining=0,
         )
 
+    def flush(self) -> None:
+        """There is no worker that has to be told."""
+
     def emit(self, event: MediaEvent) -> None:
         """Tell call control something, from within the loop."""
         asyncio.get_running_loop().call_soon(self._on_event, event)

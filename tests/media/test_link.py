@@ -85,6 +85,32 @@ async def test_what_has_to_wait_is_sent_in_order(tmp_path: Path) -> None:
     assert not watched.lost.is_set()
 
 
+async def test_commands_are_sent_together_at_the_turn_or_at_a_flush(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[list[control.Command]] = []
+    send = control.send
+
+    def spy(channel: socket.socket, data: bytes, descriptors: tuple[int, ...]) -> None:
+        sent.append(control.decode_commands(data))
+        send(channel, data, descriptors)
+
+    watched = Watched(tmp_path / "media-0.sock")
+    await watched.link.start(HELLO)
+    monkeypatch.setattr(control, "send", spy)
+    one, two, three = (control.CloseLeg(leg=leg) for leg in ("a", "b", "c"))
+    watched.link.send(one)
+    watched.link.send(two)
+    assert sent == []
+    watched.link.flush()
+    watched.link.send(three)
+    assert sent == [[one, two]]
+    await asyncio.sleep(0)
+    assert sent == [[one, two], [three]]
+    await watched.link.retire(EndCause.AGENT_STOPPED)
+    watched.link.flush()
+
+
 async def test_a_worker_that_cannot_start_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

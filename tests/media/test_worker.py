@@ -172,6 +172,36 @@ def test_alone_for_too_long_it_closes_its_journals_and_ends(
     assert note_kinds(notes) == ["begin", "agent-died"]
 
 
+def test_commands_of_one_record_take_their_own_descriptors(main: Main) -> None:
+    main.hello()
+    with Phone() as customer, Phone() as officer:
+        sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(4)]
+        for channel in sockets:
+            channel.bind((HOST, 0))
+            channel.settimeout(0)
+        fds = [channel.fileno() for channel in sockets]
+        queue: list[tuple[bytes, Descriptors]] = []
+        for leg, phone, own in (("c", customer, fds[:2]), ("o", officer, fds[2:])):
+            port = sockets[fds.index(own[0])].getsockname()[1]
+            phone.agent = type(phone.agent)(HOST, port)
+            configure = control.Configure(
+                leg=leg, audio=phone.negotiated(), latch=Latch.OFF
+            )
+            queue.append((control.encode(control.OpenLeg(leg=leg)), tuple(own)))
+            queue.append((control.encode(configure), ()))
+        queue.append((control.encode(control.Bridge(a="c", b="o")), ()))
+        count, record, descriptors = control.first_record(queue)
+        assert count == len(queue)
+        control.send(main.channel, record, descriptors)
+        for channel in sockets:
+            channel.close()
+        main.record()  # what it tells comes after all that was commanded before
+        for speaker, listener in ((customer, officer), (officer, customer)):
+            speaker.say(b"one")
+            speaker.say(b"two")
+            assert {hear(listener), hear(listener)} == {b"one", b"two"}
+
+
 def test_another_main_process_may_take_over(main: Main, legs: Legs) -> None:
     customer, officer = legs
     recording, path = main.record()
