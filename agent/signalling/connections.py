@@ -119,13 +119,21 @@ class ConnectionTable:
         self.settle(name)
         return connection
 
-    def identified(self, name: str, peer: str) -> None:
-        """The certificate says which peer it is, where the address did not."""
+    def identified(self, name: str, peer: str, limit: int = 0) -> bool:
+        """The certificate says which peer it is, where the address did not.
+
+        False if that peer has its share, `limit` of them, already.
+        """
         host, before = self._sources[name]
-        if peer and not before:
-            self._give_back(host, before)
-            self._per_peer[peer] += 1
-            self._sources[name] = host, peer
+        if not peer or before:
+            return True
+        if limit and self._per_peer[peer] >= limit:
+            self.stats.refused["peer"] += 1
+            return False
+        self._give_back(host, before)
+        self._per_peer[peer] += 1
+        self._sources[name] = host, peer
+        return True
 
     def settle(self, name: str) -> None:
         """Look again at the deadline of a connection that was used."""

@@ -249,8 +249,13 @@ class StreamTransport:
         stream.flow = flow
         self._streams[stream.name] = stream
         stream.connection = self.table.opened(stream.name, flow, self.now)
-        self.table.identified(stream.name, self._limits_of(flow).name)
-        self._on_read(flow, 0)
+        limits = self._limits_of(flow)
+        share = limits.connections if flow.inbound else 0
+        if self.table.identified(stream.name, limits.name, share):
+            self._on_read(flow, 0)
+        else:
+            self._refused(flow, "too many connections")
+            self.abort(stream, "too many connections")
 
     def received(self, stream: "_Stream", data: bytes) -> None:
         """Octets have come."""

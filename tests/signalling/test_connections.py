@@ -99,6 +99,19 @@ def test_a_certificate_turns_a_stranger_into_a_peer() -> None:
     assert connections.admit("192.0.2.9", "pbx", 1)
 
 
+def test_a_peer_known_by_its_certificate_has_no_more_than_its_share() -> None:
+    connections = table()
+    names = [opened(connections, flow(port=40000 + n), peer="") for n in range(3)]
+    assert [connections.identified(name, "pbx", 2) for name in names] == [
+        True,
+        True,
+        False,
+    ]
+    assert connections.stats.refused == {"peer": 1}
+    connections.gone(names[0], "lost")
+    assert connections.identified(names[2], "pbx", 2)
+
+
 def test_deadlines_of_all() -> None:
     connections = table()
     name = opened(connections, flow())

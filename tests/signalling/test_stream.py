@@ -430,6 +430,22 @@ async def test_both_ends_know_each_other_by_name(
     assert one.stats.connected == 2
 
 
+async def test_a_peer_known_by_its_certificate_has_its_share(
+    opened: Any, authority: Authority
+) -> None:
+    own = authority.issue("127.0.0.1")
+    end = await opened(contexts(own, authority.pem, "required"))
+    end.streams._limits_of = lambda flow: PeerLimits(
+        "pbx" if flow.certificate else "", messages=0.0, connections=1
+    )
+    client = authority.issue("pbx.example").client()
+    await connect(end.tls, ssl=client, server_hostname="127.0.0.1")
+    await until(lambda: end.stats.open == 1)
+    await connect(end.tls, ssl=client, server_hostname="127.0.0.1")
+    await end.until("too many connections")
+    assert end.stats.open == 1
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_both_versions_are_spoken(
     opened: Any, authority: Authority, version: ssl.TLSVersion
