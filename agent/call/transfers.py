@@ -5,7 +5,7 @@ on: RFC 3515, RFC 3891, RFC 5589.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -32,6 +32,8 @@ NOT_ACCEPTABLE = 488
 PENDING = 491
 NO_MEDIA = 503
 "SIP statuses of what is refused."
+MAX_NEWCOMERS: Final = 100
+"Transfers and takeovers of one call: each adds a leg, and a phone could go on."
 
 
 class Transfers:
@@ -52,6 +54,7 @@ class Transfers:
         self._open_media = open_media
         self._key = ""
         "The REFER that is being carried out."
+        self._newcomers = 0
         self._log = structlog.get_logger().bind(call_id=call.call_id)
 
     # -- REFER ------------------------------------------------------------------
@@ -76,6 +79,8 @@ class Transfers:
         uri = event.refer_to.uri
         if uri.param("method") not in {None, "INVITE"}:
             return FORBIDDEN
+        if self._newcomers >= MAX_NEWCOMERS:
+            return FORBIDDEN
         if event.replaces is not None:
             return self._attended(talk, leg, event, event.replaces)
         if leg.peer is None:
@@ -87,6 +92,7 @@ class Transfers:
         except NoRouteError as error:
             self._log.warning("no_route", peer=leg.peer.name, reason=str(error))
             return NO_ROUTE
+        self._newcomers += 1
         self._key = event.key
         self._joint.user_agent.core.accept_refer(leg.session, event.key, self._now)
         self._log.info("transfer_begun", leg=leg.name, attended=False)
@@ -192,6 +198,7 @@ class Transfers:
             self._log.warning("takeover_refused", status=refusal)
             self._refuse(newcomer, refusal)
             return
+        self._newcomers += 1
         newcomer.name = self._session.new_name()
         self._legs.add(newcomer)
         self._joint.register(newcomer.session, self._call)
@@ -204,6 +211,8 @@ class Transfers:
         if former is None or newcomer.peer is None:
             return NO_SUCH_DIALOG
         if former.peer is not newcomer.peer and not newcomer.peer.may_transfer:
+            return FORBIDDEN
+        if self._newcomers >= MAX_NEWCOMERS:
             return FORBIDDEN
         if self._joint.routes.is_exempt(newcomer.number) and not self.exempt:
             return FORBIDDEN  # this call is recorded, and it may not be

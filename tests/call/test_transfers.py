@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from agent.call import transfers
 from agent.call.config import RouteConfig
 from agent.call.transfers import holds
 from agent.identity.directory import OfficerEntry
@@ -429,6 +430,24 @@ async def test_one_transfer_at_a_time(site: Site) -> None:
     await site.second.heard(sip.InviteReceived)
     site.officer.refer(f"sip:{OUTSIDE}@{AGENT}")
     assert (await site.until_logged("transfer_refused"))["status"] == 491
+
+
+async def test_a_phone_that_goes_on_transferring_fills_no_memory(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "MAX_NEWCOMERS", 3)
+    await talking(site)
+    site.second.refuses = 486
+    for count in range(1, 4):
+        site.officer.refer(f"sip:202@{AGENT}")
+        await until(lambda count=count: len(site.logged("transfer_ended")) == count)
+    site.officer.refer(f"sip:202@{AGENT}")
+    assert (await site.until_logged("transfer_refused"))["status"] == 403
+    site.third.call(SERVICE, headers=[("Replaces", site.officer.replaces())])
+    assert (await site.third.heard(sip.Refused)).status == 403
+    [call] = site.control._calls.values()
+    assert len(call.names) == 2 * 5
+    assert site.control.active_calls == 1
 
 
 # -- INVITE with Replaces -----------------------------------------------------------
