@@ -278,7 +278,7 @@ class StreamTransport:
         if pings:
             # At once: a system call for each is what somebody may be after.
             self.table.stats.pings += pings
-            stream.transport.write(b"\r\n" * pings)
+            stream.write(b"\r\n" * pings)
         pause = self._on_read(stream.flow, len(frames))
         if fault:
             self._refused(stream.flow, fault)
@@ -355,9 +355,13 @@ class _Stream(asyncio.Protocol):
         if self.connection is None or self.transport.is_closing():
             stats.unsent += 1
             return
-        self.transport.write(data)
         self.connection.sent(self._owner.now)
         self._owner.table.settle(self.name)
+        self.write(data)
+
+    def write(self, data: bytes) -> None:
+        """Write, and give up a peer that reads nothing."""
+        self.transport.write(data)
         if self.transport.get_write_buffer_size() > MAX_UNSENT:
             self._owner.abort(self, "the peer does not read")
 

@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from agent.model.media import Address
+from agent.signalling import stream as module
 from agent.signalling.config import Listener, TlsConfig
 from agent.signalling.connection import FIRST_SECONDS, PING_SECONDS
 from agent.signalling.connections import MAX_PER_STRANGER, ConnectionTable
@@ -239,6 +240,17 @@ async def test_a_peer_that_does_not_read_is_given_up(tcp: End) -> None:
     assert tcp.stats.closed == {"the peer does not read": 1}
     assert await got(tcp.lost) == flow
     writer.transport.abort()
+
+
+async def test_a_peer_that_pings_and_reads_no_pong_is_given_up(
+    tcp: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What the kernel's buffers hold already is more than a test would send.
+    monkeypatch.setattr(module, "MAX_UNSENT", -1)
+    _, writer = await connect(tcp.tcp)
+    writer.write(b"\r\n\r\n")
+    await got(tcp.lost)
+    assert tcp.stats.closed == {"the peer does not read": 1}
 
 
 # -- what is turned away ----------------------------------------------------------
