@@ -32,6 +32,7 @@ from agent.signalling.sip.nonces import Nonces
 GUARDED: Final = frozenset({"INVITE", "UPDATE", "REFER"})
 """Requests in a dialog that could turn a call, or its audio, to somebody else.
 
+So could a PRACK, but only with a description in it (RFC 3262 section 5).
 BYE is not among them: a telephone that does not understand the challenge would leave
 the recording of a call running that is over.
 """
@@ -139,7 +140,8 @@ class PhoneAuthentication:
         # In a dialog that began over TLS the connection vouches for its sender:
         # nobody else could read what the dialog is called.
         secure = flow.transport == beginning.flow.transport == "tls"
-        return secure or request.method not in GUARDED
+        described = request.method == "PRACK" and request.body
+        return secure or not (request.method in GUARDED or described)
 
     def _is_emergency(self, request: Request, first: Request) -> bool:
         """Whether `request` belongs to an emergency call, which `first` began."""

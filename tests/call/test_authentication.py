@@ -179,6 +179,9 @@ def test_in_a_dialog_only_what_could_turn_it_elsewhere_is_asked() -> None:
         assert authorised(phones, request(method), beginning=beginning) is None
     for method in ("BYE", "INFO", "PRACK", "OPTIONS", "NOTIFY"):
         assert phones.judge(request(method), PHONE, beginning, 0.0) is None
+    described = request("PRACK")
+    described.body = b"v=0\r\n"
+    assert authorised(phones, described, beginning=beginning) is None
 
 
 def test_over_tls_the_connection_vouches_for_the_dialog() -> None:
