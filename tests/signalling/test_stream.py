@@ -2,150 +2,23 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from agent.model.media import Address
 from agent.signalling import stream as module
-from agent.signalling.config import Listener, TlsConfig
+from agent.signalling.config import Listener
 from agent.signalling.connection import FIRST_SECONDS, PING_SECONDS
-from agent.signalling.connections import MAX_PER_STRANGER, ConnectionTable
+from agent.signalling.connections import MAX_PER_STRANGER
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.limits import PeerLimits
-from agent.signalling.stream import MAX_UNSENT, MAX_WAITING, StreamTransport
-from agent.signalling.tls import TlsContexts
+from agent.signalling.stream import MAX_UNSENT, MAX_WAITING
 from agent.signalling.transport import TransportError
 from tests.lab.certificates import Authority, Certificate
 from tests.lab.daemon import free_ports
-
-MESSAGE = b"OPTIONS sip:a SIP/2.0\r\nl: 0\r\n\r\n"
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0)
-
-
-async def got(queue: "asyncio.Queue[Any]") -> Any:
-    return await asyncio.wait_for(queue.get(), 10)
-
-
-class End:
-    """A stream transport with two listeners, and what it said."""
-
-    def __init__(self, tls: TlsContexts | None = None, *, peer: str = "pbx") -> None:
-        tcp, secure = free_ports(2)
-        self.tcp, self.tls = Address("127.0.0.1", tcp), Address("127.0.0.1", secure)
-        self.pause = 0.0
-        self.allowance: int | None = None
-        self.read: list[int] = []
-        self.messages: asyncio.Queue[tuple[bytes, Flow]] = asyncio.Queue()
-        self.failed: asyncio.Queue[Flow] = asyncio.Queue()
-        self.lost: asyncio.Queue[Flow] = asyncio.Queue()
-        listeners = [Listener("tcp", self.tcp)]
-        listeners += [Listener("tls", self.tls)] if tls else []
-        self.streams = StreamTransport(
-            listeners,
-            table=ConnectionTable(max_connections=100, idle_seconds=600.0),
-            tls=tls,
-            limits_of=lambda _: PeerLimits(peer, messages=0.0, connections=10),
-            allowance=lambda _: self.allowance,
-            on_message=lambda data, flow: self.messages.put_nowait((data, flow)),
-            on_read=self._read,
-            on_failed=self.failed.put_nowait,
-            on_lost=self.lost.put_nowait,
-        )
-
-    def _read(self, _: Flow, count: int) -> float:
-        self.read.append(count)
-        return self.pause if count else 0.0
-
-    @property
-    def stats(self) -> Any:
-        return self.streams.table.stats
-
-    def to(self, transport: str, port: int, domain: str = "") -> Flow:
-        local = self.tcp if transport == "tcp" else self.tls
-        return Flow(transport, local, Address("127.0.0.1", port), domain)
-
-    async def until(self, reason: str) -> None:
-        """Wait for the log to give that reason."""
-        try:
-            await until(lambda: any(e.get("reason") == reason for e in self.log))
-        except TimeoutError:
-            pytest.fail(f"only {self.log}")
-
-    log: list[Any]
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path / "ours")
-
-
-def contexts(own: Certificate, ca: Path, verify_client: Any = "off") -> TlsContexts:
-    return TlsContexts(
-        TlsConfig(
-            certificate=str(own.certificate),
-            key=str(own.key),
-            ca=str(ca),
-            verify_client=verify_client,
-        ),
-        ca.parent,
-    )
-
-
-@pytest.fixture
-async def opened() -> AsyncIterator[Any]:
-    """Makes ends that are up, and closes them, with the log."""
-    ends: list[End] = []
-    with structlog.testing.capture_logs() as log:
-
-        async def open_(tls: TlsContexts | None = None, **fields: Any) -> End:
-            end = End(tls, **fields)
-            end.log = log
-            ends.append(end)
-            await end.streams.start()
-            return end
-
-        yield open_
-        for end in ends:
-            end.streams.close()
-        for writer in WRITERS:
-            writer.transport.abort()
-        WRITERS.clear()
-        for _ in range(5):
-            await asyncio.sleep(0)
-
-
-@pytest.fixture
-async def tcp(opened: Any) -> End:
-    return await opened()
-
-
-WRITERS: list[asyncio.StreamWriter] = []
-"Of the test's own connections, to be closed after it."
-
-
-async def connect(address: Address, **tls: Any) -> Any:
-    pair = await asyncio.open_connection(address.host, address.port, **tls)
-    WRITERS.append(pair[1])
-    return pair
-
-
-async def works(end: End, **tls: Any) -> None:
-    """A message still gets through: what was refused hurt nobody else."""
-    _, writer = await connect(end.tls if tls else end.tcp, **tls)
-    writer.write(MESSAGE)
-    assert (await got(end.messages))[0] == MESSAGE
-    writer.close()
-    await writer.wait_closed()
-
+from tests.signalling.streams import MESSAGE, End, connect, contexts, got, until, works
 
 # -- connections and messages ----------------------------------------------------
 
