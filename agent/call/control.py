@@ -13,6 +13,7 @@ import structlog
 
 from agent.call import commands as do
 from agent.call.active import ActiveCall
+from agent.call.codecs import for_first
 from agent.call.config import PeerConfig
 from agent.call.joint import Joint, RunningCall
 from agent.call.leg import Leg
@@ -285,10 +286,13 @@ class CallControl:
             return "the peer's limit"
         return ""
 
-    def _media_ready(self) -> bool:
-        """Whether a call can have both its legs relayed."""
+    def _can_relay(self, plan: Plan, first: Leg, invite: Request) -> bool:
+        """Whether a call can have both its legs relayed, in what its party offers."""
         stats = self.joint.media.stats
-        return stats.workers_up > 0 and stats.ports_free >= 2
+        if not stats.workers_up or stats.ports_free < 2:
+            return False
+        codecs = for_first(plan.route.codecs, None)
+        return not invite.body or first.can_answer(invite.body, codecs)
 
     def _begin(
         self,
@@ -301,7 +305,7 @@ class CallControl:
         call_id = new_id()
         first = _incoming("a", event, peer, caller)
         call: RunningCall
-        if plan.exempt and not self._media_ready():
+        if plan.exempt and not self._can_relay(plan, first, event.request):
             call = PassthroughCall(
                 self.joint,
                 call_id=call_id,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.call.config import PeerConfig
 from agent.model.media import (
@@ -13,7 +13,7 @@ from agent.model.media import (
     NegotiatedAudio,
     SrtpPolicy,
 )
-from agent.signalling.offer_answer import OfferAnswer
+from agent.signalling.offer_answer import NotAcceptableError, OfferAnswer
 from agent.signalling.sip.flow import Flow
 
 
@@ -127,6 +127,16 @@ class Leg:
             clear_keys=exempt,
         )
         return self.negotiation
+
+    def can_answer(self, offer: bytes, codecs: Sequence[Codec]) -> bool:
+        """Whether an exempt call's offer has audio that we could relay."""
+        host = self.peer.media_address if self.peer is not None else ""
+        told = Address(host or self.flow.local.host, 9)
+        try:
+            replace(self).begin_negotiation(told, 0, codecs, exempt=True).answer(offer)
+        except NotAcceptableError:
+            return False
+        return True
 
     def note_codecs(self, audio: NegotiatedAudio) -> bool:
         """Remember what payload types mean; tells whether anything is new."""

@@ -326,3 +326,28 @@ async def test_an_answer_keeps_its_keys(
     accepted = await site.trunk.heard(sip.Accepted)
     assert accepted.response.body.endswith(KEY)
     assert len(site.logged("keys_in_the_clear")) == 1
+
+
+@pytest.mark.parametrize(
+    "media",
+    [
+        "m=audio 4000 RTP/AVP 18\r\na=rtpmap:18 G729/8000\r\n",
+        "m=audio 4000 UDP/TLS/RTP/SAVP 8\r\na=fingerprint:sha-256 00\r\n",
+        "m=audio 4000 RTP/SAVP 8\r\na=crypto:1 F8_128_HMAC_SHA1_80 inline:x\r\n",
+    ],
+)
+async def test_an_emergency_call_in_what_we_cannot_relay_passes(
+    site: Site, media: str
+) -> None:
+    await site.start()
+    site.trunk.refuses = 486
+    body = (
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.20\r\ns=-\r\nc=IN IP4 192.0.2.20\r\nt=0 0\r\n"
+        + media
+    ).encode()
+    site.officer.call("112", body=body)
+    assert (await site.officer.heard(sip.Refused)).status == 486
+    assert site.trunk.of(sip.InviteReceived)[0].request.body == body
+    site.officer.call("0401234567", body=body)
+    await site.officer.heard(sip.Refused, 2)
+    assert site.trunk.of(sip.InviteReceived)[1].request.body != body
