@@ -157,14 +157,14 @@ class Reception:
             return Refusal(482)
         if self._recent.is_merged(request, now):
             return Refusal(482)
+        if self._is_emergency(request.uri.user or ""):
+            return None
         timer = SessionTimer(
             preferred=self._user.session_expires, min_se=self._user.min_se
         )
         if (too_small := timer.refusal(request)) is not None:
             return Refusal(422, too_small)
-        if self._sessions.open >= self._max_sessions and not self._is_emergency(
-            request.uri.user or ""
-        ):
+        if self._sessions.open >= self._max_sessions:
             return Refusal(503, (self._user.retry_after(),))
         return None
 

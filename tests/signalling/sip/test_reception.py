@@ -138,6 +138,22 @@ def test_only_so_many_sessions() -> None:
     assert len(bob.core) == 3
 
 
+def test_an_emergency_call_meets_no_limit_and_no_session_timer() -> None:
+    bob, peer = called_by_peer(
+        max_sessions=1,
+        is_emergency=lambda user: user == "112",
+        session_expires=1800,
+        min_se=600,
+    )
+    small = [("Supported", "timer"), ("Session-Expires", "300")]
+    for number, user in enumerate(("201", "112", "112")):
+        uri = f"sip:{user}@192.0.2.2"
+        call = f"call-{number}"
+        peer.send(peer.new_request("INVITE", uri=uri, call_id=call, headers=small), BOB)
+    assert peer.take() == ["100", "422", "100", "100"]
+    assert bob.names == ["InviteReceived"] * 2
+
+
 def test_only_so_many_transactions() -> None:
     bob, peer = called_by_peer(max_transactions=2)
     for number in range(4):
