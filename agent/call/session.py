@@ -370,13 +370,19 @@ class CallSession:
             direction=self._plan.direction,
             talkers=(FIRST, self.partner),
             officers=officers,
-            announced={FIRST} if inbound else {FIRST, self.partner},
+            announced=self._have_heard(inbound=inbound),
             segments=self._segments,
             notices=self._notices,
             names=self._names,
             over=lambda cause: self._end(self._segments.outcome, cause),
         )
         self.conversation.begin(now)
+
+    def _have_heard(self, *, inbound: bool) -> set[str]:
+        """Who has heard all notices: nobody where there was to be no recording."""
+        if not self._notices.finished:
+            return set()
+        return {FIRST} if inbound else {FIRST, self.partner}
 
     def _abandon(self, now: float) -> None:
         self._commands.extend(self._hunt.given_up())

@@ -1,11 +1,12 @@
 import pytest
 
 from agent.call import commands as do
-from agent.call.routing import Destination
+from agent.call.routing import Destination, Step
 from agent.call.session import FIRST, NOTICE_LIMIT
 from agent.model.call import EndCause, Outcome
 from tests.call.sessions import (
     EXEMPT,
+    INBOUND,
     OUTBOUND,
     TARGETS,
     call,
@@ -322,6 +323,30 @@ def test_notice_failure_goes_on_but_never_records_unannounced() -> None:
     assert not any(isinstance(c, do.OpenRecording) for c in commands(session))
     session.left("b1", 2.0)
     assert session.outcome is Outcome.UNRECORDED
+
+
+@pytest.mark.parametrize("steps", [INBOUND, OUTBOUND])
+@pytest.mark.parametrize("why", ["spool", "notice", "exempt", ""])
+def test_who_heard_no_notice_is_not_said_to_have_heard_it(
+    steps: tuple[Step, ...], why: str
+) -> None:
+    """It may come into another call, which is recorded."""
+    session = call(
+        steps,
+        exempt=why == "exempt",
+        can_record=why != "spool",
+        on_notice_failure="unrecorded",
+    )
+    session.begin(("fi",), 0.0)
+    session.target_answered("b1", 1.0)
+    session.acknowledged(1.1)
+    if why == "notice":
+        session.notice_failed(2.0)
+    else:
+        session.notice_played(evidence(), 2.0)
+    session.target_answered("b1", 3.0)
+    assert session.conversation is not None
+    assert session.conversation.has_heard("a") is (why == "")
 
 
 def test_long_recording_goes_on_in_a_new_segment() -> None:
