@@ -13,6 +13,7 @@ from agent.call.legs import Legs
 from agent.call.session import CallSession
 from agent.common.errors import AgentError
 from agent.signalling.offer_answer import NotAcceptableError
+from agent.signalling.sip.contact import asks_for_sips
 from agent.signalling.sip.message import Request
 
 
@@ -102,7 +103,7 @@ class Answering:
             self._joint.user_agent.core.accept(
                 first.session,
                 self._now,
-                contact=contact(first, secure=self._invite.uri.scheme == "sips"),
+                contact=contact(first, secure=asks_for_sips(self._invite)),
                 body=first.local_description,
                 headers=self.headers,
             )

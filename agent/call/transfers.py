@@ -20,6 +20,7 @@ from agent.call.session import CallSession
 from agent.common.errors import AgentError
 from agent.signalling.offer_answer import NotAcceptableError
 from agent.signalling.sip import core as sip
+from agent.signalling.sip.contact import asks_for_sips
 from agent.signalling.sip.replaces import Replaces
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ class Transfers:
         self._joint.user_agent.core.accept(
             newcomer.session,
             self._now,
-            contact=contact(newcomer),
+            contact=contact(newcomer, secure=asks_for_sips(event.request)),
             body=newcomer.local_description,
         )
         self._log.info("call_taken_over", leg=former.name, ringing=rings)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from agent.signalling.sip import renegotiation
+from agent.signalling.sip.contact import asks_for_sips, contact_of
 from agent.signalling.sip.dialog import Dialog
 from agent.signalling.sip.errors import LocalSipError, SipParseError
 from agent.signalling.sip.events import (
@@ -42,8 +43,7 @@ class UasSession(Session):
         flow: Flow,
     ) -> None:
         """Takes the INVITE received in the transaction `key`."""
-        local = flow.local
-        contact = Uri("sip", invite.uri.user, local.host, local.port)
+        contact = contact_of(flow, invite.uri.user, secure=asks_for_sips(invite))
         super().__init__(
             id_,
             user,

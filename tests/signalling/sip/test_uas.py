@@ -2,6 +2,8 @@ import pytest
 
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.errors import LocalSipError
+from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.session_states import State
 from agent.signalling.sip.uri import parse_uri
 from tests.signalling.sip.pair import (
@@ -346,3 +348,17 @@ def test_the_caller_cancels_its_re_invite() -> None:
     peer.send(cancel, BOB)
     assert sorted(peer.take()) == ["100", "200", "487"]
     assert bob.find(session).state is State.CONFIRMED
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_the_target_of_an_early_dialog_names_its_transport(transport: str) -> None:
+    # Else a PRACK would come by UDP, to a port where nobody reads it.
+    bob, peer = called_by_peer()
+    invite = peer.new_request("INVITE", body=OFFER)
+    bob.core.receive(invite.to_bytes(), Flow(transport, BOB, peer.address), 0.0)
+    event = bob.core.next_event()
+    assert isinstance(event, sip.InviteReceived)
+    bob.core.ring(event.session, 0.0)
+    _, (ringing, _) = bob.core.data_to_send()
+    contact = parse_message(ringing).contact
+    assert str(contact) == f"<sip:201@192.0.2.2:5060;transport={transport}>"
