@@ -17,7 +17,6 @@ SDP: Final = "application/sdp"
 
 # Where RFC 3261 table 2 and its successors want our Contact.
 _WITH_CONTACT: Final = frozenset({"INVITE", "UPDATE", "REFER", "SUBSCRIBE", "NOTIFY"})
-_DEFAULT_PORTS: Final = {"sip": 5060, "sips": 5061}
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -129,7 +128,7 @@ class Dialog:
         used as long as it lasts, for behind a NAT there is no other (RFC 5923).
         """
         uri = self.route_set[0].uri if self.route_set else self.remote_target
-        remote = _literal(uri, flow.local)
+        remote = _literal(uri, flow)
         if remote is None or remote == flow.remote:
             return flow
         if flow.inbound:
@@ -173,16 +172,20 @@ def route_request(
     return route_set[0].uri, (*route_set[1:], NameAddr(None, target))
 
 
-def _literal(uri: Uri, local: Address) -> Address | None:
-    """The address in a URI that a request from `local` could go to."""
-    port = _DEFAULT_PORTS.get(uri.scheme) if uri.port is None else uri.port
+def _literal(uri: Uri, flow: Flow) -> Address | None:
+    """The address in a URI that a request by the transport of `flow` could go to."""
+    port = uri.port
+    if port is None and uri.scheme in {"sip", "sips"}:
+        # RFC 3263 section 4.2: the default one of the transport.
+        secure = uri.scheme == "sips" or flow.transport == "tls"
+        port = 5061 if secure else 5060
     if not port:
         return None
     try:
         ip = ip_of(uri.host)
     except ValueError:
         return None
-    same_family = (ip.version == 6) == (":" in local.host)
+    same_family = (ip.version == 6) == (":" in flow.local.host)
     if ip.is_unspecified or ip.is_multicast or not same_family:
         return None
     return Address(uri.host, port)

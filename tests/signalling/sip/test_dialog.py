@@ -202,3 +202,10 @@ def test_another_place_must_bear_the_same_name() -> None:
     flow = Flow("tls", FLOW.local, Address("192.0.2.2", 5061), "pbx.example")
     found = with_target("sip:b@192.0.2.7:5071").next_hop(flow)
     assert (found.remote.port, found.domain) == (5071, "pbx.example")
+
+
+def test_the_default_port_is_that_of_the_transport() -> None:
+    flow = Flow("tls", FLOW.local, Address("192.0.2.7", 5061), "pbx.example")
+    assert with_target("sip:b@192.0.2.7;transport=tls").next_hop(flow) is flow
+    assert with_target("sip:b@192.0.2.8").next_hop(flow).remote.port == 5061
+    assert with_target("tel:201").next_hop(flow) is flow
