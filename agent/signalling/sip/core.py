@@ -38,8 +38,10 @@ from agent.signalling.sip.events import (
     TargetRefreshed,
 )
 from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.inspection import WITH_OFFER
 from agent.signalling.sip.limits import UNLIMITED, LimitsOf
 from agent.signalling.sip.message import Request
+from agent.signalling.sip.multipart import with_description_only
 from agent.signalling.sip.outages import Outages
 from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.reception import (
@@ -302,15 +304,18 @@ class UserAgentCore(Commands):
         match event:
             case transaction.RequestReceived():
                 request = event.request
+                if request.method in WITH_OFFER:
+                    request = with_description_only(request)
                 pass_up = request.method in self._pass_up
                 session.receive_request(event.key, request, now, pass_up=pass_up)
             case transaction.AckReceived():
-                session.receive_ack(event.request, now)
+                session.receive_ack(with_description_only(event.request), now)
             case transaction.CancelReceived():
                 session.receive_cancel(event.key, now)
             case transaction.ResponseReceived():
                 if self._user.owner(event.key) is not None:
-                    session.receive_response(event.key, event.response, now)
+                    response = with_description_only(event.response)
+                    session.receive_response(event.key, response, now)
                 elif event.response.cseq.method == "INVITE":
                     session.receive_2xx_again(event.response, now, stray=False)
             case transaction.StrayResponse():

@@ -42,8 +42,10 @@ OUTSIDE: Final = {
 "Methods that make sense in a dialog only, and what they deserve outside one."
 ALLOW_EVENTS: Final = ("Allow-Events", "refer")
 
+WITH_OFFER: Final = frozenset({"INVITE", "PRACK", "UPDATE"})
+"Requests in a dialog that may hold an offer."
+
 _SCHEMES: Final = frozenset({"sip", "sips", "tel"})
-_WITH_OFFER: Final = frozenset({"INVITE", "PRACK", "UPDATE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def inspect_in_dialog(
     if method == "INFO" and "Info-Package" in request.headers:
         # RFC 6086 section 4.2.2: we have asked for none.
         return Refusal(469, (("Recv-Info", ""),))
-    return _inspect_body(request) if method in _WITH_OFFER else None
+    return _inspect_body(request) if method in WITH_OFFER else None
 
 
 def _inspect_subscribe(request: Request) -> Refusal:

@@ -6,10 +6,12 @@ over even where its handling is required (RFC 5621 section 5.3 would have us ans
 """
 
 import re
-from typing import Final
+from typing import Final, TypeVar
 
 from agent.signalling.sip.dialog import SDP
-from agent.signalling.sip.message import Request
+from agent.signalling.sip.message import Request, Response
+
+MessageT = TypeVar("MessageT", Request, Response)
 
 MIXED: Final = "multipart/mixed"
 MAX_PARTS: Final = 32
@@ -22,30 +24,30 @@ _BLANK: Final = re.compile(rb"\r?\n\r?\n")
 _TYPE: Final = re.compile(rb"(?im)^content-type\s*:\s*([^\s;]+)")
 
 
-def with_description_only(request: Request) -> Request:
-    """`request` itself, or a copy whose one part is its session description.
+def with_description_only(message: MessageT) -> MessageT:
+    """`message` itself, or a copy whose one part is its session description.
 
-    One of several parts without a description comes back without a body: it asks for
-    our offer.
+    One of several parts without a description comes back without a body: if it is an
+    INVITE, it asks for our offer.
     """
-    if request.content_type != MIXED:
-        return request
-    single = request.copy()
-    single.body = _description(request)
+    if message.content_type != MIXED:
+        return message
+    single = message.copy()
+    single.body = _description(message)
     single.headers.remove("Content-Type")
     if single.body:
         single.headers.set("Content-Type", SDP)
     return single
 
 
-def _description(request: Request) -> bytes:
-    boundary = _BOUNDARY.search(request.headers.get("Content-Type") or "")
+def _description(message: Request | Response) -> bytes:
+    boundary = _BOUNDARY.search(message.headers.get("Content-Type") or "")
     if boundary is None:
         return b""
     delimiter = b"--" + (boundary[1] or boundary[2]).encode()
     # A delimiter stands at the beginning of a line, and the line break before it
     # belongs to it (RFC 2046 section 5.1.1).
-    parts = (b"\n" + request.body).split(b"\n" + delimiter, MAX_PARTS)
+    parts = (b"\n" + message.body).split(b"\n" + delimiter, MAX_PARTS)
     for part in parts[1:]:
         if part.startswith(b"--"):
             break  # the closing delimiter: what follows is nothing

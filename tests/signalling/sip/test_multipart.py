@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given, strategies as st
 
 from agent.signalling.sdp import parse_sdp
-from agent.signalling.sip.message import Request
+from agent.signalling.sip import core as sip
+from agent.signalling.sip.message import Request, response_to
 from agent.signalling.sip.multipart import with_description_only
 from agent.signalling.sip.parser import parse_message
 from tests.corpora import corpus
+from tests.signalling.sip.pair import ALICE, calling_peer
 
 SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\n"
 
@@ -91,3 +93,22 @@ def test_emergency_invites_of_other_makes() -> None:
             parse_sdp(with_description_only(message).body)
             found += 1
     assert found
+
+
+def test_the_description_in_a_response_is_found_too() -> None:
+    alice, peer, session, invited = calling_peer()
+    lines = [("Content-Type", "multipart/mixed;boundary=b")]
+    response = response_to(invited, 200, to_tag="peer", headers=lines)
+    response.headers.add("Contact", "<sip:peer@192.0.2.2>")
+    response.body = mixed(LOCATION, OFFER)
+    peer.send(response, ALICE)
+    assert alice.last.response.content_type == "application/sdp"
+    parse_sdp(alice.last.response.body)
+    kind = [("Content-Type", lines[0][1])]
+    change = peer.in_dialog(
+        "INVITE", invited, cseq=1, body=mixed(LOCATION, OFFER), headers=kind
+    )
+    peer.send(change, ALICE)
+    assert isinstance(alice.last, sip.OfferReceived)
+    assert alice.last.session == session
+    parse_sdp(alice.last.body)
