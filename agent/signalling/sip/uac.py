@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agent.signalling.sip import renegotiation
+from agent.signalling.sip.contact import contact_of
 from agent.signalling.sip.dialog import SDP, Dialog
 from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.events import (
@@ -154,11 +155,22 @@ class UacSession(Session):
             return super().move(key, flow)
         if self.over:
             return False
+        if flow in self._alternatives:
+            at = self._alternatives.index(flow)
+            self._alternatives = self._alternatives[at + 1 :]
         self._link.flow = flow
-        self._alternatives = self._alternatives[1:]
+        self._tell_where(flow)
         self._early.clear()
         self._latest = None
         return True
+
+    def _tell_where(self, flow: Flow) -> None:
+        """Have the INVITE say where we are reached by `flow`."""
+        old = self._link.contact
+        contact = contact_of(flow, old.user, secure=old.scheme == "sips")
+        self._link.contact = contact
+        for headers in (self.invite.headers, self._plain):
+            headers.set("Contact", f"<{contact}>")
 
     def receive_response(self, key: str, response: Response, now: float) -> None:
         if key == self._key:

@@ -268,3 +268,33 @@ def sent_invite() -> Request:
     core = new_core(2)
     call(core)
     return sent(core)[0][0]
+
+
+def test_the_way_that_is_taken_is_the_one_we_are_reached_by() -> None:
+    core = new_core(1)
+    session = call(core, SECOND, THIRD)
+    [(first, _)] = sent(core)
+    assert str(first.contact) == "<sip:me@192.0.2.250>"
+    core.transport_failed(FIRST, 0.1)
+    core.transport_failed(SECOND, 0.2)
+    third = sent(core)[-1][0]
+    assert str(third.contact) == "<sip:me@192.0.2.250:5060;transport=tcp>"
+    answer(core, third, 200, THIRD, body=b"answer")
+    sent(core)
+    core.reoffer(session, 2.0, body=b"offer")
+    [(reinvite, _)] = sent(core)
+    assert reinvite.contact == third.contact
+
+
+def test_a_session_timer_that_is_refused_elsewhere_leaves_the_rest_to_try() -> None:
+    core = new_core(1, session_expires=1800, supported=("timer",))
+    core.serve_tcp([LOCAL])
+    call(core, SECOND, body=b"offer" * MAX_UDP)
+    [(_, flow)] = sent(core)
+    assert (flow.transport, flow.remote) == ("tcp", FIRST.remote)
+    core.transport_failed(flow, 0.1)
+    [(again, flow)] = sent(core)
+    assert flow == FIRST
+    answer(core, again, 422, FIRST, headers=(("Min-SE", "3600"),))
+    core.transport_failed(FIRST, 1.1)
+    assert sent(core)[-1][1] == SECOND
