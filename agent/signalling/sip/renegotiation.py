@@ -125,6 +125,12 @@ class Renegotiation:
         self._glares = 0
         self._not_before: float | None = None
 
+    @property
+    def offers(self) -> bool:
+        """Whether a change that we want awaits its turn, or its answer."""
+        sent = self._sent if self.state is State.OFFERING else None
+        return any(one and not one.refresh for one in (self._wanted, sent))
+
     def want(self, offer: Offer) -> None:
         """Have `offer` sent as soon as it may be, instead of one not yet sent."""
         self._wanted = offer

@@ -12,6 +12,7 @@ from agent.signalling.sip.events import (
     Accepted,
     Ended,
     EndReason,
+    OfferRefused,
     Progressed,
     Refused,
     SessionId,
@@ -356,12 +357,16 @@ class UacSession(Session):
             self._offers = early.offers
             self._offers.link = self._link
             self._link.takes = early.offers.link.takes
+        lost = any(one.offers.negotiation.offers for one in self._early.values())
         self._drop_early(now)
         self._link.current = dialog
         self._link.hear(response)
         self._linger = now + self._user.timers.m
         self._timer.answered(response, now)
         action = self._step(self._take_answer(response))
+        if lost and not self.over:
+            # It went, or was to go, to a branch that has lost.
+            self._user.emit(OfferRefused(self.id, 487))
         if not response.body and self._offers.answer:
             # It stood in a reliable provisional response, and need not come again.
             response = _with_description(response, self._offers.answer)

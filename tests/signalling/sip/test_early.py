@@ -482,6 +482,24 @@ def test_each_branch_has_numbers_and_offers_of_its_own() -> None:
     assert not alice.core._user._owners
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_an_offer_to_a_branch_that_lost_is_refused(*, waits: bool) -> None:
+    alice, peer, session, invite = calling_peer(**RELIABLE)
+    forked(alice, peer, invite, "one", 7)
+    forked(alice, peer, invite, "two", 1)
+    if waits:
+        # One that cannot be answered yet, for the branch has an offer of its own.
+        update = peer.in_dialog("UPDATE", peer_of(invite, "two"), cseq=1, body=CHANGED)
+        peer.send(update, ALICE)
+    alice.core.reoffer(session, 0.0, body=OFFER)
+    peer.respond(invite, 200, ALICE, tag="one")
+    assert alice.names[-2:] == ["OfferRefused", "Accepted"]
+    # The next one goes to who has answered.
+    alice.core.reoffer(session, 0.0, body=OFFER)
+    alice.wire.run(0.0)
+    assert peer.request("INVITE").to.tag == "one"
+
+
 def peer_of(invite: Request, tag: str) -> Response:
     """What gives `in_dialog` the tags of that branch."""
     response = Response(183, "Session Progress", invite.headers.copy())

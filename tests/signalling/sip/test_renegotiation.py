@@ -260,3 +260,15 @@ def test_a_refresh_goes_with_the_offer_that_waits() -> None:
     ours.want(SECOND)
     ours.want_with((line,), b"as before")
     assert ours.take_due(0.0) == Offer(SECOND.body, (*SECOND.headers, line))
+
+
+def test_it_knows_whether_a_change_is_open() -> None:
+    negotiation = new()
+    negotiation.want_with((), b"as it was")
+    assert not negotiation.offers
+    negotiation.want(Offer(b"another"))
+    assert negotiation.offers
+    assert negotiation.take_due(0.0)
+    assert negotiation.offers
+    negotiation.answered()
+    assert not negotiation.offers
