@@ -6,14 +6,14 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from agent.common.clock import monotonic_ns, utc_ns
+from agent.common.clock import monotonic_ns
 from agent.formats.rtp.packet import RtpError, payload_bounds
-from agent.formats.rtp.rtcp import RtcpError
 from agent.media import sockets
 from agent.media.events import LegStats
 from agent.media.handling import Handling, handlings
+from agent.media.leg_rtcp import LegRtcp
 from agent.media.playout import RATE, TICKS_PER_MS, Playout
-from agent.media.reception import Arrival, Reception, Source, canonical_host
+from agent.media.reception import Arrival, Reception, Source, place_of
 from agent.media.reports import ReportSession
 from agent.media.security import LegSecurity, Transmit
 from agent.media.sender import Sender
@@ -49,12 +49,10 @@ class MediaLeg:
         "_foreign",
         "_handling",
         "_invalid",
-        "_latch",
         "_on_latched",
         "_on_source",
         "_recv",
         "_rng",
-        "_rtcp_peer",
         "_screened",
         "_send_errors",
         "_strange",
@@ -68,7 +66,6 @@ class MediaLeg:
         "playout",
         "quiet",
         "reception",
-        "reports",
         "rtcp",
         "rtp",
         "security",
@@ -90,11 +87,11 @@ class MediaLeg:
     ) -> None:
         self.name = name
         self.rtp = rtp
-        self.rtcp = rtcp
         self.reception = Reception()
         self.sender = Sender(rng)
-        self.reports = ReportSession(self.sender, self.reception, rng)
         self.security = LegSecurity()
+        reports = ReportSession(self.sender, self.reception, rng)
+        self.rtcp = LegRtcp(rtcp, reports, self.security)
         self.audio: NegotiatedAudio | None = None
         self.partner: MediaLeg | None = None
         self.playout: Playout | None = None
@@ -107,7 +104,6 @@ class MediaLeg:
         self._on_source = on_source
         self._rng = rng
         self._recv: Callable[[int], bytes] = rtp.recv
-        self._latch = Latch.ADDRESS
         self.send: Transmit | None = None
         "Takes packets for the peer; None while they cannot be sent."
         self._transmit: Transmit | None = None
@@ -115,7 +111,6 @@ class MediaLeg:
         self._screened = False
         self._connected = False
         self._handling: dict[int, Handling] = {}
-        self._rtcp_peer: Source | None = None
         self._invalid = 0
         self._foreign = 0
         self._send_errors = 0
@@ -138,12 +133,9 @@ class MediaLeg:
         now_ns = monotonic_ns()
         anew = self.reception.expect(audio.remote, latch, now_ns)
         self.audio = audio
-        self._latch = latch
         self._strange.clear()
         self.configured_ns = now_ns
-        self._rtcp_peer = self._usable(
-            (canonical_host(audio.remote_rtcp.host), audio.remote_rtcp.port)
-        )
+        self.rtcp.configure(audio, latch)
         # Before a socket is connected: what was queued there is taken at once.
         self._secure(audio, now_ns)
         self.rewire()
@@ -170,18 +162,13 @@ class MediaLeg:
         if self._connected:
             sockets.disconnect(self.rtp)
             self._connected = False
-        peer = self._usable((canonical_host(audio.remote.host), audio.remote.port))
+        peer = place_of(audio.remote)
         if peer is None:
             self._direct(None)
         elif latch is Latch.OFF:
             self._attach(peer)
         else:
             self._direct(lambda packet: self.rtp.sendto(packet, peer))
-
-    @staticmethod
-    def _usable(peer: Source) -> Source | None:
-        # RFC 3264 section 8.4 and its predecessor: hold by 0.0.0.0 or port 0.
-        return None if peer[0] in {"0.0.0.0", "::"} or not peer[1] else peer  # noqa: S104
 
     def _attach(self, peer: Source) -> None:
         try:
@@ -319,7 +306,7 @@ class MediaLeg:
         audio = self.audio
         muxed = audio is not None and audio.rtcp_mux
         if muxed and len(packet) > 1 and packet[1] in _RTCP_TYPES:
-            self._take_report(packet, now_ns)
+            self.rtcp.take(packet, now_ns)
             return b""
         if not self.security.active:
             return packet
@@ -437,47 +424,11 @@ class MediaLeg:
 
     def on_rtcp(self) -> None:
         """Take one RTCP packet, if it comes from the peer."""
-        try:
-            data, address = self.rtcp.recvfrom(_READ)
-        except OSError:
-            return
-        expected = self.reception.latched or self._rtcp_peer
-        if expected is None or address[0] != expected[0]:
-            self._foreign += 1
-            return
-        if self._take_report(data, monotonic_ns()) and self._latch is not Latch.OFF:
-            # Symmetric RTCP (RFC 4961): the peer's NAT may have moved its port.
-            self._rtcp_peer = address[0], address[1]
-
-    def _take_report(self, data: bytes, now_ns: int) -> bool:
-        if self.security.active:
-            data = self.security.unprotect_rtcp(data, now_ns)
-            if not data:
-                return False
-        try:
-            self.reports.receive(data, now_ns)
-        except RtcpError:
-            self._invalid += 1
-            return False
-        return True
+        self.rtcp.on_readable(self.reception.latched)
 
     def send_report(self, now_ns: int, *, bye: bool = False) -> None:
         """Send a report, or the last one."""
-        peer = self._rtcp_peer
-        if peer is None:
-            return
-        make = self.reports.bye if bye else self.reports.report
-        report = make(now_ns, utc_ns())
-        if self.security.active:
-            report = self.security.protect_rtcp(report)
-        muxed = self.audio is not None and self.audio.rtcp_mux
-        try:
-            if report and not muxed:
-                self.rtcp.sendto(report, peer)
-            elif report and self._transmit is not None:
-                self._transmit(report)
-        except OSError:
-            self._send_errors += 1
+        self.rtcp.send(now_ns, self._transmit, bye=bye)
 
     # -- the end --------------------------------------------------------------
 
@@ -489,13 +440,13 @@ class MediaLeg:
     @property
     def stats(self) -> LegStats:
         """Figures up to now."""
-        reception, sender, reports = self.reception, self.sender, self.reports
+        reception, sender, rtcp = self.reception, self.sender, self.rtcp
         return LegStats(
             received=reception.received,
             lost=reception.lost,
             late=reception.late,
-            invalid=self._invalid,
-            foreign=self._foreign,
+            invalid=self._invalid + rtcp.invalid,
+            foreign=self._foreign + rtcp.foreign,
             unheard=reception.unheard,
             unauthenticated=self.security.unauthenticated,
             replayed=self.security.replayed,
@@ -504,7 +455,7 @@ class MediaLeg:
             jitter_ms=round(reception.jitter_ms, 3),
             sent=sender.packets_before + sender.packets,
             octets=sender.octets_before + sender.octets,
-            send_errors=self._send_errors,
-            remote_lost=reports.remote_lost,
-            remote_jitter_ms=reports.remote_jitter_ms,
+            send_errors=self._send_errors + rtcp.send_errors,
+            remote_lost=rtcp.reports.remote_lost,
+            remote_jitter_ms=rtcp.reports.remote_jitter_ms,
         )

@@ -6,20 +6,19 @@ socket, so that a dead worker's successor goes on where it stopped.
 """
 
 import asyncio
-import contextlib
 import os
 import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Final
 
-from agent.common.clock import monotonic, monotonic_ns
+from agent.common.clock import monotonic
 from agent.common.files import make_private_directory
 from agent.media import control
 from agent.media.config import MediaConfig
-from agent.media.errors import ControlError, MediaError, NoPortsError, NoWorkerError
+from agent.media.crew import Crew
+from agent.media.errors import MediaError, NoPortsError, NoWorkerError
 from agent.media.events import (
     KeysSpent,
     Latched,
@@ -38,13 +37,12 @@ from agent.media.events import (
     WorkerReady,
 )
 from agent.media.link import retire_orphans
-from agent.media.memory import LegMemory, RecordingMemory, leg_commands
-from agent.media.placement import Placement
+from agent.media.memory import LegMemory, leg_commands
 from agent.media.playable import pack
 from agent.media.ports import PortPool
 from agent.media.reception import canonical_host
+from agent.media.recordings import Recordings
 from agent.media.sound import Sound
-from agent.media.supervisor import Supervisor
 from agent.model.media import Address, Latch, NegotiatedAudio
 
 __all__ = [
@@ -70,9 +68,6 @@ __all__ = [
     "WorkerReady",
     "retire_orphans",
 ]
-
-READY_SECONDS: Final = 3.0
-"How long a new leg waits for a worker that is being replaced."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,36 +100,22 @@ class MediaPool:
     ) -> None:
         self._config = config
         self._directory = runtime_directory
-        self._journals = journal_directory
         self._on_event = on_event
         first, last = config.ports
         self._ports = PortPool(first, last, drain=config.drain)
-        hello = control.Hello(
-            version=control.VERSION,
-            timeout=config.timeout,
-            fsync_interval=config.fsync_interval,
+        self._crew = Crew(
+            config,
+            runtime_directory,
+            on_report=self._on_report,
+            on_lost=self._on_lost,
+            on_ready=self._on_ready,
+            on_given_up=self._on_given_up,
         )
-        self._workers = [
-            Supervisor(
-                index,
-                runtime_directory / f"media-{index}.sock",
-                hello,
-                on_report=self._on_report,
-                on_lost=self._on_lost,
-                on_ready=self._on_ready,
-                on_given_up=self._on_given_up,
-            )
-            for index in range(config.workers or os.cpu_count() or 1)
-        ]
-        self._lost_ns = [0] * len(self._workers)
         self._legs: dict[str, LegMemory] = {}
-        self._placement = Placement()
-        self._recordings: dict[str, RecordingMemory] = {}
+        self._recordings = Recordings(self._crew, journal_directory, self._later)
         self._sounds: dict[str, tuple[control.AddSound, int]] = {}
         self._tokens = count(1)
         self._sweep: asyncio.TimerHandle | None = None
-        self._turn = asyncio.Event()
-        "Set, and replaced, whenever a worker comes back."
 
     # -- life -----------------------------------------------------------------
 
@@ -151,24 +132,21 @@ class MediaPool:
         _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
         await retire_orphans(self._directory)
-        results = await asyncio.gather(
-            *(worker.start() for worker in self._workers), return_exceptions=True
-        )
-        for result in results:
-            if isinstance(result, BaseException):
-                await self.stop()
-                raise result
+        try:
+            await self._crew.start()
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Close every journal and leg, end the workers, give the ports back."""
-        await asyncio.gather(*(worker.stop() for worker in self._workers))
+        await self._crew.stop()
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
         for leg in self._legs.values():
             leg.ports.close()
         self._legs.clear()
-        self._placement.clear()
         self._recordings.clear()
         self._ports.close()
         for _, fd in self._sounds.values():
@@ -178,19 +156,19 @@ class MediaPool:
     @property
     def workers_up(self) -> int:
         """Workers that take legs."""
-        return sum(worker.up for worker in self._workers)
+        return self._crew.workers_up
 
     @property
     def worker_pids(self) -> list[int]:
         """Process ids of the workers that are up."""
-        return [worker.pid for worker in self._workers if worker.pid is not None]
+        return self._crew.pids
 
     @property
     def stats(self) -> PoolStats:
         """Figures for metrics."""
         return PoolStats(
             workers_up=self.workers_up,
-            workers_lost=sum(worker.lost for worker in self._workers),
+            workers_lost=self._crew.workers_lost,
             legs=len(self._legs),
             recordings=len(self._recordings),
             ports_free=self._ports.free,
@@ -202,8 +180,7 @@ class MediaPool:
 
         To be called before a peer is told something that has it send media.
         """
-        for worker in self._workers:
-            worker.flush()
+        self._crew.flush()
 
     # -- sounds ---------------------------------------------------------------
 
@@ -220,8 +197,7 @@ class MediaPool:
             file.write(memory)
         message = control.AddSound(name=sound.name, parts=parts)
         self._sounds[sound.name] = message, fd
-        for worker in self._workers:
-            worker.tell(message, (fd,))
+        self._crew.tell_all(message, (fd,))
 
     # -- legs -----------------------------------------------------------------
 
@@ -233,37 +209,17 @@ class MediaPool:
         Returns the address for SDP; RTCP is the port above. Raises NoPortsError,
         NoWorkerError, or MediaError if the leg's name is taken.
         """
-        worker = await self._worker_for(call)
+        worker = await self._crew.for_call(call)
         if leg in self._legs:
             raise MediaError("There is a leg of this name already.")
         local = address or self._config.address
         ports = self._ports.allocate(local)
-        memory = LegMemory(leg, call, worker.index, ports)
+        memory = LegMemory(leg, call, worker, ports)
         self._legs[leg] = memory
-        self._placement.add(call, leg, worker.index)
-        worker.tell(*memory.open_command(resumed=False))
+        self._crew.placement.add(call, leg, worker)
+        self._crew.tell(worker, *memory.open_command(resumed=False))
         told = local if address else self._config.advertised or local
         return Address(told, ports.port)
-
-    async def _worker_for(self, call: str) -> Supervisor:
-        candidates = self._candidates(call)
-        if candidates and not any(worker.up for worker in candidates):
-            # One that is being replaced is back in a fraction of a second.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(READY_SECONDS):
-                    while not any(worker.up for worker in self._candidates(call)):
-                        await self._turn.wait()
-            candidates = self._candidates(call)
-        ready = [worker for worker in candidates if worker.up]
-        if not ready:
-            raise NoWorkerError("No media worker is running.")
-        index = self._placement.least_loaded([worker.index for worker in ready])
-        return self._workers[index]
-
-    def _candidates(self, call: str) -> list[Supervisor]:
-        placed = self._placement.worker_of(call)
-        workers = self._workers if placed is None else [self._workers[placed]]
-        return [worker for worker in workers if not worker.given_up]
 
     def configure(
         self, leg: str, audio: NegotiatedAudio, *, latch: Latch = Latch.ADDRESS
@@ -288,13 +244,10 @@ class MediaPool:
             return
         found.part()
         found.closing = True
-        worker = self._workers[found.worker]
-        if worker.up:
-            worker.tell(control.CloseLeg(leg=leg))
+        if self._crew.up(found.worker):
+            self._tell(found, control.CloseLeg(leg=leg))
         else:
-            self._break_off_play(found)
-            self._later(LegClosed(leg=leg, stats=LegStats()))
-            self._forget(found)
+            self._lose(found)
 
     def move_leg(self, leg: str, call: str) -> None:
         """Let a leg go on in another call, and in that call's worker.
@@ -307,32 +260,38 @@ class MediaPool:
             return
         found.part()
         self._silence(found)
-        old, placed = found.worker, self._placement.worker_of(call)
+        placement = self._crew.placement
+        old, placed = found.worker, placement.worker_of(call)
         new = old if placed is None else placed
-        self._placement.remove(found.call, leg)
-        self._placement.add(call, leg, new)
+        placement.remove(found.call, leg)
+        placement.add(call, leg, new)
         found.call, found.worker = call, new
         if new == old:
             self._tell(found, control.Unbridge(leg=leg))
             return
         if found.spend_key():
             self._later(KeysSpent(leg=leg))
-        if self._workers[old].up:
+        if self._crew.up(old):
             found.left.append(old)
-            self._workers[old].tell(control.CloseLeg(leg=leg))
-        if self._workers[new].up:
-            # One that is not up is told everything when it is.
-            for addressed in leg_commands([found]):
-                self._workers[new].tell(*addressed)
+            self._crew.tell(old, control.CloseLeg(leg=leg))
+        # To a worker that is not up nothing is told now, but everything when it is.
+        for addressed in leg_commands([found]):
+            self._crew.tell(new, *addressed)
 
     def _open(self, leg: str) -> LegMemory | None:
         found = self._legs.get(leg)
         return None if found is None or found.closing else found
 
+    def _lose(self, leg: LegMemory) -> None:
+        """There is no worker that could tell of its end."""
+        self._break_off_play(leg)
+        self._later(LegClosed(leg=leg.name, stats=LegStats()))
+        self._forget(leg)
+
     def _forget(self, leg: LegMemory) -> None:
         """The worker has let go of the sockets: nobody reads them but we."""
         del self._legs[leg.name]
-        self._placement.remove(leg.call, leg.name)
+        self._crew.placement.remove(leg.call, leg.name)
         self._ports.release(leg.ports, monotonic())
         self._schedule_sweep()
 
@@ -349,7 +308,7 @@ class MediaPool:
         self._schedule_sweep()
 
     def _tell(self, leg: LegMemory, message: control.Command) -> None:
-        self._workers[leg.worker].tell(message)
+        self._crew.tell(leg.worker, message)
 
     # -- what a leg hears -----------------------------------------------------
 
@@ -362,10 +321,10 @@ class MediaPool:
         token = next(self._tokens)
         message = control.Play(leg=leg, token=token, sounds=tuple(sounds), loop=loop)
         found = self._open(leg)
-        if found is None or self._workers[found.worker].given_up:
+        if found is None or self._crew.given_up(found.worker):
             self._later(_unplayed(message))
             return token
-        if not self._workers[found.worker].up:
+        if not self._crew.up(found.worker):
             self._break_off_play(found)
         found.play = message
         self._tell(found, message)
@@ -377,7 +336,7 @@ class MediaPool:
             self._silence(found)
 
     def _silence(self, leg: LegMemory) -> None:
-        if self._workers[leg.worker].up:
+        if self._crew.up(leg.worker):
             self._tell(leg, control.StopPlaying(leg=leg.name))
         else:
             self._break_off_play(leg)
@@ -429,68 +388,35 @@ class MediaPool:
         Blocks stay in the worker's memory, for 30 s at most, until `grant_journal`.
         What goes wrong is told by RecordingFailed.
         """
-        places = {found.worker for leg in legs if (found := self._open(leg))}
-        if len(places) != 1 or None in map(self._open, legs):
-            self._later(RecordingFailed(recording=recording, reason="no-leg"))
+        found = [self._open(leg) for leg in legs]
+        workers = {leg.worker for leg in found if leg is not None}
+        if None in found or len(workers) != 1:
+            self._recordings.refuse(recording, "no-leg")
             return
-        place = places.pop()
-        worker = self._workers[place]
-        if worker.given_up:
-            self._later(RecordingFailed(recording=recording, reason="no-worker"))
-            return
-        memory = RecordingMemory(
-            name=recording,
-            worker=place,
+        self._recordings.start(
+            recording,
+            workers.pop(),
             legs=legs,
             journal_key=journal_key,
             key_id=key_id,
             begin=begin,
-            started_ns=monotonic_ns(),
         )
-        try:
-            worker.tell(memory.start_command(self._journals))
-        except ControlError:
-            self._later(RecordingFailed(recording=recording, reason="note-too-long"))
-            return
-        self._recordings[recording] = memory
 
     def grant_journal(self, recording: str) -> None:
         """The key envelope is durable: the journal may be created and written."""
-        if (found := self._recordings.get(recording)) is not None:
-            found.granted = True
-            self._workers[found.worker].tell(control.Grant(recording=recording))
+        self._recordings.grant(recording)
 
     def mark(self, recording: str, note: bytes) -> None:
         """Put a note (JSON of agent.model.recording.Note) into the journal."""
-        found = self._recordings.get(recording)
-        if found is not None and not found.ended:
-            found.note(note, monotonic_ns())
-            message = control.Mark(recording=recording, note=note)
-            self._workers[found.worker].tell(message)
+        self._recordings.mark(recording, note)
 
     def tap(self, recording: str, leg: str, *, on: bool) -> None:
         """Journal one leg of a recording, or stop doing so."""
-        if (found := self._recordings.get(recording)) is not None:
-            found.tap(leg, on=on)
-            self._workers[found.worker].tell(
-                control.Tap(recording=recording, leg=leg, on=on)
-            )
+        self._recordings.tap(recording, leg, on=on)
 
     def stop_recording(self, recording: str, end: bytes) -> None:
         """Write the last note and close the journal; ends in RecordingClosed."""
-        found = self._recordings.get(recording)
-        if found is None or found.ended:
-            return
-        found.ended = True
-        worker = self._workers[found.worker]
-        if worker.up:
-            worker.tell(control.StopRecording(recording=recording, end=end))
-        else:
-            self._give_up(found)
-
-    def _give_up(self, recording: RecordingMemory) -> None:
-        del self._recordings[recording.name]
-        self._later(RecordingFailed(recording=recording.name, reason="worker-lost"))
+        self._recordings.stop(recording, end)
 
     # -- what the workers say -------------------------------------------------
 
@@ -510,60 +436,46 @@ class MediaPool:
                 if leg is not None:
                     self._forget(leg)
             case RecordingFailed() | RecordingClosed():
-                self._recordings.pop(report.recording, None)
+                self._recordings.forget(report.recording)
             case _:
                 pass
         self._on_event(report)
 
-    def _on_lost(self, index: int) -> None:
-        self._lost_ns[index] = monotonic_ns()
-        legs = [leg for leg in self._legs.values() if leg.worker == index]
-        recordings = [r for r in self._recordings.values() if r.worker == index]
+    def _on_lost(self, worker: int) -> None:
+        legs = self._legs_in(worker)
         self._on_event(
             WorkerLost(
-                worker=index,
+                worker=worker,
                 legs=tuple(leg.name for leg in legs),
-                recordings=tuple(recording.name for recording in recordings),
+                recordings=self._recordings.names_in(worker),
             )
         )
         for leg in self._legs.values():
-            leg.left = [worker for worker in leg.left if worker != index]
-        for recording in recordings:
-            if recording.ended and recording.name in self._recordings:
-                self._give_up(recording)
+            leg.left = [other for other in leg.left if other != worker]
+        self._recordings.worker_lost(worker)
         for leg in legs:
             if leg.closing:
-                self._break_off_play(leg)
-                self._later(LegClosed(leg=leg.name, stats=LegStats()))
-                self._forget(leg)
+                self._lose(leg)
 
-    def _on_ready(self, index: int) -> None:
-        worker = self._workers[index]
+    def _on_ready(self, worker: int) -> None:
         for sound, fd in self._sounds.values():
-            worker.tell(sound, (fd,))
-        legs = [leg for leg in self._legs.values() if leg.worker == index]
+            self._crew.tell(worker, sound, (fd,))
+        legs = self._legs_in(worker)
         spent = [leg.name for leg in legs if leg.spend_key()]
         for addressed in leg_commands(legs):
-            worker.tell(*addressed)
-        for recording in list(self._recordings.values()):
-            if recording.worker == index:
-                for addressed in recording.commands(
-                    self._journals, self._lost_ns[index], monotonic_ns()
-                ):
-                    worker.tell(*addressed)
-        self._turn.set()
-        self._turn = asyncio.Event()
-        self._on_event(WorkerReady(worker=index))
+            self._crew.tell(worker, *addressed)
+        self._recordings.worker_ready(worker)
+        self._on_event(WorkerReady(worker=worker))
         for leg in spent:
             self._on_event(KeysSpent(leg=leg))
 
-    def _on_given_up(self, index: int) -> None:
-        for recording in list(self._recordings.values()):
-            if recording.worker == index:
-                self._give_up(recording)
-        for leg in self._legs.values():
-            if leg.worker == index:
-                self._break_off_play(leg)
+    def _on_given_up(self, worker: int) -> None:
+        self._recordings.worker_given_up(worker)
+        for leg in self._legs_in(worker):
+            self._break_off_play(leg)
+
+    def _legs_in(self, worker: int) -> list[LegMemory]:
+        return [leg for leg in self._legs.values() if leg.worker == worker]
 
     def _later(self, event: MediaEvent) -> None:
         asyncio.get_running_loop().call_soon(self._on_event, event)

@@ -39,6 +39,14 @@ def canonical_host(host: str) -> str:
     return ip_of(host).compressed
 
 
+def place_of(address: Address) -> Source | None:
+    """Where to send; None for 0.0.0.0 or port 0: hold. Raises ValueError."""
+    host = canonical_host(address.host)
+    # RFC 3264 section 8.4, and its predecessor.
+    held = host in {"0.0.0.0", "::"} or not address.port  # noqa: S104
+    return None if held else (host, address.port)
+
+
 @dataclass(slots=True)
 class Stream:
     """One validated run of packets; another source or another clock begins another."""

@@ -193,7 +193,7 @@ class Relay:
         self._reporting.pop(name).cancel()
         leg.send_report(now_ns, bye=True)
         self._loop.remove(leg.rtp.fileno())
-        self._loop.remove(leg.rtcp.fileno())
+        self._loop.remove(leg.rtcp.channel.fileno())
         leg.close()
         self._emit(events.LegClosed(leg=name, stats=leg.stats))
 
@@ -203,7 +203,7 @@ class Relay:
             self._schedule_report(leg, now_ns)
 
         self._reporting[leg.name] = self._loop.call_at(
-            now_ns + leg.reports.delay_ns(), fire
+            now_ns + leg.rtcp.reports.delay_ns(), fire
         )
 
     def _check_quiet(self, now_ns: int) -> None:

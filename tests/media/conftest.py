@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.media.legs import Bench
 from tests.media.pairs import FIRST, NOTICE, RINGBACK
 from tests.media.phones import Phone, Site, site
 
@@ -24,3 +25,10 @@ def customer() -> Iterator[Phone]:
 def officer() -> Iterator[Phone]:
     with Phone(ssrc=0x0F) as phone:
         yield phone
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    yield bench
+    bench.close()

@@ -59,6 +59,7 @@ class Phone:
         self.rtp = _udp()
         self.rtcp = _udp()
         self.agent = Address(HOST, 0)
+        self.before_sending: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Self:
         return self
@@ -116,6 +117,7 @@ class Phone:
         return packet
 
     def send(self, data: bytes) -> None:
+        self.before_sending()
         self.rtp.sendto(data, (self.agent.host, self.agent.port))
 
     async def hear(self) -> RtpPacket:
@@ -201,6 +203,8 @@ class Site:
     ) -> None:
         """Open and configure a leg for a phone."""
         phone.agent = await self.pool.open_leg(call, leg)
+        # As call control does before it tells a peer something.
+        phone.before_sending = self.pool.flush
         audio = phone.negotiated(
             direction=direction, telephone_event=telephone_event, ptime=ptime
         )

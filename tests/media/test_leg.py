@@ -1,84 +1,23 @@
 import random
 import socket
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import cycle
 
 import pytest
 
 from agent.common.clock import monotonic_ns
 from agent.formats.codecs.g711 import ULAW_TO_ALAW
 from agent.formats.rtp.packet import parse_rtp
-from agent.formats.rtp.rtcp import Bye, ReceiverReport, ReportBlock, parse_compound
 from agent.media.announcement import Announcement
 from agent.media.leg import MediaLeg
 from agent.media.playable import Packets, Samples
 from agent.media.playout import Playout
 from agent.model.media import G722, OPUS, PCMA, PCMU, Address, Direction, Latch
-from tests.media.phones import HOST, Phone, audio_bytes
-from tests.ports import BASE
+from tests.media.legs import Bench
+from tests.media.phones import HOST, audio_bytes
 
 
 def in_a_law(data: bytes) -> dict[str, Samples | Packets]:
     return {"PCMA": Samples(data, 0, len(data))}
-
-
-PORTS = cycle(range(BASE + 300, BASE + 399))
-
-
-def udp() -> socket.socket:
-    channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    # By number, as the pool does it: only such a port survives disconnecting.
-    channel.bind((HOST, next(PORTS)))
-    channel.settimeout(0)
-    return channel
-
-
-class Bench:
-    """Two bridged legs on real sockets, driven by hand."""
-
-    def __init__(self) -> None:
-        self.latched: list[str] = []
-        self.sources: list[str] = []
-        self.a, self.b = self.leg("a"), self.leg("b")
-        self.a.partner, self.b.partner = self.b, self.a
-        self.phones = Phone(), Phone()
-        for leg, phone in zip((self.a, self.b), self.phones, strict=True):
-            phone.agent = Address(*leg.rtp.getsockname())
-
-    def leg(self, name: str) -> MediaLeg:
-        return MediaLeg(
-            name,
-            udp(),
-            udp(),
-            random.Random(1),
-            on_latched=lambda leg: self.latched.append(leg.name),
-            on_source=lambda leg: self.sources.append(leg.name),
-        )
-
-    def configure(self, **changes: object) -> None:
-        for leg, phone in zip((self.a, self.b), self.phones, strict=True):
-            audio = replace(phone.negotiated(telephone_event=101), **changes)
-            leg.configure(audio, Latch.ADDRESS)
-        self.a.rewire()
-        self.b.rewire()
-
-    def relay(self, count: int) -> list[bytes]:
-        """Let leg a take datagrams; what the phone at b hears."""
-        for _ in range(count):
-            self.a.on_rtp()
-        return [packet.payload for packet in self.phones[1].heard()]
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    for leg in (bench.a, bench.b):
-        leg.close()
-    for phone in bench.phones:
-        phone.rtp.close()
-        phone.rtcp.close()
 
 
 def test_the_latch_takes_two_packets_and_what_was_queued(bench: Bench) -> None:
@@ -215,41 +154,6 @@ def test_a_leg_that_must_not_be_heard_is_not_relayed(bench: Bench) -> None:
     assert bench.a.stats.received == 2
 
 
-# -- RTCP ---------------------------------------------------------------------
-
-
-def rtcp(bench: Bench, phone: Phone, data: bytes) -> None:
-    phone.rtcp.sendto(data, bench.a.rtcp.getsockname())
-    bench.a.on_rtcp()
-
-
-def test_the_peers_reports_are_taken(bench: Bench) -> None:
-    bench.configure()
-    block = ReportBlock(bench.a.sender.ssrc, 0, 3, 0, 16)
-    rtcp(bench, bench.phones[0], ReceiverReport(1, (block,)).to_bytes())
-    assert (bench.a.stats.remote_lost, bench.a.stats.remote_jitter_ms) == (3, 2.0)
-    rtcp(bench, bench.phones[0], b"garbage")
-    assert bench.a.stats.invalid == 1
-
-
-def test_reports_follow_the_peers_port_but_no_stranger(bench: Bench) -> None:
-    bench.configure()
-    with Phone() as moved:
-        rtcp(bench, moved, ReceiverReport(1).to_bytes())
-        bench.a.send_report(monotonic_ns())
-        assert parse_compound(moved.rtcp.recv(2000))
-        bench.a.configure(bench.phones[0].negotiated(), Latch.OFF)
-        rtcp(bench, moved, ReceiverReport(1).to_bytes())
-        bench.a.send_report(monotonic_ns(), bye=True)
-        last = parse_compound(bench.phones[0].rtcp.recv(2000))
-        assert isinstance(last[-1], Bye)
-
-
-def test_before_the_negotiation_rtcp_is_foreign(bench: Bench) -> None:
-    rtcp(bench, bench.phones[0], ReceiverReport(1).to_bytes())
-    assert bench.a.stats.foreign == 1
-
-
 # -- a latch that is inherited ------------------------------------------------
 
 
@@ -261,7 +165,7 @@ def successor(bench: Bench) -> MediaLeg:
     return MediaLeg(
         "a",
         leg.rtp,
-        leg.rtcp,
+        leg.rtcp.channel,
         random.Random(2),
         on_latched=lambda _: bench.latched.append("again"),
         on_source=lambda _: None,

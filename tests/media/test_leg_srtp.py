@@ -12,9 +12,9 @@ from agent.media.leg import MediaLeg
 from agent.media.playable import Samples
 from agent.media.playout import Playout
 from agent.model.media import Address, Latch, SrtpKeys, SrtpSuite
+from tests.media.legs import udp
 from tests.media.phones import HOST, Phone, audio_bytes
 from tests.media.secure_phone import SecurePhone, new_key
-from tests.media.test_leg import udp
 
 SUITES = list(SrtpSuite)
 
@@ -277,7 +277,7 @@ def test_reports_are_sealed_and_must_be(bench: Bench) -> None:
     bench.a.send_report(0)
     data = bench.secure.inward.unprotect_rtcp(bench.secure.rtcp.recv(2000))
     assert parse_compound(data)
-    port = bench.a.rtcp.getsockname()[1]
+    port = bench.a.rtcp.channel.getsockname()[1]
     stranger = SecurePhone(suite=bench.secure.suite, seed=60)
     plain = ReceiverReport(bench.secure.ssrc, ()).to_bytes()
     for sent in (plain, report_of(stranger), report_of(bench.secure)):

@@ -406,17 +406,6 @@ async def test_a_port_is_drained_before_the_next_call_has_it(
         assert (await running.event(LegClosed)).stats.foreign == 0
 
 
-async def test_both_legs_of_a_call_share_a_worker(tmp_path: Path) -> None:
-    async with site(tmp_path, ports=(FIRST, FIRST + 99), workers=2) as running:
-        for call in ("one", "two"):
-            for leg in ("a", "b"):
-                await running.pool.open_leg(call, call + leg)
-        pool = running.pool
-        places = {name: leg.worker for name, leg in pool._legs.items()}
-        assert places["onea"] == places["oneb"] != places["twoa"] == places["twob"]
-        assert pool.workers_up == len(set(pool.worker_pids)) == 2
-
-
 async def test_addresses_told_to_peers(tmp_path: Path) -> None:
     async with site(tmp_path, ports=(FIRST, FIRST + 99)) as running:
         pool = running.pool
@@ -428,3 +417,12 @@ async def test_addresses_told_to_peers(tmp_path: Path) -> None:
             bad = replace(phone.negotiated(), remote=Address("phone.example", 4000))
         with pytest.raises(MediaError, match="no IP address"):
             pool.configure("a", bad)
+
+
+async def test_a_directory_that_cannot_be_used_refuses_the_start(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "run").write_bytes(b"a file")
+    with pytest.raises(MediaError, match="cannot be used"):
+        async with site(tmp_path, ports=(FIRST, FIRST + 1)):
+            raise AssertionError

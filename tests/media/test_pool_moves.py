@@ -56,13 +56,13 @@ async def test_a_leg_goes_on_in_another_call(tmp_path: Path, workers: int) -> No
             for leg in ("x", "c"):
                 await running.event(LegClosed, lambda e, leg=leg: e.leg == leg)
             assert not pool._legs
-            assert pool._placement.worker_of("one") is None
+            assert pool._crew.placement.worker_of("one") is None
 
 
 async def test_a_leg_that_is_not_there_is_not_moved(tmp_path: Path) -> None:
     async with site(tmp_path, ports=(FIRST, FIRST + 99)) as running:
         running.pool.move_leg("x", "one")
-        assert running.pool._placement.worker_of("one") is None
+        assert running.pool._crew.placement.worker_of("one") is None
 
 
 async def test_a_worker_that_dies_with_what_has_left_it(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ async def test_a_worker_that_dies_with_what_has_left_it(tmp_path: Path) -> None:
         async with site(tmp_path, ports=(FIRST, FIRST + 99), workers=2) as running:
             await two_calls(running, (customer, officer, other))
             pool = running.pool
-            left = pool._workers[pool._legs["x"].worker]
+            left = pool._crew._workers[pool._legs["x"].worker]
             assert left.pid is not None
             os.kill(left.pid, signal.SIGSTOP)  # it will never say that it let go
             pool.move_leg("x", "one")

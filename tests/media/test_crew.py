@@ -1,6 +1,5 @@
 import json
 import os
-import resource
 import signal
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 from agent.media import supervisor
 from agent.media.pool import (
     LegClosed,
-    MediaError,
     NoWorkerError,
     PlayEnded,
     RecordingClosed,
@@ -19,87 +17,18 @@ from agent.media.pool import (
     WorkerReady,
 )
 from tests.media.pairs import FIRST, NOTICE, continuous, notes, packets, talk
-from tests.media.phones import HOST, Phone, Site, audio_bytes, note_kinds, site
-
-# -- recordings ---------------------------------------------------------------
+from tests.media.phones import HOST, Phone, Site, note_kinds, site
 
 
-async def test_nothing_is_on_disk_before_the_grant(
-    running: Site, customer: Phone, officer: Phone
-) -> None:
-    await talk(running, customer, officer)
-    recording = await running.record(("c", "o"), grant=False)
-    said = [customer.say(audio_bytes(n)) for n in range(5)]
-    await officer.hear_many(5)
-    assert list(running.journals.iterdir()) == []
-    running.pool.grant_journal(recording)
-    opened = await running.event(RecordingOpened)
-    assert opened.path == str(running.journals / f"{recording}.0.journal")
-    running.pool.mark(recording, b'{"type":"mark","kind":"hold"}')
-    running.pool.stop_recording(recording, b'{"type":"end"}')
-    closed = await running.event(RecordingClosed)
-    journal = running.journal(recording)
-    assert journal.complete
-    assert packets(journal, 0) == said
-    assert note_kinds(notes(journal)) == ["begin", "hold", "end"]
-    assert (closed.packets, closed.blocks) == (5, journal.blocks)
-    assert closed.bytes == os.stat(closed.path).st_size  # noqa: PTH116
-
-
-async def test_what_is_not_tapped_is_not_journalled(
-    running: Site, customer: Phone, officer: Phone
-) -> None:
-    await talk(running, customer, officer)
-    recording = await running.record(("c", "o"))
-    before = customer.say(b"before")
-    await officer.hear()
-    running.pool.tap(recording, "c", on=False)
-    await running.settle()
-    customer.say(b"held")
-    await officer.hear()
-    running.pool.tap(recording, "c", on=True)
-    after = customer.say(b"after")
-    await officer.hear()
-    running.pool.stop_recording(recording, b"{}")
-    await running.event(RecordingClosed)
-    customer.say(b"too late")
-    assert packets(running.journal(recording), 0) == [before, after]
-
-
-async def test_a_full_disk_ends_the_recording_and_not_the_call(
-    running: Site, customer: Phone, officer: Phone
-) -> None:
-    await talk(running, customer, officer)
-    recording = await running.record(("c", "o"))
-    (worker,) = running.pool.worker_pids
-    resource.prlimit(worker, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
-    for n in range(10):
-        customer.say(audio_bytes(n))
-    await officer.hear_many(10)
-    running.pool.mark(recording, b"{}")
-    failed = await running.event(RecordingFailed)
-    assert (failed.recording, failed.reason) == (recording, "EFBIG")
-    running.pool.stop_recording(recording, b"{}")
-    customer.say(b"goes on")
-    assert (await officer.hear()).payload == b"goes on"
-    assert len(running.told(RecordingFailed)) == 1
-    assert running.told(RecordingClosed) == []
-    # What reached the disk before stays readable.
-    assert notes(running.journal(recording)) == [b'{"type":"begin"}']
-
-
-async def test_recordings_that_cannot_begin(running: Site, customer: Phone) -> None:
-    await running.connect("call", "c", customer)
-    await running.record(("c", "nobody"), grant=False)
-    assert (await running.event(RecordingFailed)).reason == "no-leg"
-    running.pool.start_recording(
-        "not-a-uuid", legs=("c", "c"), journal_key=b"", key_id=b"", begin=b""
-    )
-    assert (await running.event(RecordingFailed)).reason == "bad-header"
-    running.pool.start_recording(
-        "long", legs=("c", "c"), journal_key=b"", key_id=b"", begin=bytes(200_000)
-    )
-    assert (await running.event(RecordingFailed)).reason == "note-too-long"
+async def test_both_legs_of_a_call_share_a_worker(tmp_path: Path) -> None:
+    async with site(tmp_path, ports=(FIRST, FIRST + 99), workers=2) as running:
+        for call in ("one", "two"):
+            for leg in ("a", "b"):
+                await running.pool.open_leg(call, call + leg)
+        pool = running.pool
+        places = {name: leg.worker for name, leg in pool._legs.items()}
+        assert places["onea"] == places["oneb"] != places["twoa"] == places["twob"]
+        assert pool.workers_up == len(set(pool.worker_pids)) == 2
 
 
 # -- the death of a worker ----------------------------------------------------
@@ -228,28 +157,3 @@ async def test_a_worker_that_dies_again_and_again_is_given_up_a_while(
     customer.say(b"a")
     customer.say(b"b")
     assert {(await officer.hear()).payload for _ in range(2)} == {b"a", b"b"}
-
-
-async def test_stopping_closes_journals(
-    tmp_path: Path, customer: Phone, officer: Phone
-) -> None:
-    async with site(tmp_path, ports=(FIRST, FIRST + 99)) as running:
-        await talk(running, customer, officer)
-        recording = await running.record(("c", "o"))
-        (worker,) = running.pool.worker_pids
-    journal = running.journal(recording)
-    assert journal.complete
-    assert note_kinds(notes(journal)) == ["begin", "agent-stopped"]
-    assert (await running.event(RecordingClosed)).recording == recording
-    with pytest.raises(ProcessLookupError):
-        os.kill(worker, 0)
-    assert list((tmp_path / "run").iterdir()) == []
-
-
-async def test_a_directory_that_cannot_be_used_refuses_the_start(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "run").write_bytes(b"a file")
-    with pytest.raises(MediaError, match="cannot be used"):
-        async with site(tmp_path, ports=(FIRST, FIRST + 1)):
-            raise AssertionError

@@ -1,0 +1,152 @@
+"""All worker processes of a pool: who is up, and who takes a call's legs."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from agent.common.clock import monotonic_ns
+from agent.media import control
+from agent.media.config import MediaConfig
+from agent.media.errors import NoWorkerError
+from agent.media.placement import Placement
+from agent.media.supervisor import Supervisor
+
+READY_SECONDS: Final = 3.0
+"How long a new leg waits for a worker that is being replaced."
+
+
+class Crew:
+    """Workers by their index, each with a supervisor.
+
+    `on_lost`, `on_ready` and `on_given_up` are called as a supervisor's are.
+    """
+
+    def __init__(
+        self,
+        config: MediaConfig,
+        directory: Path,
+        *,
+        on_report: Callable[[control.Report], None],
+        on_lost: Callable[[int], None],
+        on_ready: Callable[[int], None],
+        on_given_up: Callable[[int], None],
+    ) -> None:
+        hello = control.Hello(
+            version=control.VERSION,
+            timeout=config.timeout,
+            fsync_interval=config.fsync_interval,
+        )
+        self._on_lost = on_lost
+        self._on_ready = on_ready
+        self._workers = [
+            Supervisor(
+                index,
+                directory / f"media-{index}.sock",
+                hello,
+                on_report=on_report,
+                on_lost=self._lost,
+                on_ready=self._ready,
+                on_given_up=on_given_up,
+            )
+            for index in range(config.workers or os.cpu_count() or 1)
+        ]
+        self._lost_ns = [0] * len(self._workers)
+        self._turn = asyncio.Event()
+        "Set, and replaced, whenever a worker comes back."
+        self.placement = Placement()
+
+    async def start(self) -> None:
+        """Spawn the workers and shake hands with each. Raises MediaError."""
+        results = await asyncio.gather(
+            *(worker.start() for worker in self._workers), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def stop(self) -> None:
+        """Let the workers close every journal and leg, and end."""
+        await asyncio.gather(*(worker.stop() for worker in self._workers))
+        self.placement.clear()
+
+    # -- one worker -----------------------------------------------------------
+
+    def up(self, worker: int) -> bool:
+        """Whether it can be told something."""
+        return self._workers[worker].up
+
+    def given_up(self, worker: int) -> bool:
+        """Whether there will be none in its place for a while."""
+        return self._workers[worker].given_up
+
+    def lost_ns(self, worker: int) -> int:
+        """When the last one in this place died."""
+        return self._lost_ns[worker]
+
+    def tell(
+        self, worker: int, message: control.Command, fds: tuple[int, ...] = ()
+    ) -> None:
+        """Send to a worker, if it is up. Raises ControlError as its supervisor does."""
+        self._workers[worker].tell(message, fds)
+
+    def tell_all(self, message: control.Command, fds: tuple[int, ...] = ()) -> None:
+        """Send to every worker that is up."""
+        for worker in self._workers:
+            worker.tell(message, fds)
+
+    def flush(self) -> None:
+        """Send what they were told, without waiting for the loop's next turn."""
+        for worker in self._workers:
+            worker.flush()
+
+    # -- all of them ----------------------------------------------------------
+
+    async def for_call(self, call: str) -> int:
+        """The worker for a new leg of a call. Raises NoWorkerError.
+
+        One that is being replaced is back in a fraction of a second: that is waited
+        for.
+        """
+        candidates = self._candidates(call)
+        if candidates and not any(worker.up for worker in candidates):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(READY_SECONDS):
+                    while not any(worker.up for worker in self._candidates(call)):
+                        await self._turn.wait()
+            candidates = self._candidates(call)
+        ready = [worker.index for worker in candidates if worker.up]
+        if not ready:
+            raise NoWorkerError("No media worker is running.")
+        return self.placement.least_loaded(ready)
+
+    def _candidates(self, call: str) -> list[Supervisor]:
+        placed = self.placement.worker_of(call)
+        workers = self._workers if placed is None else [self._workers[placed]]
+        return [worker for worker in workers if not worker.given_up]
+
+    @property
+    def workers_up(self) -> int:
+        """Workers that take legs."""
+        return sum(worker.up for worker in self._workers)
+
+    @property
+    def workers_lost(self) -> int:
+        """Workers that died since the start."""
+        return sum(worker.lost for worker in self._workers)
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the workers that are up."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
+
+    def _lost(self, index: int) -> None:
+        self._lost_ns[index] = monotonic_ns()
+        self._on_lost(index)
+
+    def _ready(self, index: int) -> None:
+        self._on_ready(index)
+        self._turn.set()
+        self._turn = asyncio.Event()

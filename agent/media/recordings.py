@@ -1,0 +1,137 @@
+"""The recordings of a pool: what their workers are told, and their successors."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.common.clock import monotonic_ns
+from agent.media import control
+from agent.media.crew import Crew
+from agent.media.errors import ControlError
+from agent.media.events import MediaEvent, RecordingFailed
+from agent.media.memory import RecordingMemory
+
+
+class Recordings:
+    """Recordings by name, each in the worker of its legs.
+
+    What comes of them is told to `later`, which must not call back at once. What
+    names a recording that is not there is void.
+    """
+
+    def __init__(
+        self, crew: Crew, journals: Path, later: Callable[[MediaEvent], None]
+    ) -> None:
+        self._crew = crew
+        self._journals = journals
+        self._later = later
+        self._recordings: dict[str, RecordingMemory] = {}
+
+    def __len__(self) -> int:
+        return len(self._recordings)
+
+    def start(
+        self,
+        recording: str,
+        worker: int,
+        *,
+        legs: tuple[str, str],
+        journal_key: bytes,
+        key_id: bytes,
+        begin: bytes,
+    ) -> None:
+        """Tap a pair of legs, both in `worker`; what goes wrong is told."""
+        if self._crew.given_up(worker):
+            self.refuse(recording, "no-worker")
+            return
+        memory = RecordingMemory(
+            name=recording,
+            worker=worker,
+            legs=legs,
+            journal_key=journal_key,
+            key_id=key_id,
+            begin=begin,
+            started_ns=monotonic_ns(),
+        )
+        try:
+            self._crew.tell(worker, memory.start_command(self._journals))
+        except ControlError:
+            self.refuse(recording, "note-too-long")
+            return
+        self._recordings[recording] = memory
+
+    def refuse(self, recording: str, reason: str) -> None:
+        """Tell that a recording has not begun, or cannot go on."""
+        self._later(RecordingFailed(recording=recording, reason=reason))
+
+    def grant(self, recording: str) -> None:
+        """Let the journal be created and written."""
+        if (found := self._recordings.get(recording)) is not None:
+            found.granted = True
+            self._crew.tell(found.worker, control.Grant(recording=recording))
+
+    def mark(self, recording: str, note: bytes) -> None:
+        """Put a note into the journal, if it has no end yet."""
+        found = self._recordings.get(recording)
+        if found is not None and not found.ended:
+            found.note(note, monotonic_ns())
+            self._crew.tell(found.worker, control.Mark(recording=recording, note=note))
+
+    def tap(self, recording: str, leg: str, *, on: bool) -> None:
+        """Journal one leg, or stop doing so."""
+        if (found := self._recordings.get(recording)) is not None:
+            found.tap(leg, on=on)
+            message = control.Tap(recording=recording, leg=leg, on=on)
+            self._crew.tell(found.worker, message)
+
+    def stop(self, recording: str, end: bytes) -> None:
+        """Write the last note and close the journal."""
+        found = self._recordings.get(recording)
+        if found is None or found.ended:
+            return
+        found.ended = True
+        if self._crew.up(found.worker):
+            message = control.StopRecording(recording=recording, end=end)
+            self._crew.tell(found.worker, message)
+        else:
+            self._give_up(found)
+
+    def forget(self, recording: str) -> None:
+        """It is closed, or has failed."""
+        self._recordings.pop(recording, None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._recordings.clear()
+
+    # -- the death of a worker ------------------------------------------------
+
+    def names_in(self, worker: int) -> tuple[str, ...]:
+        """Recordings that a worker has."""
+        return tuple(found.name for found in self._in(worker))
+
+    def worker_lost(self, worker: int) -> None:
+        """What was being closed there is lost; all else has a successor."""
+        for recording in self._in(worker):
+            if recording.ended:
+                self._give_up(recording)
+
+    def worker_given_up(self, worker: int) -> None:
+        """There will be no successor."""
+        for recording in self._in(worker):
+            self._give_up(recording)
+
+    def worker_ready(self, worker: int) -> None:
+        """Go on in the successor, in a new journal that begins with the gap."""
+        lost_ns = self._crew.lost_ns(worker)
+        for recording in self._in(worker):
+            for message, fds in recording.commands(
+                self._journals, lost_ns, monotonic_ns()
+            ):
+                self._crew.tell(worker, message, fds)
+
+    def _in(self, worker: int) -> list[RecordingMemory]:
+        return [found for found in self._recordings.values() if found.worker == worker]
+
+    def _give_up(self, recording: RecordingMemory) -> None:
+        del self._recordings[recording.name]
+        self.refuse(recording.name, "worker-lost")
