@@ -1,14 +1,16 @@
 """Kamailio between the trunk and the agent, in the way of every request."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from agent.cli.phone import Phone
 from tests.lab.calls import ended
 from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
-from tests.lab.kamailio import kamailio
+from tests.lab.kamailio import Kamailio, kamailio
 from tests.lab.scenes import (
     CUSTOMER_HZ,
     OFFICER_HZ,
@@ -22,22 +24,31 @@ pytestmark = pytest.mark.integration
 proves = pytest.mark.interop
 
 
-@proves("Kamailio", "as the proxy in front: adds Record-Route, the customer hangs up")
-async def test_a_call_comes_in_through_it(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+@asynccontextmanager
+async def proxied(
+    daemon: Daemon, root: Path, user: str, *, answer_after: float | None = 0.2
+) -> AsyncIterator[tuple[Phone, Phone, Kamailio]]:
+    """An officer, a phone outside, and the proxy between that phone and the agent."""
     [outside] = free_ports(1)
     async with (
         our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
-        our_phone(outside, CALLER, CUSTOMER_HZ) as caller,
+        our_phone(outside, user, CUSTOMER_HZ, answer_after=answer_after) as phone,
         kamailio(
-            tmp_path,
+            root,
             port=daemon.caller,
             agent=daemon.sip,
             outside=f"sip:127.0.0.1:{outside}",
         ) as proxy,
     ):
+        yield officer, phone, proxy
+
+
+@proves("Kamailio", "as the proxy in front: adds Record-Route, the customer hangs up")
+async def test_a_call_comes_in_through_it(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at().start()
+    async with proxied(daemon, tmp_path, CALLER) as (officer, caller, proxy):
         await caller.call(f"sip:{SERVICE}@127.0.0.1:{proxy.port}")
         await officer.connected.wait()
         await daemon.logged("recording_begun")
@@ -56,17 +67,7 @@ async def test_our_requests_go_back_by_route(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    [outside] = free_ports(1)
-    async with (
-        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
-        our_phone(outside, CALLER, CUSTOMER_HZ) as caller,
-        kamailio(
-            tmp_path,
-            port=daemon.caller,
-            agent=daemon.sip,
-            outside=f"sip:127.0.0.1:{outside}",
-        ) as proxy,
-    ):
+    async with proxied(daemon, tmp_path, CALLER) as (officer, caller, proxy):
         await caller.call(f"sip:{SERVICE}@127.0.0.1:{proxy.port}")
         await officer.connected.wait()
         await daemon.logged("recording_begun")
@@ -84,17 +85,7 @@ async def test_a_call_goes_out_through_it(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    [outside] = free_ports(1)
-    async with (
-        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
-        our_phone(outside, "0409876543", CUSTOMER_HZ) as customer,
-        kamailio(
-            tmp_path,
-            port=daemon.caller,
-            agent=daemon.sip,
-            outside=f"sip:127.0.0.1:{outside}",
-        ) as proxy,
-    ):
+    async with proxied(daemon, tmp_path, "0409876543") as (officer, customer, proxy):
         await officer.call(f"sip:0409876543@127.0.0.1:{daemon.sip}")
         await customer.connected.wait()
         await daemon.logged("recording_begun")
@@ -116,16 +107,10 @@ async def test_a_cancel_goes_out_through_it(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    [outside] = free_ports(1)
-    async with (
-        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
-        our_phone(outside, "0409876543", CUSTOMER_HZ, answer_after=None) as customer,
-        kamailio(
-            tmp_path,
-            port=daemon.caller,
-            agent=daemon.sip,
-            outside=f"sip:127.0.0.1:{outside}",
-        ) as proxy,
+    async with proxied(daemon, tmp_path, "0409876543", answer_after=None) as (
+        officer,
+        customer,
+        proxy,
     ):
         await officer.call(f"sip:0409876543@127.0.0.1:{daemon.sip}")
         await rings(customer)

@@ -21,7 +21,7 @@ from tests.lab.calls import (
     recorded,
 )
 from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
-from tests.lab.sipp import Sipp
+from tests.lab.sipp import Sipp, call_in, call_out
 
 pytestmark = pytest.mark.integration
 
@@ -33,18 +33,7 @@ async def test_the_caller_hangs_up(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    with (
-        Sipp(tmp_path, "officer-answers", port=daemon.officers[0]) as officer,
-        Sipp(
-            tmp_path,
-            "caller-hangs-up",
-            port=daemon.caller,
-            remote=daemon.sip,
-            pause=1.5,
-        ) as caller,
-    ):
-        await caller.succeeds()
-        await officer.succeeds()
+    await call_in(daemon, tmp_path)
     recording = await recorded(daemon, "caller-hangup")
     assert recording.manifest.caller == CUSTOMER
     assert recording.manifest.direction == "inbound"
@@ -55,13 +44,8 @@ async def test_the_officer_hangs_up(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    with (
-        Sipp(tmp_path, "officer-hangs-up", port=daemon.officers[0]) as officer,
-        Sipp(tmp_path, "caller-waits", port=daemon.caller, remote=daemon.sip) as caller,
-    ):
-        await officer.succeeds()
-        await caller.succeeds()
-        assert re.search(r"(?m)^Reason: Q\.850;cause=16", caller.messages)
+    caller, _ = await call_in(daemon, tmp_path, "caller-waits", "officer-hangs-up")
+    assert re.search(r"(?m)^Reason: Q\.850;cause=16", caller)
     await recorded(daemon, "officer-hangup")
 
 
@@ -179,19 +163,7 @@ async def test_an_officer_cancels_an_outgoing_call(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    with (
-        Sipp(tmp_path, "officer-does-not-answer", port=daemon.caller) as customer,
-        Sipp(
-            tmp_path,
-            "caller-cancels",
-            port=daemon.officers[0],
-            remote=daemon.sip,
-            service="0409876543",
-            user="201",
-        ) as officer,
-    ):
-        await officer.succeeds()
-        await customer.succeeds()
+    await call_out(daemon, tmp_path, "caller-cancels", "officer-does-not-answer")
     row = await ended(daemon, "abandoned", "caller-hangup")
     assert (row.route, row.direction) == ("out", "outbound")
 
@@ -201,19 +173,7 @@ async def test_an_outgoing_call_to_a_busy_customer(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    with (
-        Sipp(tmp_path, "officer-is-busy", port=daemon.caller) as customer,
-        Sipp(
-            tmp_path,
-            "caller-gets-486",
-            port=daemon.officers[0],
-            remote=daemon.sip,
-            service="0409876543",
-            user="201",
-        ) as officer,
-    ):
-        await officer.succeeds()
-        await customer.succeeds()
+    await call_out(daemon, tmp_path, "caller-gets-486", "officer-is-busy")
     assert (await ended(daemon, "unanswered")).sip_status == 486
 
 
@@ -279,18 +239,7 @@ async def test_strangers_are_refused_and_soon_ignored(
     assert daemon.rows() == []
 
     # The peers never notice.
-    with (
-        Sipp(tmp_path, "officer-answers", port=daemon.officers[0]) as officer,
-        Sipp(
-            tmp_path,
-            "caller-hangs-up",
-            port=daemon.caller,
-            remote=daemon.sip,
-            pause=1.5,
-        ) as caller,
-    ):
-        await caller.succeeds()
-        await officer.succeeds()
+    await call_in(daemon, tmp_path)
     await recorded(daemon, "caller-hangup")
 
 
@@ -329,20 +278,9 @@ async def test_video_and_fax_are_turned_down(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    with (
-        Sipp(tmp_path, "officer-answers", port=daemon.officers[0]) as officer,
-        Sipp(
-            tmp_path,
-            "caller-with-video",
-            port=daemon.caller,
-            remote=daemon.sip,
-            pause=1.5,
-        ) as caller,
-    ):
-        await caller.succeeds()
-        await officer.succeeds()
-        assert "m=video" not in officer.messages
-        assert "m=image" not in officer.messages
+    _, officer = await call_in(daemon, tmp_path, "caller-with-video")
+    assert "m=video" not in officer
+    assert "m=image" not in officer
     await recorded(daemon, "caller-hangup")
 
 
@@ -359,20 +297,7 @@ async def test_the_caller_is_who_the_trunk_asserts(
     tag: str,
 ) -> None:
     daemon = daemon_at().start()
-    with (
-        Sipp(tmp_path, "officer-answers", port=daemon.officers[0]) as officer,
-        Sipp(
-            tmp_path,
-            "caller-hangs-up",
-            port=daemon.caller,
-            remote=daemon.sip,
-            asserted=asserted,
-            privacy=privacy,
-            pause=1.5,
-        ) as caller,
-    ):
-        await caller.succeeds()
-        await officer.succeeds()
+    await call_in(daemon, tmp_path, asserted=asserted, privacy=privacy)
     assert (await recorded(daemon, "caller-hangup")).manifest.caller == tag
     daemon.stop()
     assert "509876543" not in daemon.log_path.read_text()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.calls import ended, recorded
 from tests.lab.daemon import Daemon
-from tests.lab.sipp import Sipp
+from tests.lab.sipp import call_in, call_out
 
 pytestmark = pytest.mark.integration
 
@@ -17,18 +17,7 @@ async def test_an_officer_rings_reliably(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    with (
-        Sipp(tmp_path, "officer-rings-reliably", port=daemon.officers[0]) as officer,
-        Sipp(
-            tmp_path,
-            "caller-hangs-up",
-            port=daemon.caller,
-            remote=daemon.sip,
-            pause=1.5,
-        ) as caller,
-    ):
-        await caller.succeeds()
-        await officer.succeeds()
+    await call_in(daemon, tmp_path, officer="officer-rings-reliably")
     await recorded(daemon, "caller-hangup")
 
 
@@ -37,20 +26,9 @@ async def test_a_caller_demands_reliable_responses(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    with (
-        Sipp(tmp_path, "officer-answers", port=daemon.caller) as customer,
-        Sipp(
-            tmp_path,
-            "caller-demands-100rel",
-            port=daemon.officers[0],
-            remote=daemon.sip,
-            service="0409876543",
-            user="201",
-            pause=2.0,
-        ) as officer,
-    ):
-        await officer.succeeds()
-        await customer.succeeds()
+    await call_out(
+        daemon, tmp_path, "caller-demands-100rel", "officer-answers", pause=2.0
+    )
     row = await ended(daemon, "recorded", "officer-hangup")
     assert row.direction == "outbound"
 
@@ -60,18 +38,7 @@ async def test_a_caller_refreshes_its_session(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    with (
-        Sipp(tmp_path, "officer-answers", port=daemon.officers[0]) as officer,
-        Sipp(
-            tmp_path,
-            "caller-refreshes",
-            port=daemon.caller,
-            remote=daemon.sip,
-            pause=1.5,
-        ) as caller,
-    ):
-        await caller.succeeds()
-        await officer.succeeds()
+    await call_in(daemon, tmp_path, "caller-refreshes")
     await recorded(daemon, "caller-hangup")
 
 
@@ -80,16 +47,5 @@ async def test_a_caller_that_would_refresh_too_often(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    with (
-        Sipp(tmp_path, "officer-answers", port=daemon.officers[0]) as officer,
-        Sipp(
-            tmp_path,
-            "caller-hurries",
-            port=daemon.caller,
-            remote=daemon.sip,
-            pause=2.0,
-        ) as caller,
-    ):
-        await caller.succeeds()
-        await officer.succeeds()
+    await call_in(daemon, tmp_path, "caller-hurries", pause=2.0)
     await recorded(daemon, "caller-hangup")

@@ -15,10 +15,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from agent.formats.codecs.g711 import encode_alaw
-from tests.lab.daemon import CALLER, SERVICE, free_ports
+from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
 from tests.lab.parties import sine
 from tests.lab.peers import SIPP_TLS, missing
 
@@ -154,3 +154,48 @@ def _command() -> list[str]:
 
 def _tail(path: Path) -> str:
     return path.read_text(errors="replace")[-6000:] if path.exists() else ""
+
+
+async def call_in(
+    daemon: Daemon,
+    root: Path,
+    caller: str = "caller-hangs-up",
+    officer: str = "officer-answers",
+    *,
+    pause: float = 1.5,
+    **more: Any,
+) -> tuple[str, str]:
+    """A call over the trunk to the first officer, in which both scenarios succeed.
+
+    `more` is said to the caller's sipp. Returns the messages that each side saw.
+    """
+    with (
+        Sipp(root, officer, port=daemon.officers[0]) as called,
+        Sipp(
+            root, caller, port=daemon.caller, remote=daemon.sip, pause=pause, **more
+        ) as calling,
+    ):
+        await calling.succeeds()
+        await called.succeeds()
+        return calling.messages, called.messages
+
+
+async def call_out(
+    daemon: Daemon, root: Path, officer: str, customer: str, *, pause: float = 0.5
+) -> tuple[str, str]:
+    """The same for a call of the first officer to somebody behind the trunk."""
+    with (
+        Sipp(root, customer, port=daemon.caller) as called,
+        Sipp(
+            root,
+            officer,
+            port=daemon.officers[0],
+            remote=daemon.sip,
+            service="0409876543",
+            user="201",
+            pause=pause,
+        ) as calling,
+    ):
+        await calling.succeeds()
+        await called.succeeds()
+        return calling.messages, called.messages

@@ -28,12 +28,6 @@ def customer(request: pytest.FixtureRequest) -> Iterator[SecurePhone]:
 
 
 @pytest.fixture
-def officer() -> Iterator[Phone]:
-    with Phone(ssrc=0x0F) as phone:
-        yield phone
-
-
-@pytest.fixture
 def other() -> Iterator[SecurePhone]:
     with SecurePhone(ssrc=0x0E, seed=20, mux=True) as phone:
         yield phone

@@ -1,6 +1,7 @@
 """Two user agents on a wire, and a peer that says exactly what a test tells it to."""
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -157,17 +158,18 @@ def new_core(seed: int, **more: Any) -> UserAgentCore:
 
 
 @dataclass(eq=False)
-class Peer:
-    """A peer without a mind: it keeps what arrives, and sends what it is told to."""
+class WireEnd(ABC):
+    """Something at an address of a wire that has no timers and tells nothing."""
 
     wire: Wire
     address: Address
-    received: list[Request | Response] = field(default_factory=list)
-    outbox: list[tuple[bytes, Flow]] = field(default_factory=list)
-    branches: int = 0
+    outbox: list[tuple[bytes, Flow]] = field(default_factory=list, kw_only=True)
 
     def __post_init__(self) -> None:
         self.wire.attach(self.address, self, receive=self._receive)
+
+    @abstractmethod
+    def _receive(self, data: bytes, flow: Flow, now: float) -> None: ...
 
     def get_timer(self) -> None:
         return None
@@ -182,7 +184,16 @@ class Peer:
         outbox, self.outbox = self.outbox, []
         return outbox
 
-    def _receive(self, data: bytes, _flow: Flow, _now: float) -> None:
+
+@dataclass(eq=False)
+class Peer(WireEnd):
+    """A peer without a mind: it keeps what arrives, and sends what it is told to."""
+
+    received: list[Request | Response] = field(default_factory=list)
+    branches: int = 0
+
+    def _receive(self, data: bytes, flow: Flow, now: float) -> None:
+        del flow, now
         self.received.append(parse_message(data))
 
     @property

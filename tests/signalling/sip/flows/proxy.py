@@ -8,38 +8,20 @@ from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request, Response, response_to
 from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.uri import NameAddr
-from tests.fakes.wire import Wire
+from tests.signalling.sip.pair import WireEnd
 
 
 @dataclass(eq=False)
-class Proxy:
+class Proxy(WireEnd):
     """Stands at `address`; `routes` says where calls for whom go."""
 
-    wire: Wire
-    address: Address
     routes: dict[str, Sequence[Address]] = field(default_factory=dict)
     "By the user part of the Request-URI; more than one forks."
     redirects: dict[str, str] = field(default_factory=dict)
     "Users that are elsewhere: the Contact of a 302."
-    outbox: list[tuple[bytes, Flow]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.wire.attach(self.address, self, receive=self._receive)
-
-    def get_timer(self) -> None:
-        return None
-
-    def handle_timer(self, now: float) -> None:
-        raise NotImplementedError
-
-    def next_event(self) -> None:
-        return None
-
-    def data_to_send(self) -> list[tuple[bytes, Flow]]:
-        outbox, self.outbox = self.outbox, []
-        return outbox
-
-    def _receive(self, data: bytes, _flow: Flow, _now: float) -> None:
+    def _receive(self, data: bytes, flow: Flow, now: float) -> None:
+        del flow, now
         message = parse_message(data)
         if isinstance(message, Response):
             self._back(message)
