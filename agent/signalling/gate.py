@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
+from agent.signalling.guard import network_of
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.limits import LimitsOf, PeerLimits
 
@@ -94,7 +95,7 @@ class Gate:
         rate = limits.messages
         if limits.name or not rate:
             return None
-        bucket = self._buckets.get(flow.remote.host)
+        bucket = self._buckets.get(network_of(flow.remote.host))
         own = rate * BURST_SECONDS if bucket is None else bucket.filled(rate, now)
         if self._strangers is not None:
             own = min(own, self._strangers.filled(rate * ALL_STRANGERS, now))
@@ -124,7 +125,8 @@ class Gate:
         rate = limits.messages
         if not rate:
             return 0.0
-        name = f"peer {limits.name}" if limits.name else flow.remote.host
+        host = flow.remote.host
+        name = f"peer {limits.name}" if limits.name else network_of(host)
         bucket = self._buckets.get(name)
         if bucket is None:
             bucket = self._buckets[name] = _Bucket(rate * BURST_SECONDS, now)

@@ -17,7 +17,7 @@ from agent.model.media import Address
 from agent.signalling.config import Listener
 from agent.signalling.connection import Connection, Verdict
 from agent.signalling.connections import ConnectionTable, reopening
-from agent.signalling.guard import Guard
+from agent.signalling.guard import Guard, network_of
 from agent.signalling.sip.certificate import names_in, speaks_for
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.framing import Broken, Complete, Ping
@@ -137,7 +137,8 @@ class StreamTransport:
             if often:
                 self.table.stats.refused["rate"] += 1
             else:
-                name = self.table.admit(remote.host, limits.name, limits.connections)
+                source = network_of(remote.host)
+                name = self.table.admit(source, limits.name, limits.connections)
             if name is None:
                 accepted.close()
                 self._refused(flow, TOO_OFTEN if often else "too many connections")

@@ -67,6 +67,14 @@ def test_strangers_have_little_each_and_not_much_together(gate: Gate) -> None:
     assert gate.stats.dropped_peers == 0
 
 
+def test_a_household_is_one_stranger(gate: Gate) -> None:
+    each = int(STRANGER.messages * 2)
+    hosts = [f"2001:db8:0:1::{n:x}" for n in range(1, 9)]
+    assert sum(passed(gate, host, each, 0.0) for host in hosts) == each
+    assert gate.allowance(flow("2001:db8:0:1::99", "tcp"), 0.0) == 0
+    assert passed(gate, "2001:db8:0:2::1", each, 0.0) == each
+
+
 def test_a_connection_is_left_unread_for_as_long_as_it_takes(gate: Gate) -> None:
     assert gate.pause(flow("192.0.2.1", "tcp"), 20, 0.0) == 0.0
     assert gate.pause(flow("192.0.2.1", "tcp"), 5, 0.0) == pytest.approx(0.5)
