@@ -299,12 +299,13 @@ class MediaPool:
         due = self._ports.get_timer()
         if self._sweep is None and due is not None:
             self._sweep = asyncio.get_running_loop().call_later(
-                max(0.0, due - monotonic()), self._fire_sweep
+                max(0.0, due - monotonic()), self._fire_sweep, due
             )
 
-    def _fire_sweep(self) -> None:
+    def _fire_sweep(self, due: float) -> None:
         self._sweep = None
-        self._ports.sweep(monotonic())
+        # The loop may wake a clock tick early, and would again and again until then.
+        self._ports.sweep(max(due, monotonic()))
         self._schedule_sweep()
 
     def _tell(self, leg: LegMemory, message: control.Command) -> None:
