@@ -180,23 +180,20 @@ class Database:
             return
 
     def _transact(self, db: sqlite3.Connection, batch: "list[_Work]") -> list[object]:
-        results: list[object] = []
+        """Run a batch as one transaction; each result is a value or an exception.
+
+        Where one fails, all are run again, apart from each other. Every statement
+        takes the interpreter from the event loop and back, so in the common case
+        there are no more than it needs.
+        """
         db.execute("BEGIN IMMEDIATE")
         try:
-            for work in batch:
-                db.execute("SAVEPOINT one")
-                try:
-                    results.append(work.act(db))
-                except (sqlite3.IntegrityError, sqlite3.ProgrammingError) as error:
-                    db.execute("ROLLBACK TO one")
-                    results.append(LedgerError(f"the ledger refuses this: {error}."))
-                except sqlite3.Error:
-                    raise  # the file's fault, so everybody's
-                except Exception as error:  # noqa: BLE001 - it goes to its own waiter
-                    # One writer's mistake is not another's.
-                    db.execute("ROLLBACK TO one")
-                    results.append(error)
-                db.execute("RELEASE one")
+            try:
+                results: list[object] = [work.act(db) for work in batch]
+            except Exception:  # noqa: BLE001 - found again, and told its own writer
+                db.execute("ROLLBACK")
+                db.execute("BEGIN IMMEDIATE")
+                results = [_act_apart(db, work) for work in batch]
             db.execute("COMMIT")
         except sqlite3.Error:
             if db.in_transaction:
@@ -219,6 +216,29 @@ class Database:
     def _keep_reserve(self, db: sqlite3.Connection) -> None:
         if self._reserve.keep():
             db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+
+
+def _act_apart(db: sqlite3.Connection, work: "_Work") -> object:
+    """Run one of a batch so that its mistake is not another's.
+
+    Raises sqlite3.Error where it is the file's fault, and so everybody's.
+    """
+    db.execute("SAVEPOINT one")
+    result: object
+    try:
+        result = work.act(db)
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError) as error:
+        result = LedgerError(f"the ledger refuses this: {error}.")
+    except sqlite3.Error:
+        raise
+    except Exception as error:  # noqa: BLE001 - it goes to its own waiter
+        result = error
+    else:
+        db.execute("RELEASE one")
+        return result
+    db.execute("ROLLBACK TO one")
+    db.execute("RELEASE one")
+    return result
 
 
 def _without_growth(batch: "list[_Work]") -> "list[_Work]":

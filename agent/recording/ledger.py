@@ -31,8 +31,10 @@ __all__ = [
 
 RETENTION_NS: Final = 35 * 24 * 3600 * 1_000_000_000
 "How long a closed row is kept."
-EXPIRED_PER_CALL: Final = 4
-"Old rows that go with each new one: no sweep of a day's rows ever holds up a call."
+EXPIRY_INTERVAL: Final = 16
+"With every so many new rows old ones go …"
+EXPIRED_AT_ONCE: Final = 64
+"… at most this many: no sweep of a day's rows ever holds up a call."
 RESERVE_BYTES: Final = 1 << 20
 "A few thousand rows; none of them is lost to a full disk."
 _STATES: Final = list(RecordingState)
@@ -147,6 +149,7 @@ class Ledger:
         self, path: Path, *, hash_key: bytes, reserve_bytes: int = RESERVE_BYTES
     ) -> None:
         self._hash_key = hash_key
+        self._begun = 0
         self._database = Database(path, _SCHEMA, reserve_bytes=reserve_bytes)
 
     async def start(self) -> None:
@@ -163,6 +166,8 @@ class Ledger:
     async def begin(self, intent: CallIntent) -> None:
         """Write a call's intent. Raises LedgerError."""
         digest = hmac.new(self._hash_key, intent.sip_call_id.encode(), hashlib.sha256)
+        expires = self._begun % EXPIRY_INTERVAL == 0
+        self._begun += 1
 
         def begin(db: sqlite3.Connection) -> None:
             db.execute(
@@ -176,7 +181,8 @@ class Ledger:
                     intent.begun_utc_ns,
                 ),
             )
-            _expire(db, intent.begun_utc_ns - RETENTION_NS, EXPIRED_PER_CALL)
+            if expires:
+                _expire(db, intent.begun_utc_ns - RETENTION_NS, EXPIRED_AT_ONCE)
 
         await self._database.do(begin, grows=True)
 

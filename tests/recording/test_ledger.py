@@ -12,7 +12,7 @@ from agent.model.call import CallDirection, EndCause, Outcome
 from agent.model.recording import RecordingState
 from agent.recording.database import Database
 from agent.recording.ledger import (
-    EXPIRED_PER_CALL,
+    EXPIRY_INTERVAL,
     RETENTION_NS,
     CallIntent,
     Ledger,
@@ -157,27 +157,34 @@ async def test_no_number_and_no_name_in_any_byte(ledger: Ledger, path: Path) -> 
     assert digest.digest() in data
 
 
-async def test_rows_expire_but_no_open_call(path: Path) -> None:
+async def test_rows_expire_but_no_open_call(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.recording.ledger.EXPIRED_AT_ONCE", 4)
     ledger = Ledger(path, hash_key=KEY, reserve_bytes=0)
     await ledger.start()
     # As written then: `begin` expires by the time it is given.
-    old = NOW - RETENTION_NS - 10
-    for n in range(10):
+    old = NOW - RETENTION_NS - 1000
+    for n in range(EXPIRY_INTERVAL):
         await ledger.begin(intent(f"old {n}", begun=old + n))
         await ledger.segment(f"old {n}", f"recording {n}", "", old)
         if n != 3:
             await ledger.close_call(f"old {n}", Outcome.RECORDED, ended_utc_ns=old)
-    await ledger.begin(intent("new"))
+    for more, gone in (("new", 4), ("newer", 0)):
+        before = len(await ledger.open_recordings())
+        await ledger.begin(intent(more))
+        assert len(await ledger.open_recordings()) == before - gone
     rows = {row.call_id for row in read_rows(path)}
-    assert len(rows) == 11 - EXPIRED_PER_CALL
-    assert len(await ledger.open_recordings()) == 10 - EXPIRED_PER_CALL
+    assert len(rows) == EXPIRY_INTERVAL - 4 + 2
+    assert "old 3" in rows
     await ledger.close()
     ledger = Ledger(path, hash_key=KEY, reserve_bytes=0)
     await ledger.start()
-    assert {row.call_id for row in read_rows(path)} == {"old 3", "new"}
+    assert {row.call_id for row in read_rows(path)} == {"old 3", "new", "newer"}
     assert [r.recording_id for r in await ledger.open_recordings()] == ["recording 3"]
     await ledger.expire(NOW + 1)
-    assert {row.call_id for row in await ledger.open_calls()} == {"old 3", "new"}
+    left = {row.call_id for row in await ledger.open_calls()}
+    assert left == {"old 3", "new", "newer"}
     await ledger.close()
 
 
