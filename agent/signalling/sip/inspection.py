@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.signalling.sip.dialog import SDP
+from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.replaces import REPLACES
 
@@ -46,6 +47,8 @@ WITH_OFFER: Final = frozenset({"INVITE", "PRACK", "UPDATE"})
 "Requests in a dialog that may hold an offer."
 
 _SCHEMES: Final = frozenset({"sip", "sips", "tel"})
+_SIPS_NOT_ALLOWED: Final = 380
+"Warn-code of RFC 5630."
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,20 @@ def inspect_new(
     if request.contact is None:
         return Refusal(400)
     return _inspect_body(request)
+
+
+def inspect_security(request: Request, flow: Flow) -> Refusal | None:
+    """What is wrong with how a new request came; None if we may go on.
+
+    A SIPS URI wants TLS on every hop (RFC 3261 section 26.2.2), the last one too since
+    RFC 5630. Where there was none on ours, its sender relies on what is not so: there
+    we cannot be reached by SIPS, for which that RFC has the 480 with this warning; 416
+    would mean that we do not know the scheme.
+    """
+    if request.uri.scheme != "sips" or flow.transport == "tls":
+        return None
+    value = f'{_SIPS_NOT_ALLOWED} {flow.local} "SIPS Not Allowed"'
+    return Refusal(480, (("Warning", value),))
 
 
 def inspect_in_dialog(

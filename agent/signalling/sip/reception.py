@@ -10,7 +10,7 @@ from typing import Final
 from agent.signalling.sip.errors import SipParseError
 from agent.signalling.sip.events import InviteReceived, SessionId
 from agent.signalling.sip.flow import Flow
-from agent.signalling.sip.inspection import Refusal, inspect_new
+from agent.signalling.sip.inspection import Refusal, inspect_new, inspect_security
 from agent.signalling.sip.merged import RecentRequests
 from agent.signalling.sip.message import Request, response_to
 from agent.signalling.sip.multipart import with_description_only
@@ -132,6 +132,8 @@ class Reception:
         refusal = inspect_new(
             request, allow=self._user.allow, supported=self._user.extensions
         )
+        if refusal is None and not self._is_emergency(request.uri.user or ""):
+            refusal = inspect_security(request, event.flow)
         replaced: SessionId | None = None
         if refusal is None and request.method == "INVITE":
             refusal = self._inspect_invite(request, now)

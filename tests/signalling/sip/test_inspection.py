@@ -1,7 +1,14 @@
 import pytest
 
+from agent.model.media import Address
+from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.headers import Headers
-from agent.signalling.sip.inspection import Refusal, inspect_in_dialog, inspect_new
+from agent.signalling.sip.inspection import (
+    Refusal,
+    inspect_in_dialog,
+    inspect_new,
+    inspect_security,
+)
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.uri import parse_uri
 
@@ -71,6 +78,19 @@ def test_a_sane_request_is_taken(fine: Request) -> None:
 )
 def test_what_is_not_is_refused(broken: Request, status: int) -> None:
     assert new(broken) == Refusal(status)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+@pytest.mark.parametrize("scheme", ["sip", "sips", "tel"])
+def test_sips_is_for_tls_only(transport: str, scheme: str) -> None:
+    flow = Flow(transport, Address("192.0.2.1", 5060), Address("192.0.2.2", 5060))
+    uri = "tel:112" if scheme == "tel" else f"{scheme}:201@192.0.2.1"
+    refusal = inspect_security(request(uri=uri), flow)
+    if scheme == "sips" and transport != "tls":
+        warning = ("Warning", '380 192.0.2.1:5060 "SIPS Not Allowed"')
+        assert refusal == Refusal(480, (warning,))
+    else:
+        assert refusal is None
 
 
 @pytest.mark.parametrize("method", ["REGISTER", "PUBLISH", "MESSAGE"])

@@ -86,6 +86,20 @@ def test_broken_calls_are_refused() -> None:
     assert len(bob.core) == 0
 
 
+def test_sips_without_tls_is_refused_but_an_emergency_call() -> None:
+    bob, peer = called_by_peer(is_emergency=lambda called: called == "112")
+    for method in ("OPTIONS", "INVITE"):
+        peer.send(peer.new_request(method, uri="sips:201@example.com"), BOB)
+        assert "SIPS Not Allowed" in (peer.response(480).headers.get("Warning") or "")
+        peer.take()
+    assert bob.core.stats.rejected == 2
+    peer.send(
+        peer.new_request("INVITE", uri="sips:112@example.com", call_id="urgent"), BOB
+    )
+    assert peer.take() == ["100"]
+    assert bob.names == ["InviteReceived"]
+
+
 def test_a_merged_request_is_a_loop() -> None:
     bob, peer = called_by_peer()
     peer.send(peer.new_request("INVITE"), BOB)
