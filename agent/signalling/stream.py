@@ -197,13 +197,12 @@ class StreamTransport:
             await self._open(stream, flow)
         except (OSError, TransportError) as error:
             secure = flow.transport == "tls"
-            reason = explain(error) if isinstance(error, ssl.SSLError) else str(error)
             self.table.stats.connect_failures += 1
             self.table.gone(name, "handshake")
             self._log.warning(
                 "tls_refused" if secure else "connect_failed",
                 remote=str(flow.remote),
-                reason=reason or "no connection in time",
+                reason=_why(error),
                 outgoing=True,
             )
             opening = self._opening.pop(flow)
@@ -382,6 +381,14 @@ class _Stream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._owner.lost(self, exc)
+
+
+def _why(error: Exception) -> str:
+    """Why a connection of ours did not come about; not all errors have a text."""
+    if isinstance(error, ssl.SSLError):
+        return explain(error)
+    in_time = not isinstance(error, TimeoutError)
+    return str(error) or (explain(error) if in_time else "no connection in time")
 
 
 def _listen(listener: Listener) -> socket.socket:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ssl
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,3 +65,13 @@ class Authority:
             blob.write_to_path(str(certificate), append=index > 0)
         leaf.private_key_pem.write_to_path(str(key))
         return Certificate(certificate, key, self.pem)
+
+
+def outdated(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Have a context speak TLS 1.1 and nothing else."""
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1_1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    return context

@@ -16,7 +16,7 @@ from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.limits import PeerLimits
 from agent.signalling.stream import MAX_UNSENT, MAX_WAITING
 from agent.signalling.transport import TransportError
-from tests.lab.certificates import Authority, Certificate
+from tests.lab.certificates import Authority, Certificate, outdated
 from tests.lab.daemon import free_ports
 from tests.signalling.streams import MESSAGE, End, connect, contexts, got, until, works
 
@@ -347,16 +347,6 @@ async def test_both_versions_are_spoken(
     await writer.wait_closed()
 
 
-def old_client(own: Certificate) -> ssl.SSLContext:
-    context = own.client()
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
-        context.minimum_version = ssl.TLSVersion.TLSv1_1
-    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
-        context.maximum_version = ssl.TLSVersion.TLSv1_1
-    return context
-
-
 def cbc_client(own: Certificate) -> ssl.SSLContext:
     context = own.client()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -365,7 +355,7 @@ def cbc_client(own: Certificate) -> ssl.SSLContext:
 
 
 REFUSED_CLIENTS = {
-    "tls older than 1.2": lambda ours, _: old_client(ours.issue("127.0.0.1")),
+    "tls older than 1.2": lambda ours, _: outdated(ours.issue("127.0.0.1").client()),
     "no common cipher suite": lambda ours, _: cbc_client(ours.issue("127.0.0.1")),
     "the peer does not trust our certificate": lambda _, other: other.issue(
         "127.0.0.1"
@@ -438,6 +428,10 @@ REFUSED_SERVERS = {
     "certificate expired": lambda ours, _: ours.issue(
         "pbx.example", expired=True
     ).server(),
+    # It closes without an alert, as asyncio does.
+    "the peer broke off the handshake": lambda ours, _: outdated(
+        ours.issue("pbx.example").server()
+    ),
 }
 
 
