@@ -21,6 +21,8 @@ class Site:
     "PEM of the authority both sides believe."
     trunk: Certificate
     officers: Certificate
+    authority: Authority
+    "Which made them, and the daemon's."
 
 
 def secured(daemon: Daemon, *, officers: str = "tls") -> Site:
@@ -62,4 +64,5 @@ def secured(daemon: Daemon, *, officers: str = "tls") -> Site:
         authority.pem,
         authority.issue(TRUNK, "127.0.0.1"),
         authority.issue(OFFICERS, "127.0.0.1"),
+        authority,
     )

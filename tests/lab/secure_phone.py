@@ -90,6 +90,12 @@ class SecurePhone(Phone):
         self.unauthentic += 1
         return b""
 
+    @property
+    def connections(self) -> tuple[int, int, int]:
+        """How many it has opened and accepted, and how many there are."""
+        stats = self._user_agent.connections
+        return stats.connected, stats.accepted, stats.open
+
     def secrets(self) -> Iterator[bytes]:
         """Every form in which a key of its calls could be written down."""
         for keys in self.keys:
