@@ -245,7 +245,7 @@ class Site:
         return sent
 
     async def record(self, legs: tuple[str, str], *, grant: bool = True) -> str:
-        """Start a recording; returns its id once it has a journal."""
+        """Start a recording; returns its id once it has a journal, or is known of."""
         recording = new_id()
         self.pool.start_recording(
             recording,
@@ -257,6 +257,8 @@ class Site:
         if grant:
             self.pool.grant_journal(recording)
             await self.event(RecordingOpened, lambda e: e.recording == recording)
+        else:
+            await self.settle()
         return recording
 
     def journal(self, recording: str, epoch: int = 0) -> Journal:
