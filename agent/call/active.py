@@ -223,6 +223,9 @@ class ActiveCall:
             case sip.OfferAnswered():
                 self._legs.offer_answered(leg, event.response.body)
                 self._identify(leg, event.response)
+            case sip.RefreshAnswered():
+                self._legs.refreshed(leg, event.response.body)
+                self._identify(leg, event.response)
             case sip.TargetRefreshed():
                 self._identify(leg, event.request)
             case sip.OfferRefused():

@@ -233,6 +233,19 @@ class Legs:
             self._tell_if_mute(leg)
         self._offer_wanted(leg)
 
+    def refreshed(self, leg: Leg, body: bytes) -> None:
+        """The peer was offered once more what was agreed, and may have moved."""
+        if leg.negotiation is None or leg.is_asked or not body:
+            return
+        before = leg.audio
+        try:
+            audio = leg.negotiation.receive_answer_again(body)
+            if audio != before:
+                leg.note_answer(audio.direction)
+                self._agreed(leg, audio)
+        except NotAcceptableError as error:
+            self._log.warning("answer_unusable", leg=leg.name, reason=str(error))
+
     def offer_refused(self, leg: Leg) -> None:
         """The peer refused our re-INVITE."""
         if leg.negotiation is not None:

@@ -72,6 +72,16 @@ class _Shape:
     audio: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    """What a description of ours says that its answer is measured by."""
+
+    codecs: tuple[Codec, ...] = ()
+    direction: Direction = Direction.SENDRECV
+    protection: Protection = PLAIN
+    rtcp_mux: bool = True
+
+
 class OfferAnswer:
     """The negotiation of one leg, from its first description to its last.
 
@@ -106,10 +116,8 @@ class OfferAnswer:
         self._version = 0
         self._sent = b""
         self._shape = _Shape((refused_section("audio", RTP, ("0",)),))
-        self._offered: tuple[Codec, ...] = ()
-        self._offered_direction = Direction.SENDRECV
-        self._offered_protection = PLAIN
-        self._offered_mux = True
+        self._offered = _Ours()
+        self._agreed = _Ours()
         self._security = MediaSecurity(
             secure=secure,
             policy=srtp,
@@ -170,27 +178,26 @@ class OfferAnswer:
         if self._pending:
             raise NotAcceptableError("An offer is unanswered.", status=491)
         protection = self._security.offer()
-        self._offered = self._types.numbered(codecs or self._stable_first())
-        self._offered_direction = direction
-        rates = dict.fromkeys(codec.clock_rate for codec in self._offered)
+        numbered = self._types.numbered(codecs or self._stable_first())
+        mux = self._current is None or self._current.rtcp_mux
+        self._offered = _Ours(numbered, direction, protection, mux)
+        rates = dict.fromkeys(codec.clock_rate for codec in numbered)
         events = {
             rate: self._types.number(TELEPHONE_EVENT, rate, DEFAULT_EVENTS[rate])
             for rate in rates
         }
         noise = self._types.number(NOISE, NOISE_RATE, COMFORT_NOISE)
-        self._offered_protection = protection
-        self._offered_mux = self._current is None or self._current.rtcp_mux
         self._answerable = self._pending = True
         return self._describe(
             audio_section(
                 self._address.port,
-                self._offered,
+                numbered,
                 direction,
                 events,
                 noise=noise if self._noise and NOISE_RATE in rates else None,
                 ptime=self._ptime,
                 protection=protection,
-                rtcp_mux=self._offered_mux,
+                rtcp_mux=mux,
             )
         )
 
@@ -211,27 +218,39 @@ class OfferAnswer:
         """
         if not self._answerable:
             raise NotAcceptableError("An answer came without an offer.")
+        audio = self._receive_answer(body, self._offered)
+        self._pending = False
+        self._agreed = self._offered
+        return audio
+
+    def receive_answer_again(self, body: bytes) -> NegotiatedAudio:
+        """Take the answer to what is agreed already, which we offered once more.
+
+        Raises NotAcceptableError.
+        """
+        return self._receive_answer(body, self._agreed)
+
+    def _receive_answer(self, body: bytes, ours: _Ours) -> NegotiatedAudio:
         description = _parse(body)
         if len(description.media) <= self._shape.audio:
             raise NotAcceptableError("The answer has too few media.")
         media = description.media[self._shape.audio]
         check_stream(media)
-        codecs = those_offered(media, self._offered)
+        codecs = those_offered(media, ours.codecs)
         if not codecs:
             raise NotAcceptableError(
                 "The answer names no codec that was offered.",
                 warn_code=INCOMPATIBLE_FORMAT,
             )
-        protection = self._security.answered(media, self._offered_protection)
+        protection = self._security.answered(media, ours.protection)
         audio = self._agree(
             description,
             media,
             codecs[0],
-            self._offered_direction,
-            mux=self._offered_mux,
+            ours.direction,
+            mux=ours.rtcp_mux,
         )
         audio = replace(audio, others=codecs[1:], srtp=protection.keys)
-        self._pending = False
         self._take(audio, protection, media)
         return audio
 
@@ -263,6 +282,7 @@ class OfferAnswer:
             index,
         )
         self._answerable = False
+        self._agreed = _Ours((codec,), audio.direction, protection, audio.rtcp_mux)
         self._take(audio, protection, media)
         ours = next(ours for ours in self._codecs if same_codec(ours, codec))
         event = audio.telephone_event

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from agent.model.media import Direction
+from agent.model.media import Address, Direction
 from agent.signalling.offer_answer import NotAcceptableError, OfferAnswer
 from agent.signalling.sip import core as sip
 from tests.call.site import Site, until
@@ -267,3 +267,37 @@ async def test_a_party_asks_for_an_offer_over_the_wire(site: Site) -> None:
         await site.advance(4)
     row = await site.ended()
     assert row.cause == "signalling-timeout"
+
+
+async def test_an_answer_to_a_refresh_may_move_the_media(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    legs, _, officer = calls_legs(site)
+    configured = len(site.media.told("configure"))
+    before = officer.audio
+    answer, _ = site.officer.negotiation.answer(officer.negotiation._sent)
+    legs.refreshed(officer, answer)
+    assert officer.audio == before
+    assert len(site.media.told("configure")) == configured
+    legs.refreshed(officer, answer.replace(b"m=audio 30000", b"m=audio 31000"))
+    assert officer.audio.remote.port == 31000
+    assert len(site.media.told("configure")) == configured + 1
+    legs.refreshed(officer, b"v=0\r\nnonsense\r\n")
+    await site.until_logged("answer_unusable")
+    # Nothing, or what an offer of ours is about to change, is not looked at.
+    legs.refreshed(officer, b"")
+    officer.negotiation.offer()
+    legs.refreshed(officer, answer)
+    assert officer.audio.remote.port == 31000
+
+
+async def test_a_refresh_is_heard_of_over_the_wire(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    _, _, officer = calls_legs(site)
+    core = site.control._joint.user_agent.core
+    core._sessions.get(officer.session)._link.takes = frozenset()
+    site.officer.negotiation._address = Address("192.0.2.20", 31000)
+    core.refresh(officer.session, site.control._joint.user_agent.now)
+    site.control._joint.user_agent.flush()
+    await until(lambda: officer.audio.remote.port == 31000)

@@ -543,3 +543,37 @@ def test_mutated_descriptions_are_taken_or_488(
     assert 0 < audio.remote.port < 65536
     assert 0 < audio.remote_rtcp.port < 65536
     assert 0 <= audio.codec.payload_type < 128
+
+
+def test_what_is_agreed_may_be_offered_again_and_answered_otherwise() -> None:
+    ours, _ = pair()
+    with pytest.raises(NotAcceptableError):
+        ours.receive_answer_again(description("audio 6000 RTP/AVP 8"))
+    ours.answer(description("audio 6000 RTP/AVP 0 8 101"))
+    before = ours.current
+    assert before is not None
+    assert before.codec == PCMA
+    # Ours said one codec: an answer with that, from elsewhere.
+    moved = ours.receive_answer_again(description("audio 7000 RTP/AVP 8"))
+    assert (moved.codec, moved.remote.port) == (PCMA, 7000)
+    with pytest.raises(NotAcceptableError):
+        ours.receive_answer_again(description("audio 7000 RTP/AVP 0"))
+    assert ours.current == moved
+    # A hold that was refused is not what is agreed.
+    ours.offer(direction=Direction.SENDONLY)
+    ours.cancel_offer()
+    again = ours.receive_answer_again(description("audio 7000 RTP/AVP 8"))
+    assert again.direction is Direction.SENDRECV
+    assert again == moved
+
+
+def test_an_answer_again_is_measured_by_the_offer_that_was_answered() -> None:
+    caller, callee = pair()
+    offer = caller.offer()
+    answer, _ = callee.answer(offer)
+    before = caller.receive_answer(answer)
+    answer, _ = callee.answer(offer)
+    assert caller.receive_answer_again(answer) == before
+    switched = caller.receive_answer_again(description("audio 6000 RTP/AVP 8"))
+    assert switched.codec == PCMA
+    assert not caller.pending

@@ -194,7 +194,7 @@ class Commands:
         """Tell the peer what has changed but the media, as who is here (RFC 4916).
 
         In an UPDATE without offer if the peer takes any, else in a re-INVITE with
-        the offer as it was. No event tells of it.
+        the offer as it was: then RefreshAnswered tells what the peer made of that.
         """
         found = self._sessions.get(session)
         if found is not None:

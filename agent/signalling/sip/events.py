@@ -131,6 +131,17 @@ class OfferAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class RefreshAnswered:
+    """The 2xx to a re-INVITE that offered once more what was agreed.
+
+    Its own description may be another one than before.
+    """
+
+    session: SessionId
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
 class OfferRefused:
     """Our `reoffer` failed; the session goes on as it was (RFC 6141)."""
 
@@ -210,6 +221,7 @@ Event = (
     | ProvisionalAcknowledged
     | OfferReceived
     | OfferAnswered
+    | RefreshAnswered
     | OfferRefused
     | TargetRefreshed
     | ReferReceived

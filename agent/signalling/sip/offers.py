@@ -13,6 +13,7 @@ from agent.signalling.sip.events import (
     OfferAnswered,
     OfferReceived,
     OfferRefused,
+    RefreshAnswered,
     TargetRefreshed,
 )
 from agent.signalling.sip.headers import parse_delta_seconds
@@ -196,8 +197,8 @@ class Offers:
             if sent.offer is not None:
                 self.description = sent.offer.body
                 self.answer = b""
-                if not sent.offer.refresh:
-                    self.link.emit(OfferAnswered(self.link.id, response))
+                kind = RefreshAnswered if sent.offer.refresh else OfferAnswered
+                self.link.emit(kind(self.link.id, response))
         return Fate.SETTLED, number
 
     def transaction_failed(

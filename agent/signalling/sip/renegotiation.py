@@ -104,7 +104,7 @@ class Offer:
     update: bool = False
     "Whether an UPDATE is to carry it where the peer takes any."
     refresh: bool = False
-    "It changes nothing, so the application need not hear of its answer."
+    "It changes nothing, and the application has not asked for it."
 
 
 class Renegotiation:
@@ -139,7 +139,7 @@ class Renegotiation:
     def want_with(self, headers: tuple[tuple[str, str], ...], body: bytes) -> None:
         """Have `headers` sent with the offer that waits, or one of `body`.
 
-        That one changes nothing, and the application need not hear of its answer.
+        That one changes nothing, and the application has not asked for it.
         """
         waiting = self._wanted
         if waiting is None:

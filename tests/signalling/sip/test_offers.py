@@ -94,7 +94,7 @@ def test_without_update_it_is_told_with_the_old_offer() -> None:
     assert invite.headers.get("P-Asserted-Identity") == IDENTITY[1]
     peer.respond(invite, 200, ALICE, body=ANSWER)
     assert peer.take() == ["INVITE", "ACK"]
-    assert alice.names == []
+    assert alice.names == ["RefreshAnswered"]
 
 
 def test_a_refresh_takes_no_offers_place() -> None:
