@@ -236,6 +236,11 @@ class CallSession:
             return self.conversation.rings(leg)
         return leg in self._hunt.ringing
 
+    @property
+    def hunts(self) -> bool:
+        """Whether targets are rung for the first party, and none has answered."""
+        return self.conversation is None and bool(self._hunt.ringing)
+
     def rings_alone(self, leg: str) -> bool:
         """Likewise, and no other: only then can the first party hear it already."""
         return self.conversation is None and self._hunt.ringing == {leg}

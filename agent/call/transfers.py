@@ -84,6 +84,17 @@ class Transfers:
             return FORBIDDEN
         if event.replaces is not None:
             return self._attended(talk, leg, event, event.replaces)
+        return self._blind(talk, leg, event)
+
+    def _blind(
+        self,
+        talk: Conversation,
+        leg: Leg,
+        event: sip.ReferReceived,
+        first: Callable[[], None] = lambda: None,
+    ) -> int:
+        """Ring whom the REFER names; `first` is done before, if it is allowed."""
+        uri = event.refer_to.uri
         if leg.peer is None:
             return FORBIDDEN
         try:
@@ -97,6 +108,7 @@ class Transfers:
         self._key = event.key
         self._joint.user_agent.core.accept_refer(leg.session, event.key, self._now)
         self._log.info("transfer_begun", leg=leg.name, attended=False)
+        first()
         talk.transfer(leg.name, destination, self._now, held=holds(leg))
         return 0
 
@@ -124,7 +136,7 @@ class Transfers:
         replaces: Replaces,
     ) -> int:
         core = self._joint.user_agent.core
-        session = core.session_of(replaces)
+        session = core.session_of(replaces) or core.unanswered(replaces)
         named = self._joint.call_of(session) if session is not None else None
         if session is None or named is None or named is self._call:
             return NO_SUCH_DIALOG
@@ -133,7 +145,7 @@ class Transfers:
             return FORBIDDEN  # passed through: we have none of its media
         second = there.talker(session)
         if second is None:
-            return PENDING
+            return self._semi_attended(talk, leg, event, there, session)
         if second.peer is not leg.peer:
             # Whoever transfers must be at one end of both calls.
             return FORBIDDEN
@@ -146,6 +158,37 @@ class Transfers:
         else:
             there.join_with(second, self, mine)
         return 0
+
+    def _semi_attended(
+        self,
+        talk: Conversation,
+        leg: Leg,
+        event: sip.ReferReceived,
+        there: "Transfers",
+        session: str,
+    ) -> int:
+        """The target still rings for the transferor: have it ring for the other party.
+
+        The target's leg is not taken over but rung anew: what it was offered, and who
+        it was told is calling, was meant for the transferor.
+        """
+        waiting = there.waiting(session)
+        if waiting is None:
+            return PENDING
+        if waiting.peer is not leg.peer:
+            return FORBIDDEN
+        return self._blind(talk, leg, event, lambda: there.give_up(waiting))
+
+    def give_up(self, leg: Leg) -> None:
+        """End this call, in which nobody has answered `leg` yet."""
+
+        def part() -> None:
+            self._joint.user_agent.core.hang_up(leg.session, self._now)
+            leg.gone = True
+            self._session.left(leg.name, self._now)
+            self._call.run()
+
+        self._joint.guard(self._call, part)
 
     def _stays(self, mine: str, theirs: str, there: "Transfers") -> bool:
         """Whether this call goes on, or the other: that of the party outside."""
@@ -280,6 +323,11 @@ class Transfers:
         if talk is None or leg is None or talk.state is not State.TALKING:
             return None
         return leg if leg.name in talk.talkers else None
+
+    def waiting(self, session: str) -> Leg | None:
+        """The leg of a SIP session, if targets ring for it and none has answered."""
+        leg = self._legs.first
+        return leg if self._session.hunts and leg.session == session else None
 
     def other(self, leg: Leg) -> str:
         """The leg that talks with `leg`."""

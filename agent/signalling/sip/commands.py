@@ -10,6 +10,7 @@ from agent.signalling.sip.message import Request
 from agent.signalling.sip.outside import Outside, new_request
 from agent.signalling.sip.renegotiation import Offer
 from agent.signalling.sip.replaces import Replaces, verdict
+from agent.signalling.sip.session_states import State
 from agent.signalling.sip.session_table import SessionTable
 from agent.signalling.sip.transaction_user import Lines, TransactionUser
 from agent.signalling.sip.uac import UacSession
@@ -268,6 +269,17 @@ class Commands:
         """The session of ours that a Replaces names, if it may be replaced."""
         found = self._sessions.named_by(replaces)
         if found is None or verdict(replaces, found.state) is not None:
+            return None
+        return found.id
+
+    def unanswered(self, replaces: Replaces) -> SessionId | None:
+        """The session that a Replaces names, if we have not answered its INVITE.
+
+        It cannot be replaced, but who sent that INVITE may ask for a transfer to
+        whom it was to reach (RFC 5589).
+        """
+        found = self._sessions.named_by(replaces)
+        if not isinstance(found, UasSession) or found.state is not State.INCOMING:
             return None
         return found.id
 
