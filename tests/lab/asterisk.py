@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.lab.certificates import Certificate
-from tests.lab.daemon import free_ports, let_tcp
+from tests.lab.daemon import free_ports
 from tests.lab.peers import ASTERISK
 from tests.lab.process import Process, bound, running
 
@@ -144,7 +144,7 @@ exten => s,1,Answer()
 def tls_transport(port: int, shown: Certificate) -> str:
     """A section: TLS at `port`, where who connects must show a certificate."""
     return (
-        f"[tls]\ntype=transport\nprotocol=tls\nbind=127.0.0.1:{let_tcp(port)}\n"
+        f"[tls]\ntype=transport\nprotocol=tls\nbind=127.0.0.1:{port}\n"
         f"cert_file={shown.certificate}\npriv_key_file={shown.key}\n"
         f"ca_list_file={shown.ca}\nmethod=tlsv1_2\nverify_client=yes\n"
         "require_client_cert=yes\nverify_server=yes\n"
@@ -207,7 +207,6 @@ async def asterisk(
     folder = root / f"asterisk-{port}"
     for name in ("cache", "db", "spool", "run", "log", "music"):
         (folder / name).mkdir(parents=True)
-    let_tcp(port)
     rtp = free_ports(20)
     for name, text in _FILES.items():
         (folder / name).write_text(

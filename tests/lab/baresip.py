@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tests.lab.certificates import Certificate
-from tests.lab.daemon import free_ports, let_tcp, wav_file
+from tests.lab.daemon import free_ports, wav_file
 from tests.lab.parties import sine
 from tests.lab.peers import BARESIP
 from tests.lab.process import Process, bound, running
@@ -162,8 +162,6 @@ async def baresip(
     folder = root / f"baresip-{user}-{port}"
     folder.mkdir()
     control, rtp, *_, rtp_last = free_ports(6)
-    let_tcp(port)
-    let_tcp(control)
     rate = 48000 if "opus" in codecs else 16000 if "g722" in codecs.lower() else 8000
     # Opus is always said to be stereo (RFC 7587 section 7); it takes nothing less.
     channels = 2 if "opus" in codecs else 1

@@ -32,52 +32,71 @@ SERVICE = "0295000000"
 ROOT = Path(__file__).resolve().parents[2]
 
 
-_GIVEN: dict[int, socket.socket] = {}
-"Ports given out, each with the TCP port of its number as a sign to other processes."
+BLOCK = 100
+"Ports claimed at once; nobody asks for half as many together."
+MAX_BLOCKS = 10
+"After that many, ports are given out again whose users are long gone."
+_signs: dict[int, socket.socket] = {}
+"The first TCP port of each block of ours, bound as a sign to other processes."
+_ports: list[int] = []
+"Of the blocks of ours, those to be given out next."
 
 
-def free_ports(count: int, *, start: int = 15000, stop: int = 19900) -> list[int]:
-    """Ports of 127.0.0.1, UDP and TCP, nobody uses now, below the ephemeral range.
+def free_ports(count: int) -> list[int]:
+    """Even ports of 127.0.0.1, UDP and TCP, side by side, that nobody uses now.
 
-    They begin at a place of this process's own, so that tests side by side differ,
-    and none is given out twice. A TCP listener on one needs SO_REUSEADDR.
+    They lie below the ephemeral range, in blocks of this process's own, so that tests
+    in several processes get different ones.
     """
-    found: list[int] = []
-    first = start + (os.getpid() * 40) % (stop - start - 400)
-    for port in (*range(first, stop, 2), *range(start, first, 2)):
-        if port in _GIVEN:
+    for _ in range(2 * MAX_BLOCKS):
+        run: list[int] = []
+        for port in _ports:
+            run = [*run, port] if _is_free(port) else []
+            if len(run) == count:
+                del _ports[: _ports.index(port) + 1]
+                return run
+        _ports[:] = _next_block()
+    raise RuntimeError(f"no {count} free ports side by side")
+
+
+def _next_block() -> range:
+    starts = list(range(15000, 19900, BLOCK))
+    here = os.getpid() % len(starts)
+    for first in starts[here:] + starts[:here]:
+        if first in _signs or len(_signs) == MAX_BLOCKS:
             continue
         sign = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        sign.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe,
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as strict,
-        ):
-            try:
-                probe.bind(("127.0.0.1", port))
-                strict.bind(("127.0.0.1", port))  # fails where there is a sign
-                strict.close()
-                sign.bind(("127.0.0.1", port))
-            except OSError:
-                sign.close()
-                continue
-        found.append(port)
-        _GIVEN[port] = sign
-        if len(found) == count:
-            break
-    return found
+        try:
+            sign.bind(("127.0.0.1", first))
+        except OSError:
+            sign.close()
+            continue
+        _signs[first] = sign
+        break
+    else:  # none to be had: the oldest of ours once more
+        if not _signs:
+            raise RuntimeError("other test runs hold every block of ports")
+        first = next(iter(_signs))
+        _signs[first] = _signs.pop(first)
+    return range(first + 2, first + BLOCK, 2)
 
 
-def let_tcp(port: int) -> int:
-    """Let the taker of a port have its TCP half as well."""
-    if port in _GIVEN:
-        _GIVEN[port].close()
-    return port
+def _is_free(port: int) -> bool:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
+    ):
+        try:
+            udp.bind(("127.0.0.1", port))
+            tcp.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @atexit.register
 def _take_signs_down() -> None:
-    for sign in _GIVEN.values():
+    for sign in _signs.values():
         sign.close()
 
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.lab.certificates import Certificate
-from tests.lab.daemon import let_tcp
 from tests.lab.peers import KAMAILIO
 from tests.lab.process import Process, bound, running
 
@@ -112,10 +111,9 @@ async def kamailio(
     """
     folder = root / f"kamailio-{port}"
     folder.mkdir()
-    let_tcp(port)
     tls_globals = tls_modules = ""
     if tls is not None:
-        tls_globals = f"enable_tls=yes\nlisten=tls:127.0.0.1:{let_tcp(tls[0])}"
+        tls_globals = f"enable_tls=yes\nlisten=tls:127.0.0.1:{tls[0]}"
         tls_modules = _TLS.format(
             certificate=tls[1].certificate, key=tls[1].key, ca=tls[1].ca
         )

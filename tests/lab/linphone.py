@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.lab.daemon import free_ports, let_tcp, wav_notice
+from tests.lab.daemon import free_ports, wav_notice
 from tests.lab.parties import sine
 from tests.lab.peers import LINPHONE
 from tests.lab.process import Process, bound, running
@@ -103,7 +103,7 @@ async def linphone(
     name, rate, channels = codec
     (folder / "rc").write_text(
         _CONFIG.format(
-            port=let_tcp(port),
+            port=port,
             user=user,
             rtp=free_ports(1)[0],
             codec=name,

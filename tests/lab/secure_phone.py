@@ -17,7 +17,7 @@ from agent.signalling.tls import TlsContexts
 from agent.signalling.useragent import UserAgent
 from tests.fakes.srtp import BadTagError, Direction
 from tests.lab.certificates import Authority
-from tests.lab.daemon import Daemon, free_ports, let_tcp
+from tests.lab.daemon import Daemon, free_ports
 
 _RTCP = range(192, 224)
 
@@ -117,7 +117,7 @@ class SecureTrunk:
         authority = Authority(root / "tls")
         ours = authority.issue("127.0.0.1")
         self._files = authority.issue("trunk.test", "127.0.0.1")
-        self.port, self.trunk = (let_tcp(port) for port in free_ports(2))
+        self.port, self.trunk = free_ports(2)
         text = daemon.config.read_text()
         text = text.replace(
             f'listen = ["udp:127.0.0.1:{daemon.sip}"]',
