@@ -13,7 +13,7 @@ from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.uri import Uri, parse_uri
 from agent.signalling.tls import TlsContexts
 from agent.signalling.useragent import UserAgent
-from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports, let_tcp
+from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
 from tests.lab.parties import audio_of, noise, until
 from tests.lab.secure import Site, secured
 from tests.lab.standing import (
@@ -67,7 +67,7 @@ class StreamPhone(Phone):
 
 def phone_at(site: Site, transport: str) -> StreamPhone:
     return StreamPhone(
-        Address("127.0.0.1", let_tcp(free_ports(1)[0])),
+        Address("127.0.0.1", free_ports(1)[0]),
         free_ports(1)[0],
         CALLER,
         speech={"PCMA": noise(60.0, 1)},

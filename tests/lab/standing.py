@@ -11,7 +11,7 @@ from agent.model.media import Address
 from agent.signalling.config import TlsConfig
 from agent.signalling.tls import TlsContexts
 from tests.lab.certificates import Certificate
-from tests.lab.daemon import CALLER, SERVICE, Daemon, Recording, free_ports, let_tcp
+from tests.lab.daemon import CALLER, SERVICE, Daemon, Recording, free_ports
 from tests.lab.parties import audio_of, noise, until
 from tests.lab.secure import Site
 from tests.lab.secure_phone import SecurePhone
@@ -33,7 +33,7 @@ def contexts(own: Certificate) -> TlsContexts:
 def trunk_phone(site: Site, user: str, seed: int) -> SecurePhone:
     """A phone at the trunk that calls over TLS, with SRTP."""
     return SecurePhone(
-        Address("127.0.0.1", let_tcp(free_ports(1)[0])),
+        Address("127.0.0.1", free_ports(1)[0]),
         free_ports(1)[0],
         user,
         speech=_speech(seed),
