@@ -23,6 +23,8 @@ pytestmark = pytest.mark.integration
 
 SPEECH = noise(12.0, seed=1)
 "What the caller says: every frame of it can be told from every other."
+BEGUN = 160
+"Its first frame may have begun a sample before the recording does, which cuts it."
 
 
 def wild(rng: random.Random, ssrc: int | None = None) -> bytes:
@@ -65,7 +67,7 @@ def assert_unharmed(call: Parties, daemon: Daemon, seconds: float) -> Recording:
     }
     assert steps == {1}
     recording = only_recording(daemon)
-    assert spoken in read_wav(recording.wav).samples[0::2]
+    assert spoken[BEGUN:] in read_wav(recording.wav).samples[0::2]
     assert b"\x2a" * 160 not in read_wav(recording.wav).samples[0::2]
     assert recording.manifest.outcome == "recorded"
     return recording
@@ -202,7 +204,7 @@ async def test_a_new_source_is_placed_once_validated_and_flagged(
         await daemon.logged("stored")
     recording = only_recording(daemon)
     left = read_wav(recording.wav).samples[0::2]
-    assert SPEECH[: 160 * 35] in left
+    assert SPEECH[BEGUN : 160 * 35] in left
     # By its arrival it is placed to a few samples, never reordered or lost.
     assert fresh[160 * 5 : 160 * 45] in left
     assert b"\x2a" * 160 not in left
