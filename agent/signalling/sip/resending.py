@@ -157,16 +157,14 @@ class Resending:
         reasons to try the next server. Only the first is one to try the same server
         by another transport: else it has the request already.
         """
-        match event:
-            case transaction.ResponseReceived():
-                failed = unsent = False
-                if event.response.status != 503:
-                    return None
-            case transaction.TransactionFailed():
-                failed = True
-                unsent = event.reason is transaction.FailureReason.TRANSPORT
-            case _:
-                return None
+        if isinstance(event, transaction.TransactionFailed):
+            failed, unsent = True, event.reason is transaction.FailureReason.TRANSPORT
+        elif isinstance(event, transaction.ResponseReceived) and (
+            event.response.status == 503
+        ):
+            failed = unsent = False
+        else:
+            return None
         sent = self._sent.get(event.key)
         if sent is None:
             return None
