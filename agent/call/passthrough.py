@@ -20,7 +20,7 @@ from agent.model.call import CallDirection, EndCause, Outcome
 from agent.signalling import b2bua
 from agent.signalling.key_lines import has_keys, without_keys
 from agent.signalling.sip import core as sip
-from agent.signalling.sip.contact import contact_of
+from agent.signalling.sip.contact import asks_for_sips, contact_of
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.uri import NameAddr, Uri, parse_uri
@@ -172,9 +172,7 @@ class PassthroughCall:
                 core.accept(
                     first.session,
                     now,
-                    contact=contact_of(
-                        first.flow, secure=self._invite.uri.scheme == "sips"
-                    ),
+                    contact=contact_of(first.flow, secure=asks_for_sips(self._invite)),
                     # A target whose provisional response was acknowledged need
                     # not say again what stood in it.
                     body=body or self._early,
