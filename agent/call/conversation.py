@@ -16,7 +16,7 @@ from agent.call import commands as out, refusal
 from agent.call.commands import Command
 from agent.call.config import RouteConfig
 from agent.call.conversation_states import TRANSITIONS, Input, State
-from agent.call.hunt import Hunt, Steps
+from agent.call.hunt import Hunt
 from agent.call.notices import NOTICE_LIMIT, Notices
 from agent.call.routing import Destination
 from agent.call.segments import Segments
@@ -67,7 +67,7 @@ class Conversation:
         self._deadline: float | None = None
         self._listener = ""
         "The leg that hears the notice now."
-        self._hunt = Hunt((), names=names, ring_timeout=None)
+        self.hunt = self._new_hunt((), ring_timeout=None)
         "For the target of a transfer."
         self._to_staff = False
         "Whether that target is an officer."
@@ -75,8 +75,6 @@ class Conversation:
         self._subject = ""
         "The leg an input is about."
         self._newcomer = ""
-        self._status = 0
-        self._alternatives: tuple[str, ...] = ()
         self._reported: EndCause | None = None
         self._reason = ""
         self._destination = Destination(rounds=(), staff=False)
@@ -165,27 +163,9 @@ class Conversation:
             self._newcomer = leg
             self._input(Input.TARGET_ANSWERED, now)
 
-    def target_refused(self, leg: str, status: int, now: float) -> None:
-        """A leg that is rung refused, failed, or answered without usable audio."""
-        if self.rings(leg):
-            self._subject, self._status = leg, status
-            self._input(Input.TARGET_REFUSED, now)
-
-    def target_redirected(self, leg: str, targets: Iterable[str], now: float) -> None:
-        """A leg that is rung names others, which may be rung, the best first."""
-        if self.rings(leg):
-            self._subject, self._alternatives = leg, tuple(targets)
-            self._input(Input.TARGET_REDIRECTED, now)
-
-    def picked_up(self, leg: str, newcomer: str, now: float) -> None:
-        """Another leg, which has been answered, takes the place of one that rings."""
-        if self.rings(leg):
-            self._hunt.ringing.add(newcomer)
-            self.target_answered(newcomer, now)
-
     def rings(self, leg: str) -> bool:
         """Whether a leg is rung to take somebody's place."""
-        return leg in self._hunt.ringing
+        return leg in self.hunt.ringing
 
     # -- who is there ------------------------------------------------------------
 
@@ -240,14 +220,13 @@ class Conversation:
             self._deadline = None
             clearing = self.state is State.CLEARING
             self._input(Input.CLEARED if clearing else Input.NOTICE_STALLED, now)
-        if self._hunt.deadline is not None and now >= self._hunt.deadline:
-            self._input(Input.RING_TIMEOUT, now)
+        self.hunt.handle_timer(now)
         if self._segments.deadline is not None and now >= self._segments.deadline:
             self._input(Input.SEGMENT_FULL, now)
 
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called, in monotonic seconds."""
-        deadlines = (self._deadline, self._hunt.deadline, self._segments.deadline)
+        deadlines = (self._deadline, self.hunt.deadline, self._segments.deadline)
         return min((at for at in deadlines if at is not None), default=None)
 
     # -- the machine ----------------------------------------------------------
@@ -263,42 +242,35 @@ class Conversation:
         self.state = State.TRANSFERRING
         self._transferor = self._subject
         self._to_staff = destination.staff
-        self._hunt = Hunt(
+        self.hunt = self._new_hunt(
             destination.rounds,
-            names=self._names,
             ring_timeout=None if destination.emergency else self._route.ring_timeout,
         )
         if self._held:
             self._let_wait()
-        self._go_on_hunting(self._hunt.next_round(now), now)
+        self.hunt.begin(now)
 
     def _let_wait(self) -> None:
         """Whoever waits for the target hears that it rings."""
         if self._route.ringback:
             self._emit(out.Play(legs=(self.waiting,), sound="ringback", loop=True))
 
-    def _go_on_hunting(self, steps: Steps, now: float) -> None:
-        for step in steps:
-            self._emit(step)
-        if self._hunt.exhausted:
-            self._transfer_failed(now)
+    def _new_hunt(
+        self, rounds: Iterable[tuple[str, ...]], *, ring_timeout: float | None
+    ) -> Hunt:
+        return Hunt(
+            rounds,
+            names=self._names,
+            ring_timeout=ring_timeout,
+            emit=self._emit,
+            exhausted=self._transfer_failed,
+        )
 
     def _target_ringing(self, now: float) -> None:
         self._notify(180)
 
-    def _target_refused(self, now: float) -> None:
-        self._go_on_hunting(self._hunt.refused(self._subject, self._status, now), now)
-
-    def _target_redirected(self, now: float) -> None:
-        steps = self._hunt.redirected(self._subject, self._alternatives, now)
-        self._go_on_hunting(steps, now)
-
-    def _ring_timeout(self, now: float) -> None:
-        self._go_on_hunting(self._hunt.timed_out(now), now)
-
     def _target_answered(self, now: float) -> None:
-        for step in self._hunt.answered(self._newcomer):
-            self._emit(step)
+        self.hunt.answered(self._newcomer)
         if self._to_staff:
             self._officers.add(self._newcomer)
         if self._destination.exempt:
@@ -308,7 +280,7 @@ class Conversation:
 
     def _transfer_failed(self, now: float) -> None:
         """Nobody takes the transferor's place."""
-        status = self._hunt.status
+        status = self.hunt.status
         self._notify(status)
         if self.state is State.TRANSFERRING:
             self._rejoin()
@@ -318,8 +290,7 @@ class Conversation:
         self._emit(out.Play(legs=self.talkers, sound=refusal.tone(status), loop=True))
 
     def _take_back(self, now: float) -> None:
-        for step in self._hunt.given_up():
-            self._emit(step)
+        self.hunt.give_up()
         self._notify(CANCELLED)
         self._rejoin()
 
@@ -373,15 +344,14 @@ class Conversation:
         self._finish(EndCause.MEDIA_TIMEOUT, RECOVERY_ON_TIMER)
 
     def _cleared(self, now: float) -> None:
-        self._finish(EndCause.TRANSFERRED, refusal.cause(self._hunt.status))
+        self._finish(EndCause.TRANSFERRED, refusal.cause(self.hunt.status))
 
     def _stopped(self, now: float) -> None:
         self._finish(EndCause.AGENT_STOPPED, NORMAL_CLEARING)
 
     def _finish(self, cause: EndCause, q850: int) -> None:
         self._segments.close(cause)
-        for step in self._hunt.given_up():
-            self._emit(step)
+        self.hunt.give_up()
         for leg in self.talkers:
             self._emit(out.HangUp(leg=leg, q850=q850))
         self._deadline = None

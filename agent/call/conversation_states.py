@@ -31,9 +31,6 @@ class Input(Enum):
     "The transferor wants to talk on itself."
     TARGET_RINGING = auto()
     TARGET_ANSWERED = auto()
-    TARGET_REFUSED = auto()
-    TARGET_REDIRECTED = auto()
-    RING_TIMEOUT = auto()
     PARTY_LEFT = auto()
     TRANSFEROR_LEFT = auto()
     IDENTIFIED = auto()
@@ -65,9 +62,6 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], str]] = {
         for input_, action in {
             Input.TARGET_RINGING: "target_ringing",
             Input.TARGET_ANSWERED: "target_answered",
-            Input.TARGET_REFUSED: "target_refused",
-            Input.TARGET_REDIRECTED: "target_redirected",
-            Input.RING_TIMEOUT: "ring_timeout",
         }.items()
     },
     **{

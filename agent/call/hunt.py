@@ -2,14 +2,14 @@
 
 A hunt goes through rounds of targets; the targets of one round ring together. The
 first answer wins: the others are cleared, and a 2xx of theirs that crosses is ACKed
-and BYEd by the user agent core.
+and BYEd by the user agent core. Who hunts is told when nobody is left to ring.
 
 A 6xx ends its own branch only. RFC 3261 section 16.7 makes it end all of them, for a
 proxy whose branches all lead to one person; here each leads to another officer.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from agent.call.commands import HangUp, Invite
@@ -24,15 +24,13 @@ MAX_REDIRECTIONS: Final = 5
 NOT_ANSWERED: Final = 480
 "What a caller is told of a target that rang too long."
 
-Steps = list[HangUp | Invite]
-"What to do next, in this order."
-
 
 class Hunt:
     """One search for somebody who answers.
 
     `names` gives every leg a name that is unique in its call. `ring_timeout` is the
-    time one round may ring, in seconds; None: as long as the caller waits.
+    time one round may ring, in seconds; None: as long as the caller waits. What is to
+    be done goes to `emit`; `exhausted` is called, with the time, when all have refused.
     """
 
     def __init__(
@@ -41,10 +39,14 @@ class Hunt:
         *,
         names: Iterator[str],
         ring_timeout: float | None,
+        emit: Callable[[HangUp | Invite], None],
+        exhausted: Callable[[float], None],
     ) -> None:
         self._rounds = deque(rounds)
         self._names = names
         self._ring_timeout = ring_timeout
+        self._emit = emit
+        self._exhausted = exhausted
         self._alternatives: dict[str, deque[str]] = {}
         "Of each leg that rings: where a 3xx says it may be tried instead."
         self._tried: set[str] = set()
@@ -56,38 +58,32 @@ class Hunt:
         "When the present round has rung long enough, in monotonic seconds."
 
     @property
-    def exhausted(self) -> bool:
-        """Whether nobody rings any more: all have refused."""
-        return not self.ringing
-
-    @property
     def status(self) -> int:
         """The refusal that tells the caller most (RFC 3261 section 16.7)."""
         return self._status or NOT_ANSWERED
 
-    def next_round(self, now: float) -> Steps:
-        """Ring the next targets; nothing if there are none left."""
-        self.deadline = None
-        if not self._rounds:
-            return []
-        targets = self._rounds.popleft()
-        if self._ring_timeout is not None:
-            self.deadline = now + self._ring_timeout
-        return [self._ring(target, deque()) for target in targets]
+    def begin(self, now: float) -> None:
+        """Ring the first targets."""
+        self._next_round(now)
 
-    def refused(self, leg: str, status: int, now: float) -> Steps:
+    def refused(self, leg: str, status: int, now: float) -> None:
         """A leg has its final refusal, or cannot be reached."""
+        if leg not in self.ringing:
+            return
         self.ringing.discard(leg)
         self._note(status)
         alternatives = self._alternatives.pop(leg)
         if alternatives:
-            if self.exhausted and self._ring_timeout is not None:
+            if not self.ringing and self._ring_timeout is not None:
                 self.deadline = now + self._ring_timeout
-            return [self._ring(alternatives.popleft(), alternatives)]
-        return self.next_round(now) if self.exhausted else []
+            self._ring(alternatives.popleft(), alternatives)
+        elif not self.ringing:
+            self._next_round(now)
 
-    def redirected(self, leg: str, targets: Iterable[str], now: float) -> Steps:
+    def redirected(self, leg: str, targets: Iterable[str], now: float) -> None:
         """A leg says where else to try, the best first; no target is tried twice."""
+        if leg not in self.ringing:
+            return
         alternatives = self._alternatives[leg]
         for target in reversed(tuple(targets)):
             if target in self._tried or self._redirections == MAX_REDIRECTIONS:
@@ -95,37 +91,53 @@ class Hunt:
             self._redirections += 1
             self._tried.add(target)
             alternatives.appendleft(target)
-        return self.refused(leg, NOT_ANSWERED, now)
+        self.refused(leg, NOT_ANSWERED, now)
 
-    def timed_out(self, now: float) -> Steps:
-        """The round has rung long enough."""
-        cleared = self._clear(NO_ANSWER)
-        self._note(NOT_ANSWERED)
-        return [*cleared, *self.next_round(now)]
+    def handle_timer(self, now: float) -> None:
+        """Go on to the next targets, if these have rung long enough."""
+        if self.deadline is not None and now >= self.deadline:
+            self._clear(NO_ANSWER)
+            self._note(NOT_ANSWERED)
+            self._next_round(now)
 
-    def answered(self, leg: str) -> Steps:
+    def picked_up(self, newcomer: str) -> None:
+        """A leg that is about to answer stands in for one that rings."""
+        self.ringing.add(newcomer)
+
+    def answered(self, leg: str) -> None:
         """A leg has won; the others are let go."""
         self.ringing.discard(leg)
-        return self._clear(ANSWERED_ELSEWHERE)
+        self._clear(ANSWERED_ELSEWHERE)
 
-    def given_up(self, q850: int = NORMAL_CLEARING) -> Steps:
+    def give_up(self, q850: int = NORMAL_CLEARING) -> None:
         """Nobody waits for an answer any more."""
         self._rounds.clear()
-        return self._clear(q850)
+        self._clear(q850)
 
-    def _ring(self, target: str, alternatives: deque[str]) -> Invite:
+    def _next_round(self, now: float) -> None:
+        self.deadline = None
+        if not self._rounds:
+            self._exhausted(now)
+            return
+        if self._ring_timeout is not None:
+            self.deadline = now + self._ring_timeout
+        for target in self._rounds.popleft():
+            self._ring(target, deque())
+
+    def _ring(self, target: str, alternatives: deque[str]) -> None:
         leg = next(self._names)
         self.ringing.add(leg)
         self._tried.add(target)
         self._alternatives[leg] = alternatives
-        return Invite(leg=leg, target=target)
+        self._emit(Invite(leg=leg, target=target))
 
-    def _clear(self, q850: int) -> Steps:
+    def _clear(self, q850: int) -> None:
         legs = sorted(self.ringing)
         self.ringing.clear()
         self._alternatives.clear()
         self.deadline = None
-        return [HangUp(leg=leg, q850=q850) for leg in legs]
+        for leg in legs:
+            self._emit(HangUp(leg=leg, q850=q850))
 
     def _note(self, status: int) -> None:
         if not self._status or rank(status) < rank(self._status):

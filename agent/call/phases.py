@@ -36,16 +36,14 @@ class Input(Enum):
     NOTICE_FAILED = auto()
     TARGET_RINGING = auto()
     TARGET_ANSWERED = auto()
-    TARGET_REFUSED = auto()
-    TARGET_REDIRECTED = auto()
-    RING_TIMEOUT = auto()
     TIMER = auto()
     FIRST_LEFT = auto()
     PARTNER_LEFT = auto()
     STOP = auto()
 
 
-# What is not in this table changes nothing. scripts/draw-states reads it: the names
+# What is not in this table changes nothing; refusals of targets are the hunt's business
+# until none is left. scripts/draw-states reads it: the names
 # are those of CallSession's private methods, without the underscore.
 TRANSITIONS: Final[Mapping[tuple[Phase, Input], str]] = {
     (Phase.OFFERED, Input.BEGIN): "advance",
@@ -67,9 +65,6 @@ TRANSITIONS: Final[Mapping[tuple[Phase, Input], str]] = {
     (Phase.ANNOUNCING, Input.STOP): "stopped",
     (Phase.CONNECTING, Input.TARGET_RINGING): "target_ringing",
     (Phase.CONNECTING, Input.TARGET_ANSWERED): "target_answered",
-    (Phase.CONNECTING, Input.TARGET_REFUSED): "target_refused",
-    (Phase.CONNECTING, Input.TARGET_REDIRECTED): "target_redirected",
-    (Phase.CONNECTING, Input.RING_TIMEOUT): "ring_timeout",
     (Phase.CONNECTING, Input.FIRST_LEFT): "abandon",
     (Phase.CONNECTING, Input.STOP): "stopped",
     (Phase.CLEARING, Input.TIMER): "cleared",

@@ -22,7 +22,7 @@ from agent.call.conversation import (
     RECOVERY_ON_TIMER,
     Conversation,
 )
-from agent.call.hunt import Hunt, Steps
+from agent.call.hunt import Hunt
 from agent.call.notices import NOTICE_LIMIT, Notices
 from agent.call.phases import TRANSITIONS, Input, Phase
 from agent.call.routing import INBOUND_STEPS, Plan, Step
@@ -54,6 +54,8 @@ class CallSession:
             names=self._names,
             # An emergency call waits for its target as long as the caller does.
             ring_timeout=None if plan.emergency else plan.route.ring_timeout,
+            emit=self._emit,
+            exhausted=self._nobody_answered,
         )
         self._notices = Notices(())
         self._segments = Segments(
@@ -65,8 +67,6 @@ class CallSession:
         self._subject = ""
         "The leg an input is about."
         self._officer_answered = True
-        self._status = 0
-        self._alternatives: tuple[str, ...] = ()
         self._cause: EndCause | None = None
         self.phase = Phase.OFFERED
         self.partner = ""
@@ -141,26 +141,16 @@ class CallSession:
 
     def target_refused(self, leg: str, status: int, now: float) -> None:
         """A leg that is rung refused, failed, or answered without usable audio."""
-        if self.conversation is not None:
-            self.conversation.target_refused(leg, status, now)
-        elif self.rings(leg):
-            self._subject, self._status = leg, status
-            self._input(Input.TARGET_REFUSED, now)
+        self._running_hunt.refused(leg, status, now)
 
     def target_redirected(self, leg: str, targets: Iterable[str], now: float) -> None:
         """A leg that is rung names others, which may be rung, the best first."""
-        if self.conversation is not None:
-            self.conversation.target_redirected(leg, targets, now)
-        elif self.rings(leg):
-            self._subject, self._alternatives = leg, tuple(targets)
-            self._input(Input.TARGET_REDIRECTED, now)
+        self._running_hunt.redirected(leg, targets, now)
 
     def picked_up(self, leg: str, newcomer: str, now: float) -> None:
         """Another leg, which has been answered, takes the place of one that rings."""
-        if self.conversation is not None:
-            self.conversation.picked_up(leg, newcomer, now)
-        elif self.rings(leg):
-            self._hunt.ringing.add(newcomer)
+        if self.rings(leg):
+            self._running_hunt.picked_up(newcomer)
             self.target_answered(newcomer, now)
 
     def left(self, leg: str, now: float, *, cause: EndCause | None = None) -> None:
@@ -206,8 +196,7 @@ class CallSession:
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
             self._input(Input.TIMER, now)
-        if self._hunt.deadline is not None and now >= self._hunt.deadline:
-            self._input(Input.RING_TIMEOUT, now)
+        self._hunt.handle_timer(now)
 
     # -- outputs --------------------------------------------------------------
 
@@ -232,9 +221,7 @@ class CallSession:
 
     def rings(self, leg: str) -> bool:
         """Whether a leg is wanted, and has no final response yet."""
-        if self.conversation is not None:
-            return self.conversation.rings(leg)
-        return leg in self._hunt.ringing
+        return leg in self._running_hunt.ringing
 
     @property
     def hunts(self) -> bool:
@@ -269,7 +256,7 @@ class CallSession:
                 self.phase = Phase.CONNECTING
                 if self._hears_ringback:
                     self._emit(out.Play(legs=(FIRST,), sound="ringback", loop=True))
-                self._go_on_hunting(self._hunt.next_round(now), now)
+                self._hunt.begin(now)
             case _:
                 self._talk(now)
 
@@ -318,11 +305,6 @@ class CallSession:
         self._done.add(Step.ANNOUNCE)
         self._advance(now)
 
-    def _go_on_hunting(self, steps: Steps, now: float) -> None:
-        self._commands.extend(steps)
-        if self._hunt.exhausted:
-            self._nobody_answered(now)
-
     def _target_ringing(self, now: float) -> None:
         # Of several that ring together the caller hears once.
         again = self._rang and len(self._hunt.ringing) > 1
@@ -333,19 +315,9 @@ class CallSession:
 
     def _target_answered(self, now: float) -> None:
         self.partner = self._subject
-        self._commands.extend(self._hunt.answered(self.partner))
+        self._hunt.answered(self.partner)
         self._done.add(Step.CONNECT)
         self._advance(now)
-
-    def _target_refused(self, now: float) -> None:
-        self._go_on_hunting(self._hunt.refused(self._subject, self._status, now), now)
-
-    def _target_redirected(self, now: float) -> None:
-        steps = self._hunt.redirected(self._subject, self._alternatives, now)
-        self._go_on_hunting(steps, now)
-
-    def _ring_timeout(self, now: float) -> None:
-        self._go_on_hunting(self._hunt.timed_out(now), now)
 
     def _nobody_answered(self, now: float) -> None:
         status = self._hunt.status
@@ -390,7 +362,7 @@ class CallSession:
         return {FIRST} if inbound else {FIRST, self.partner}
 
     def _abandon(self, now: float) -> None:
-        self._commands.extend(self._hunt.given_up())
+        self._hunt.give_up()
         if self.partner:
             self._emit(out.HangUp(leg=self.partner, q850=NORMAL_CLEARING))
         outcome = Outcome.FAILED if self._cause else Outcome.ABANDONED
@@ -415,7 +387,7 @@ class CallSession:
     def _hang_up_all(self, q850: int) -> None:
         for leg in self._present:
             self._emit(out.HangUp(leg=leg, q850=q850))
-        self._commands.extend(self._hunt.given_up(q850))
+        self._hunt.give_up(q850)
 
     def _end(
         self, outcome: Outcome, cause: EndCause | None, sip_status: int | None = None
@@ -427,6 +399,11 @@ class CallSession:
 
     def _emit(self, command: Command) -> None:
         self._commands.append(command)
+
+    @property
+    def _running_hunt(self) -> Hunt:
+        """For the first party, or for the target of a transfer."""
+        return self._hunt if self.conversation is None else self.conversation.hunt
 
     @property
     def _present(self) -> tuple[str, ...]:

@@ -188,7 +188,7 @@ def test_the_transferor_goes_on_recorded_until_it_leaves() -> None:
 def test_a_transfer_to_a_busy_officer_leaves_the_call_with_the_transferor() -> None:
     talk = transferring()
     talk.take()
-    talk.it.target_refused("b2", 486, 2.0)
+    talk.it.hunt.refused("b2", 486, 2.0)
     assert talk.take() == [
         do.Notify(leg="b1", status=486),
         do.Bridge(a="a", b="b1"),
@@ -202,7 +202,7 @@ def test_nobody_takes_the_call_of_a_transferor_who_has_left() -> None:
     talk = transferring()
     talk.it.left("b1", 2.0)
     talk.take()
-    talk.it.target_refused("b2", 503, 3.0)
+    talk.it.hunt.refused("b2", 503, 3.0)
     assert talk.take() == [do.Play(legs=("a",), sound="congestion", loop=True)]
     assert talk.it.get_timer() == 8.0
     talk.it.handle_timer(8.0)
@@ -225,7 +225,7 @@ def test_a_target_rings_no_longer_than_a_round_does() -> None:
 def test_a_redirected_target_is_followed() -> None:
     talk = transferring()
     talk.take()
-    talk.it.target_redirected("b2", ["sip:203@h"], 2.0)
+    talk.it.hunt.redirected("b2", ["sip:203@h"], 2.0)
     assert talk.take() == [do.Invite(leg="b3", target="sip:203@h")]
 
 
@@ -351,9 +351,9 @@ def test_a_leg_that_has_answered_takes_an_officers_place() -> None:
 def test_a_colleague_picks_up_what_rings_for_another() -> None:
     talk = transferring()
     talk.take()
-    talk.it.picked_up("b9", "c1", 2.0)
     assert talk.take() == []
-    talk.it.picked_up("b2", "c1", 2.0)
+    talk.it.hunt.picked_up("c1")
+    talk.it.target_answered("c1", 2.0)
     assert talk.take()[0] == do.HangUp(leg="b2", q850=200)
     assert talk.it.talkers == ("a", "c1")
 
@@ -480,7 +480,7 @@ WALK = (
 
 def step(talk: Talk, action: str, now: float) -> None:
     it = talk.it
-    rung = min(it._hunt.ringing, default="b1")
+    rung = min(it.hunt.ringing, default="b1")
     other = it.talkers[-1]
     match action:
         case "transfer":
@@ -498,9 +498,9 @@ def step(talk: Talk, action: str, now: float) -> None:
         case "answered":
             it.target_answered(rung, now)
         case "refused":
-            it.target_refused(rung, 486, now)
+            it.hunt.refused(rung, 486, now)
         case "redirected":
-            it.target_redirected(rung, (f"sip:{now}@h",), now)
+            it.hunt.redirected(rung, (f"sip:{now}@h",), now)
         case "left a":
             it.left(it.talkers[0], now)
         case "left other":
@@ -537,7 +537,7 @@ def test_any_walk_keeps_the_promises(walk: list[str], policy: bool) -> None:
     talk.it.stop(99.0)
     assert len(talk.causes) == 1
     assert not talk.segments.is_open
-    assert not talk.it._hunt.ringing
+    assert not talk.it.hunt.ringing
     assert talk.it.get_timer() is None
     seen = talk.begun + talk.take()
     opened = [c for c in seen if isinstance(c, do.OpenRecording)]
