@@ -8,12 +8,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
 from agent.media import control
 from agent.media.ports import PortPair
+from agent.media.state import LegState, RecordingState
 from agent.media.tap import BLOCK_NS
 from agent.model.recording import SegmentMark
 
@@ -40,6 +41,32 @@ class LegMemory:
     "Workers it has moved away from, and that have not said so yet."
     closing: bool = False
     "Told to close; its ports are the worker's until that is confirmed."
+
+    @classmethod
+    def of(cls, state: LegState, call: str, worker: int, ports: PortPair) -> Self:
+        """The leg of an earlier main process; its partner is joined to it later."""
+        return cls(
+            state.leg,
+            call,
+            worker,
+            ports,
+            configured=state.configured,
+            play=state.play,
+            closing=state.closing,
+        )
+
+    @property
+    def state(self) -> LegState:
+        """What another main process needs of it."""
+        return LegState(
+            leg=self.name,
+            host=self.ports.host,
+            port=self.ports.port,
+            configured=self.configured,
+            play=self.play,
+            partner=self.partner.name if self.partner is not None else "",
+            closing=self.closing,
+        )
 
     def open_command(self, *, resumed: bool) -> Addressed:
         """The message that hands the sockets over."""
@@ -93,6 +120,7 @@ class RecordingMemory:
     """One recording, by what a new journal file of it begins with."""
 
     name: str
+    call: str
     worker: int
     legs: tuple[str, str]
     journal_key: bytes = field(repr=False)
@@ -103,10 +131,49 @@ class RecordingMemory:
     epoch: int = 0
     "Counts the journal files: one for each worker that had it."
     granted: bool = False
-    ended: bool = False
+    end: bytes | None = field(default=None, repr=False)
+    "The last note, once it was told to stop."
     _recent: deque[tuple[int, bytes]] = field(
         default_factory=lambda: deque(maxlen=_MAX_RECENT), repr=False
     )
+
+    @classmethod
+    def of(
+        cls, state: RecordingState, call: str, worker: int, journal_key: bytes
+    ) -> Self:
+        """The recording of an earlier main process."""
+        memory = cls(
+            name=state.recording,
+            call=call,
+            worker=worker,
+            legs=state.legs,
+            journal_key=journal_key,
+            key_id=state.key_id,
+            begin=state.begin,
+            started_ns=state.started_ns,
+            tapped=state.tapped,
+            epoch=state.epoch,
+            granted=state.granted,
+            end=state.end,
+        )
+        memory._recent.extend(state.recent)
+        return memory
+
+    @property
+    def state(self) -> RecordingState:
+        """What another main process needs of it, but for its key."""
+        return RecordingState(
+            recording=self.name,
+            legs=self.legs,
+            key_id=self.key_id,
+            begin=self.begin,
+            started_ns=self.started_ns,
+            tapped=self.tapped,
+            epoch=self.epoch,
+            granted=self.granted,
+            end=self.end,
+            recent=tuple(self._recent),
+        )
 
     def note(self, note: bytes, now_ns: int) -> None:
         """Remember a note for as long as it may be lost."""
@@ -121,6 +188,10 @@ class RecordingMemory:
             second = on
         self.tapped = first, second
 
+    def path(self, directory: Path) -> Path:
+        """Of its present journal file."""
+        return directory / f"{self.name}.{self.epoch}.journal"
+
     def start_command(
         self, directory: Path, notes: tuple[bytes, ...] = ()
     ) -> control.StartRecording:
@@ -132,7 +203,7 @@ class RecordingMemory:
             journal_key=self.journal_key,
             key_id=self.key_id,
             epoch=self.epoch,
-            path=str(directory / f"{self.name}.{self.epoch}.journal"),
+            path=str(self.path(directory)),
             notes=(self.begin, *notes),
         )
 
@@ -152,3 +223,5 @@ class RecordingMemory:
         yield self.start_command(directory, (*recent, *gap)), ()
         if self.granted:
             yield control.Grant(recording=self.name), ()
+        if self.end is not None:
+            yield control.StopRecording(recording=self.name, end=self.end), ()

@@ -17,6 +17,11 @@ class Placement:
         found = self._calls.get(call)
         return None if found is None else found[0]
 
+    def legs_of(self, call: str) -> tuple[str, ...]:
+        """The legs of a call, in no order that means anything."""
+        found = self._calls.get(call)
+        return () if found is None else tuple(sorted(found[1]))
+
     def least_loaded(self, workers: Sequence[int]) -> int:
         """Of some workers the one with the fewest legs."""
         return min(workers, key=self._load.__getitem__)

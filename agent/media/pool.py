@@ -8,12 +8,10 @@ socket, so that a dead worker's successor goes on where it stopped.
 import asyncio
 import os
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
-from agent.common.clock import monotonic
 from agent.common.files import make_private_directory
 from agent.media import control
 from agent.media.config import MediaConfig
@@ -36,13 +34,16 @@ from agent.media.events import (
     WorkerLost,
     WorkerReady,
 )
+from agent.media.legs import Legs, unplayed
 from agent.media.link import retire_orphans
 from agent.media.memory import LegMemory, leg_commands
 from agent.media.playable import pack
 from agent.media.ports import PortPool
 from agent.media.reception import canonical_host
 from agent.media.recordings import Recordings
+from agent.media.resuming import resume
 from agent.media.sound import Sound
+from agent.media.state import MediaState
 from agent.model.media import Address, Latch, NegotiatedAudio
 
 __all__ = [
@@ -101,8 +102,6 @@ class MediaPool:
         self._config = config
         self._directory = runtime_directory
         self._on_event = on_event
-        first, last = config.ports
-        self._ports = PortPool(first, last, drain=config.drain)
         self._crew = Crew(
             config,
             runtime_directory,
@@ -111,11 +110,13 @@ class MediaPool:
             on_ready=self._on_ready,
             on_given_up=self._on_given_up,
         )
-        self._legs: dict[str, LegMemory] = {}
+        first, last = config.ports
+        ports = PortPool(first, last, drain=config.drain)
+        self._legs = Legs(self._crew, ports, self._later)
         self._recordings = Recordings(self._crew, journal_directory, self._later)
         self._sounds: dict[str, tuple[control.AddSound, int]] = {}
-        self._tokens = count(1)
-        self._sweep: asyncio.TimerHandle | None = None
+        self._tokens = 0
+        "Of playouts, given out so far."
 
     # -- life -----------------------------------------------------------------
 
@@ -141,14 +142,8 @@ class MediaPool:
     async def stop(self) -> None:
         """Close every journal and leg, end the workers, give the ports back."""
         await self._crew.stop()
-        if self._sweep is not None:
-            self._sweep.cancel()
-            self._sweep = None
-        for leg in self._legs.values():
-            leg.ports.close()
-        self._legs.clear()
+        self._legs.close()
         self._recordings.clear()
-        self._ports.close()
         for _, fd in self._sounds.values():
             os.close(fd)
         self._sounds.clear()
@@ -171,8 +166,8 @@ class MediaPool:
             workers_lost=self._crew.workers_lost,
             legs=len(self._legs),
             recordings=len(self._recordings),
-            ports_free=self._ports.free,
-            ports_draining=self._ports.draining,
+            ports_free=self._legs.ports.free,
+            ports_draining=self._legs.ports.draining,
         )
 
     def flush(self) -> None:
@@ -181,6 +176,28 @@ class MediaPool:
         To be called before a peer is told something that has it send media.
         """
         self._crew.flush()
+
+    # -- another main process -------------------------------------------------
+
+    def state_of(self, call: str) -> MediaState:
+        """What `resume` of another main process needs of a call, but for its keys."""
+        return MediaState(
+            call=call,
+            legs=tuple(leg.state for leg in self._legs.of_call(call)),
+            recordings=self._recordings.states_of(call),
+            tokens=self._tokens,
+        )
+
+    async def resume(
+        self, states: Sequence[MediaState], keys: Mapping[str, bytes]
+    ) -> None:
+        """Take calls up where an earlier main process left them.
+
+        `keys` are journal keys by recording; a recording without one ends. To be
+        called once, after `start`. What came of anything meanwhile is told by events.
+        """
+        await resume(states, keys, self._crew, self._legs, self._recordings)
+        self._tokens = max([self._tokens, *(state.tokens for state in states)])
 
     # -- sounds ---------------------------------------------------------------
 
@@ -210,13 +227,12 @@ class MediaPool:
         NoWorkerError, or MediaError if the leg's name is taken.
         """
         worker = await self._crew.for_call(call)
-        if leg in self._legs:
+        if self._legs.get(leg) is not None:
             raise MediaError("There is a leg of this name already.")
         local = address or self._config.address
-        ports = self._ports.allocate(local)
+        ports = self._legs.ports.allocate(local)
         memory = LegMemory(leg, call, worker, ports)
-        self._legs[leg] = memory
-        self._crew.placement.add(call, leg, worker)
+        self._legs.add(memory)
         self._crew.tell(worker, *memory.open_command(resumed=False))
         told = local if address else self._config.advertised or local
         return Address(told, ports.port)
@@ -233,13 +249,13 @@ class MediaPool:
                 canonical_host(remote.host)
             except ValueError:
                 raise MediaError("A remote media address is no IP address.") from None
-        if (found := self._open(leg)) is not None:
+        if (found := self._legs.open(leg)) is not None:
             found.configured = control.Configure(leg=leg, audio=audio, latch=latch)
             self._tell(found, found.configured)
 
     def close_leg(self, leg: str) -> None:
         """Say RTCP BYE and drain the ports; ends in LegClosed."""
-        found = self._open(leg)
+        found = self._legs.open(leg)
         if found is None:
             return
         found.part()
@@ -247,7 +263,7 @@ class MediaPool:
         if self._crew.up(found.worker):
             self._tell(found, control.CloseLeg(leg=leg))
         else:
-            self._lose(found)
+            self._legs.lose(found)
 
     def move_leg(self, leg: str, call: str) -> None:
         """Let a leg go on in another call, and in that call's worker.
@@ -255,7 +271,7 @@ class MediaPool:
         It is parted from its partner, and what plays to it is broken off. In another
         worker it is a new RTP source, as after the death of one; its ports stay.
         """
-        found = self._open(leg)
+        found = self._legs.open(leg)
         if found is None:
             return
         found.part()
@@ -278,36 +294,6 @@ class MediaPool:
         for addressed in leg_commands([found]):
             self._crew.tell(new, *addressed)
 
-    def _open(self, leg: str) -> LegMemory | None:
-        found = self._legs.get(leg)
-        return None if found is None or found.closing else found
-
-    def _lose(self, leg: LegMemory) -> None:
-        """There is no worker that could tell of its end."""
-        self._break_off_play(leg)
-        self._later(LegClosed(leg=leg.name, stats=LegStats()))
-        self._forget(leg)
-
-    def _forget(self, leg: LegMemory) -> None:
-        """The worker has let go of the sockets: nobody reads them but we."""
-        del self._legs[leg.name]
-        self._crew.placement.remove(leg.call, leg.name)
-        self._ports.release(leg.ports, monotonic())
-        self._schedule_sweep()
-
-    def _schedule_sweep(self) -> None:
-        due = self._ports.get_timer()
-        if self._sweep is None and due is not None:
-            self._sweep = asyncio.get_running_loop().call_later(
-                max(0.0, due - monotonic()), self._fire_sweep, due
-            )
-
-    def _fire_sweep(self, due: float) -> None:
-        self._sweep = None
-        # The loop may wake a clock tick early, and would again and again until then.
-        self._ports.sweep(max(due, monotonic()))
-        self._schedule_sweep()
-
     def _tell(self, leg: LegMemory, message: control.Command) -> None:
         self._crew.tell(leg.worker, message)
 
@@ -319,41 +305,35 @@ class MediaPool:
         Returns a token for PlayEnded, which comes in any case; at once, and not
         completed, if the leg or a sound is not there.
         """
-        token = next(self._tokens)
+        token = self._tokens = self._tokens + 1
         message = control.Play(leg=leg, token=token, sounds=tuple(sounds), loop=loop)
-        found = self._open(leg)
+        found = self._legs.open(leg)
         if found is None or self._crew.given_up(found.worker):
-            self._later(_unplayed(message))
+            self._later(unplayed(message))
             return token
         if not self._crew.up(found.worker):
-            self._break_off_play(found)
+            self._legs.break_off_play(found)
         found.play = message
         self._tell(found, message)
         return token
 
     def stop_playing(self, leg: str) -> None:
         """Break off what plays."""
-        if (found := self._open(leg)) is not None:
+        if (found := self._legs.open(leg)) is not None:
             self._silence(found)
 
     def _silence(self, leg: LegMemory) -> None:
         if self._crew.up(leg.worker):
             self._tell(leg, control.StopPlaying(leg=leg.name))
         else:
-            self._break_off_play(leg)
-
-    def _break_off_play(self, leg: LegMemory) -> None:
-        """There is no worker that could tell PlayEnded."""
-        if leg.play is not None:
-            self._later(_unplayed(leg.play))
-            leg.play = None
+            self._legs.break_off_play(leg)
 
     def bridge(self, a: str, b: str) -> None:
         """Relay both ways, in place of what plays to either.
 
         What is played later to a bridged leg suspends the relay towards it.
         """
-        first, second = self._open(a), self._open(b)
+        first, second = self._legs.open(a), self._legs.open(b)
         if (
             first is None
             or second is None
@@ -369,7 +349,7 @@ class MediaPool:
 
     def unbridge(self, a: str) -> None:
         """Part a leg from its partner."""
-        if (found := self._open(a)) is not None:
+        if (found := self._legs.open(a)) is not None:
             found.part()
             self._tell(found, control.Unbridge(leg=a))
 
@@ -389,14 +369,14 @@ class MediaPool:
         Blocks stay in the worker's memory, for 30 s at most, until `grant_journal`.
         What goes wrong is told by RecordingFailed.
         """
-        found = [self._open(leg) for leg in legs]
-        workers = {leg.worker for leg in found if leg is not None}
-        if None in found or len(workers) != 1:
+        first, second = (self._legs.open(leg) for leg in legs)
+        if first is None or second is None or first.worker != second.worker:
             self._recordings.refuse(recording, "no-leg")
             return
         self._recordings.start(
             recording,
-            workers.pop(),
+            first.worker,
+            call=first.call,
             legs=legs,
             journal_key=journal_key,
             key_id=key_id,
@@ -435,7 +415,7 @@ class MediaPool:
                     leg.left.pop()
                     return
                 if leg is not None:
-                    self._forget(leg)
+                    self._legs.forget(leg)
             case RecordingFailed() | RecordingClosed():
                 self._recordings.forget(report.recording)
             case _:
@@ -443,7 +423,7 @@ class MediaPool:
         self._on_event(report)
 
     def _on_lost(self, worker: int) -> None:
-        legs = self._legs_in(worker)
+        legs = self._legs.in_worker(worker)
         self._on_event(
             WorkerLost(
                 worker=worker,
@@ -451,44 +431,24 @@ class MediaPool:
                 recordings=self._recordings.names_in(worker),
             )
         )
-        for leg in self._legs.values():
+        for leg in self._legs:
             leg.left = [other for other in leg.left if other != worker]
         self._recordings.worker_lost(worker)
         for leg in legs:
             if leg.closing:
-                self._lose(leg)
+                self._legs.lose(leg)
 
     def _on_ready(self, worker: int) -> None:
         for sound, fd in self._sounds.values():
             self._crew.tell(worker, sound, (fd,))
-        legs = self._legs_in(worker)
-        spent = [leg.name for leg in legs if leg.spend_key()]
-        for addressed in leg_commands(legs):
-            self._crew.tell(worker, *addressed)
+        self._legs.tell_anew(self._legs.in_worker(worker))
         self._recordings.worker_ready(worker)
         self._on_event(WorkerReady(worker=worker))
-        for leg in spent:
-            self._on_event(KeysSpent(leg=leg))
 
     def _on_given_up(self, worker: int) -> None:
         self._recordings.worker_given_up(worker)
-        for leg in self._legs_in(worker):
-            self._break_off_play(leg)
-
-    def _legs_in(self, worker: int) -> list[LegMemory]:
-        return [leg for leg in self._legs.values() if leg.worker == worker]
+        for leg in self._legs.in_worker(worker):
+            self._legs.break_off_play(leg)
 
     def _later(self, event: MediaEvent) -> None:
         asyncio.get_running_loop().call_soon(self._on_event, event)
-
-
-def _unplayed(play: control.Play) -> PlayEnded:
-    return PlayEnded(
-        leg=play.leg,
-        token=play.token,
-        completed=False,
-        frames=0,
-        sent_ms=0,
-        started_ns=0,
-        ended_ns=0,
-    )

@@ -23,6 +23,12 @@ class PortPair:
     rtp: socket.socket
     rtcp: socket.socket
 
+    @property
+    def host(self) -> str:
+        """The IP address they are bound to."""
+        host: str = self.rtp.getsockname()[0]
+        return host
+
     def close(self) -> None:
         """Give both ports back to the kernel."""
         self.rtp.close()
@@ -82,6 +88,24 @@ class PortPool:
             self._in_use += 1
             return pair
         raise NoPortsError(f"No RTP port is free on {address}{refusal}.")
+
+    def claim(self, address: str, port: int) -> PortPair:
+        """Bind a certain pair, which an earlier process had. Raises NoPortsError."""
+        try:
+            pair = _bind(address, port)
+        except OSError as error:
+            raise NoPortsError(
+                f"RTP port {port} is not free on {address} ({error.strerror})."
+            ) from error
+        self.adopt(pair)
+        return pair
+
+    def adopt(self, pair: PortPair) -> None:
+        """Count a pair in that was bound elsewhere."""
+        with contextlib.suppress(ValueError):
+            # Another range may be configured by now.
+            self._free.remove(pair.port)
+        self._in_use += 1
 
     def release(self, pair: PortPair, now: float) -> None:
         """Begin to drain a pair nobody else reads any more."""

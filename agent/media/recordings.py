@@ -1,14 +1,15 @@
 """The recordings of a pool: what their workers are told, and their successors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from agent.common.clock import monotonic_ns
+from agent.common.clock import monotonic_ns, utc_ns
 from agent.media import control
 from agent.media.crew import Crew
 from agent.media.errors import ControlError
 from agent.media.events import MediaEvent, RecordingFailed
 from agent.media.memory import RecordingMemory
+from agent.media.state import RecordingState
 
 
 class Recordings:
@@ -34,6 +35,7 @@ class Recordings:
         recording: str,
         worker: int,
         *,
+        call: str,
         legs: tuple[str, str],
         journal_key: bytes,
         key_id: bytes,
@@ -45,6 +47,7 @@ class Recordings:
             return
         memory = RecordingMemory(
             name=recording,
+            call=call,
             worker=worker,
             legs=legs,
             journal_key=journal_key,
@@ -72,7 +75,7 @@ class Recordings:
     def mark(self, recording: str, note: bytes) -> None:
         """Put a note into the journal, if it has no end yet."""
         found = self._recordings.get(recording)
-        if found is not None and not found.ended:
+        if found is not None and found.end is None:
             found.note(note, monotonic_ns())
             self._crew.tell(found.worker, control.Mark(recording=recording, note=note))
 
@@ -86,14 +89,19 @@ class Recordings:
     def stop(self, recording: str, end: bytes) -> None:
         """Write the last note and close the journal."""
         found = self._recordings.get(recording)
-        if found is None or found.ended:
+        if found is None or found.end is not None:
             return
-        found.ended = True
+        found.end = end
         if self._crew.up(found.worker):
             message = control.StopRecording(recording=recording, end=end)
             self._crew.tell(found.worker, message)
         else:
             self._give_up(found)
+
+    def states_of(self, call: str) -> tuple[RecordingState, ...]:
+        """What another main process needs of a call's recordings."""
+        found = self._recordings.values()
+        return tuple(memory.state for memory in found if memory.call == call)
 
     def forget(self, recording: str) -> None:
         """It is closed, or has failed."""
@@ -112,7 +120,7 @@ class Recordings:
     def worker_lost(self, worker: int) -> None:
         """What was being closed there is lost; all else has a successor."""
         for recording in self._in(worker):
-            if recording.ended:
+            if recording.end is not None:
                 self._give_up(recording)
 
     def worker_given_up(self, worker: int) -> None:
@@ -124,10 +132,28 @@ class Recordings:
         """Go on in the successor, in a new journal that begins with the gap."""
         lost_ns = self._crew.lost_ns(worker)
         for recording in self._in(worker):
-            for message, fds in recording.commands(
-                self._journals, lost_ns, monotonic_ns()
-            ):
-                self._crew.tell(worker, message, fds)
+            self._tell_anew(recording, lost_ns)
+
+    def resume(self, recordings: Iterable[RecordingMemory]) -> None:
+        """Go on, in new journals, with recordings of an earlier main process.
+
+        What one of them lacks begins when its last journal was written last.
+        """
+        for memory in recordings:
+            self._recordings[memory.name] = memory
+            path = memory.path(self._journals)
+            try:
+                age_ns = utc_ns() - path.stat().st_mtime_ns
+            except OSError:
+                # It was never granted, or is stored under another name by now.
+                lost_ns = memory.started_ns
+            else:
+                lost_ns = monotonic_ns() - max(0, age_ns)
+            self._tell_anew(memory, lost_ns)
+
+    def _tell_anew(self, memory: RecordingMemory, lost_ns: int) -> None:
+        for message, fds in memory.commands(self._journals, lost_ns, monotonic_ns()):
+            self._crew.tell(memory.worker, message, fds)
 
     def _in(self, worker: int) -> list[RecordingMemory]:
         return [found for found in self._recordings.values() if found.worker == worker]

@@ -155,7 +155,7 @@ class Site:
 
     def __init__(self, config: MediaConfig, directory: Path) -> None:
         self.journals = directory / "journal"
-        self.journals.mkdir(mode=0o700, exist_ok=True)
+        self.journals.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.events: list[MediaEvent] = []
         self._news = asyncio.Event()
         self._taken: set[int] = set()
@@ -223,13 +223,13 @@ class Site:
             await self._answers()
 
     async def _answers(self) -> None:
-        legs = list(self.pool._legs)
+        legs = [leg.name for leg in self.pool._legs]
         for token in [self.pool.play(leg, ["no such sound"]) for leg in legs]:
             await self.event(PlayEnded, lambda e, token=token: e.token == token)
 
     def _untaken(self) -> bool:
         """Whether packets wait for a worker, or a leg is still in one that it left."""
-        legs = self.pool._legs.values()
+        legs = list(self.pool._legs)
         waiting = select.poll()
         for leg in legs:
             waiting.register(leg.ports.rtp, select.POLLIN)

@@ -26,7 +26,7 @@ async def test_both_legs_of_a_call_share_a_worker(tmp_path: Path) -> None:
             for leg in ("a", "b"):
                 await running.pool.open_leg(call, call + leg)
         pool = running.pool
-        places = {name: leg.worker for name, leg in pool._legs.items()}
+        places = {leg.name: leg.worker for leg in pool._legs}
         assert places["onea"] == places["oneb"] != places["twoa"] == places["twob"]
         assert pool.workers_up == len(set(pool.worker_pids)) == 2
 

@@ -25,6 +25,7 @@ def leg(name: str) -> LegMemory:
 def recording() -> RecordingMemory:
     return RecordingMemory(
         name="r",
+        call="call",
         worker=0,
         legs=("c", "o"),
         journal_key=b"secret" * 5,

@@ -40,12 +40,12 @@ async def test_a_leg_goes_on_in_another_call(tmp_path: Path, workers: int) -> No
         ) as running:
             await two_calls(running, (customer, officer, other))
             pool = running.pool
-            port = pool._legs["x"].ports.port
+            port = pool._legs.get("x").ports.port
             pool.play("x", ["ringback"], loop=True)
             pool.move_leg("x", "one")
             assert not (await running.event(PlayEnded)).completed
-            assert pool._legs["x"].worker == pool._legs["c"].worker
-            assert pool._legs["x"].ports.port == port
+            assert pool._legs.get("x").worker == pool._legs.get("c").worker
+            assert pool._legs.get("x").ports.port == port
             pool.close_leg("o")
             pool.bridge("c", "x")
             await talks(running, customer, other)
@@ -55,7 +55,7 @@ async def test_a_leg_goes_on_in_another_call(tmp_path: Path, workers: int) -> No
             pool.close_leg("c")
             for leg in ("x", "c"):
                 await running.event(LegClosed, lambda e, leg=leg: e.leg == leg)
-            assert not pool._legs
+            assert not len(pool._legs)
             assert pool._crew.placement.worker_of("one") is None
 
 
@@ -70,7 +70,7 @@ async def test_a_worker_that_dies_with_what_has_left_it(tmp_path: Path) -> None:
         async with site(tmp_path, ports=(FIRST, FIRST + 99), workers=2) as running:
             await two_calls(running, (customer, officer, other))
             pool = running.pool
-            left = pool._crew._workers[pool._legs["x"].worker]
+            left = pool._crew._workers[pool._legs.get("x").worker]
             assert left.pid is not None
             os.kill(left.pid, signal.SIGSTOP)  # it will never say that it let go
             pool.move_leg("x", "one")

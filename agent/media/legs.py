@@ -1,0 +1,133 @@
+"""The legs of a pool: who is where, and what becomes of their ports."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+
+from agent.common.clock import monotonic
+from agent.media.control import Play
+from agent.media.crew import Crew
+from agent.media.events import (
+    KeysSpent,
+    LegClosed,
+    LegStats,
+    MediaEvent,
+    PlayEnded,
+)
+from agent.media.memory import LegMemory, leg_commands
+from agent.media.ports import PortPool
+
+
+class Legs:
+    """Legs by name, and the ports of those that are gone, until these are silent.
+
+    What comes of them is told to `later`, which must not call back at once.
+    """
+
+    def __init__(
+        self, crew: Crew, ports: PortPool, later: Callable[[MediaEvent], None]
+    ) -> None:
+        self._crew = crew
+        self._later = later
+        self._legs: dict[str, LegMemory] = {}
+        self._sweep: asyncio.TimerHandle | None = None
+        self.ports = ports
+
+    def __len__(self) -> int:
+        return len(self._legs)
+
+    def __iter__(self) -> Iterator[LegMemory]:
+        return iter(self._legs.values())
+
+    def get(self, leg: str) -> LegMemory | None:
+        """A leg, closing or not."""
+        return self._legs.get(leg)
+
+    def open(self, leg: str) -> LegMemory | None:
+        """A leg that was not told to close."""
+        found = self._legs.get(leg)
+        return None if found is None or found.closing else found
+
+    def in_worker(self, worker: int) -> list[LegMemory]:
+        """The legs that a worker has."""
+        return [leg for leg in self if leg.worker == worker]
+
+    def of_call(self, call: str) -> list[LegMemory]:
+        """The legs of a call."""
+        names = self._crew.placement.legs_of(call)
+        return [self._legs[name] for name in names]
+
+    def add(self, leg: LegMemory) -> None:
+        """A leg of a new name, with its ports."""
+        self._legs[leg.name] = leg
+        self._crew.placement.add(leg.call, leg.name, leg.worker)
+
+    def tell_anew(self, legs: Sequence[LegMemory]) -> None:
+        """Tell a fresh worker all that one before it knew of legs it is to have."""
+        spent = [leg.name for leg in legs if leg.spend_key()]
+        for leg in legs:
+            if leg.closing:
+                self.lose(leg)
+        legs = [leg for leg in legs if not leg.closing]
+        for message, fds in leg_commands(legs):
+            self._crew.tell(legs[0].worker, message, fds)
+        for name in spent:
+            self._later(KeysSpent(leg=name))
+
+    def refuse(self, leg: str) -> None:
+        """A leg of an earlier main process cannot be had again."""
+        self._later(LegClosed(leg=leg, stats=LegStats()))
+
+    def lose(self, leg: LegMemory) -> None:
+        """There is no worker that could tell of its end."""
+        self.break_off_play(leg)
+        self._later(LegClosed(leg=leg.name, stats=LegStats()))
+        self.forget(leg)
+
+    def forget(self, leg: LegMemory) -> None:
+        """The worker has let go of the sockets: nobody reads them but we."""
+        del self._legs[leg.name]
+        self._crew.placement.remove(leg.call, leg.name)
+        self.ports.release(leg.ports, monotonic())
+        self._schedule_sweep()
+
+    def break_off_play(self, leg: LegMemory) -> None:
+        """There is no worker that could tell PlayEnded."""
+        if leg.play is not None:
+            self._later(unplayed(leg.play))
+            leg.play = None
+
+    def close(self) -> None:
+        """Forget all of them, and give every port back."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        for leg in self:
+            leg.ports.close()
+        self._legs.clear()
+        self.ports.close()
+
+    def _schedule_sweep(self) -> None:
+        due = self.ports.get_timer()
+        if self._sweep is None and due is not None:
+            self._sweep = asyncio.get_running_loop().call_later(
+                max(0.0, due - monotonic()), self._fire_sweep, due
+            )
+
+    def _fire_sweep(self, due: float) -> None:
+        self._sweep = None
+        # The loop may wake a clock tick early, and would again and again until then.
+        self.ports.sweep(max(due, monotonic()))
+        self._schedule_sweep()
+
+
+def unplayed(play: Play) -> PlayEnded:
+    """What is told of a playout of which nothing was sent."""
+    return PlayEnded(
+        leg=play.leg,
+        token=play.token,
+        completed=False,
+        frames=0,
+        sent_ms=0,
+        started_ns=0,
+        ended_ns=0,
+    )
