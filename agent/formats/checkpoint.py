@@ -1,0 +1,228 @@
+"""Records that outlive the process that wrote them, in memory: sans-IO.
+
+What one process wrote the next one finds, to the last whole record: the layout is in
+FORMAT.md, section 9. A record names its key; the last one of a key counts. When an
+area is full, what counts is copied into the other one, which then takes its place in
+one step; whatever is killed in the middle leaves the old one standing.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from mmap import mmap
+from typing import Final, NamedTuple, Self
+
+from agent.common.errors import AgentError
+
+MAGIC: Final = b"rcheckpt"
+VERSION: Final = 1
+HEADER_SIZE: Final = 4096
+"One page: magic, version, boot, openings; then one slot for each of the two areas."
+_HEAD: Final = struct.Struct(">8sH16sI")
+_SLOTS: Final = (64, 128)
+_SLOT: Final = struct.Struct(">QI")
+"Generation of an area, and the opening that made it: who last wrote there …"
+_CRC: Final = struct.Struct(">I")
+"… and the CRC-32 of both. Of two whole slots the higher generation counts."
+_RECORD: Final = struct.Struct(">IIBB")
+"CRC-32 of all that follows, seeded with its slot's; bytes; length of key; kind."
+_PUT: Final = 1
+_REMOVE: Final = 2
+MAX_KEY: Final = 255
+
+Memory = memoryview | bytearray | mmap
+
+
+class CheckpointError(AgentError):
+    """A checkpoint cannot be read or written."""
+
+
+class NotACheckpointError(CheckpointError):
+    """The memory does not begin like a checkpoint, or has no whole area."""
+
+
+class CheckpointVersionError(CheckpointError):
+    """The checkpoint was written by another version of this software."""
+
+    hint = "Nothing need be done: what was recorded is salvaged."
+
+
+class OtherBootError(CheckpointError):
+    """The checkpoint is of another boot: its clock says nothing here."""
+
+
+class CheckpointFullError(CheckpointError):
+    """What counts does not fit, compacted as it is."""
+
+    permanent = False
+
+
+class Checkpoint:
+    """A map from keys to bytes, kept in memory that somebody else keeps too."""
+
+    def __init__(self, memory: Memory, slot: "_Slot", openings: int) -> None:
+        """Used by `create` and `open`."""
+        self._memory = memory
+        self._size = (len(memory) - HEADER_SIZE) // 2
+        self._slot = slot
+        self._start = self._end = slot.area(self._size)
+        self._places: dict[str, tuple[int, int]] = {}
+        "Of each key: where its value begins and ends."
+        self.openings = openings
+        "How many processes have opened it since it was made."
+
+    @classmethod
+    def create(cls, memory: Memory, boot: bytes) -> Self:
+        """Begin with zeroed memory; `boot` is the 16 bytes of the host's boot id."""
+        _HEAD.pack_into(memory, 0, MAGIC, VERSION, boot, 0)
+        slot = _Slot(1, 0)
+        slot.write(memory)
+        return cls(memory, slot, 0)
+
+    @classmethod
+    def open(cls, memory: Memory, boot: bytes) -> Self:
+        """Find what was written before, to the last whole record.
+
+        Raises NotACheckpointError, CheckpointVersionError, OtherBootError.
+        """
+        if len(memory) < HEADER_SIZE:
+            raise NotACheckpointError("The memory is too short for a checkpoint.")
+        magic, version, written, openings = _HEAD.unpack_from(memory)
+        if magic != MAGIC:
+            raise NotACheckpointError("The memory holds no checkpoint.")
+        if version != VERSION:
+            raise CheckpointVersionError(f"The checkpoint is of version {version}.")
+        if written != boot:
+            raise OtherBootError("The checkpoint is of another boot.")
+        slots = [slot for area in (0, 1) if (slot := _read_slot(memory, area))]
+        if not slots:
+            raise NotACheckpointError("The checkpoint has no whole area.")
+        openings = (openings + 1) & 0xFFFFFFFF
+        _HEAD.pack_into(memory, 0, MAGIC, VERSION, boot, openings)
+        found = cls(memory, max(slots), openings)
+        found._replay()
+        return found
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._places
+
+    def get(self, key: str) -> bytes | None:
+        """What a key holds; None if it holds nothing."""
+        place = self._places.get(key)
+        return None if place is None else bytes(self._memory[slice(*place)])
+
+    def items(self) -> Iterator[tuple[str, bytes]]:
+        """Every key that holds something."""
+        for key, place in self._places.items():
+            yield key, bytes(self._memory[slice(*place)])
+
+    def put(self, key: str, value: bytes) -> None:
+        """Let `key` hold `value` from now on. Raises CheckpointFullError.
+
+        Then it holds what it held before.
+        """
+        self._append(_PUT, key, value)
+
+    def remove(self, key: str) -> None:
+        """Let `key` hold nothing. What it held stays in memory until compaction."""
+        if key in self._places:
+            self._append(_REMOVE, key, b"")
+
+    # -- the log ------------------------------------------------------------------
+
+    def _append(self, kind: int, key: str, value: bytes) -> None:
+        name = key.encode()
+        if len(name) > MAX_KEY:
+            raise CheckpointError(f"A key of {len(name)} bytes is too long.")
+        needed = _RECORD.size + len(name) + len(value)
+        if self._end + needed > self._start + self._size:
+            self._compact(needed)
+        self._write(kind, name, value)
+        self._note(kind, key, self._end - len(value))
+
+    def _write(self, kind: int, name: bytes, value: bytes) -> None:
+        body = _RECORD.pack(0, len(value), len(name), kind)[_CRC.size :] + name + value
+        at = self._end + _CRC.size
+        end = at + len(body)
+        self._memory[at:end] = body
+        # Last: until it stands there, the record does not.
+        crc = zlib.crc32(body, self._slot.crc)
+        self._memory[self._end : at] = _CRC.pack(crc)
+        self._end = end
+
+    def _note(self, kind: int, key: str, begin: int) -> None:
+        if kind == _PUT:
+            self._places[key] = begin, self._end
+        else:
+            self._places.pop(key, None)
+
+    def _replay(self) -> None:
+        limit = self._start + self._size
+        while self._end + _RECORD.size <= limit:
+            at = self._end
+            crc, length, name_length, kind = _RECORD.unpack_from(self._memory, at)
+            end = at + _RECORD.size + name_length + length
+            if end > limit or kind not in {_PUT, _REMOVE}:
+                return
+            body = self._memory[at + _CRC.size : end]
+            if zlib.crc32(body, self._slot.crc) != crc:
+                return
+            begin = end - length
+            key = bytes(self._memory[at + _RECORD.size : begin]).decode()
+            self._end = end
+            self._note(kind, key, begin)
+
+    def _compact(self, needed: int) -> None:
+        """Go on in the other area, with what counts."""
+        live = sum(
+            _RECORD.size + len(key.encode()) + end - begin
+            for key, (begin, end) in self._places.items()
+        )
+        if live + needed > self._size:
+            raise CheckpointFullError(
+                f"What is to be kept takes {live + needed} of {self._size} bytes."
+            )
+        before, start, end = self._places, self._start, self._end
+        # Under the number of this opening, for whoever was killed here before has
+        # left records that must not be taken for ours.
+        self._slot = _Slot(self._slot.generation + 1, self.openings)
+        self._start = self._end = self._slot.area(self._size)
+        self._places = {}
+        for key, place in before.items():
+            value = bytes(self._memory[slice(*place)])
+            self._write(_PUT, key.encode(), value)
+            self._note(_PUT, key, self._end - len(value))
+        self._slot.write(self._memory)
+        # The old area holds what has been removed: nobody shall find it.
+        self._memory[start:end] = bytes(end - start)
+
+
+class _Slot(NamedTuple):
+    """Which records of an area count."""
+
+    generation: int
+    opening: int
+
+    @property
+    def crc(self) -> int:
+        return zlib.crc32(_SLOT.pack(*self))
+
+    def area(self, size: int) -> int:
+        """Where its area of `size` bytes begins."""
+        return HEADER_SIZE + (self.generation % 2) * size
+
+    def write(self, memory: Memory) -> None:
+        at = _SLOTS[self.generation % 2]
+        _SLOT.pack_into(memory, at, *self)
+        _CRC.pack_into(memory, at + _SLOT.size, self.crc)
+
+
+def _read_slot(memory: Memory, area: int) -> _Slot | None:
+    """The slot of an area, if it is whole."""
+    at = _SLOTS[area]
+    slot = _Slot(*_SLOT.unpack_from(memory, at))
+    (crc,) = _CRC.unpack_from(memory, at + _SLOT.size)
+    return slot if slot.crc == crc and slot.generation % 2 == area else None
