@@ -367,6 +367,14 @@ def parse_max_forwards(text: str) -> int:
     return parse_number(text, maximum=255)
 
 
+def parse_retry_after(text: str) -> int:
+    """Parse Retry-After into seconds, less comment and parameters (section 20.33).
+
+    Raises SipParseError.
+    """
+    return parse_delta_seconds(text.partition("(")[0])
+
+
 def parse_delta_seconds(text: str) -> int:
     """Parse seconds as in Expires or Session-Expires, less their parameters.
 

@@ -16,7 +16,7 @@ from agent.signalling.sip.events import (
     RefreshAnswered,
     TargetRefreshed,
 )
-from agent.signalling.sip.headers import parse_delta_seconds
+from agent.signalling.sip.headers import parse_retry_after
 from agent.signalling.sip.link import Link
 from agent.signalling.sip.message import Request, Response
 from agent.signalling.sip.renegotiation import Offer, Renegotiation, State
@@ -341,7 +341,7 @@ class Offers:
         if status != 500 or wait is None:
             return None
         try:
-            seconds = parse_delta_seconds(wait.partition("(")[0])
+            seconds = parse_retry_after(wait)
         except SipParseError:
             return None
         return float(max(seconds, 1)) if seconds <= MAX_RETRY_AFTER else None

@@ -9,6 +9,8 @@ from agent.signalling.sip.flow import Flow
 
 OUT_SECONDS: Final = 60.0
 "After that a place is tried in its turn again, and one caller pays for it."
+MAX_OUT_SECONDS: Final = 600.0
+"Nor may a place have itself passed over for longer than that at once."
 MAX_PLACES: Final = 1000
 
 
@@ -18,16 +20,16 @@ class Outages:
     def __init__(self) -> None:
         self._until: OrderedDict[tuple[str, Address], float] = OrderedDict()
 
-    def failed(self, flow: Flow, now: float) -> None:
-        """Nothing answers there."""
+    def failed(self, flow: Flow, now: float, seconds: float = OUT_SECONDS) -> None:
+        """Nothing answers there, or it asks to be left alone for `seconds`."""
         place = flow.transport, flow.remote
-        self._until[place] = now + OUT_SECONDS
+        self._until[place] = now + min(seconds, MAX_OUT_SECONDS)
         self._until.move_to_end(place)
         if len(self._until) > MAX_PLACES:
             self._until.popitem(last=False)
 
     def is_out(self, flow: Flow, now: float) -> bool:
-        """Whether it failed in the last minute."""
+        """Whether it failed in the last minute, or asks for no more requests yet."""
         return now < self._until.get((flow.transport, flow.remote), now)
 
     def order(self, flows: Iterable[Flow], now: float) -> list[Flow]:

@@ -11,9 +11,10 @@ from typing import Final
 
 from agent.model.media import Address
 from agent.signalling.sip.authorization import CHALLENGING, Authorizer, Realm
+from agent.signalling.sip.errors import SipParseError
 from agent.signalling.sip.flow import Flow
-from agent.signalling.sip.headers import CSeq
-from agent.signalling.sip.message import Request
+from agent.signalling.sip.headers import CSeq, parse_retry_after
+from agent.signalling.sip.message import Request, Response
 from agent.signalling.sip.outages import Outages
 from agent.signalling.sip.transaction import layer as transaction
 
@@ -155,7 +156,8 @@ class Resending:
 
         RFC 3263 section 4.3: a failure of the transport, no answer, and a 503 are
         reasons to try the next server. Only the first is one to try the same server
-        by another transport: else it has the request already.
+        by another transport: else it has the request already. A 503 that says for how
+        long keeps other requests away too (RFC 3261 section 21.5.4).
         """
         if isinstance(event, transaction.TransactionFailed):
             failed, unsent = True, event.reason is transaction.FailureReason.TRANSPORT
@@ -166,6 +168,9 @@ class Resending:
         else:
             return None
         sent = self._sent.get(event.key)
+        if isinstance(event, transaction.ResponseReceived):
+            flow = event.flow if sent is None else sent.flow
+            self._leave_alone(flow, event.response, now)
         if sent is None:
             return None
         if failed:
@@ -174,6 +179,17 @@ class Resending:
             if unsent or flow.remote != sent.flow.remote:
                 return event.key, flow
         return None
+
+    def _leave_alone(self, flow: Flow, response: Response, now: float) -> None:
+        """Take note of the Retry-After of a 503."""
+        wait = response.headers.get("Retry-After")
+        if wait is None:
+            return
+        try:
+            seconds = parse_retry_after(wait)
+        except SipParseError:
+            return  # it says nothing that could be read: as good as none
+        self.outages.failed(flow, now, float(seconds))
 
     def move(self, key: str, flow: Flow, now: float) -> None:
         """Send the request in the transaction `key` to `next_flow`."""

@@ -9,6 +9,7 @@ from agent.signalling.sip import core as sip
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request, Response, response_to
+from agent.signalling.sip.outages import MAX_OUT_SECONDS
 from agent.signalling.sip.outside import new_request
 from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.resending import MAX_UDP, PATIENCE
@@ -120,6 +121,32 @@ def test_a_503_is_a_reason_another_refusal_is_none() -> None:
     answer(core, first, 480, FIRST)
     assert [flow for _, flow in sent(core)] == [FIRST]
     assert events(core)[0].status == 480
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "left_alone"),
+    [
+        ("20", 20.0),
+        ("30 (in maintenance);duration=60", 30.0),
+        ("999999", MAX_OUT_SECONDS),
+        ("0", 0.0),
+        ("soon", 0.0),
+        (None, 0.0),
+    ],
+)
+@pytest.mark.parametrize("others", [(), (SECOND,)])
+def test_a_503_with_retry_after_keeps_later_requests_away(
+    others: tuple[Flow, ...], retry_after: str | None, left_alone: float
+) -> None:
+    core = new_core(1)
+    call(core, *others)
+    [(first, _)] = sent(core)
+    headers = () if retry_after is None else (("Retry-After", retry_after),)
+    answer(core, first, 503, FIRST, headers=headers)
+    assert core.outages.is_out(FIRST, 1.0) == (left_alone > 0)
+    assert core.outages.is_out(FIRST, 0.9 + left_alone) or not left_alone
+    assert not core.outages.is_out(FIRST, 1.0 + left_alone)
+    assert not core.outages.is_out(SECOND, 1.0)
 
 
 def test_after_ringing_it_waits_for_as_long_as_it_rings() -> None:
