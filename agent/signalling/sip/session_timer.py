@@ -164,7 +164,11 @@ class SessionTimer:
         return (("Min-SE", str(self._min_se)),) if _knows_timers(request) else None
 
     def answer(self, request: Request, now: float) -> Lines:
-        """What goes into our 2xx to the peer's INVITE or UPDATE (section 9)."""
+        """What goes into our 2xx to the peer's INVITE or UPDATE (section 9).
+
+        Require tells the peer that there is a timer: it must read that where it is
+        to refresh itself, and should where it is to hang up when we do not.
+        """
         if not self._preferred:
             return ()
         wish = _session_expires(request.headers)
@@ -181,7 +185,7 @@ class SessionTimer:
         input_ = Input.WE_REFRESH if ours else Input.PEER_REFRESHES
         self._step(input_, seconds, now)
         line = ("Session-Expires", str(SessionExpires(self.interval, refresher)))
-        return (line,) if ours else (("Require", TIMER), line)
+        return (("Require", TIMER), line) if knows else (line,)
 
     # -- time -----------------------------------------------------------------------
 
