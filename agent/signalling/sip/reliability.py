@@ -128,6 +128,11 @@ class ReliableProvisionals:
             self._described or any(one.body for one in self._queue)
         )
 
+    @property
+    def outstanding(self) -> bool:
+        """Whether a PRACK may come."""
+        return self._last is not None
+
     def send(self, provisional: Provisional, now: float) -> None:
         """Send it as soon as it may go; leave it out if too many wait.
 
@@ -164,11 +169,16 @@ class ReliableProvisionals:
             self._step(Input.SEND)
             self._transmit(self._queue.popleft(), now)
 
-    def close(self) -> None:
-        """A final response goes out: nothing is sent again."""
+    def close(self, now: float) -> None:
+        """A final response goes out: nothing is sent again.
+
+        Section 3: the PRACK of what was sent is answered all the same, while the peer
+        may send it.
+        """
         self._step(Input.CLOSE)
         self._queue.clear()
-        self._due = None
+        if self._last is not None:
+            self._due = self._give_up_at = now + 64 * self._timers.t1
 
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called, if at all."""
@@ -179,7 +189,7 @@ class ReliableProvisionals:
         if self._due is None or self._last is None or now < self._due:
             return False
         if now >= self._give_up_at:
-            self._due = None
+            self._last = self._due = None
             return self._step(Input.GIVE_UP) is Action.FAIL
         self._repeat(self._last, now)
         self._interval *= 2

@@ -305,7 +305,7 @@ class Session(ABC):
         """
         dialog = self.dialog_with(request.from_.tag)
         method = request.method
-        if dialog is None or (self.state in MORTAL and method != "BYE"):
+        if dialog is None or (self.state in MORTAL and method not in _POSTHUMOUS):
             self._user.respond(key, request, 481, now)
         elif not dialog.is_in_order(request):
             self._user.respond(key, request, 500, now)
@@ -457,4 +457,6 @@ class Session(ABC):
             self._offers.send_due(now, confirmed=self._confirmed)
 
 
+_POSTHUMOUS: Final = frozenset({"BYE", "PRACK"})
+"What is late, and no error, in a dialog that has ended."
 _REFUSALS: Final = {Action.REFUSE_491: 491, Action.REFUSE_500: 500}

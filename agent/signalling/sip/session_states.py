@@ -58,7 +58,6 @@ class Input(Symbol):
     RECV_REINVITE = auto()
     RECV_OFFER = auto()
     "An UPDATE or PRACK with a body."
-    RECV_PRACK = auto()
     NO_PRACK = auto()
     "64*T1 after a reliable 1xx."
     RECV_REFER = auto()
@@ -124,8 +123,6 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
     (State.INCOMING, Input.ACCEPT): (Action.ACCEPT, State.ACCEPTED),
     (State.INCOMING, Input.ACCEPT_LATER): (Action.NOTHING, State.AWAITING_PRACK),
     (State.INCOMING, Input.REOFFER): (Action.NEGOTIATE, State.INCOMING),
-    (State.INCOMING, Input.RECV_PRACK): (Action.TELL, State.INCOMING),
-    (State.AWAITING_PRACK, Input.RECV_PRACK): (Action.TELL, State.AWAITING_PRACK),
     (State.AWAITING_PRACK, Input.ACCEPT): (Action.ACCEPT, State.ACCEPTED),
     **{
         (state, input_): (action, State.TERMINATED)
@@ -151,7 +148,6 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
     # RFC 5407 section 3.1.4: the peer has our 2xx, only its ACK is late.
     (State.ACCEPTED, Input.RECV_REINVITE): (Action.NEGOTIATE, State.ACCEPTED),
     (State.ACCEPTED, Input.RECV_OFFER): (Action.NEGOTIATE, State.ACCEPTED),
-    (State.ACCEPTED, Input.RECV_PRACK): (Action.TELL, State.ACCEPTED),
     (State.ACCEPTED, Input.RECV_REFER): (Action.TELL, State.ACCEPTED),
     # Section 15: no BYE of ours before the ACK.
     (State.ACCEPTED, Input.HANG_UP): (Action.HOLD_BYE, State.LEAVING),
@@ -189,4 +185,4 @@ OVER: Final = frozenset(
 )
 "Nothing that the application asks for matters any more."
 MORTAL: Final = OVER - {State.CANCELLING}
-"For the peer there is no dialog any more, but to say BYE in."
+"For the peer there is no dialog any more, but to say BYE or a late PRACK in."

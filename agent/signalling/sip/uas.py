@@ -74,6 +74,10 @@ class UasSession(Session):
         self._bye_headers: Lines = ()
         user.own(key, id_)
 
+    @property
+    def finished(self) -> bool:
+        return super().finished and not self._reliable.outstanding
+
     def ring(
         self, status: int, body: bytes, headers: Lines, now: float, *, reliable: bool
     ) -> None:
@@ -156,7 +160,7 @@ class UasSession(Session):
         )
         response = self._respond(200, now, headers=lines, body=body)
         self._step(Input.ACCEPT)
-        self._closed()
+        self._closed(now)
         self._acceptances.add(self._key, response, now)
         if body:
             self._described(body)
@@ -172,12 +176,12 @@ class UasSession(Session):
         self._respond(status, now, reason=reason, headers=headers)
         self._abandon(now)
         self._step(Input.REFUSE)
-        self._closed()
+        self._closed(now)
 
-    def _closed(self) -> None:
+    def _closed(self, now: float) -> None:
         """There is a final response."""
         self._ring_at = self._accept_later = None
-        self._reliable.close()
+        self._reliable.close(now)
 
     def receive_cancel(self, key: str, now: float) -> None:
         if key != self._key:
@@ -219,10 +223,12 @@ class UasSession(Session):
         negotiation = self._offers.negotiation
         answers = negotiation.state is renegotiation.State.AWAITING_ANSWER
         offers = bool(request.body) and not answers
-        if self._step(Input.RECV_PRACK) is None or not self._reliable.receive_prack(
-            rack
-        ):
+        if not self._reliable.receive_prack(rack):
             self._link.respond(key, request, 481, now)
+            return
+        if self.over:
+            # Our final response has overtaken it: there is nothing left to describe.
+            self._link.respond(key, request, 200, now)
             return
         if offers:
             self._receive_offer(Input.RECV_OFFER, key, request, now)
@@ -254,7 +260,7 @@ class UasSession(Session):
         else:
             # Not 603, which would keep a proxy from trying anyone else.
             self._respond(480, now, headers=headers)
-            self._closed()
+            self._closed(now)
 
     def _receive_bye(self, key: str, request: Request, now: float) -> None:
         incoming = self.state in {State.INCOMING, State.AWAITING_PRACK}
@@ -278,7 +284,7 @@ class UasSession(Session):
         """The peer gave up before our final response."""
         self._abandon(now)
         self._respond(status, now)
-        self._closed()
+        self._closed(now)
         self._user.emit(Cancelled(self.id))
 
     def _respond(

@@ -198,11 +198,40 @@ def test_what_waits_for_its_prack_may_end(deed: str) -> None:
     bob.wire.run(0.0)
     final = {"refuse": "603", "hang up": "480", "CANCEL": "487", "BYE": "487"}[deed]
     assert peer.take()[-1] == final
-    # The PRACK is too late.
+    told = len(bob.events)
+    # RFC 3262 section 3: the PRACK of what was outstanding is no error for being late.
+    peer.send(prack(peer, early, cseq=3), BOB)
+    assert peer.take() == ["200"]
+    peer.send(prack(peer, early, cseq=4), BOB)
+    assert peer.take() == ["481"]
+    assert len(bob.events) == told
+    assert len(bob.core._sessions) == 0
+
+
+def test_a_late_prack_that_never_comes_is_not_waited_for_for_ever() -> None:
+    bob, _, session = ringing_for_peer()
+    bob.core.refuse(session, 0.0, status=486)
+    bob.wire.run(31.0)
+    assert len(bob.core._sessions) == 1
+    bob.wire.run(33.0)
+    assert len(bob.core._sessions) == 0
+
+
+@pytest.mark.parametrize("hangs_up", [False, True])
+def test_a_prack_may_come_after_the_ack(hangs_up: bool) -> None:
+    bob, peer, session = ringing_for_peer()
+    early = peer.response(180)
+    bob.answer(session)
+    bob.wire.run(0.0)
+    peer.send(peer.in_dialog("ACK", peer.response(200), cseq=1), BOB)
+    if hangs_up:
+        bob.hang_up(session)
+        bob.wire.run(0.0)
+    peer.take()
+    peer.send(prack(peer, early, cseq=2), BOB)
+    assert peer.take() == ["200"]
     peer.send(prack(peer, early, cseq=3), BOB)
     assert peer.take() == ["481"]
-    bob.wire.run(100.0)
-    assert len(bob.core._sessions) == 0
 
 
 def test_a_description_need_not_be_acknowledged_where_there_is_none() -> None:

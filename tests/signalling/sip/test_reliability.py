@@ -169,8 +169,20 @@ def test_a_final_response_ends_it_and_a_late_prack_is_not_stray() -> None:
     ours = Ours()
     ours.reliable.send(Provisional(180), 0.0)
     ours.reliable.send(Provisional(181), 0.0)
-    ours.reliable.close()
-    ours.reliable.close()
-    assert ours.run(100.0) == []
-    assert ours.prack(1.0)
+    ours.reliable.close(1.0)
+    ours.reliable.close(2.0)
+    assert ours.run(33.0) == []
+    assert ours.reliable.outstanding
+    assert ours.prack(33.0)
+    assert not ours.reliable.outstanding
     assert len(ours.sent) == 1
+    assert ours.again == []
+
+
+def test_after_the_time_of_a_transaction_it_is_stray() -> None:
+    ours = Ours()
+    ours.reliable.send(Provisional(180), 0.0)
+    ours.reliable.close(1.0)
+    assert ours.run(100.0) == []
+    assert not ours.reliable.outstanding
+    assert not ours.prack(100.0)
