@@ -57,7 +57,7 @@ class UserAgent:
         ]
         self._resolver = resolver or Resolver(rng=random.SystemRandom())
         self._certificate_names = certificate_names or {}
-        core.serve_tcp([e.address for e in listeners if e.transport == "tcp"])
+        core.serve((entry.transport, entry.address) for entry in listeners)
         self._transports = {
             listener.address: UdpTransport(listener, self._received)
             for listener in listeners

@@ -3,7 +3,6 @@
 from typing import Final
 
 from agent.signalling.sip.dialog import Dialog
-from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.link import Link
 from agent.signalling.sip.message import Request, Response
 
@@ -16,7 +15,7 @@ class Acknowledgements:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._sent: dict[tuple[str | None, int], tuple[Request, Flow]] = {}
+        self._sent: dict[tuple[str | None, int], tuple[Request, Dialog]] = {}
 
     def __len__(self) -> int:
         return len(self._sent)
@@ -28,17 +27,21 @@ class Acknowledgements:
         self, dialog: Dialog, number: int, now: float, *, body: bytes = b""
     ) -> None:
         """Send the ACK for the 2xx to the INVITE of that number."""
-        ack = dialog.ack(number, body=body), dialog.next_hop(self._link.flow)
-        self._link.user.send_ack(*ack, now)
+        ack = dialog.ack(number, body=body)
+        self._send(ack, dialog, now)
         while len(self._sent) >= MAX_ACKS:
             del self._sent[next(iter(self._sent))]
-        self._sent[dialog.remote_tag, number] = ack
+        self._sent[dialog.remote_tag, number] = ack, dialog
 
     def repeat(self, response: Response, now: float) -> None:
         """A 2xx has come again: so does its ACK, if there was one."""
         ack = self._sent.get(_name(response))
         if ack is not None:
-            self._link.user.send_ack(*ack, now)
+            self._send(*ack, now)
+
+    def _send(self, ack: Request, dialog: Dialog, now: float) -> None:
+        user = self._link.user
+        user.send_ack(ack, user.way_in(dialog, self._link.flow, now), now)
 
 
 def _name(response: Response) -> tuple[str | None, int]:

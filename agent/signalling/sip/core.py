@@ -6,7 +6,7 @@ says.
 """
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from agent.model.media import Address
@@ -38,7 +38,7 @@ from agent.signalling.sip.events import (
     SessionId,
     TargetRefreshed,
 )
-from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.flow import Flow, Served
 from agent.signalling.sip.inspection import WITH_OFFER
 from agent.signalling.sip.limits import UNLIMITED, LimitsOf
 from agent.signalling.sip.message import Request
@@ -172,9 +172,9 @@ class UserAgentCore(Commands):
         """Places where nothing answered lately."""
         return self._user.resending.outages
 
-    def serve_tcp(self, addresses: Sequence[Address]) -> None:
-        """Requests too large for UDP may go out from these addresses by TCP."""
-        self._user.resending.tcp_listeners = tuple(addresses)
+    def serve(self, listeners: Iterable[tuple[str, Address]]) -> None:
+        """Requests may go out by these transports, from these addresses of ours."""
+        self._user.resending.served = Served(listeners)
 
     @property
     def stats(self) -> UserAgentStats:
@@ -205,6 +205,7 @@ class UserAgentCore(Commands):
 
     def transport_failed(self, flow: Flow, now: float) -> None:
         """What was sent on `flow` could not be sent, or the peer is unreachable."""
+        self.outages.failed(flow, now)
         self._layer.transport_failed(flow, now)
         self._take_events(now)
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from agent.model.media import Address, ip_of
 from agent.signalling.sip.authorization import credentials_of
-from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.flow import Flow, Served
 from agent.signalling.sip.headers import CSeq, Headers
 from agent.signalling.sip.message import Request, Response
 from agent.signalling.sip.uri import NameAddr, Uri
@@ -14,6 +14,9 @@ from agent.signalling.sip.uri import NameAddr, Uri
 MAX_FORWARDS: Final = 70
 "RFC 3261 section 8.1.1.6."
 SDP: Final = "application/sdp"
+
+_TRANSPORTS: Final = frozenset({"udp", "tcp", "tls"})
+_NOWHERE: Final = Served()
 
 # Where RFC 3261 table 2 and its successors want our Contact.
 _WITH_CONTACT: Final = frozenset({"INVITE", "UPDATE", "REFER", "SUBSCRIBE", "NOTIFY"})
@@ -120,16 +123,29 @@ class Dialog:
         if peer is not None:
             self.remote_target = peer.uri
 
-    def next_hop(self, flow: Flow) -> Flow:
+    def next_hop(self, flow: Flow, served: Served = _NOWHERE) -> Flow:
         """Where requests in this dialog go that came about over `flow`.
+
+        By the transport that the first route, or else the target, names (RFC 3263
+        section 4.1), if it is among `served`; by that of `flow` where it names none.
+        What began over TLS stays there.
 
         Names are not resolved here: to what is no address literal we could use,
         the way is the one that worked before. A connection that the peer opened is
         used as long as it lasts, for behind a NAT there is no other (RFC 5923).
         """
         uri = self.route_set[0].uri if self.route_set else self.remote_target
-        remote = _literal(uri, flow)
-        if remote is None or remote == flow.remote:
+        transport = flow.transport if flow.inbound else _transport(uri, flow)
+        remote = _literal(uri, flow, transport)
+        if remote is None:
+            return flow
+        if transport != flow.transport:
+            local = served.towards(transport, remote)
+            if local is not None:
+                domain = uri.host.lower() if transport == "tls" else ""
+                return Flow(transport, local, remote, domain)
+            remote = _literal(uri, flow, flow.transport) or flow.remote
+        if remote == flow.remote:
             return flow
         if flow.inbound:
             return replace(flow, fallback=remote)
@@ -172,12 +188,20 @@ def route_request(
     return route_set[0].uri, (*route_set[1:], NameAddr(None, target))
 
 
-def _literal(uri: Uri, flow: Flow) -> Address | None:
-    """The address in a URI that a request by the transport of `flow` could go to."""
+def _transport(uri: Uri, flow: Flow) -> str:
+    """By which transport to go to a URI from a dialog that `flow` carries."""
+    if flow.transport == "tls" or uri.scheme == "sips":
+        return "tls"
+    named = (uri.param("transport") or "").lower()
+    return named if named in _TRANSPORTS else flow.transport
+
+
+def _literal(uri: Uri, flow: Flow, transport: str) -> Address | None:
+    """The address in a URI that a request by `transport` could go to."""
     port = uri.port
     if port is None and uri.scheme in {"sip", "sips"}:
         # RFC 3263 section 4.2: the default one of the transport.
-        secure = uri.scheme == "sips" or flow.transport == "tls"
+        secure = uri.scheme == "sips" or transport == "tls"
         port = 5061 if secure else 5060
     if not port:
         return None

@@ -1,5 +1,6 @@
 """Where a message came from, and where it goes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from agent.model.media import Address
@@ -27,3 +28,20 @@ class Flow:
     def reliable(self) -> bool:
         """Whether the transport itself retransmits (RFC 3261 section 17)."""
         return self.transport != "udp"
+
+
+class Served:
+    """Where we are reached: an address for each transport and family that we listen on.
+
+    It is also where what we send comes from.
+    """
+
+    def __init__(self, listeners: Iterable[tuple[str, Address]] = ()) -> None:
+        """`listeners` are transports with our addresses; the first of a kind counts."""
+        self._addresses: dict[tuple[str, bool], Address] = {}
+        for transport, address in listeners:
+            self._addresses.setdefault((transport, ":" in address.host), address)
+
+    def towards(self, transport: str, remote: Address) -> Address | None:
+        """Our address for `transport` to that peer; None if we do not serve it."""
+        return self._addresses.get((transport, ":" in remote.host))

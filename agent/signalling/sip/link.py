@@ -70,9 +70,16 @@ class Link:
         request = dialog.request(
             method, headers=headers, body=body, content_type=content_type
         )
-        hop = dialog.next_hop(self.flow)
+        hop = self.user.way_in(dialog, self.flow, now)
+        others = (
+            ()
+            if hop.transport == self.flow.transport
+            else (dialog.next_hop(self.flow),)
+        )
         owner = self.id if owned else None
-        key = self.user.send_request(request, hop, now, owner=owner)
+        key = self.user.send_request(
+            request, hop, now, owner=owner, alternatives=others
+        )
         if method == "INVITE":
             dialog.credentials = credentials_of(request)
         return key

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from agent.model.media import Address
 from agent.signalling.sip.authorization import CHALLENGING, Authorizer, Realm
 from agent.signalling.sip.errors import SipParseError
-from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.flow import Flow, Served
 from agent.signalling.sip.headers import CSeq, parse_retry_after
 from agent.signalling.sip.message import Request, Response
 from agent.signalling.sip.outages import Outages
@@ -55,8 +54,8 @@ class Resending:
         self._layer = layer
         self._authorizer = authorizer
         self.outages = Outages()
-        self.tcp_listeners: tuple[Address, ...] = ()
-        "Where large requests may come from that would have gone by UDP."
+        self.served = Served()
+        "Large requests that would have gone by UDP leave by TCP, if it is among it."
         self._sent: dict[str, _Sent] = {}
         "By the key of the transaction that has no final response yet."
         self._latest: dict[str, str] = {}
@@ -88,17 +87,13 @@ class Resending:
 
     def _by_tcp(self, request: Request, flow: Flow, now: float) -> list[Flow]:
         """The way a request takes that is too large for UDP (section 18.1.1)."""
-        if (
-            flow.reliable
-            or not self.tcp_listeners
-            or request.size <= MAX_UDP - VIA_ROOM
-        ):
+        if flow.reliable:
             return []
-        for local in self.tcp_listeners:
-            if (":" in local.host) == (":" in flow.remote.host):
-                found = Flow("tcp", local, flow.remote)
-                return [] if self.outages.is_out(found, now) else [found]
-        return []
+        local = self.served.towards("tcp", flow.remote)
+        if local is None or request.size <= MAX_UDP - VIA_ROOM:
+            return []
+        found = Flow("tcp", local, flow.remote)
+        return [] if self.outages.is_out(found, now) else [found]
 
     def latest(self, name: str) -> str:
         """The transaction in which the request called `name` was sent last."""

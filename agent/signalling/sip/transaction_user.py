@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agent.signalling.sip.dialog import SDP
+from agent.signalling.sip.dialog import SDP, Dialog
 from agent.signalling.sip.events import Event, SessionId
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request, Response, response_to
@@ -115,6 +115,18 @@ class TransactionUser:
     def disown(self, key: str) -> None:
         """The transaction `key` is done with."""
         self._owners.pop(key, None)
+
+    def way_in(self, dialog: Dialog, flow: Flow, now: float) -> Flow:
+        """Where requests in a dialog go that came about over `flow`.
+
+        The transport that the peer names, unless nothing answers there: then the one
+        by which the dialog came about.
+        """
+        hop = dialog.next_hop(flow, self.resending.served)
+        changed = hop.transport != flow.transport
+        if changed and self.resending.outages.is_out(hop, now):
+            return dialog.next_hop(flow)
+        return hop
 
     def send_request(
         self,

@@ -246,7 +246,7 @@ class UacSession(Session):
             self._surplus += 1
             dialog = Dialog.uac(self.invite, response, contact=self._link.contact)
             self._acks.send(dialog, response.cseq.number, now)
-            hop = dialog.next_hop(self._link.flow)
+            hop = self._user.way_in(dialog, self._link.flow, now)
             self._user.send_request(dialog.request("BYE"), hop, now, owner=None)
 
     def get_timer(self) -> float | None:

@@ -3,7 +3,7 @@ import pytest
 from agent.model.media import Address
 from agent.signalling.sip.dialog import Dialog, route_request
 from agent.signalling.sip.errors import LocalSipError
-from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.flow import Flow, Served
 from agent.signalling.sip.headers import Headers
 from agent.signalling.sip.message import Request, Response, response_to
 from agent.signalling.sip.uri import NameAddr, parse_uri
@@ -209,3 +209,50 @@ def test_the_default_port_is_that_of_the_transport() -> None:
     assert with_target("sip:b@192.0.2.7;transport=tls").next_hop(flow) is flow
     assert with_target("sip:b@192.0.2.8").next_hop(flow).remote.port == 5061
     assert with_target("tel:201").next_hop(flow) is flow
+
+
+SERVED = Served(
+    [
+        *((transport, FLOW.local) for transport in ("udp", "tcp", "tls")),
+        ("udp", FLOW6.local),
+    ]
+)
+BY_TCP = Flow("tcp", FLOW.local, Address("192.0.2.2", 5060))
+BY_TLS = Flow("tls", FLOW.local, Address("192.0.2.2", 5061), "pbx.example")
+
+
+@pytest.mark.parametrize(
+    ("uri", "flow", "way"),
+    [
+        ("sip:b@192.0.2.7;transport=tcp", FLOW, ("tcp", 5060, "")),
+        ("sip:b@192.0.2.2:5060;transport=TCP", FLOW, ("tcp", 5060, "")),
+        ("sip:b@192.0.2.7;transport=tls", FLOW, ("tls", 5061, "192.0.2.7")),
+        ("sips:b@192.0.2.7", FLOW, ("tls", 5061, "192.0.2.7")),
+        ("sip:b@192.0.2.7:5070;transport=udp", BY_TCP, ("udp", 5070, "")),
+        ("sip:b@192.0.2.7", BY_TCP, ("tcp", 5060, "")),
+        # What nobody here speaks is not tried.
+        ("sip:b@192.0.2.7;transport=sctp", FLOW, ("udp", 5060, "")),
+        ("sip:b@[2001:db8::9];transport=tcp", FLOW6, ("udp", 5060, "")),
+        # What was promised to be secret stays so.
+        ("sip:b@192.0.2.7:5070;transport=tcp", BY_TLS, ("tls", 5070, "pbx.example")),
+    ],
+)
+def test_the_transport_is_the_one_that_the_target_names(
+    uri: str, flow: Flow, way: tuple[str, int, str]
+) -> None:
+    hop = with_target(uri).next_hop(flow, SERVED)
+    assert (hop.transport, hop.remote.port, hop.domain) == way
+
+
+def test_the_transport_of_the_first_route_counts_and_not_the_targets() -> None:
+    route = ("Record-Route", "<sip:192.0.2.99;transport=tcp;lr>")
+    dialog = uac(route, contact="sip:b@192.0.2.7;transport=udp")
+    assert dialog.next_hop(FLOW, SERVED) == Flow(
+        "tcp", FLOW.local, Address("192.0.2.99", 5060)
+    )
+
+
+def test_a_connection_that_lasts_needs_no_other_transport() -> None:
+    flow = Flow("tcp", FLOW.local, Address("192.0.2.7", 40000), inbound=True)
+    found = with_target("sip:b@192.0.2.7;transport=udp").next_hop(flow, SERVED)
+    assert (found, found.fallback) == (flow, Address("192.0.2.7", 5060))

@@ -203,7 +203,7 @@ BY_TCP = Flow("tcp", LOCAL, FIRST.remote)
 
 def serving_tcp() -> UserAgentCore:
     core = new_core(1)
-    core.serve_tcp([Address("2001:db8::1", 5060), LOCAL])
+    core.serve([("tcp", Address("2001:db8::1", 5060)), ("tcp", LOCAL)])
     return core
 
 
@@ -229,7 +229,7 @@ def test_a_small_one_and_one_without_a_listener_stay() -> None:
     core = new_core(1)
     call(core, body=LARGE)
     assert [flow for _, flow in sent(core)] == [FIRST]
-    core.serve_tcp([Address("2001:db8::1", 5060)])
+    core.serve([("tcp", Address("2001:db8::1", 5060))])
     call(core, body=LARGE)
     assert [flow for _, flow in sent(core)] == [FIRST]
 
@@ -276,6 +276,54 @@ def test_a_large_request_within_a_dialog_moves_like_any_other() -> None:
     assert isinstance(events(core)[-1], sip.OfferAnswered)
 
 
+# -- the transport that the peer names (RFC 3263 section 4.1) -----------------------
+
+NAMED = Flow("tcp", LOCAL, FIRST.remote)
+
+
+def named_tcp(core: UserAgentCore) -> tuple[str, Request]:
+    """A call over UDP, whose target wants to be reached by TCP; and its 2xx's ACK."""
+    session = call(core)
+    [(invite, _)] = sent(core)
+    response = response_to(invite, 200, to_tag="t", body=b"answer")
+    response.headers.add("Contact", f"<sip:you@{FIRST.remote};transport=tcp>")
+    core.receive(response.to_bytes(), FIRST, 1.0)
+    return session, invite
+
+
+def test_requests_in_a_dialog_go_by_the_transport_of_its_target() -> None:
+    core = serving_tcp()
+    session, _ = named_tcp(core)
+    core.reoffer(session, 2.0, body=b"offer")
+    assert [(r.method, f) for r, f in sent(core)] == [("ACK", NAMED), ("INVITE", NAMED)]
+
+
+def test_a_target_that_cannot_be_reached_so_is_reached_as_before() -> None:
+    core = serving_tcp()
+    session, invite = named_tcp(core)
+    sent(core)
+    # Nobody listens there: the ACK is lost, and its 2xx comes again.
+    core.transport_failed(NAMED, 1.1)
+    response = response_to(invite, 200, to_tag="t", body=b"answer")
+    core.receive(response.to_bytes(), FIRST, 1.5)
+    assert [(r.method, f) for r, f in sent(core)] == [("ACK", FIRST)]
+    core.hang_up(session, 2.0)
+    assert [(r.method, f) for r, f in sent(core)] == [("BYE", FIRST)]
+
+
+def test_the_first_request_that_is_lost_so_is_sent_at_once_as_before() -> None:
+    core = serving_tcp()
+    session, _ = named_tcp(core)
+    sent(core)
+    core.hang_up(session, 2.0)
+    [(bye, flow)] = sent(core)
+    assert flow == NAMED
+    core.transport_failed(NAMED, 2.1)
+    [(again, flow)] = sent(core)
+    assert (again.method, flow) == ("BYE", FIRST)
+    assert again.cseq == bye.cseq
+
+
 def test_a_server_that_is_only_silent_has_it_already() -> None:
     core = serving_tcp()
     call(core, body=LARGE)
@@ -315,7 +363,7 @@ def test_the_way_that_is_taken_is_the_one_we_are_reached_by() -> None:
 
 def test_a_session_timer_that_is_refused_elsewhere_leaves_the_rest_to_try() -> None:
     core = new_core(1, session_expires=1800, supported=("timer",))
-    core.serve_tcp([LOCAL])
+    core.serve([("tcp", LOCAL)])
     call(core, SECOND, body=b"offer" * MAX_UDP)
     [(_, flow)] = sent(core)
     assert (flow.transport, flow.remote) == ("tcp", FIRST.remote)

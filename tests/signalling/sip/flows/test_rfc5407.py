@@ -160,7 +160,8 @@ def test_3_2_4_ack_after_our_bye() -> None:
     assert pair.bob.names == ["InviteReceived"]
     alice = pair.alice.find(ours)
     pair.run(0.1)
-    ack, flow = next(iter(alice._acks._sent.values()))
+    ack, _ = next(iter(alice._acks._sent.values()))
+    flow = alice.flow
     alice._user.send_ack(ack, flow, pair.wire.now)
     assert ends(pair) == (["bye"], ["no-ack"])
     assert "Acknowledged" not in pair.bob.names
