@@ -8,13 +8,19 @@ import numpy as np
 
 from agent.common.errors import AgentError
 from agent.formats.audio_format import AudioFormat, choose
-from agent.formats.codecs.g711 import ALAW_SILENCE, ULAW_SILENCE
+from agent.formats.codecs.g711 import (
+    ALAW_SILENCE,
+    ULAW_SILENCE,
+    decode_alaw,
+    decode_ulaw,
+)
 from agent.formats.codecs.opus import is_wide
 from agent.formats.compression import compress
 from agent.formats.container import SampleFormat, wav_header, wav_padding
 from agent.formats.durations import is_opus
 from agent.formats.rendering import STEP, LegAudio, Samples, is_known
-from agent.formats.timeline import LegResult
+from agent.formats.stretching import stretched
+from agent.formats.timeline import Frame, LegResult
 from agent.model.recording import RecordingFormat
 
 MAX_CHUNK: Final = 1 << 20
@@ -22,6 +28,7 @@ MAX_CHUNK: Final = 1 << 20
 CHANNELS: Final = 2
 
 _SILENCE: Final = {SampleFormat.ALAW: ALAW_SILENCE, SampleFormat.ULAW: ULAW_SILENCE}
+_TO_LINEAR: Final = {SampleFormat.ALAW: decode_alaw, SampleFormat.ULAW: decode_ulaw}
 _FRAME: Final = CHANNELS * np.dtype(np.int16).itemsize
 
 
@@ -87,11 +94,20 @@ class StereoTrack:
                     low = max(frame.position, start)
                     high = min(frame.position + frame.length, start + count)
                     first = frame.skip - frame.position
-                    mono[low - start : high - start] = frame.payload[
+                    mono[low - start : high - start] = _octets(frame, law)[
                         first + low : first + high
                     ]
                 chunk[:, channel] = np.frombuffer(mono, np.uint8)
             yield chunk.tobytes()
+
+
+def _octets(frame: Frame, law: SampleFormat) -> memoryview | bytes:
+    """A frame as it was on the wire, but for what makes up for drift."""
+    if not frame.stretch:
+        return frame.payload
+    levels = np.frombuffer(_TO_LINEAR[law](bytes(frame.payload)), "<i2")
+    octets = np.frombuffer(frame.payload, np.uint8)
+    return stretched(octets, frame.stretch, levels).tobytes()
 
 
 def align(

@@ -99,6 +99,15 @@ class LegFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     jitter_ms: float
     ssrcs: int
     "RTP sources heard; more than one where a phone began anew."
+    clock_restarts: int
+    "How often a phone took up another RTP clock: what follows is placed by arrival."
+    drift_ppm: float
+    """By how much the phone's clock ran faster than the agent's, in parts per million;
+    0 where that was not certain, or added up to less than 5 ms."""
+    samples_inserted: int
+    "Single samples, at the file's rate, that make up for a slow clock."
+    samples_removed: int
+    "And those left out because it was fast."
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

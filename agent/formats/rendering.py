@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from agent.formats.anchors import STEPS_PER_S
 from agent.formats.codecs.g711 import decode_alaw, decode_ulaw
 from agent.formats.codecs.g722 import SAMPLE_RATE as G722_RATE, G722Decoder
 from agent.formats.codecs.opus import (
@@ -17,6 +18,7 @@ from agent.formats.codecs.opus import (
 from agent.formats.codecs.opus_audio import decode
 from agent.formats.durations import is_opus
 from agent.formats.resampling import REACH, upsample
+from agent.formats.stretching import stretched
 from agent.formats.timeline import Frame, LegResult
 
 Samples = npt.NDArray[np.int16]
@@ -33,6 +35,8 @@ PREROLL: Final = 10
 "Packets decoded twice, so that a run that goes on is heard to: 80 ms are enough."
 MAX_CONCEALED: Final = 5760
 "Ticks a decoder is made to bridge; after more it begins anew."
+_DRIFT: Final = CLOCK_RATE // STEPS_PER_S
+"Ticks by which a gap that can be bridged may be longer or shorter than its packets."
 _LAWS: Final = {"PCMA": decode_alaw, "PCMU": decode_ulaw}
 
 
@@ -106,9 +110,11 @@ def _g711(leg: LegResult) -> Iterator[Block]:
     ticks = leg.clock_rate // G711_RATE
     for frame in leg.frames:
         if (law := _LAWS.get(frame.codec)) is not None:
+            samples = np.frombuffer(law(bytes(frame.payload)), "<i2")
+            samples = stretched(samples, frame.stretch // ticks, samples)
             start = frame.skip // ticks
-            heard = frame.payload[start : start + frame.length // ticks]
-            yield frame.position // ticks, np.frombuffer(law(bytes(heard)), "<i2")
+            end = start + frame.length // ticks
+            yield frame.position // ticks, samples[start:end]
 
 
 def _g722(leg: LegResult) -> Iterator[Block]:
@@ -119,10 +125,11 @@ def _g722(leg: LegResult) -> Iterator[Block]:
         if frame.source != source:
             decoder, source = G722Decoder(), frame.source
         samples = np.frombuffer(decoder.decode(bytes(frame.payload)), np.int16)
-        start, length, position = (
+        start, length, position, stretch = (
             ticks * G722_RATE // leg.clock_rate
-            for ticks in (frame.skip, frame.length, frame.position)
+            for ticks in (frame.skip, frame.length, frame.position, frame.stretch)
         )
+        samples = stretched(samples, stretch, samples)
         yield position, samples[start : start + length]
 
 
@@ -143,19 +150,20 @@ def _opus(leg: LegResult, rate: int) -> Iterator[Block]:
             run = [(before, None) for before, _ in run[-PREROLL:]]
         run += [(lost, None) for lost in bridge]
         run.append((packet, frame))
-        due, source = frame.position - frame.skip + packet_ticks(packet), frame.source
+        due = frame.position - frame.skip + packet_ticks(packet) + frame.stretch
+        source = frame.source
     yield from _decoded(run, rate)
 
 
 def _bridge(run: list[tuple[bytes, Frame | None]], gap: int) -> list[bytes] | None:
     """What stands for a `gap` of so many ticks after a run; None if nothing can."""
-    if gap == 0:
+    if abs(gap) <= _DRIFT:
         return []
     if not run or not 0 < gap <= MAX_CONCEALED:
         return None
     [lost, *_] = concealment(run[-1][0])
-    count, rest = divmod(gap, packet_ticks(lost))
-    return None if rest else [lost] * count
+    count, rest = divmod(gap + _DRIFT, packet_ticks(lost))
+    return None if rest > 2 * _DRIFT else [lost] * count
 
 
 def _decoded(run: list[tuple[bytes, Frame | None]], rate: int) -> Iterator[Block]:
@@ -164,5 +172,6 @@ def _decoded(run: list[tuple[bytes, Frame | None]], rate: int) -> Iterator[Block
     packets = ((packet, is_well_formed(packet)) for packet, _ in run)
     for (packet, frame), samples in zip(run, decode(packets, rate), strict=True):
         if frame is not None and is_well_formed(packet):
+            heard = stretched(samples, frame.stretch // per_tick, samples)
             start, end = frame.skip // per_tick, (frame.skip + frame.length) // per_tick
-            yield frame.position // per_tick, samples[start:end]
+            yield frame.position // per_tick, heard[start:end]

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.formats.durations import clock_rate_of, durations
-from agent.formats.placement import Placement, is_valid, place
+from agent.formats.placement import Placement, place
 from agent.formats.rtp.headers import RtpHeaders, parse_headers
 from agent.formats.rtp.packet import HEADER_LENGTH, MAX_PACKET
+from agent.formats.sequences import is_valid
 from agent.formats.track import Gap, GapReason, Span, Track
 
 __all__ = ["Frame", "Gap", "GapReason", "LegFigures", "LegResult", "LegTimeline"]
@@ -42,7 +43,10 @@ _SPANS: Final = {
 
 
 class Frame(NamedTuple):
-    """One packet's audio in its place; what overlaps is left out."""
+    """One packet's audio in its place; what overlaps is left out.
+
+    Its payload is first stretched, then `skip` of it passed over, then `length` heard.
+    """
 
     position: int
     length: int
@@ -50,9 +54,11 @@ class Frame(NamedTuple):
     payload: memoryview
     "All of it."
     skip: int
-    "Ticks of the payload that come before `position`."
+    "Ticks that come before `position`."
     source: int
     "Which of the leg's streams it is from: each has a coder of its own."
+    stretch: int = 0
+    "Ticks put into the payload's audio, or, negative, taken out, to make up for drift."
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,13 @@ class LegFigures:
     "How often the audio passed from one source to another."
     rebased: int = 0
     "How often a source took up another clock: the place is by arrival there."
+    drift_ppm: float = 0.0
+    """By how much the clock of the source with most packets ran faster than the
+    agent's, in parts per million; 0 where it was not certain, or too little."""
+    inserted: int = 0
+    "Ticks of audio put in, one here and one there, because that clock was slow."
+    removed: int = 0
+    "Ticks of audio taken out because it was fast."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +119,8 @@ class LegResult:
     "Ticks of it that were cut off its start."
     codec: Integers
     source: Integers
+    stretch: Integers
+    "Ticks put into its audio or, negative, taken out."
 
     @property
     def audio_codecs(self) -> set[str]:
@@ -132,12 +147,13 @@ class LegResult:
             self.octets,
             self.skip,
             self.source,
+            self.stretch,
         )
-        for position, length, codec, offset, octets, skip, source in zip(
+        for position, length, codec, offset, octets, *rest in zip(
             *(column[first:last].tolist() for column in columns), strict=True
         ):
             payload = self.data[offset : offset + octets]
-            yield Frame(position, length, self.codecs[codec], payload, skip, source)
+            yield Frame(position, length, self.codecs[codec], payload, *rest)
 
 
 class LegTimeline:
@@ -195,6 +211,7 @@ class LegTimeline:
         track = Track(max(0, self._sample(end_ns)))
         sources = _sources(headers, known)
         placements = []
+        stretch = np.zeros(len(length), np.int64)
         for number, members in enumerate(sources):
             placement = place(
                 headers.sequence[members],
@@ -206,18 +223,21 @@ class LegTimeline:
             )
             placements.append(placement)
             packet = members[placement.order]
+            stretch[packet] = placement.stretch
             track.lay(
                 number,
                 packet,
                 placement.positions,
-                length[packet],
+                length[packet] + placement.stretch,
                 placement.missing,
             )
         gaps, lost = track.gaps(self._spans(track.total))
         return LegResult(
             total=track.total,
             clock_rate=self._clock_rate,
-            figures=self._figures(sources, placements, track, lost),
+            figures=self._figures(
+                sources, placements, track, lost, stretch[track.packet]
+            ),
             gaps=gaps,
             codecs=names,
             data=memoryview(self._data).toreadonly(),
@@ -228,6 +248,7 @@ class LegTimeline:
             skip=track.trimmed,
             codec=codec[track.packet],
             source=track.source,
+            stretch=stretch[track.packet],
         )
 
     def _sample(self, at_ns: int) -> int:
@@ -275,6 +296,7 @@ class LegTimeline:
         placements: list[Placement],
         track: Track,
         lost: int,
+        stretch: Integers,
     ) -> LegFigures:
         duplicates = sum(placement.duplicates for placement in placements)
         stray = sum(placement.stray for placement in placements)
@@ -282,6 +304,7 @@ class LegTimeline:
         largest = max(
             range(len(sources)), key=lambda at: len(sources[at]), default=None
         )
+        main = placements[largest] if largest is not None else None
         milliseconds = 1000 / self._clock_rate
         return LegFigures(
             packets=believed,
@@ -291,15 +314,14 @@ class LegTimeline:
             late=sum(placement.late for placement in placements),
             invalid=self._refused + len(self._sizes) - believed - duplicates,
             outside=track.outside,
-            jitter_ms=0.0
-            if largest is None
-            else round(placements[largest].jitter * milliseconds, 3),
-            jitter_max_ms=0.0
-            if largest is None
-            else round(placements[largest].jitter_max * milliseconds, 3),
+            jitter_ms=round(main.jitter * milliseconds, 3) if main else 0.0,
+            jitter_max_ms=round(main.jitter_max * milliseconds, 3) if main else 0.0,
             ssrcs=len(sources),
             ssrc_changes=int(np.count_nonzero(np.diff(track.source))),
             rebased=sum(placement.rebased for placement in placements),
+            drift_ppm=round(-1e6 * main.drift, 1) + 0.0 if main else 0.0,
+            inserted=int(stretch[stretch > 0].sum()),
+            removed=-int(stretch[stretch < 0].sum()),
         )
 
 

@@ -131,7 +131,10 @@ class Track:
             if count and 2 * _overlap(start, end, spans) >= end - start:
                 count = 0
             lost += count
-            heard_again = min(start + count * length, end)
+            heard_again = start + count * length
+            if count and end - heard_again < length:
+                # Less than a packet is no silence of its own: drift was made up for.
+                heard_again = end
             gaps += _divide(start, heard_again, GapReason.LOST, spans)
             gaps += _divide(heard_again, end, GapReason.SILENCE, spans)
         gaps += _divide(int(ends[-1]), self.total, GapReason.SILENCE, spans)

@@ -103,6 +103,10 @@ class Assembled:
                     reordered=leg.figures.reordered,
                     jitter_ms=leg.figures.jitter_ms,
                     ssrcs=leg.figures.ssrcs,
+                    clock_restarts=leg.figures.rebased,
+                    drift_ppm=leg.figures.drift_ppm,
+                    samples_inserted=self._samples(leg.figures.inserted, leg),
+                    samples_removed=self._samples(leg.figures.removed, leg),
                 )
                 for role, leg in zip(ROLES, self.legs, strict=True)
             ),
@@ -112,6 +116,10 @@ class Assembled:
             agent=begin.agent,
             host=begin.host,
         )
+
+    def _samples(self, ticks: int, leg: LegResult) -> int:
+        """As many as the file has in so many ticks of a leg's clock."""
+        return ticks * self.track.sample_rate // leg.clock_rate
 
 
 class _Collector:

@@ -1,6 +1,7 @@
 """Made-up RTP senders for the timeline's tests."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from agent.formats.rtp.packet import RtpPacket
@@ -75,3 +76,17 @@ def placed(result: LegResult) -> list[tuple[int, int, int]]:
 def steady(numbers: Sequence[int], *, first: int = 0) -> list[tuple[int, int, int]]:
     """What `placed` gives for whole packets at 20 ms each."""
     return [(first + n * 160, 160, n % 256) for n in numbers]
+
+
+def without(sent: list[Sent], *numbers: int) -> list[Sent]:
+    return [s for n, s in enumerate(sent) if n not in numbers]
+
+
+def odd(number: int, payload_type: int, payload: bytes) -> Sent:
+    """A packet of the steady stream that stands still after three packets."""
+    (sent,) = sender([number], payload_type=payload_type)
+    return sent._replace(packet=replace(sent.packet, timestamp=10_480, payload=payload))
+
+
+def result_of(sent: list[Sent], *, milliseconds: float = 200) -> LegResult:
+    return finish(timeline(sent), milliseconds=milliseconds)

@@ -71,6 +71,10 @@ def manifest(**changes: object) -> Manifest:
                 reordered=0,
                 jitter_ms=0.125,
                 ssrcs=1,
+                clock_restarts=0,
+                drift_ppm=-12.5,
+                samples_inserted=450,
+                samples_removed=0,
             ),
         ),
         verdict="good",
@@ -92,7 +96,8 @@ ALLOWED = {
     "NoticeEvidence": "sha256 language duration_ms sent_ms packets started_at ended_at",
     "AudioFacts": "format codecs sample_rate channels duration_ms sha256 size",
     "Gap": "leg start_ms duration_ms reason",
-    "LegFigures": "role packets lost duplicates reordered jitter_ms ssrcs",
+    "LegFigures": "role packets lost duplicates reordered jitter_ms ssrcs"
+    " clock_restarts drift_ppm samples_inserted samples_removed",
 }
 
 

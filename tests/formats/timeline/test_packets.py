@@ -1,0 +1,107 @@
+"""Packets as they come: their codecs, lengths, borders, and what is no RTP."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from agent.formats.timeline import (
+    MAX_OCTETS,
+    LegFigures,
+    LegTimeline,
+)
+from tests.formats.streams import (
+    CODECS,
+    MS,
+    START,
+    finish,
+    heard,
+    placed,
+    result_of,
+    sender,
+    steady,
+    timeline,
+    without,
+)
+
+
+def test_steady_stream_lies_at_its_arrival() -> None:
+    result = result_of(sender(range(10)))
+    assert placed(result) == steady(range(10))
+    assert result.gaps == []
+    assert result.total == 1600
+    assert result.audio_codecs == {"PCMA"}
+    assert result.figures == LegFigures(packets=10, ssrcs=1)
+
+
+def test_packet_time_may_change_within_the_stream() -> None:
+    sent = sender(range(5))
+    sent += sender(
+        range(3), start=100, samples=240, first_sequence=105, first_timestamp=10_800
+    )
+    result = result_of(sent)
+    long = [(800, 240, 0), (1040, 240, 1), (1280, 240, 2)]
+    assert placed(result) == steady(range(5)) + long
+
+
+def test_before_the_start_and_after_the_end_is_cut_off() -> None:
+    result = result_of(sender(range(-3, 15), start=10))
+    frames = placed(result)
+    assert frames[0] == (0, 80, 255)
+    assert frames[1] == (80, 160, 0)
+    assert frames[-1] == (1520, 80, 9)
+    assert result.figures.outside == 7
+    assert heard(next(iter(result.frames))) == bytes((255,)) * 80
+
+
+def test_overlong_packet_gives_way_to_the_next() -> None:
+    sent = sender(range(4))
+    long = replace(sent[1].packet, payload=b"x" * 1400)
+    sent[1] = sent[1]._replace(packet=long)
+    assert placed(result_of(sent)) == [
+        (0, 160, 0),
+        (160, 160, ord("x")),
+        (320, 160, 2),
+        (480, 160, 3),
+    ]
+
+
+def test_codecs_may_change() -> None:
+    sent = sender(range(3)) + sender(range(3, 6), payload_type=96)
+    leg = LegTimeline(CODECS, START)
+    for at, packet in sent[:3]:
+        leg.add(START + round(at * MS), packet.to_bytes())
+    leg.set_codecs({96: "PCMU"})
+    for at, packet in sent[3:]:
+        leg.add(START + round(at * MS), packet.to_bytes())
+    result = finish(leg, milliseconds=120)
+    assert [f.codec for f in result.frames] == ["PCMA"] * 3 + ["PCMU"] * 3
+    assert result.audio_codecs == {"PCMA", "PCMU"}
+
+
+def test_unknown_payload_type_is_no_audio() -> None:
+    result = result_of(sender(range(5)) + sender([5], payload_type=55))
+    assert placed(result) == steady(range(5))
+    assert result.figures.invalid == 1
+
+
+def test_what_is_no_rtp_is_counted() -> None:
+    leg = timeline(sender(range(5)))
+    for data in (b"", b"\x80", b"\x40" + bytes(40), bytes(1501), b"\x8f" + bytes(20)):
+        leg.add(START + 50 * MS, data)
+    result = finish(leg, milliseconds=100)
+    assert placed(result) == steady(range(5))
+    assert result.figures.invalid == 5
+
+
+def test_flood_is_bounded() -> None:
+    leg = timeline(sender(range(5)))
+    leg._data = bytearray(MAX_OCTETS + 1)
+    leg.add(START, sender([5])[0].packet.to_bytes())
+    assert len(leg._data) == MAX_OCTETS + 1
+    assert leg._refused == 1
+
+
+def test_arrays_are_parallel() -> None:
+    result = result_of(without(sender(range(10)), 3))
+    assert {len(c) for c in (result.position, result.length, result.codec)} == {9}
+    assert np.all(np.diff(result.position) > 0)
