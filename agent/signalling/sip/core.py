@@ -268,7 +268,7 @@ class UserAgentCore(Commands):
             self._outside.resend(name, request)
         else:
             session = self._sessions.get(owner)
-            if session is None or not session.resend(name, request):
+            if session is None or not session.resend(name, request, now):
                 return False
         resending.send_again(event.key, request, now)
         return True
@@ -284,7 +284,7 @@ class UserAgentCore(Commands):
         owner = self._user.owner(name)
         if owner is not None:
             session = self._sessions.get(owner)
-            if session is None or not session.move(name, flow):
+            if session is None or not session.move(name, flow, now):
                 return False
         resending.move(key, flow, now)
         return True

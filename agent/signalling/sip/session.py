@@ -200,14 +200,14 @@ class Session(ABC):
         """Tell what became of an accepted ReferReceived, also after the call's end."""
         self._referrals.notify(key, status, now)
 
-    def move(self, key: str, flow: Flow) -> bool:
+    def move(self, key: str, flow: Flow, now: float) -> bool:
         """What was sent under `key` failed, and may go to `flow` as it is.
 
         False if it is not wanted any more.
         """
         return not self._offers.has_cancelled(key)
 
-    def resend(self, key: str, request: Request) -> bool:
+    def resend(self, key: str, request: Request, now: float) -> bool:
         """The peer wants what was sent under `key` once more, with credentials.
 
         False if it is not wanted any more; else `request` has its new CSeq.

@@ -137,9 +137,9 @@ class UacSession(Session):
         early.offers.negotiation.answer(with_offer=False)
         early.offers.description = body
 
-    def resend(self, key: str, request: Request) -> bool:
+    def resend(self, key: str, request: Request, now: float) -> bool:
         if key != self._key:
-            return super().resend(key, request)
+            return super().resend(key, request, now)
         if self.over:
             return False
         self.invite = request
@@ -147,13 +147,12 @@ class UacSession(Session):
         for name in ("Authorization", "Proxy-Authorization"):
             for value in request.headers.get_all(name):
                 self._plain.set(name, value)
-        self._early.clear()
-        self._latest = None
+        self._lose_early(now)
         return True
 
-    def move(self, key: str, flow: Flow) -> bool:
+    def move(self, key: str, flow: Flow, now: float) -> bool:
         if key != self._key:
-            return super().move(key, flow)
+            return super().move(key, flow, now)
         if self.over:
             return False
         if flow in self._alternatives:
@@ -161,8 +160,7 @@ class UacSession(Session):
             self._alternatives = self._alternatives[at + 1 :]
         self._link.flow = flow
         self._tell_where(flow)
-        self._early.clear()
-        self._latest = None
+        self._lose_early(now)
         return True
 
     def _tell_where(self, flow: Flow) -> None:
@@ -227,16 +225,26 @@ class UacSession(Session):
         number = self.invite.cseq.number + 1
         self._plain.set("CSeq", f"{number} INVITE")
         self.invite = self.invite.copy()
-        self._drop_early(now)
+        self._lose_early(now)
         self._send_invite(now)
         return True
 
-    def _drop_early(self, now: float) -> None:
-        """The branches that are left have lost, or failed."""
+    def _drop_early(self, now: float) -> bool:
+        """The branches that are left have lost, or failed.
+
+        Tells whether an offer went, or was to go, to one of them.
+        """
+        lost = any(one.offers.negotiation.offers for one in self._early.values())
         for early in self._early.values():
             early.offers.drop(now)
         self._early.clear()
         self._latest = None
+        return lost
+
+    def _lose_early(self, now: float) -> None:
+        """The INVITE is sent anew: there are no branches yet."""
+        if self._drop_early(now):
+            self._user.emit(OfferRefused(self.id, 487))
 
     def receive_2xx_again(self, response: Response, now: float, *, stray: bool) -> None:
         if stray or not self._is_surplus(response):
@@ -295,6 +303,7 @@ class UacSession(Session):
             return
         if self._step(Input.RECV_1XX) is not Action.TELL:
             return
+        lost = False
         if early is not None:
             early.offers.link.hear(response)
             self._latest = early
@@ -302,10 +311,13 @@ class UacSession(Session):
                 self._receive_reliable(early, response, now)
             if response.status == 199:
                 # RFC 6228: that branch is over.
+                lost = early.offers.negotiation.offers
                 early.offers.drop(now)
                 del self._early[response.to.tag]
                 self._latest = None
         self._user.emit(Progressed(self.id, response))
+        if lost:
+            self._user.emit(OfferRefused(self.id, 487))
         self._offer_if_due(now)
 
     def _early_with(self, response: Response) -> _Early | None:
@@ -357,15 +369,13 @@ class UacSession(Session):
             self._offers = early.offers
             self._offers.link = self._link
             self._link.takes = early.offers.link.takes
-        lost = any(one.offers.negotiation.offers for one in self._early.values())
-        self._drop_early(now)
+        lost = self._drop_early(now)
         self._link.current = dialog
         self._link.hear(response)
         self._linger = now + self._user.timers.m
         self._timer.answered(response, now)
         action = self._step(self._take_answer(response))
         if lost and not self.over:
-            # It went, or was to go, to a branch that has lost.
             self._user.emit(OfferRefused(self.id, 487))
         if not response.body and self._offers.answer:
             # It stood in a reliable provisional response, and need not come again.

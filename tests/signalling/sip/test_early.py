@@ -448,6 +448,16 @@ def test_a_peer_that_takes_no_update_after_all() -> None:
     assert peer.take() == ["ACK", "INVITE"]
 
 
+def test_a_branch_that_is_over_takes_what_it_was_offered_with_it() -> None:
+    alice, peer, session, invite = calling_peer(**RELIABLE)
+    lines = [REQUIRED, ("RSeq", "1"), TAKES]
+    peer.respond(invite, 183, ALICE, headers=lines, body=ANSWER)
+    alice.core.reoffer(session, 0.0, body=CHANGED)
+    alice.wire.run(0.0)
+    peer.respond(invite, 199, ALICE)
+    assert alice.last == sip.OfferRefused(session, 487)
+
+
 @pytest.mark.parametrize("status", [408, 481])
 def test_an_early_dialog_is_lost_and_the_call_goes_on(status: int) -> None:
     alice, peer, session, invite = calling_peer(**RELIABLE)

@@ -339,7 +339,44 @@ def test_early_dialogs_of_the_refused_try_are_forgotten() -> None:
     # A request of that early dialog comes too late to be sent again.
     late = Request("UPDATE", first.uri, first.headers.copy())
     late.headers.set("To", "<sip:201@example.com>;tag=nobody")
-    assert not alice.find(session).resend("t99", late)
+    assert not alice.find(session).resend("t99", late, 0.0)
+
+
+EARLY = {"supported": ("100rel",), **TRUNK}
+DESCRIBED = (
+    ("Require", "100rel"),
+    ("RSeq", "1"),
+    ("Allow", "INVITE, ACK, BYE, CANCEL, PRACK, UPDATE"),
+)
+
+
+def test_what_was_offered_to_a_refused_try_is_refused_with_it() -> None:
+    alice, peer, session, first = calling_peer(**EARLY)
+    peer.respond(first, 183, ALICE, headers=DESCRIBED, body=ANSWER)
+    peer.respond(peer.request("PRACK"), 200, ALICE)
+    alice.core.reoffer(session, 0.0, body=OFFER)
+    alice.wire.run(0.0)
+    update = peer.request("UPDATE")
+    challenge(peer, first)
+    assert alice.names == ["Progressed", "OfferRefused"]
+    # Nobody waits for what becomes of the UPDATE any more.
+    peer.respond(update, 200, ALICE, body=ANSWER)
+    assert alice.names == ["Progressed", "OfferRefused"]
+    peer.respond(peer.request("INVITE"), 486, ALICE)
+    assert not alice.core._user._owners
+    assert len(alice.core._sessions) == 0
+
+
+def test_what_a_refused_try_had_offered_is_answered() -> None:
+    alice, peer, _, first = calling_peer(**EARLY)
+    peer.respond(first, 183, ALICE, headers=DESCRIBED, body=ANSWER)
+    peer.respond(peer.request("PRACK"), 200, ALICE)
+    peer.send(peer.in_dialog("UPDATE", first, cseq=7, body=OFFER), ALICE)
+    assert alice.names == ["Progressed", "OfferReceived"]
+    challenge(peer, first)
+    assert peer.response(487).cseq.method == "UPDATE"
+    peer.respond(peer.request("INVITE"), 486, ALICE)
+    assert not alice.core._user._owners
 
 
 def test_over_a_stream_the_first_transaction_is_gone_at_once() -> None:
