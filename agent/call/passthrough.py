@@ -55,6 +55,8 @@ class PassthroughCall:
         self._awaits_answer = False
         self._early = b""
         "The last description that came before the target's answer."
+        self._said: dict[str, bytes] = {}
+        "The last description that each leg's peer gave of itself."
         self._over = False
         self._deadline: float | None = None
         self.call_id = call_id
@@ -132,6 +134,7 @@ class PassthroughCall:
         Keys that only the two ends of a TLS connection knew are not told to everyone,
         unless the call would fail without: then it goes on, and that is said.
         """
+        self._said[source.name] = body or self._said.get(source.name, b"")
         if (
             source.flow.transport != "tls"
             or to.flow.transport == "tls"
@@ -200,6 +203,12 @@ class PassthroughCall:
             case sip.OfferAnswered():
                 body = self._passed(event.response.body, this, other, offer=False)
                 core.accept_offer(other.session, now, body=body)
+            case sip.RefreshAnswered():
+                # What was offered is the other's; what it is answered with may be new.
+                body = event.response.body
+                if body and body != self._said.get(this.name):
+                    body = self._passed(body, this, other, offer=True)
+                    core.reoffer(other.session, now, body=body)
             case sip.OfferRefused():
                 core.refuse_offer(other.session, now, status=event.status)
             case sip.Cancelled() | sip.Ended():

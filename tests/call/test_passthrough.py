@@ -89,6 +89,32 @@ async def test_changes_pass_both_ways(site: Site) -> None:
     assert refused.status == 488
 
 
+async def test_a_party_that_moves_when_the_session_is_refreshed_is_followed(
+    site: Site,
+) -> None:
+    await start(site)
+    await talk(site)
+    [call] = site.control._calls.values()
+    said = site.trunk.of(sip.Accepted)[0].response
+    answer = said.copy()
+
+    def refreshed() -> None:
+        call.on_sip(sip.RefreshAnswered(call.names[1], answer))
+
+    refreshed()  # as before
+    answer.body = b""
+    refreshed()  # an UPDATE says nothing of it
+    assert not site.trunk.of(sip.OfferReceived)
+    answer.body = said.body.replace(b"192.0.2.20", b"192.0.2.21")
+    refreshed()
+    offer = await site.trunk.heard(sip.OfferReceived)
+    assert offer.body == answer.body
+    refreshed()
+    await site.advance(1)
+    assert len(site.trunk.of(sip.OfferReceived)) == 1
+    assert not site.logged("call_failed")
+
+
 async def test_an_offer_asked_of_us_is_refused(site: Site) -> None:
     await start(site)
     await talk(site)
