@@ -59,6 +59,8 @@ class CallControl:
         "Of the INVITEs we sent, by session."
         self._sent: dict[str, str] = {}
         "User part that each of those Call-IDs asked for: what comes back is a loop."
+        self._emergencies: dict[str, set[str]] = {}
+        "By emergency call, the Call-IDs of its legs: their messages pass any limit."
         self._peer_calls: dict[str, int] = {}
         self._tasks = TaskSet(self._task_failed)
         self._timer: asyncio.TimerHandle | None = None
@@ -108,6 +110,8 @@ class CallControl:
         if invite is not None:
             self._call_ids[name] = invite.call_id
             self._sent[invite.call_id] = invite.uri.user or ""
+            if call.call_id in self._emergencies:
+                self._emergencies[call.call_id].add(invite.call_id)
 
     # -- admission ------------------------------------------------------------
 
@@ -139,6 +143,10 @@ class CallControl:
     def is_emergency(self, called: str) -> bool:
         """Whether a number, as dialled, is one that nothing may stand in the way of."""
         return self.joint.routes.is_emergency(called)
+
+    def in_emergency(self, sip_call_id: str) -> bool:
+        """Whether a Call-ID is that of a leg of an emergency call that goes on."""
+        return any(sip_call_id in legs for legs in self._emergencies.values())
 
     # -- events ---------------------------------------------------------------
 
@@ -326,6 +334,8 @@ class CallControl:
                 finished=self._finished,
             )
         self._calls[call_id] = call
+        if plan.emergency:
+            self._emergencies[call_id] = {event.request.call_id}
         self._peer_calls[peer.name] = self._peer_calls.get(peer.name, 0) + 1
         self._by_name[event.session] = call
         intent = CallIntent(
@@ -393,6 +403,7 @@ class CallControl:
         if self._calls.pop(call.call_id, None) is None:
             return
         self._schedule.set(call.call_id, None)
+        self._emergencies.pop(call.call_id, None)
         if not self._calls:
             self._idle.set()
         for name in call.names:

@@ -293,6 +293,7 @@ class Agent:
             },
             limits_of=control.limits_of,
             is_emergency=control.is_emergency,
+            in_emergency=control.in_emergency,
             max_connections=config.sip.max_connections,
             connection_idle=config.sip.connection_idle,
         )

@@ -2,8 +2,8 @@
 
 It stands before the parser, whose time is what a flood is after. What a peer sends
 over its rate by UDP is dropped, for its timers send it again; a connection is not read
-for a while, and a stranger's is closed. Calls to emergency numbers pass whatever the
-rate.
+for a while, and a stranger's is closed. Emergency calls, and whatever belongs to one,
+pass whatever the rate.
 """
 
 import re
@@ -25,7 +25,11 @@ ALL_STRANGERS: Final = 20
 MAX_PAUSE: Final = 1.0
 "Seconds a connection is left unread at most: less than a message's time."
 
+HEADERS_SEARCHED: Final = 8192
+"Octets in which a Call-ID is looked for."
+
 _URGENT = re.compile(rb"INVITE (?i:sips?|tel):([^@;:\s]{1,32})")
+_CALL_ID = re.compile(rb"\n(?i:Call-ID|i)[ \t]*:[ \t]*([^\s]{1,256})")
 
 
 @dataclass(slots=True)
@@ -59,12 +63,19 @@ class Gate:
     """The buckets, the longest unused forgotten first."""
 
     def __init__(
-        self, limits_of: LimitsOf, is_emergency: Callable[[str], bool]
+        self,
+        limits_of: LimitsOf,
+        is_emergency: Callable[[str], bool],
+        in_emergency: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """`is_emergency` judges the user part of a Request-URI."""
+        """`is_emergency` judges the user part of a Request-URI.
+
+        `in_emergency` tells whether a Call-ID is that of an emergency call's leg.
+        """
         self.stats = GateStats()
         self._limits_of = limits_of
         self._is_emergency = is_emergency
+        self._in_emergency = in_emergency
         self._known: OrderedDict[tuple[str, int], PeerLimits] = OrderedDict()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self._strangers: _Bucket | None = None
@@ -147,6 +158,9 @@ class Gate:
 
     def _is_urgent(self, data: bytes) -> bool:
         match = _URGENT.match(data)
-        return match is not None and self._is_emergency(
-            unquote(match[1].decode("ascii", "replace"))
+        if match is not None:
+            return self._is_emergency(unquote(match[1].decode("ascii", "replace")))
+        match = _CALL_ID.search(data, 0, HEADERS_SEARCHED)
+        return match is not None and self._in_emergency(
+            match[1].decode("utf-8", "replace")
         )

@@ -30,8 +30,9 @@ class UserAgent:
     """Drives one UserAgentCore over the configured listeners.
 
     `limits_of` says what the other end of a flow may have, and `is_emergency` which
-    numbers pass all the same; `certificate_names`, under which name the host of a URI
-    shows its certificate, where that is another one.
+    numbers pass all the same, `in_emergency` which Call-IDs are those of such calls;
+    `certificate_names`, under which name the host of a URI shows its certificate, where
+    that is another one.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class UserAgent:
         certificate_names: Mapping[str, str] | None = None,
         limits_of: LimitsOf = lambda _: UNLIMITED,
         is_emergency: Callable[[str], bool] = lambda _: False,
+        in_emergency: Callable[[str], bool] = lambda _: False,
         max_connections: int = 1000,
         connection_idle: float = 3600.0,
     ) -> None:
@@ -65,7 +67,7 @@ class UserAgent:
         }
         self._asked: dict[str, asyncio.Future[RequestAnswered]] = {}
         "Requests outside dialogs that await their final response."
-        self._gate = Gate(limits_of, is_emergency)
+        self._gate = Gate(limits_of, is_emergency, in_emergency)
         self._streams = StreamTransport(
             [entry for entry in listeners if entry.transport != "udp"],
             table=ConnectionTable(

@@ -174,6 +174,24 @@ async def test_an_emergency_call_rings_as_long_as_the_caller_waits(site: Site) -
     await site.ended()
 
 
+async def test_the_legs_of_an_emergency_call_are_known_while_it_lasts(
+    site: Site,
+) -> None:
+    await site.start()
+    site.media.workers_up = 0
+    site.officer.call("112")
+    away = (await site.trunk.heard(sip.InviteReceived)).request
+    here = site.officer.core.invite_of(site.officer.session)
+    assert here is not None
+    assert site.control.in_emergency(here.call_id)
+    assert site.control.in_emergency(away.call_id)
+    assert not site.control.in_emergency("another")
+    site.officer.hang_up()
+    await site.ended()
+    assert not site.control.in_emergency(here.call_id)
+    assert not site.control.in_emergency(away.call_id)
+
+
 async def test_no_target_has_an_address(site: Site) -> None:
     await start(site, to=("sip:112@[2001:db8::1]",))
     site.trunk.call()

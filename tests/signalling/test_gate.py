@@ -2,7 +2,7 @@ import pytest
 
 from agent.model.media import Address
 from agent.signalling import gate as module
-from agent.signalling.gate import ALL_STRANGERS, MAX_PAUSE, Gate
+from agent.signalling.gate import ALL_STRANGERS, HEADERS_SEARCHED, MAX_PAUSE, Gate
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.limits import STRANGER, PeerLimits
 
@@ -22,7 +22,9 @@ def flow(host: str, transport: str = "udp", port: int = 5060) -> Flow:
 @pytest.fixture
 def gate() -> Gate:
     return Gate(
-        lambda flow: PEERS.get(flow.remote.host, STRANGER), lambda user: user == "112"
+        lambda flow: PEERS.get(flow.remote.host, STRANGER),
+        lambda user: user == "112",
+        lambda call_id: call_id == "urgent@h",
     )
 
 
@@ -56,6 +58,20 @@ def test_an_emergency_call_passes_whatever_the_rate(gate: Gate) -> None:
     assert passed(gate, "192.0.2.1", 5, 0.0, b"OPTIONS sip:112@h SIP/2.0") == 0
     passed(gate, "198.51.100.1", 1000, 0.0)
     assert passed(gate, "198.51.100.1", 5, 0.0, INVITE % b"112") == 0
+
+
+@pytest.mark.parametrize("name", [b"Call-ID: ", b"CALL-ID:\t", b"i : "])
+@pytest.mark.parametrize("start", [b"ACK sip:h", b"BYE sip:h", b"SIP/2.0 200 OK"])
+def test_whatever_belongs_to_an_emergency_call_passes(
+    gate: Gate, start: bytes, name: bytes
+) -> None:
+    passed(gate, "192.0.2.1", 100, 0.0)
+    message = start + b" SIP/2.0\r\nVia: x\r\n" + name
+    assert gate.admit(message + b"urgent@h\r\n", flow("192.0.2.1"), 0.0)
+    for other in (b"urgent@h2\r\n", b"\r\n", b"x" * 9000 + b"urgent@h\r\n"):
+        assert not gate.admit(message + other, flow("192.0.2.1"), 0.0)
+    late = start + b" SIP/2.0\r\nX: " + b"x" * HEADERS_SEARCHED + b"\r\n" + name
+    assert not gate.admit(late + b"urgent@h\r\n", flow("192.0.2.1"), 0.0)
 
 
 def test_strangers_have_little_each_and_not_much_together(gate: Gate) -> None:
