@@ -281,7 +281,9 @@ class Recorder:
         )
         finished = await self._finish_for_sure(segment, job)
         self._segments.pop(recording_id, None)
-        sealed = self._ledger.advance(recording_id, RecordingState.SEALED)
+        sealed = self._ledger.advance(
+            recording_id, RecordingState.SEALED, verdict=finished.verdict
+        )
         await self._note(segment, sealed)
         if finished.outcome == Outcome.PARTIAL:
             segment.gap = True
@@ -307,6 +309,7 @@ class Recorder:
                 size=finished.size,
                 lost=finished.lost,
                 missing_ms=finished.missing_ms,
+                verdict=finished.verdict,
             )
         self._uploader.notify(recording_id)
 

@@ -61,4 +61,6 @@ def _outcome(row: LedgerRow) -> str:
 
 
 def _recordings(row: LedgerRow) -> str:
-    return ", ".join(f"{r.recording_id[:8]} {r.state}" for r in row.recordings)
+    return ", ".join(
+        f"{r.recording_id[:8]} {r.state} {r.verdict}".rstrip() for r in row.recordings
+    )

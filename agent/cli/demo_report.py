@@ -57,6 +57,7 @@ def print_report(
     )
     facts.add_row("audio", f"{manifest.audio.format}, {manifest.audio.duration_ms} ms")
     facts.add_row("outcome", manifest.outcome)
+    facts.add_row("quality", manifest.verdict)
     console.print(facts, soft_wrap=False)
 
     console.print("the quality key and the officer's own key open it;")

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
+from agent.cli.quality_table import quality_table
 from agent.cli.terminal import console
 from agent.common.errors import AgentError
 from agent.common.files import write_durably
@@ -58,7 +59,7 @@ def command(
     url: str = "",
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path(),
 ) -> None:
-    """Decrypt a recording to ID.json and ID.wav, ID.flac or ID.opus.
+    """Decrypt a recording to ID.json and ID.wav, ID.flac or ID.opus; show its quality.
 
     Args:
         target: The recording's id, or one of its files, the others beside it.
@@ -83,6 +84,7 @@ def command(
     for name, data in files.items():
         write_durably(out / name, data)
         console().print(out / name)
+    console().print(quality_table(parse_manifest(manifest)), soft_wrap=False)
 
 
 def _decrypt(found: Found, key: SegmentKey) -> tuple[str, bytes, bytes]:

@@ -18,6 +18,7 @@ from agent.formats.codecs.opus import is_wide
 from agent.formats.compression import compress
 from agent.formats.container import SampleFormat, wav_header, wav_padding
 from agent.formats.durations import is_opus
+from agent.formats.loudness import LevelMeter
 from agent.formats.rendering import STEP, LegAudio, Samples, is_known
 from agent.formats.stretching import stretched
 from agent.formats.timeline import Frame, LegResult
@@ -25,8 +26,11 @@ from agent.model.recording import RecordingFormat
 
 MAX_CHUNK: Final = 1 << 20
 "Octets of one chunk: what the finisher holds of the track at a time."
+WHOLE: Final = 960
+"Chunks are multiples of so many samples: 20 ms at every rate, and of STEP."
 CHANNELS: Final = 2
 
+Meters = tuple[LevelMeter, LevelMeter]
 _SILENCE: Final = {SampleFormat.ALAW: ALAW_SILENCE, SampleFormat.ULAW: ULAW_SILENCE}
 _TO_LINEAR: Final = {SampleFormat.ALAW: decode_alaw, SampleFormat.ULAW: decode_ulaw}
 _FRAME: Final = CHANNELS * np.dtype(np.int16).itemsize
@@ -51,24 +55,28 @@ class StereoTrack:
         """Whole milliseconds."""
         return self.samples * 1000 // self.sample_rate
 
-    def file(self) -> Iterator[bytes]:
+    def meters(self) -> Meters:
+        """What `file` may measure both channels with."""
+        return LevelMeter(self.sample_rate), LevelMeter(self.sample_rate)
+
+    def file(self, meters: Meters | None = None) -> Iterator[bytes]:
         """The audio file, in order, in pieces of about 1 MiB at most."""
         law = self.format.law
         if law is None:
             yield from compress(
-                self.linear(),
+                self.linear(meters),
                 opus=self.format is AudioFormat.OPUS,
                 sample_rate=self.sample_rate,
                 samples=self.samples,
             )
             return
         yield wav_header(law, self.sample_rate, CHANNELS, self.samples)
-        yield from self._companded(law)
+        yield from self._companded(law, meters)
         yield wav_padding(law, CHANNELS, self.samples)
 
-    def linear(self) -> Iterator[Samples]:
+    def linear(self, meters: Meters | None = None) -> Iterator[Samples]:
         """The samples as arrays of (count, 2), at most 1 MiB at a time."""
-        step = MAX_CHUNK // _FRAME // STEP * STEP
+        step = MAX_CHUNK // _FRAME // WHOLE * WHOLE
         readers = {
             channel: LegAudio(leg, self.sample_rate)
             for channel, leg in enumerate(self.legs)
@@ -79,12 +87,15 @@ class StereoTrack:
             chunk = np.zeros((count, CHANNELS), np.int16)
             for channel, reader in readers.items():
                 whole = -(-count // STEP) * STEP
-                chunk[:, channel] = reader.read(whole)[:count]
+                mono = reader.read(whole)[:count]
+                chunk[:, channel] = mono
+                if meters is not None:
+                    meters[channel].linear(mono)
             yield chunk
 
-    def _companded(self, law: SampleFormat) -> Iterator[bytes]:
+    def _companded(self, law: SampleFormat, meters: Meters | None) -> Iterator[bytes]:
         """The octets as they were on the wire, interleaved."""
-        step = MAX_CHUNK // CHANNELS
+        step = MAX_CHUNK // CHANNELS // WHOLE * WHOLE
         for start in range(0, self.samples, step):
             count = min(step, self.samples - start)
             chunk = np.empty((count, CHANNELS), np.uint8)
@@ -98,6 +109,8 @@ class StereoTrack:
                         first + low : first + high
                     ]
                 chunk[:, channel] = np.frombuffer(mono, np.uint8)
+                if meters is not None:
+                    meters[channel].companded(mono, law)
             yield chunk.tobytes()
 
 

@@ -108,6 +108,19 @@ class LegFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     "Single samples, at the file's rate, that make up for a slow clock."
     samples_removed: int
     "And those left out because it was fast."
+    loss_percent: float
+    longest_gap_ms: int
+    "The longest that was lost, or not listened to by the agent, at a stretch."
+    listened_ms: int
+    "In which audio was expected: what was held, or not listened to, is left out."
+    silence: float
+    "Share of that time in which nothing was to be heard."
+    clipping: float
+    "Share of the received samples that are at full scale."
+    mos: float | None
+    "By the E-model (ITU-T G.107), of what was received; None if that was nothing."
+    verdict: str
+    "`good`, `degraded` or `silent`."
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -132,7 +145,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     legs: tuple[LegFigures, ...]
     "The customer's, then the officer's."
     verdict: str
-    "On the quality of what was received."
+    "`good`, `degraded`, `one-way` or `silent`: on what was received."
     end_cause: str
     "One of agent.model.call.EndCause."
     outcome: str

@@ -23,6 +23,18 @@ class RecordingFormat(StrEnum):
     "Smallest, and the only one that loses anything."
 
 
+class Verdict(StrEnum):
+    """On the quality of a recording, or of one leg; formats.quality has the rules."""
+
+    GOOD = "good"
+    DEGRADED = "degraded"
+    "Something is hard to understand, or missing."
+    ONE_WAY = "one-way"
+    "One of two legs was not to be heard. Of a recording only."
+    SILENT = "silent"
+    "Nothing was to be heard."
+
+
 class RecordingState(StrEnum):
     """A recording's life; each state is reached once, in this order."""
 

@@ -5,14 +5,14 @@ that recorded it and whoever opens a dead host's journal go the same way.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
 import msgspec
 
 from agent.common.errors import AgentError
-from agent.formats.aligner import StereoTrack, align
+from agent.formats.aligner import Meters, StereoTrack, align
 from agent.formats.journal import JournalError, NoteRecord, iter_blocks, iter_records
 from agent.formats.manifest import (
     AudioFacts,
@@ -22,6 +22,7 @@ from agent.formats.manifest import (
     ManifestOfficer,
     moment,
 )
+from agent.formats.quality import assess, overall
 from agent.formats.timeline import LegResult, LegTimeline
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import (
@@ -52,10 +53,20 @@ class Assembled:
     legs: tuple[LegResult, LegResult]
     whole: bool
     "Whether every journal was complete."
+    meters: Meters = field(init=False)
+
+    def file(self) -> Iterator[bytes]:
+        """The audio file in pieces; what passes is measured."""
+        self.meters = self.track.meters()
+        return self.track.file(self.meters)
 
     def manifest(self, audio_sha256: str, audio_size: int) -> Manifest:
-        """What is said of it; the digest and size are those of the audio file."""
+        """What is said of it, once `file` has been read to its end.
+
+        The digest and size are those of the audio file.
+        """
         begin, end = self.begin, self.end
+        customer, officer = map(assess, self.legs, self.meters)
         started, ended = moment(begin.started_at), moment(end.ended_at)
         gaps = [
             Gap(
@@ -107,10 +118,19 @@ class Assembled:
                     drift_ppm=leg.figures.drift_ppm,
                     samples_inserted=self._samples(leg.figures.inserted, leg),
                     samples_removed=self._samples(leg.figures.removed, leg),
+                    loss_percent=quality.loss_percent,
+                    longest_gap_ms=quality.longest_gap_ms,
+                    listened_ms=quality.listened_ms,
+                    silence=quality.silence,
+                    clipping=quality.clipping,
+                    mos=quality.mos,
+                    verdict=quality.verdict,
                 )
-                for role, leg in zip(ROLES, self.legs, strict=True)
+                for role, leg, quality in zip(
+                    ROLES, self.legs, (customer, officer), strict=True
+                )
             ),
-            verdict=_verdict(self.legs),
+            verdict=overall((customer, officer)),
             end_cause=end.cause,
             outcome=end.outcome,
             agent=begin.agent,
@@ -232,11 +252,3 @@ def _guessed_end(collector: _Collector, begin: SegmentBegin) -> SegmentEnd:
 
 def _codecs(table: dict[str, dict[str, str]], leg: int) -> dict[int, str]:
     return {int(number): name for number, name in table.get(str(leg), {}).items()}
-
-
-def _verdict(legs: tuple[LegResult, LegResult]) -> str:
-    """`good`, or what is wrong: a side that was never heard."""
-    heard = [leg.figures.packets > 0 for leg in legs]
-    if all(heard):
-        return "good"
-    return "one-way" if any(heard) else "silent"

@@ -74,6 +74,8 @@ class Finished:
     lost: int
     missing_ms: int = 0
     "Of the agent's own gaps: what `partial` is short of."
+    verdict: str = ""
+    "On its quality, one of agent.model.recording.Verdict; empty if salvaged."
     salvaged: str = ""
     "Why its journal was sealed as it is; empty if it was not."
 
@@ -233,7 +235,7 @@ def _finish(job: FinishJob, spool: Spool, kept: RecordingFormat) -> Finished:
 
     def tee() -> Iterable[bytes]:
         nonlocal size
-        for chunk in assembled.track.file():
+        for chunk in assembled.file():
             plain.update(chunk)
             size += len(chunk)
             yield chunk
@@ -264,6 +266,7 @@ def _finish(job: FinishJob, spool: Spool, kept: RecordingFormat) -> Finished:
         size=audio[1],
         lost=sum(leg.lost for leg in manifest.legs),
         missing_ms=_missing_ms(manifest),
+        verdict=manifest.verdict,
     )
 
 
@@ -332,7 +335,7 @@ def finish_journals(
     recording_id = peek_header(ordered[0]).recording_id
     readers: list[Callable[[int], bytes]] = [io.BytesIO(data).read for data in ordered]
     assembled = assemble(readers, key.journal_key(recording_id))
-    audio = b"".join(assembled.track.file())
+    audio = b"".join(assembled.file())
     manifest = assembled.manifest(*digest(iter([audio])))
     return assembled.track.format.suffix, audio, manifest
 

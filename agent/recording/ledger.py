@@ -59,7 +59,8 @@ CREATE TABLE IF NOT EXISTS recordings (
     segment_group TEXT NOT NULL,
     state TEXT NOT NULL,
     started_utc_ns INTEGER NOT NULL,
-    changed_utc_ns INTEGER NOT NULL
+    changed_utc_ns INTEGER NOT NULL,
+    verdict TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX IF NOT EXISTS recordings_call ON recordings (call_id);
 """
@@ -89,8 +90,8 @@ _FORGET_RECORDINGS: Final = (
 )
 _FORGET_CALLS: Final = f"DELETE FROM calls WHERE call_id IN ({_EXPIRED_CALLS})"  # noqa: S608
 _RECORDINGS: Final = (
-    "SELECT recording_id, segment_group, state, started_utc_ns, changed_utc_ns"
-    " FROM recordings "
+    "SELECT recording_id, segment_group, state, started_utc_ns, changed_utc_ns,"
+    " verdict FROM recordings "
 )
 _RECORDINGS_OF: Final = _RECORDINGS + "WHERE call_id = ? ORDER BY started_utc_ns"
 _UNFINISHED_RECORDINGS: Final = _RECORDINGS + "WHERE state != ? ORDER BY started_utc_ns"
@@ -116,6 +117,8 @@ class RecordingRow(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     started_utc_ns: int
     changed_utc_ns: int
+    verdict: str
+    "On its quality, one of agent.model.recording.Verdict; empty until it is sealed."
 
 
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,7 +241,7 @@ class Ledger:
         """Note that a segment of a call is being recorded. Raises LedgerError."""
         await self._database.do(
             lambda db: db.execute(
-                "INSERT INTO recordings VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO recordings VALUES (?, ?, ?, ?, ?, ?, '')",
                 (
                     recording_id,
                     call_id,
@@ -251,14 +254,20 @@ class Ledger:
             grows=True,
         )
 
-    async def advance(self, recording_id: str, state: RecordingState) -> None:
-        """Note how far a recording has come; never backwards. Raises LedgerError."""
+    async def advance(
+        self, recording_id: str, state: RecordingState, *, verdict: str = ""
+    ) -> None:
+        """Note how far a recording has come; never backwards. Raises LedgerError.
+
+        An empty `verdict` leaves what is known of its quality.
+        """
         earlier = msgspec.json.encode(_STATES[: _STATES.index(state)]).decode()
         await self._database.do(
             lambda db: db.execute(
-                "UPDATE recordings SET state = ?, changed_utc_ns = ? WHERE"
-                " recording_id = ? AND state IN (SELECT value FROM json_each(?))",
-                (state, utc_ns(), recording_id, earlier),
+                "UPDATE recordings SET state = ?, changed_utc_ns = ?, verdict ="
+                " iif(?, ?, verdict) WHERE recording_id = ?"
+                " AND state IN (SELECT value FROM json_each(?))",
+                (state, utc_ns(), verdict != "", verdict, recording_id, earlier),
             )
         )
 

@@ -24,6 +24,7 @@ from agent.identity.directory import Directory, OfficerEntry
 from agent.identity.numbers import FINLAND
 from agent.media.sound import Sound
 from agent.model.media import PCMA, PCMU, Address, Codec, Direction, SrtpPolicy
+from agent.model.recording import Verdict
 from agent.recording.finisher import Finished, FinisherError, FinishJob
 from agent.recording.ledger import Ledger, LedgerRow, read_rows
 from agent.recording.spool import Spool
@@ -311,6 +312,7 @@ class Finishers:
             duration_ms=1,
             size=1,
             lost=0,
+            verdict="" if self.salvaged else Verdict.ONE_WAY,
             salvaged=self.salvaged,
         )
 
@@ -343,10 +345,10 @@ class TestLedger(Ledger):
             raise self.broken_segments
         await super().segment(*arguments)
 
-    async def advance(self, *arguments: Any) -> None:
+    async def advance(self, *arguments: Any, verdict: str = "") -> None:
         if self.broken_states is not None:
             raise self.broken_states
-        await super().advance(*arguments)
+        await super().advance(*arguments, verdict=verdict)
 
     async def forget_recording(self, *arguments: Any) -> None:
         if self.broken_states is not None:

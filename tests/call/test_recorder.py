@@ -160,6 +160,19 @@ async def test_an_unwritable_ledger_does_not_keep_audio_from_storage(
     await site.until_logged("ledger_unwritable", 3)
 
 
+async def test_the_verdict_on_the_quality_is_logged_and_in_the_ledger(
+    site: Site,
+) -> None:
+    await site.start()
+    await site.talk()
+    site.trunk.hang_up()
+    await until(lambda: site.uploads.notified)
+    [line] = site.logged("sealed")
+    assert line["verdict"] == "one-way"
+    [recording] = await site.ledger.open_recordings()
+    assert recording.verdict == "one-way"
+
+
 async def test_what_cannot_be_finished_here_is_stored_as_it_is(site: Site) -> None:
     await site.start()
     site.finishers.salvaged = "its journal is damaged."

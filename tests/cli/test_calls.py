@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from agent.model.call import Outcome
+from agent.model.recording import RecordingState, Verdict
 from agent.recording.ledger import CallIntent, Ledger, LedgerError
 from tests.cli.conftest import DiskSite
 
@@ -26,6 +27,10 @@ async def fill(path: Path) -> None:
             )
         )
     await ledger.segment("call-1", "0123456789abcdef", "group", BEGUN)
+    await ledger.segment("call-2", "fedcba9876543210", "group", BEGUN)
+    await ledger.advance(
+        "fedcba9876543210", RecordingState.STORED, verdict=Verdict.DEGRADED
+    )
     await ledger.close_call(
         "call-1",
         Outcome.RECORDED,
@@ -56,6 +61,7 @@ def test_the_table_shows_outcomes_newest_first(
     assert shown.index("call-2") < shown.index("call-1") < shown.index("call-0")
     assert "recorded" in shown
     assert "01234567 open" in shown
+    assert "fedcba98 stored degraded" in " ".join(shown.split())
     assert "11-23 12:34:56" in shown
 
 

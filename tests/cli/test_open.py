@@ -72,7 +72,12 @@ def test_from_the_files_beside_each_other(
     out = tmp_path / "out"
     assert run("open", path, "-i", key, "-o", out) == 0
     check(out, segment)
-    assert f"{segment.id}.wav" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"{segment.id}.wav" in shown
+    assert "quality: good" in shown
+    customer = next(line for line in shown.splitlines() if "customer" in line)
+    figures = "customer good 4.41 0.00 % 0 ms 0.0 ms 0 ppm 0 % 0.00 %"
+    assert " ".join(customer.split()) == figures
 
 
 def test_from_a_copy_of_the_storages_folders(

@@ -98,7 +98,9 @@ def test_chunks_are_bounded_and_seamless() -> None:
     right = leg((range(1, 3300), A), milliseconds=66_000)
     header, *chunks, padding = align(left, right, 66_000).file()
     assert (len(header), padding) == (58, b"")
-    assert [len(c) for c in chunks[:-1]] == [MAX_CHUNK] * (len(chunks) - 1)
+    assert [len(c) for c in chunks[:-1]] == [MAX_CHUNK // 1920 * 1920] * (
+        len(chunks) - 1
+    )
     assert len(chunks[-1]) <= MAX_CHUNK
     expected = b"".join(bytes((n % 256,)) * 160 for n in range(3300))
     assert b"".join(chunks)[::2] == expected

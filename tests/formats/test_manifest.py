@@ -75,6 +75,13 @@ def manifest(**changes: object) -> Manifest:
                 drift_ppm=-12.5,
                 samples_inserted=450,
                 samples_removed=0,
+                loss_percent=0.0,
+                longest_gap_ms=0,
+                listened_ms=1000,
+                silence=0.25,
+                clipping=0.0,
+                mos=4.41,
+                verdict="good",
             ),
         ),
         verdict="good",
@@ -97,7 +104,8 @@ ALLOWED = {
     "AudioFacts": "format codecs sample_rate channels duration_ms sha256 size",
     "Gap": "leg start_ms duration_ms reason",
     "LegFigures": "role packets lost duplicates reordered jitter_ms ssrcs"
-    " clock_restarts drift_ppm samples_inserted samples_removed",
+    " clock_restarts drift_ppm samples_inserted samples_removed loss_percent"
+    " longest_gap_ms listened_ms silence clipping mos verdict",
 }
 
 

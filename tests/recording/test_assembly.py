@@ -12,6 +12,7 @@ from agent.formats.journal import (
     pack_note,
     pack_packet,
 )
+from agent.formats.manifest import Manifest
 from agent.formats.rtp.packet import RtpPacket
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import SegmentMark
@@ -53,12 +54,18 @@ def samples(result: Assembled) -> bytes:
     return read_wav(b"".join(result.track.file())).samples
 
 
+def manifest_of(result: Assembled) -> Manifest:
+    for _ in result.file():
+        pass
+    return result.manifest("00" * 32, 7)
+
+
 def test_exact_samples_in_exact_places() -> None:
     heard = [*range(10), *range(30, 50)]
     result = assembled(written(block(range(10)), block(range(30, 50)), note(end(50))))
     assert samples(result) == stereo(heard, 50)
     assert result.whole
-    manifest = result.manifest("00" * 32, 7)
+    manifest = manifest_of(result)
     assert [(g.leg, g.start_ms, g.duration_ms, g.reason) for g in manifest.gaps] == [
         (0, 200, 400, "lost"),
         (1, 200, 400, "lost"),
@@ -70,7 +77,13 @@ def test_exact_samples_in_exact_places() -> None:
     assert [leg.role for leg in manifest.legs] == ["customer", "officer"]
     assert [(leg.packets, leg.lost) for leg in manifest.legs] == [(30, 20)] * 2
     assert (manifest.outcome, manifest.end_cause) == ("recorded", "caller-hangup")
-    assert manifest.verdict == "good"
+    assert manifest.verdict == "degraded"
+    assert [(leg.loss_percent, leg.longest_gap_ms) for leg in manifest.legs] == [
+        (40.0, 400)
+    ] * 2
+    assert [(leg.listened_ms, leg.silence, leg.verdict) for leg in manifest.legs] == [
+        (1000, 0.4, "degraded")
+    ] * 2
     assert manifest.caller == CALLER
     [officer] = manifest.officers
     assert officer.name == OFFICER
@@ -97,7 +110,7 @@ def test_an_end_that_was_never_written_is_after_the_last_packet() -> None:
 def test_nothing_but_a_beginning_is_an_empty_recording() -> None:
     result = assembled(written(whole=False))
     assert samples(result) == b""
-    assert result.manifest("", 0).verdict == "silent"
+    assert manifest_of(result).verdict == "silent"
 
 
 def test_a_torn_block_is_dropped_and_told() -> None:
@@ -105,7 +118,7 @@ def test_a_torn_block_is_dropped_and_told() -> None:
     for cut in (1, 16, 1000):
         result = assembled(data[:-cut])
         assert not result.whole
-        assert result.manifest("", 0).outcome == "partial"
+        assert manifest_of(result).outcome == "partial"
         assert samples(result) == stereo(range(25), 25)
 
 
@@ -120,7 +133,7 @@ def test_two_epochs_with_the_gap_between_them() -> None:
     )
     result = assembled(first, second)
     assert samples(result) == stereo([*range(10), *range(20, 30)], 30)
-    manifest = result.manifest("", 0)
+    manifest = manifest_of(result)
     assert manifest.outcome == "partial"
     assert [(g.start_ms, g.duration_ms, g.reason) for g in manifest.gaps] == [
         (200, 200, "gap")
@@ -138,7 +151,7 @@ def test_an_epoch_that_got_no_further_than_its_header(
     journals = (stump, good) if first else (good, stump)
     result = assembled(*journals)
     assert samples(result) == stereo(range(10), 10)
-    assert result.manifest("", 0).outcome == "partial"
+    assert manifest_of(result).outcome == "partial"
 
 
 def test_no_journal_tells_how_it_began() -> None:
@@ -177,7 +190,7 @@ def test_hold_of_both_legs_and_of_one() -> None:
         block(range(20, 40)), note(customer_only), block(range(40, 50), (1,)),
         note(end(50)),
     )  # fmt: skip
-    gaps = assembled(data).manifest("", 0).gaps
+    gaps = manifest_of(assembled(data)).gaps
     assert [(g.leg, g.start_ms, g.duration_ms, g.reason) for g in gaps] == [
         (0, 200, 200, "hold"),
         (0, 800, 200, "hold"),
@@ -187,7 +200,7 @@ def test_hold_of_both_legs_and_of_one() -> None:
 
 def test_one_way() -> None:
     result = assembled(written(block(range(10), (0,)), note(end(10))))
-    assert result.manifest("", 0).verdict == "one-way"
+    assert manifest_of(result).verdict == "one-way"
 
 
 def test_codecs_that_change() -> None:
@@ -212,7 +225,7 @@ def test_codecs_that_change() -> None:
     )
     result = assembled(data)
     assert result.track.format is AudioFormat.FLAC
-    manifest = result.manifest("", 0)
+    manifest = manifest_of(result)
     assert manifest.audio.codecs == ("PCMA", "PCMU")
     assert manifest.audio.format == "flac"
 

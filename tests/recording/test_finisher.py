@@ -67,6 +67,7 @@ def test_a_finished_call_opens_with_exact_samples(spool: Spool, kind: KeyKind) -
         duration_ms=1000,
         size=path.stat().st_size,
         lost=40,
+        verdict="degraded",
     )
 
 

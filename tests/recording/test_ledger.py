@@ -124,6 +124,20 @@ async def test_states_go_forward_only(ledger: Ledger) -> None:
     assert await ledger.open_recordings() == []
 
 
+async def test_a_verdict_stays_what_it_is(ledger: Ledger) -> None:
+    async def verdict() -> str:
+        [row] = await ledger.open_recordings()
+        return row.verdict
+
+    await ledger.begin(intent("call"))
+    await ledger.segment("call", "one", "one", NOW)
+    assert await verdict() == ""
+    await ledger.advance("one", RecordingState.SEALED, verdict="one-way")
+    assert await verdict() == "one-way"
+    await ledger.advance("one", RecordingState.STORED)
+    assert await verdict() == "one-way"
+
+
 async def test_forgotten_recordings(ledger: Ledger) -> None:
     await ledger.begin(intent("call"))
     await ledger.segment("call", "one", "one", NOW)
