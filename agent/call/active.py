@@ -243,9 +243,12 @@ class ActiveCall:
     def _refused(self, leg: Leg, event: sip.Refused) -> None:
         if event.response is not None and 300 <= event.status < 400:
             asked = b2bua.redirections(event.response)
-            exempt = self._plan.exempt
-            targets = self._joint.routes.reachable(asked, exempt=exempt)
-            self.log.info("redirected", leg=leg.name, followed=len(targets))
+            targets = self._joint.routes.reachable(
+                asked, self._plan, leg.peer, is_officer=self._joint.is_officer
+            )
+            self.log.info(
+                "redirected", leg=leg.name, asked=len(asked), followed=len(targets)
+            )
             self._session.target_redirected(leg.name, targets, self._now)
             return
         status, _ = b2bua.map_failure(event.status)

@@ -29,6 +29,9 @@ class PeerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     "Media address told to this peer, where a NAT stands between."
     early_media: Literal["any", "reliable", "never"] = "any"
     "Whether it can hear us before our answer: only with 100rel, or not at all."
+    redirect: Literal["known", "any"] = "known"
+    """Where its 3xx may send a call on to, always at a configured peer: to numbers that
+    some route names and to officers, or to any number."""
     may_transfer: bool = False
     "Whether its REFERs are obeyed also where it is not an officer's leg."
     srtp: Literal["require", "offer", "never"] = "offer"

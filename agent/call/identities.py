@@ -28,13 +28,13 @@ class Identities:
         Whoever answers is one, unless the route waits for the peer to say so.
         """
         self._take(leg, self._said(leg, response))
-        return not self._follows or self._is_officer(leg.number)
+        return not self._follows or self._joint.is_officer(leg.number)
 
     def changed(self, leg: Leg, message: Request | Response) -> bool | None:
         """Whether somebody else is there now, and an officer; None: nobody new."""
         if not self._take(leg, self._said(leg, message)):
             return None
-        officer = self._is_officer(leg.number)
+        officer = self._joint.is_officer(leg.number)
         self._log.info("identity_changed", leg=leg.name, officer=officer)
         return officer
 
@@ -57,7 +57,7 @@ class Identities:
         A peer that asserts its own trunk or queue number does not thereby say that
         the officer has gone, unless the route says that it does.
         """
-        if number is None or (not self._follows and not self._is_officer(number)):
+        if number is None or (not self._follows and not self._joint.is_officer(number)):
             return False
         if self._same(number, leg.number):
             return False
@@ -68,6 +68,3 @@ class Identities:
         lookup = self._joint.directory().lookup
         entry = lookup(one)
         return one == other or (entry is not None and entry == lookup(other))
-
-    def _is_officer(self, number: str) -> bool:
-        return self._joint.directory().lookup(number) is not None

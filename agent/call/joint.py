@@ -96,3 +96,7 @@ class Joint:
     "The call a SIP session belongs to."
     guard: Callable[[RunningCall, Callable[[], None]], None]
     "Does something to a call, whose failure there hurts no other."
+
+    def is_officer(self, number: str) -> bool:
+        """Whether the directory knows a number."""
+        return self.directory().lookup(number) is not None

@@ -134,6 +134,12 @@ class RouteTable:
             for target in (*route.to, route.overflow)
             if target and target not in self._peers
         )
+        self._named = frozenset(
+            _dialled(parse_uri(target).user or "")
+            for route in routes
+            for target in (*route.to, route.overflow)
+            if target and target not in self._peers
+        )
         self._homes = {_home(parse_uri(p.uri)): p for p in reversed(peers) if p.uri}
         self._hosts = {host for host, _, _, _ in self._homes}
         self._identity = identity
@@ -208,21 +214,36 @@ class RouteTable:
             emergency=plan.emergency,
         )
 
-    def reachable(self, uris: Iterable[Uri], *, exempt: bool) -> list[str]:
-        """Those of `uris` a peer may send a call on to, in their order.
+    def reachable(
+        self,
+        uris: Iterable[Uri],
+        plan: Plan,
+        by: PeerConfig | None,
+        *,
+        is_officer: Callable[[str], bool],
+    ) -> list[str]:
+        """Those of `uris` that `by` may send a call of `plan` on to, in their order.
 
-        One that is not `exempt` itself, and so recorded, is sent to nobody who is.
+        One that is not exempt itself, and so recorded, is sent to nobody who is.
 
         Each leads to a configured peer: its host is that of a peer's URI, or an
-        address from which a peer sends. Anything else would let one peer make us
-        ring whom it likes.
+        address from which a peer sends. There it is a number that some route names,
+        or an officer's, unless `by` may name any. Anything else would let one peer
+        make us ring whom it likes, at the agency's cost. What becomes of an emergency
+        call is for whoever it is sent to to say.
         """
+        anywhere = plan.emergency or (by is not None and by.redirect == "any")
         return [
             str(uri)
             for uri in uris
             if self._leads_to_peer(uri)
-            and (exempt or not self.is_exempt(uri.user or ""))
+            and (plan.exempt or not self.is_exempt(uri.user or ""))
+            and (anywhere or self._is_known(uri, is_officer))
         ]
+
+    def _is_known(self, uri: Uri, is_officer: Callable[[str], bool]) -> bool:
+        called = _dialled(uri.user or "")
+        return called in self._named or is_officer(called)
 
     def _leads_to_peer(self, uri: Uri) -> bool:
         if uri.scheme not in {"sip", "sips"}:

@@ -99,7 +99,7 @@ class Transfers:
             return FORBIDDEN
         try:
             destination = self._joint.routes.destination(
-                leg.peer, uri, is_officer=self._is_officer
+                leg.peer, uri, is_officer=self._joint.is_officer
             )
         except NoRouteError as error:
             self._log.warning("no_route", peer=leg.peer.name, reason=str(error))
@@ -343,15 +343,12 @@ class Transfers:
         """Whether an officer is on a leg, whatever its part in this call."""
         talk = self._session.conversation
         played = talk is not None and talk.is_officer(name)
-        return played or self._is_officer(self._legs[name].number)
+        return played or self._joint.is_officer(self._legs[name].number)
 
     def has_heard(self, name: str) -> bool:
         """Whether a leg has heard the notice."""
         talk = self._session.conversation
         return talk is not None and talk.has_heard(name)
-
-    def _is_officer(self, number: str) -> bool:
-        return self._joint.directory().lookup(number) is not None
 
     @property
     def _now(self) -> float:

@@ -3,7 +3,16 @@ import asyncio
 from agent.call.invitation import contact
 from agent.model.call import Outcome
 from agent.signalling.sip import core as sip
-from tests.call.site import AGENT, OFFICER, SECOND, SERVICE, STRANGER, Site, until
+from tests.call.site import (
+    AGENT,
+    OFFICER,
+    SECOND,
+    SERVICE,
+    STRANGER,
+    TRUNK,
+    Site,
+    until,
+)
 
 BOTH = (f"sip:201@{OFFICER}", f"sip:202@{SECOND}")
 
@@ -93,7 +102,9 @@ async def test_a_ring_timeout_ends_a_parallel_round(site: Site) -> None:
 
 
 async def test_a_redirection_to_a_peer_is_followed_in_q_order(site: Site) -> None:
-    await site.start(inbound={"to": (f"sip:201@{OFFICER}",)})
+    await site.start(
+        inbound={"to": (f"sip:201@{OFFICER}",)}, phones={"redirect": "any"}
+    )
     site.officer.refuses = 302
     site.officer.redirects = (
         f"<sip:666@{STRANGER}>;q=1.0, <sip:201@{OFFICER}>;q=0.9,"
@@ -101,12 +112,26 @@ async def test_a_redirection_to_a_peer_is_followed_in_q_order(site: Site) -> Non
     )
     site.trunk.call()
     await site.until_logged("recording_begun")
-    assert site.logged("redirected")[0]["followed"] == 2
+    [redirected] = site.logged("redirected")
+    assert (redirected["asked"], redirected["followed"]) == (4, 2)
     assert len(site.officer.of(sip.InviteReceived)) == 1  # not to itself again
     assert not site.stranger.events
     invite = site.second.of(sip.InviteReceived)[0].request
     assert not invite.uri.headers
     assert site.media.begins[0].officers[0].number == "202"
+
+
+async def test_a_phone_forwards_no_call_at_the_agencys_cost(site: Site) -> None:
+    await site.start(inbound={"to": (f"sip:201@{OFFICER}",)})
+    site.officer.refuses = 302
+    site.officer.redirects = f"<sip:0700123456@{TRUNK}>, <sip:0700123456@{SECOND}>"
+    site.trunk.call()
+    await site.until_logged("redirected")
+    assert site.logged("redirected")[0]["followed"] == 0
+    await site.advance(6)
+    assert (await site.ended()).outcome == Outcome.UNANSWERED
+    assert not site.second.of(sip.InviteReceived)
+    assert not site.trunk.of(sip.InviteReceived)
 
 
 async def test_a_redirection_elsewhere_counts_as_not_available(site: Site) -> None:

@@ -194,11 +194,27 @@ def test_targets_of_a_parallel_route_are_one_round_and_the_overflow_another() ->
     assert plan.targets == to
 
 
+ANY = PeerConfig(name="any", match=("192.0.2.200",), redirect="any")
+
+
+def redirected(
+    uri: str, by: PeerConfig | None = OFFICERS, called: str = "0401234567"
+) -> bool:
+    """Whether a call is followed there; 202 is an officer."""
+    routes = table()
+    plan = routes.plan(OFFICERS, called, "")
+    found = routes.reachable(
+        [parse_uri(uri)], plan, by, is_officer=lambda number: number == "202"
+    )
+    assert found in ([], [uri])
+    return bool(found)
+
+
 @pytest.mark.parametrize(
     ("uri", "leads"),
     [
-        ("sip:201@198.51.100.7", True),
-        ("sips:201@198.51.100.7:5061", True),
+        ("sip:0401234567@198.51.100.7", True),
+        ("sips:0401234567@198.51.100.7:5061", True),
         ("sip:0401234567@192.0.2.9", True),
         ("sip:0401234567@trunk.example", False),
         ("sip:0401234567@203.0.113.5", False),
@@ -207,15 +223,37 @@ def test_targets_of_a_parallel_route_are_one_round_and_the_overflow_another() ->
     ],
 )
 def test_a_redirection_leads_to_a_peer_or_nowhere(uri: str, *, leads: bool) -> None:
-    found = table().reachable([parse_uri(uri)], exempt=False)
-    assert found == ([uri] if leads else [])
+    assert redirected(uri, ANY) == leads
+
+
+@pytest.mark.parametrize(
+    ("number", "follows"),
+    [
+        ("201", True),  # a route rings it
+        ("900", True),  # and this one, if nobody else answers
+        ("202", True),  # an officer
+        ("0401234567", False),  # a phone may dial it, not have it dialled at our cost
+        ("trunk", False),
+        ("", False),
+    ],
+)
+def test_a_redirection_leads_to_known_numbers(number: str, *, follows: bool) -> None:
+    uri = f"sip:{number}@192.0.2.9" if number else "sip:192.0.2.9"
+    assert redirected(uri) == follows
+    assert redirected(uri, None) == follows
+    assert redirected(uri, ANY)
+
+
+def test_an_emergency_call_is_redirected_as_it_must_be() -> None:
+    assert redirected("sip:0401234567@192.0.2.9", called="112")
+    assert not redirected("sip:0401234567@203.0.113.5", called="112")
 
 
 @pytest.mark.parametrize("number", ["112", "1-1-2", "0800123456", "+358800123456"])
 def test_a_recorded_call_is_redirected_to_nobody_exempt(number: str) -> None:
     uri = f"sip:{number}@192.0.2.9"
-    assert table().reachable([parse_uri(uri)], exempt=False) == []
-    assert table().reachable([parse_uri(uri)], exempt=True) == [uri]
+    assert not redirected(uri, ANY)
+    assert redirected(uri, ANY, called="0800123456")
 
 
 @pytest.mark.parametrize("number", ["112", "0800123456", "+358800123456"])
@@ -233,7 +271,9 @@ def test_who_is_exempt_is_so_as_the_target_of_a_transfer_too(number: str) -> Non
 def test_a_peer_with_a_name_is_led_to_by_that_name() -> None:
     named = PeerConfig(name="n", match=("192.0.2.1",), uri="sip:trunk.example")
     peers = RouteTable((named,), (), emergency=(), exempt=(), identity=IdentityConfig())
-    assert peers.reachable([parse_uri("sip:1@TRUNK.example")], exempt=False)
+    uri = parse_uri("sip:1@TRUNK.example")
+    plan = table().plan(TRUNK, "0295000000", "")
+    assert peers.reachable([uri], plan, ANY, is_officer=lambda _: False)
 
 
 # -- peers that are down ------------------------------------------------------------
