@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from agent.call.identities import CHANGES_WITHIN, MAX_CHANGES
 from agent.identity.directory import OfficerEntry
 from agent.model.call import Outcome
 from agent.model.media import Direction
@@ -54,6 +55,22 @@ async def test_a_queue_is_recorded_from_the_officer_on(site: Site) -> None:
     row = await site.ended()
     assert (row.outcome, row.cause) == (Outcome.RECORDED, "caller-hangup")
     assert len(site.media.begins) == 2
+
+
+async def test_a_peer_gone_wrong_makes_no_end_of_segments(site: Site) -> None:
+    await queued(site)
+    for number in range(3 * MAX_CHANGES):
+        asserts(site, "201" if number % 2 else "202")
+    await until(lambda: len(site.media.begins) == MAX_CHANGES)
+    await site.until_logged("identity_changes_too_often")
+    await site.advance(CHANGES_WITHIN + 1)
+    assert len(site.logged("identity_changes_too_often")) == 1
+    assert len(site.media.begins) == MAX_CHANGES
+    assert len(site.media.ends) == MAX_CHANGES - 1  # the last one goes on
+    # What has quietened down is followed again.
+    last = recorded(site)[-1]
+    asserts(site, "202" if last == "201" else "201")
+    await until(lambda: len(site.media.begins) == MAX_CHANGES + 1)
 
 
 async def test_who_leaves_the_queue_has_abandoned(site: Site) -> None:
