@@ -112,13 +112,13 @@ def read_material(config: Config, base: Path) -> Material:
                 files[notices[name].sha256] = (base / name).read_bytes()
             except (SoundError, OSError) as error:
                 mistakes.append(f"routes[{index}].notice: {error}")
+    secrets = Secrets(base, _credentials_directory())
     tls = None
     if any(entry.startswith("tls:") for entry in config.sip.listen):
         try:
-            tls = TlsContexts(config.tls, base)
+            tls = TlsContexts(config.tls, base, secrets)
         except AgentError as error:
             mistakes.append(f"tls: {error}")
-    secrets = Secrets(base, _credentials_directory())
     credentials = read_credentials(config.peers, secrets, mistakes)
     if mistakes:
         raise ConfigError(mistakes)

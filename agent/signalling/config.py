@@ -63,7 +63,7 @@ class TlsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     certificate: str = ""
     "PEM file, the leaf first; used as server and as client."
     key: str = ""
-    "PEM file of its private key; SIGHUP has both read again."
+    "PEM file of its private key, or `credential:NAME`; SIGHUP has both read again."
     ca: str = ""
     "PEM file of the authorities that are believed; empty: the system's."
     verify_client: Literal["off", "optional", "required"] = "off"

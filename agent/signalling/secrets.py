@@ -7,8 +7,10 @@ file, never what stands in it.
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from agent.common.errors import AgentError
 
@@ -41,6 +43,23 @@ class Secrets:
 
     def read(self, name: str) -> str:
         """The text of a file, or of `credential:NAME`. Raises SecretError."""
+        with self._opened(name) as (file, _):
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise SecretError(f"{name}: this is too long.")
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            raise SecretError(f"{name}: this is not UTF-8.") from None
+
+    def path(self, name: str) -> Path:
+        """Where it is, for a library that reads it itself. Raises SecretError."""
+        with self._opened(name) as (_, path):
+            return path
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[tuple[BinaryIO, Path]]:
+        """Open a secret that nobody else can read. Raises SecretError."""
         path, ours = self._path(name)
         try:
             # Opened first and judged then, so that it is the same file.
@@ -55,15 +74,9 @@ class Secrets:
                         " others read it.",
                         hint=f"Run chmod 600 {path}, and change what it held.",
                     )
-                data = file.read(MAX_BYTES + 1)
+                yield file, path
         except OSError as error:
             raise SecretError(f"{name}: cannot be read: {error.strerror}.") from error
-        if len(data) > MAX_BYTES:
-            raise SecretError(f"{name}: this is too long.")
-        try:
-            return data.decode()
-        except UnicodeDecodeError:
-            raise SecretError(f"{name}: this is not UTF-8.") from None
 
     def _path(self, name: str) -> tuple[Path, bool]:
         """The file, and whether its mode must keep others out."""

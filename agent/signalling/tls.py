@@ -9,6 +9,7 @@ from typing import Final
 
 from agent.common.errors import AgentError
 from agent.signalling.config import TlsConfig
+from agent.signalling.secrets import SecretError, Secrets
 
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 "Of TLS 1.2: forward secrecy and AEAD only (RFC 9325 section 4.2). 1.3 has no others."
@@ -48,10 +49,16 @@ class TlsError(AgentError):
 class TlsContexts:
     """What both ends of TLS connections use; `load` may be called again at any time."""
 
-    def __init__(self, config: TlsConfig, base: Path) -> None:
-        """`base` is the directory that relative paths start at. Raises TlsError."""
+    def __init__(
+        self, config: TlsConfig, base: Path, secrets: Secrets | None = None
+    ) -> None:
+        """`base` is the directory that relative paths start at.
+
+        `secrets` finds the key, by default beside the other files. Raises TlsError.
+        """
         self._config = config
         self._base = base
+        self._secrets = secrets or Secrets(base, None)
         self.load()
 
     def load(self) -> None:
@@ -70,7 +77,7 @@ class TlsContexts:
                 if self._config.certificate:
                     context.load_cert_chain(
                         self._base / self._config.certificate,
-                        self._base / self._config.key,
+                        self._secrets.path(self._config.key),
                     )
                 if self._config.ca:
                     context.load_verify_locations(self._base / self._config.ca)
@@ -80,6 +87,8 @@ class TlsContexts:
                         if context is client
                         else ssl.Purpose.CLIENT_AUTH
                     )
+        except SecretError as error:
+            raise TlsError(str(error), hint="") from error
         except (OSError, ssl.SSLError) as error:
             raise TlsError(f"the TLS files cannot be used: {error}.") from error
         self.server, self.client = server, client

@@ -64,6 +64,7 @@ class Authority:
         for index, blob in enumerate(leaf.cert_chain_pems):
             blob.write_to_path(str(certificate), append=index > 0)
         leaf.private_key_pem.write_to_path(str(key))
+        key.chmod(0o600)
         return Certificate(certificate, key, self.pem)
 
 

@@ -256,6 +256,9 @@ async def test_certificates_are_read_again_at_a_hangup_signal(
         await served
     with pytest.raises(ConfigError, match="TLS files cannot be used"):
         read_material(config, disk_site.root)
+    own.key.chmod(0o644)
+    with pytest.raises(ConfigError, match=r"tls: .*0644"):
+        read_material(config, disk_site.root)
 
 
 async def test_what_a_dead_daemon_left_is_stored_at_the_next_start(

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from agent.signalling.config import TlsConfig
+from agent.signalling.secrets import Secrets
 from agent.signalling.tls import CIPHERS, TlsContexts, TlsError, explain
 from tests.lab.certificates import Authority
 
@@ -50,6 +51,30 @@ def test_files_that_are_no_good_leave_what_was(tmp_path: Path) -> None:
     assert contexts.server is renewed
     with pytest.raises(TlsError):
         TlsContexts(TlsConfig(ca="nowhere.pem"), tmp_path)
+
+
+def test_a_key_that_others_can_read_is_none(tmp_path: Path) -> None:
+    issued = Authority(tmp_path).issue("pbx.example")
+    config = TlsConfig(certificate=issued.certificate.name, key=issued.key.name)
+    issued.key.chmod(0o640)
+    with pytest.raises(TlsError, match=r"pbx\.example-key\.pem.*0640.*chmod 600"):
+        TlsContexts(config, tmp_path)
+    issued.key.chmod(0o600)
+    contexts = TlsContexts(config, tmp_path)
+    before = contexts.server
+    issued.key.chmod(0o604)
+    with pytest.raises(TlsError, match="lets others read it"):
+        contexts.load()
+    assert contexts.server is before
+
+
+def test_a_key_may_be_a_credential_of_the_service_manager(tmp_path: Path) -> None:
+    issued = Authority(tmp_path).issue("pbx.example")
+    given = tmp_path / "credentials"
+    given.mkdir()
+    issued.key.rename(given / "sip.key").chmod(0o440)
+    config = TlsConfig(certificate=str(issued.certificate), key="credential:sip.key")
+    assert TlsContexts(config, tmp_path, Secrets(tmp_path, given)).server
 
 
 def test_refusals_in_plain_words() -> None:
