@@ -198,8 +198,12 @@ class UserAgentCore(Commands):
             message = parse_message(data, stream=flow.reliable)
         except SipParseError as error:
             self.stats.parse_errors += 1
+            if error.partial is not None:
+                error.partial.octets = len(data)
             self._reception.answer_unparsable(error, flow, now)
             return
+        if isinstance(message, Request):
+            message.octets = len(data)
         self._layer.receive(message, flow, now)
         self._take_events(now)
 

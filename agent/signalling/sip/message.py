@@ -231,6 +231,8 @@ class Request(Message):
     uri: Uri
     headers: Headers = field(default_factory=Headers)
     body: bytes = b""
+    octets: int = field(default=0, compare=False)
+    "Of the datagram that it came in; 0 for one that was made here."
 
     def start_line(self) -> str:
         if not is_token(self.method):
@@ -266,6 +268,14 @@ class Response(Message):
 
     def __repr__(self) -> str:
         return f"Response({self.status}, {len(self.body)} octets of body)"
+
+
+def outweighs(response: Response, request: Request, times: int = 1) -> bool:
+    """Whether an answer has more octets than its request, or more than `times` as many.
+
+    To who forges a source by UDP that is a gain. Short names of headers count.
+    """
+    return response.size > times * (request.octets or request.size)
 
 
 def response_to(

@@ -16,8 +16,9 @@ from typing import Final
 WINDOW: Final = 64
 "Counts that may be overtaken by later ones: datagrams lose their order."
 
-_NONCE = re.compile(r"([0-9a-f]{12})[0-9a-f]{16}([0-9a-f]{32})")
-_BODY: Final = 28
+# Short, for each challenge repeats it: a time, 32 random bits, 96 bits of seal.
+_NONCE = re.compile(r"([0-9a-f]{12})[0-9a-f]{8}([0-9a-f]{24})")
+_BODY: Final = 20
 "Characters before the seal."
 
 
@@ -69,7 +70,7 @@ class Nonces:
 
     def issue(self, source: str, now: float) -> str:
         """A new nonce for whoever is at the address `source`."""
-        body = f"{_milliseconds(now):012x}{self._rng.getrandbits(64):016x}"
+        body = f"{_milliseconds(now):012x}{self._rng.getrandbits(32):08x}"
         return body + self._seal(body, source)
 
     def is_fresh(self, nonce: str, source: str, now: float) -> bool:
@@ -107,7 +108,7 @@ class Nonces:
 
     def _seal(self, body: str, source: str) -> str:
         text = f"{body} {source}".encode()
-        return hmac.new(self._key, text, hashlib.sha256).hexdigest()[:32]
+        return hmac.new(self._key, text, hashlib.sha256).hexdigest()[:24]
 
 
 def _milliseconds(now: float) -> int:

@@ -12,7 +12,7 @@ from agent.signalling.sip.events import InviteReceived, SessionId
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.inspection import Refusal, inspect_new, inspect_security
 from agent.signalling.sip.merged import RecentRequests
-from agent.signalling.sip.message import Request, response_to
+from agent.signalling.sip.message import Request, outweighs, response_to
 from agent.signalling.sip.multipart import with_description_only
 from agent.signalling.sip.replaces import REPLACES, parse_replaces, verdict
 from agent.signalling.sip.session_table import SessionTable
@@ -23,6 +23,12 @@ from agent.signalling.sip.uas import UasSession
 
 DROP: Final = transaction.DROP
 "What an admission answers to have a request ignored."
+MAX_GAIN: Final = 3
+"""Times as large as its request may a challenge by UDP be, as in RFC 9000 section 8.1.
+
+One with three algorithms has 600 octets and more, a request of a telephone 300: one
+that is smaller was made to have us send more than its sender did.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,9 @@ class Reception:
             to_tag=f"{name & 2**64 - 1:016x}",
             headers=refusal.headers,
         )
+        if not flow.reliable and outweighs(response, request, MAX_GAIN):
+            self._user.stats.larger_challenges += 1
+            return
         self._user.send_stateless(response, flow, now)
 
     def answer_unparsable(self, error: SipParseError, flow: Flow, now: float) -> None:
@@ -122,7 +131,7 @@ class Reception:
         if verdict == DROP:
             return
         response = response_to(request, verdict or status, to_tag=self._user.new_tag())
-        if verdict is not None and not flow.reliable and response.size > request.size:
+        if verdict is not None and not flow.reliable and outweighs(response, request):
             return  # who forges a source must gain nothing by it
         self._user.send_stateless(response, flow, now)
 

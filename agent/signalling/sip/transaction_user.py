@@ -34,6 +34,8 @@ class UserAgentStats:
     "Datagrams that are not SIP, or broken SIP."
     rejected: int = 0
     "Requests outside dialogs that the admission or our rules refused or dropped."
+    larger_challenges: int = 0
+    "Refusals by UDP that were not sent, for so small a request has a forged source."
     sessions: int = 0
     "Sessions begun, by either side."
 

@@ -16,7 +16,7 @@ from agent.signalling.sip.message import Request
 from agent.signalling.sip.nonces import Nonces
 from agent.signalling.sip.outside import new_request
 from agent.signalling.sip.parser import parse_message
-from agent.signalling.sip.reception import DROP
+from agent.signalling.sip.reception import DROP, MAX_GAIN
 from agent.signalling.sip.uri import NameAddr, parse_uri
 from tests.fakes.wire import Fate, lose, perfect, unreliable
 from tests.signalling.sip.pair import (
@@ -224,6 +224,29 @@ def test_who_is_not_admitted_is_not_even_asked() -> None:
     _, peer = called_by_peer(authenticate=never)
     peer.send(peer.new_request("BYE", to="<sip:x@y>;tag=unknown"), BOB)
     assert peer.names == ["481"]
+
+
+TINY = (
+    b"INVITE sip:1@h SIP/2.0\r\nv:SIP/2.0/%s h;branch=z9hG4bK1\r\nf:<sip:1@h>;tag=1\r\n"
+    b"t:<sip:1@h>\r\ni:1\r\nCSeq:1 INVITE\r\n%s\r\n"
+)
+
+
+@pytest.mark.parametrize("padding", range(0, 300, 50))
+def test_a_forged_source_gains_little_by_a_challenge(padding: int) -> None:
+    bob = Site().bob
+    more = b"x:" + b"x" * padding + b"\r\n" if padding else b""
+    data = TINY % (b"UDP", more)
+    bob.core.receive(data, Flow("udp", BOB, ALICE), 0.0)
+    sent = [answer for answer, _ in bob.core.data_to_send()]
+    assert all(len(answer) <= MAX_GAIN * len(data) for answer in sent)
+    assert bob.core.stats.larger_challenges == 1 - len(sent)
+    if padding in {0, 250}:
+        assert bool(sent) == bool(padding)
+    # Who has a connection is who it says.
+    data = TINY % (b"TCP", b"l:0\r\n")
+    bob.core.receive(data, Flow("tcp", BOB, ALICE, inbound=True), 0.0)
+    assert len(bob.core.data_to_send()) == 1
 
 
 def test_a_refusal_may_be_silence() -> None:

@@ -2,18 +2,21 @@ from typing import Any
 
 import pytest
 
+from agent.signalling.sip import limits
 from agent.signalling.sip.core import ALLOW, DROP
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
 from tests.signalling.sip.pair import (
     ALICE,
     BOB,
+    MALLORY,
     OFFER,
     Peer,
     Phone,
     answered_peer,
     called_by_peer,
     calling_peer,
+    new_core,
 )
 
 STRANGER = "<sip:201@example.com>;tag=guess"
@@ -386,3 +389,14 @@ def test_a_broken_request_of_a_stranger_is_not_answered_with_more() -> None:
     peer.send(data, BOB)
     assert peer.take() == []
     assert len(asked) == 1
+
+
+def test_short_names_of_headers_are_no_gain_either() -> None:
+    core = new_core(1, admit=lambda *_: 403, limits_of=lambda _: limits.STRANGER)
+    data = (
+        b"INVITE sip:1@h SIP/2.0\r\nv:SIP/2.0/UDP h;branch=z9hG4bK1\r\n"
+        b"f:<sip:1@h>;tag=1\r\nt:<sip:1@h>\r\ni:1\r\nCSeq:1 INVITE\r\nl:0\r\n\r\n"
+    )
+    core.receive(data, Flow("udp", BOB, MALLORY), 0.0)
+    assert core.data_to_send() == []
+    assert core.transaction_stats.larger_answers == 1

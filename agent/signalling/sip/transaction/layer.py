@@ -13,7 +13,7 @@ from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.headers import Via
 from agent.signalling.sip.limits import UNLIMITED, LimitsOf, PeerLimits
-from agent.signalling.sip.message import Request, Response, response_to
+from agent.signalling.sip.message import Request, Response, outweighs, response_to
 from agent.signalling.sip.timers import DEFAULT_TIMERS, Timers
 from agent.signalling.sip.transaction import invite_client, invite_server
 from agent.signalling.sip.transaction.events import (
@@ -411,7 +411,7 @@ class TransactionLayer:
         response = response_to(request, status, to_tag=self._tag())
         # Who forges a source must gain nothing by it.
         unproved = not flow.reliable and self._limits_of(flow).stranger
-        if unproved and response.size > request.size:
+        if unproved and outweighs(response, request):
             self.stats.larger_answers += 1
             return
         self._outbox.append((response.to_bytes(), response_flow(via, flow)))
