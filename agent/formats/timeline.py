@@ -7,7 +7,7 @@ the work is in `finish`, on arrays, because an hour is 180,000 packets a leg.
 
 from array import array
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from agent.formats.durations import clock_rate_of, durations
 from agent.formats.placement import Placement, place
 from agent.formats.rtp.headers import RtpHeaders, parse_headers
 from agent.formats.rtp.packet import HEADER_LENGTH, MAX_PACKET
+from agent.formats.senders import senders
 from agent.formats.sequences import is_valid
 from agent.formats.track import Gap, GapReason, Span, Track
 
@@ -209,7 +210,7 @@ class LegTimeline:
         samples = arrival.astype(np.float64) * (self._clock_rate / _NANOSECONDS)
 
         track = Track(max(0, self._sample(end_ns)))
-        sources = _sources(headers, known)
+        sources, ssrcs = _sources(headers, known)
         placements = []
         stretch = np.zeros(len(length), np.int64)
         for number, members in enumerate(sources):
@@ -235,8 +236,10 @@ class LegTimeline:
         return LegResult(
             total=track.total,
             clock_rate=self._clock_rate,
-            figures=self._figures(
-                sources, placements, track, lost, stretch[track.packet]
+            figures=replace(
+                self._figures(sources, placements, track, stretch[track.packet]),
+                lost=lost,
+                ssrcs=ssrcs,
             ),
             gaps=gaps,
             codecs=names,
@@ -295,7 +298,6 @@ class LegTimeline:
         sources: list[Integers],
         placements: list[Placement],
         track: Track,
-        lost: int,
         stretch: Integers,
     ) -> LegFigures:
         duplicates = sum(placement.duplicates for placement in placements)
@@ -308,7 +310,6 @@ class LegTimeline:
         milliseconds = 1000 / self._clock_rate
         return LegFigures(
             packets=believed,
-            lost=lost,
             duplicates=duplicates,
             reordered=sum(placement.reordered for placement in placements),
             late=sum(placement.late for placement in placements),
@@ -316,7 +317,6 @@ class LegTimeline:
             outside=track.outside,
             jitter_ms=round(main.jitter * milliseconds, 3) if main else 0.0,
             jitter_max_ms=round(main.jitter_max * milliseconds, 3) if main else 0.0,
-            ssrcs=len(sources),
             ssrc_changes=int(np.count_nonzero(np.diff(track.source))),
             rebased=sum(placement.rebased for placement in placements),
             drift_ppm=round(-1e6 * main.drift, 1) + 0.0 if main else 0.0,
@@ -325,8 +325,11 @@ class LegTimeline:
         )
 
 
-def _sources(headers: RtpHeaders, known: Flags) -> list[Integers]:
-    """The packets of each valid source, in the order the sources appeared."""
+def _sources(headers: RtpHeaders, known: Flags) -> tuple[list[Integers], int]:
+    """The packets of each valid source, in the order the sources appeared.
+
+    And how many SSRCs they have: several senders under one are several sources.
+    """
     packets = np.flatnonzero(known)
     _, inverse, counts = np.unique(
         headers.ssrc[packets], return_inverse=True, return_counts=True
@@ -334,4 +337,9 @@ def _sources(headers: RtpHeaders, known: Flags) -> list[Integers]:
     largest = np.argsort(-counts, kind="stable")[:MAX_SOURCES]
     sources = [packets[inverse == number] for number in largest.tolist()]
     valid = [members for members in sources if is_valid(headers.sequence[members])]
-    return sorted(valid, key=lambda members: int(members[0]))
+    sources = [
+        members[places]
+        for members in valid
+        for places in senders(headers.sequence[members])
+    ]
+    return sorted(sources, key=lambda members: int(members[0])), len(valid)
