@@ -27,14 +27,16 @@ SPAN_S: Final = 60.0
 LEAST_S: Final = 0.005
 "What does not add up to this over a clock's life is left alone, as is the audio."
 
-_PACKETS: Final = 250
-"Of so many the soonest counts: of 5 s at 20 ms each."
+_PACKETS, _LEAST_PACKETS = 250, 100
+"Of so many the soonest counts: of 5 s at 20 ms each. Of fewer in a short call."
 _FEWEST, _MOST = 12, 240
 "Stretches; a long call has longer ones."
 _APART: Final = 8
 "Stretches are compared with those this part of the call later."
 _CERTAIN: Final = 4.0
-"Standard errors that a rate must be off zero to be believed."
+"Standard errors that a rate must be off zero to be believed; of few slopes, more."
+_FEW: Final = 8
+"Of so many slopes twice as many: an error found from so few is itself uncertain."
 _NORMAL: Final = 1.4826 * 1.2533
 "Median deviation to the standard error of a median, of as many as a normal law has."
 
@@ -50,9 +52,9 @@ def drift(time: Integers, transit: Floats, clock_rate: int) -> float:
     What is returned is positive where the sender's clock is slow, and may be beyond
     MAX_DRIFT.
     """
-    count = min(len(time) // _PACKETS, _MOST)
-    if count < _FEWEST:
+    if len(time) < _FEWEST * _LEAST_PACKETS:
         return 0.0
+    count = min(max(len(time) // _PACKETS, _FEWEST), _MOST)
     span = float(time.max() - time.min())
     if span < SPAN_S * clock_rate:
         return 0.0
@@ -68,7 +70,7 @@ def drift(time: Integers, transit: Floats, clock_rate: int) -> float:
     slope = float(np.median(slopes))
     deviation = float(np.median(np.abs(slopes - slope)))
     error = _NORMAL * deviation / float(np.sqrt(len(slopes)))
-    certain = abs(slope) > _CERTAIN * error
+    certain = abs(slope) > _CERTAIN * (1 + _FEW / len(slopes)) * error
     heeded = abs(slope) * span >= LEAST_S * clock_rate
     return slope if certain and heeded else 0.0
 

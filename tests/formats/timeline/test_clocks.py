@@ -1,17 +1,26 @@
 """RTP clocks that wrap, jump, stop and begin anew."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from agent.formats.timeline import (
+    Gap,
+    GapReason,
     LegFigures,
+    LegResult,
+    LegTimeline,
 )
 from tests.formats.streams import (
+    MS,
+    START,
+    finish,
     placed,
     result_of,
     sender,
     steady,
+    without,
 )
 
 
@@ -91,3 +100,44 @@ def test_wild_packet_allocates_nothing() -> None:
     result = result_of(sent, milliseconds=120)
     assert result.total == 960
     assert sum(f.length for f in result.frames) == 960
+
+
+@pytest.mark.parametrize("lost", [(2,), (3,), (2, 3), (1, 2, 3, 4), range(1, 8)])
+def test_loss_where_the_sequence_wraps(lost: Sequence[int]) -> None:
+    """Numbers 65534 to 8; 0 is the third."""
+    sent = without(sender(range(10), first_sequence=65_534), *lost)
+    result = result_of(sent)
+    assert placed(result) == steady([n for n in range(10) if n not in lost])
+    assert result.gaps == [Gap(160 * lost[0], 160 * len(lost), GapReason.LOST)]
+    assert result.figures == LegFigures(packets=10 - len(lost), lost=len(lost), ssrcs=1)
+
+
+def test_reordering_where_the_sequence_and_the_timestamp_wrap() -> None:
+    sent = sender(range(10), first_sequence=65_532, first_timestamp=2**32 - 640)
+    sent[3] = sent[3]._replace(at=95)
+    result = result_of(sent)
+    assert placed(result) == steady(range(10))
+    assert result.figures == LegFigures(
+        packets=10, ssrcs=1, reordered=1, **jitter_of(result)
+    )
+
+
+def test_timestamp_of_48_khz_wraps_within_the_hour() -> None:
+    """Opus, an hour of it, and the wrap after half: nothing moves, nothing restarts."""
+    leg = LegTimeline({96: "opus"}, START)
+    payload = bytes((19 << 3, 0xFF, 0xFE))
+    count = 3600 * 50
+    for n in range(count):
+        timestamp = (2**32 - 1800 * 48_000 + n * 960) % 2**32
+        header = b"\x80\x60" + (n % 65_536).to_bytes(2, "big")
+        data = header + timestamp.to_bytes(4, "big") + bytes(4) + payload
+        leg.add(START + n * 20 * MS, data)
+    result = finish(leg, milliseconds=3_600_000)
+    assert result.position.tolist() == list(range(0, count * 960, 960))
+    assert result.gaps == []
+    assert result.figures == LegFigures(packets=count, ssrcs=1)
+
+
+def jitter_of(result: LegResult) -> dict[str, float]:
+    figures = result.figures
+    return {"jitter_ms": figures.jitter_ms, "jitter_max_ms": figures.jitter_max_ms}

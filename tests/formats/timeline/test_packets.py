@@ -105,3 +105,20 @@ def test_arrays_are_parallel() -> None:
     result = result_of(without(sender(range(10)), 3))
     assert {len(c) for c in (result.position, result.length, result.codec)} == {9}
     assert np.all(np.diff(result.position) > 0)
+
+
+def test_payload_type_may_change_with_every_packet() -> None:
+    sent = [sender([n], payload_type=(8, 0)[n % 2])[0] for n in range(10)]
+    result = result_of(sent)
+    assert placed(result) == steady(range(10))
+    assert [f.codec for f in result.frames] == ["PCMA", "PCMU"] * 5
+    assert (result.gaps, result.figures.rebased) == ([], 0)
+
+
+def test_arrival_before_the_segment_is_as_good_as_any_for_the_clock() -> None:
+    """The soonest packet came two seconds before what is recorded of the stream."""
+    sent = [s._replace(at=s.at + 15) for s in sender(range(-150, 10))]
+    sent[50] = sent[50]._replace(at=sent[50].at - 15)
+    result = result_of(sent)
+    assert placed(result) == steady(range(10))
+    assert result.figures.outside == 150

@@ -1,5 +1,8 @@
 """Whatever comes."""
 
+from random import Random
+
+import numpy as np
 from hypothesis import given, settings, strategies as st
 
 from agent.formats.timeline import (
@@ -11,6 +14,8 @@ from tests.formats.streams import (
     START,
     finish,
     heard,
+    result_of,
+    sender,
 )
 
 
@@ -51,3 +56,39 @@ def test_whatever_comes_frames_and_gaps_tile_the_segment(
     figures = result.figures
     assert figures.packets + figures.duplicates + figures.invalid == len(packets)
     assert all(len(heard(f)) == f.length for f in result.frames)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    ppm=st.integers(-800, 800),
+    loss=st.floats(0, 0.3),
+    jitter_ms=st.integers(0, 200),
+    seed=st.integers(0, 2**32),
+    samples=st.sampled_from([80, 160, 240]),
+)
+def test_any_clock_any_loss_any_jitter(
+    ppm: int, loss: float, jitter_ms: int, seed: int, samples: int
+) -> None:
+    """Tiled, in order, and each packet within 20 ms of where it was sent."""
+    rng = Random(seed)
+    count = 100 * 8000 // samples
+    sent = [
+        s._replace(at=s.at * (1 + ppm * 1e-6) + rng.random() * jitter_ms)
+        for s in sender(range(count), samples=samples, first_sequence=60_000)
+        if rng.random() >= loss
+    ]
+    result = result_of(sent, milliseconds=101_000)
+    tiles = sorted(
+        [
+            *zip(result.position.tolist(), result.length.tolist(), strict=True),
+            *((gap.start, gap.samples) for gap in result.gaps),
+        ]
+    )
+    ends = [position + length for position, length in tiles]
+    assert [position for position, _ in tiles] == [0, *ends[:-1]]
+    assert ends[-1] == result.total
+    numbers = np.array([frame.payload[0] for frame in result.frames])
+    starts = (result.position - result.skip) / (1 + ppm * 1e-6) / samples
+    # Payloads repeat after 256 packets, 2.5 s at least.
+    packets_off = (starts - numbers + 128) % 256 - 128
+    assert np.abs(packets_off).max() * samples <= 160

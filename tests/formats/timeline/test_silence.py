@@ -1,4 +1,4 @@
-"""Talkspurts, comfort noise, holds, a late start: silence with its reason."""
+"""Talkspurts, comfort noise, a late start, nothing at all: silence with its reason."""
 
 from agent.formats.timeline import (
     Gap,
@@ -6,16 +6,11 @@ from agent.formats.timeline import (
     LegFigures,
 )
 from tests.formats.streams import (
-    MS,
-    START,
-    finish,
     odd,
     placed,
     result_of,
     sender,
     steady,
-    timeline,
-    without,
 )
 
 
@@ -77,50 +72,3 @@ def test_comfort_noise_and_keepalives_are_silence_not_loss() -> None:
     assert placed(result) == steady(range(3)) + steady(range(5), first=16_000)
     assert result.gaps == [Gap(480, 15_520, GapReason.SILENCE)]
     assert result.figures == LegFigures(packets=10, ssrcs=1)
-
-
-def test_hold_is_a_marked_silence_and_no_loss() -> None:
-    leg = timeline(without(sender(range(50)), *range(10, 40)))
-    leg.mark(START + 205 * MS, "hold")
-    leg.mark(START + 790 * MS, "resume")
-    leg.mark(START + 790 * MS, "something else")
-    result = finish(leg, milliseconds=1000)
-    assert placed(result) == steady([*range(10), *range(40, 50)])
-    assert result.gaps == [
-        Gap(1600, 40, GapReason.SILENCE),
-        Gap(1640, 4680, GapReason.HOLD),
-        Gap(6320, 80, GapReason.SILENCE),
-    ]
-    assert result.figures.lost == 0
-
-
-def test_loss_beside_a_short_hold_is_loss() -> None:
-    leg = timeline(without(sender(range(50)), *range(10, 40)))
-    leg.mark(START + 300 * MS, "hold")
-    leg.mark(START + 400 * MS, "resume")
-    result = finish(leg, milliseconds=1000)
-    assert [g.reason for g in result.gaps] == ["lost", "hold", "lost"]
-    assert result.figures.lost == 30
-
-
-def test_spans_may_touch_cross_and_stay_open() -> None:
-    leg = timeline([])
-    for at, kind in (
-        (-20, "resume"),
-        (10, "hold"),
-        (20, "hold"),
-        (30, "gap-begin"),
-        (40, "resume"),
-        (50, "gap-end"),
-        (60, "hold"),
-        (60, "resume"),
-        (70, "gap-begin"),
-    ):
-        leg.mark(START + at * MS, kind)
-    assert finish(leg, milliseconds=100).gaps == [
-        Gap(0, 80, GapReason.SILENCE),
-        Gap(80, 160, GapReason.HOLD),
-        Gap(240, 160, GapReason.GAP),
-        Gap(400, 160, GapReason.SILENCE),
-        Gap(560, 240, GapReason.GAP),
-    ]
