@@ -7,6 +7,7 @@ media ports of every leg; beside it each phone sends wild packets of its own.
 """
 
 import argparse
+import itertools
 import random
 import subprocess
 import sys
@@ -56,6 +57,14 @@ class Result:
         settled = samples[int(len(samples) * WARM_UP) :]
         share = max(1, len(settled) // 5)
         return _median(settled[-share:]) - _median(settled[:share])
+
+    def course(self, role: str, parts: int = 10) -> list[float]:
+        """Megabytes at the end of each tenth of the flood: that part's median."""
+        samples = self.memory[role]
+        ends = [round(len(samples) * part / parts) for part in range(parts + 1)]
+        return [
+            _median(samples[a:b]) for a, b in itertools.pairwise(ends) if samples[a:b]
+        ]
 
 
 def _median(values: list[float]) -> float:
@@ -209,6 +218,8 @@ def main() -> None:
             f" most, {samples[-1]:.1f} at last; grown {result.growth(role):+.1f} MB"
             " after the warm-up"
         )
+        course = ", ".join(f"{value:.1f}" for value in result.course(role))
+        print(f"  by tenths of the flood: {course}")
 
 
 if __name__ == "__main__":
