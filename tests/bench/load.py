@@ -18,13 +18,14 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from agent.model.media import PCMA, PCMU, Address
+from agent.model.media import PCMA, PCMU, Address, SrtpPolicy
 from agent.signalling.offer_answer import OfferAnswer
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.timers import DEFAULT_TIMERS
 from agent.signalling.sip.uri import NameAddr, parse_uri
+from tests.bench.ends import End, UdpEnd
 
 FRAME = 160
 PERIOD = 0.02
@@ -92,9 +93,10 @@ class Load:
         talk: float,
         rtp_base: int = 50000,
         keep_delays: bool = True,
+        ends: Callable[[Address, select.epoll], End] = UdpEnd,
     ) -> None:
+        """`ends` makes the SIP end of each side, at its address."""
         self._agent = agent
-        self._addresses = (caller, officer)
         self._service = service
         self._rate = rate
         self._total = calls
@@ -109,15 +111,8 @@ class Load:
             )
             for seed in (2, 3)
         )
-        self._sip: list[socket.socket] = []
+        self._ends = tuple(ends(address, self._epoll) for address in (caller, officer))
         self._control: list[socket.socket] = []
-        for address in self._addresses:
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-            sock.bind((address.host, address.port))
-            sock.setblocking(False)
-            self._sip.append(sock)
-            self._epoll.register(sock.fileno(), select.EPOLLIN)
         self._by_fd: dict[int, Leg] = {}
         self._by_session: tuple[dict[str, Call], dict[str, Call]] = ({}, {})
         self._waiting: dict[str, Call] = {}
@@ -151,11 +146,7 @@ class Load:
                 leg = self._by_fd.get(fd)
                 if leg is not None:
                     self._receive(leg)
-                elif fd == self._sip[0].fileno():
-                    self._receive_sip(0)
-                elif fd == self._sip[1].fileno():
-                    self._receive_sip(1)
-                else:
+                elif not (self._receive_sip(0, fd) or self._receive_sip(1, fd)):
                     self._receive_control(fd)
             now = time.monotonic()
             while self._timers and self._timers[0][0] <= now:
@@ -191,8 +182,8 @@ class Load:
         self.control.append(time.monotonic() - sent)
 
     def close(self) -> None:
-        for sock in (*self._sip, *self._control):
-            sock.close()
+        for one in (*self._ends, *self._control):
+            one.close()
         for leg in list(self._by_fd.values()):
             leg.sock.close()
         self._epoll.close()
@@ -220,6 +211,8 @@ class Load:
                 address=Address("127.0.0.1", port),
                 session_id=self._rng.getrandbits(31),
                 codecs=(PCMA, PCMU),
+                # Also over TLS: what is carried is compared, sample by sample.
+                srtp=SrtpPolicy.NEVER,
             ),
             sequence=self._rng.getrandbits(15),
             timestamp=self._rng.getrandbits(31),
@@ -234,37 +227,37 @@ class Load:
         self.calls.append(call)
         user = f"04{number:08d}"
         self._waiting[user] = call
-        caller = self._addresses[0]
-        target = parse_uri(f"sip:{self._service}@{self._agent}")
+        end = self._ends[0]
+        target = parse_uri(f"sip:{self._service}@{self._agent}{end.params}")
         leg = call.legs[0]
         leg.session = self._cores[0].invite(
             uri=target,
-            flow=Flow("udp", caller, self._agent),
-            from_=NameAddr(None, parse_uri(f"sip:{user}@{caller}"), ()),
+            flow=Flow(end.transport, end.address, self._agent),
+            from_=NameAddr(None, parse_uri(f"sip:{user}@{end.address}"), ()),
             to=NameAddr(None, target, ()),
-            contact=parse_uri(f"sip:{user}@{caller}"),
+            contact=parse_uri(f"sip:{user}@{end.address}{end.params}"),
             body=leg.negotiation.offer(),
             now=time.monotonic(),
         )
         self._by_session[0][leg.session] = call
         self._flush(0)
 
-    def _receive_sip(self, side: int) -> None:
-        for _ in range(64):
-            try:
-                data, source = self._sip[side].recvfrom(65535)
-            except BlockingIOError:
-                break
-            flow = Flow("udp", self._addresses[side], Address(*source))
+    def _receive_sip(self, side: int, fd: int) -> bool:
+        """Take what has come to a socket of that side; False if it is none."""
+        received = self._ends[side].receive(fd)
+        if received is None:
+            return False
+        for data, flow in received:
             self._cores[side].receive(data, flow, time.monotonic())
         self._flush(side)
+        return True
 
     def _flush(self, side: int) -> None:
         core = self._cores[side]
         while (event := core.next_event()) is not None:
             self._on_sip(side, event)
         for data, flow in core.data_to_send():
-            self._sip[side].sendto(data, (flow.remote.host, flow.remote.port))
+            self._ends[side].send(data, flow)
 
     def _on_sip(self, side: int, event: sip.Event) -> None:
         now = time.monotonic()
@@ -283,7 +276,9 @@ class Load:
             core.accept(
                 event.session,
                 now,
-                contact=parse_uri(f"sip:201@{self._addresses[1]}"),
+                contact=parse_uri(
+                    f"sip:201@{self._ends[1].address}{self._ends[1].params}"
+                ),
                 body=answer,
             )
             call.talked = now
