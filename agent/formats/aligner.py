@@ -21,7 +21,7 @@ from agent.formats.durations import is_opus
 from agent.formats.loudness import LevelMeter
 from agent.formats.rendering import STEP, LegAudio, Samples, is_known
 from agent.formats.stretching import stretched
-from agent.formats.timeline import Frame, LegResult
+from agent.formats.timeline import LegResult
 from agent.model.recording import RecordingFormat
 
 MAX_CHUNK: Final = 1 << 20
@@ -102,10 +102,13 @@ class StereoTrack:
             for channel, leg in enumerate(self.legs):
                 mono = bytearray((_SILENCE[law],)) * count
                 for frame in leg.touching(start, start + count) if leg else ():
-                    low = max(frame.position, start)
-                    high = min(frame.position + frame.length, start + count)
-                    first = frame.skip - frame.position
-                    mono[low - start : high - start] = _octets(frame, law)[
+                    position, length, _, octets, skip, _, stretch = frame
+                    if stretch:
+                        octets = _stretched(octets, stretch, law)
+                    low = max(position, start)
+                    high = min(position + length, start + count)
+                    first = skip - position
+                    mono[low - start : high - start] = octets[
                         first + low : first + high
                     ]
                 chunk[:, channel] = np.frombuffer(mono, np.uint8)
@@ -114,13 +117,10 @@ class StereoTrack:
             yield chunk.tobytes()
 
 
-def _octets(frame: Frame, law: SampleFormat) -> memoryview | bytes:
-    """A frame as it was on the wire, but for what makes up for drift."""
-    if not frame.stretch:
-        return frame.payload
-    levels = np.frombuffer(_TO_LINEAR[law](bytes(frame.payload)), "<i2")
-    octets = np.frombuffer(frame.payload, np.uint8)
-    return stretched(octets, frame.stretch, levels).tobytes()
+def _stretched(payload: memoryview, by: int, law: SampleFormat) -> memoryview:
+    levels = np.frombuffer(_TO_LINEAR[law](bytes(payload)), "<i2")
+    octets = np.frombuffer(payload, np.uint8)
+    return memoryview(stretched(octets, by, levels).tobytes())
 
 
 def align(

@@ -150,11 +150,12 @@ class LegResult:
             self.source,
             self.stretch,
         )
-        for position, length, codec, offset, octets, *rest in zip(
+        names, data = self.codecs, self.data
+        for position, length, codec, offset, octets, skip, source, stretch in zip(
             *(column[first:last].tolist() for column in columns), strict=True
         ):
-            payload = self.data[offset : offset + octets]
-            yield Frame(position, length, self.codecs[codec], payload, *rest)
+            payload = data[offset : offset + octets]
+            yield Frame(position, length, names[codec], payload, skip, source, stretch)
 
 
 class LegTimeline:
