@@ -14,8 +14,8 @@ from agent.common.errors import AgentError
 from agent.model.recording import NoticeEvidence
 
 VERSION: Final = 1
-MAX_MANIFEST: Final = 1 << 25
-"Bytes; two hours with every other packet of both legs lost still fit."
+MAX_MANIFEST: Final = 1 << 22
+"Bytes; four times what a manifest takes that lists as many gaps as one may."
 _HELSINKI: Final = ZoneInfo("Europe/Helsinki")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -77,13 +77,20 @@ class AudioFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A stretch of silence that the agent put where it had no audio."""
+    """A stretch of silence that the agent put where it had no audio.
+
+    Or several that are near each other, where a leg has too many to list.
+    """
 
     leg: int
     "Index into `legs`."
     start_ms: int
     "From the beginning of the audio."
     duration_ms: int
+    silent_ms: int
+    "Less than `duration_ms` if there is audio between several."
+    count: int
+    "How many they are."
     reason: str
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from agent.common.errors import AgentError
 from agent.formats.aligner import Meters, StereoTrack, align
+from agent.formats.gap_map import gap_map
 from agent.formats.journal import JournalError, NoteRecord, iter_blocks, iter_records
 from agent.formats.manifest import (
     AudioFacts,
@@ -71,12 +72,14 @@ class Assembled:
         gaps = [
             Gap(
                 leg=number,
-                start_ms=gap.start * 1000 // leg.clock_rate,
-                duration_ms=gap.samples * 1000 // leg.clock_rate,
-                reason=gap.reason,
+                start_ms=entry.start * 1000 // leg.clock_rate,
+                duration_ms=entry.samples * 1000 // leg.clock_rate,
+                silent_ms=entry.silent * 1000 // leg.clock_rate,
+                count=entry.parts,
+                reason=entry.reason,
             )
             for number, leg in enumerate(self.legs)
-            for gap in leg.gaps
+            for entry in gap_map(leg.gaps)
         ]
         codecs = sorted(set().union(*(leg.audio_codecs for leg in self.legs)))
         return Manifest(

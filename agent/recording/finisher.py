@@ -275,7 +275,7 @@ def _missing_ms(manifest: Manifest) -> int:
     missing = [0 for _ in manifest.legs]
     for gap in manifest.gaps:
         if gap.reason == GapReason.GAP:
-            missing[gap.leg] += gap.duration_ms
+            missing[gap.leg] += gap.silent_ms
     return max(missing)
 
 

@@ -61,7 +61,11 @@ def manifest(**changes: object) -> Manifest:
             sha256="cd" * 32,
             size=16058,
         ),
-        gaps=(Gap(leg=1, start_ms=20, duration_ms=40, reason="lost"),),
+        gaps=(
+            Gap(
+                leg=1, start_ms=20, duration_ms=40, silent_ms=40, count=1, reason="lost"
+            ),
+        ),
         legs=(
             LegFigures(
                 role="customer",
@@ -102,7 +106,7 @@ ALLOWED = {
     "Moment": "utc helsinki",
     "NoticeEvidence": "sha256 language duration_ms sent_ms packets started_at ended_at",
     "AudioFacts": "format codecs sample_rate channels duration_ms sha256 size",
-    "Gap": "leg start_ms duration_ms reason",
+    "Gap": "leg start_ms duration_ms silent_ms count reason",
     "LegFigures": "role packets lost duplicates reordered jitter_ms ssrcs"
     " clock_restarts drift_ppm samples_inserted samples_removed loss_percent"
     " longest_gap_ms listened_ms silence clipping mos verdict",
