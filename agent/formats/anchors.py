@@ -22,6 +22,18 @@ STEPS_PER_S: Final = 8000
 RESTART_S: Final = 10.0
 "What keeps no time at all is placed by arrival, anew for each of these."
 
+PAUSE_S: Final = 60.0
+"Over a pause so long a clock that could not be measured may have drifted by 30 ms."
+
+ENOUGH: Final = 250
+"Of so many packets the soonest is no matter of chance: 5 s at 20 ms each."
+
+LONE_S: Final = 0.02
+"A packet sooner than all others by this is not believed: its timestamp is wrong."
+
+_LONE: Final = 3
+"Disbelieved one after the other; who sends more of them means it."
+
 
 class Anchored(NamedTuple):
     """Parallel to the packets given."""
@@ -61,17 +73,22 @@ def anchor(
         # Behind one source there may be several devices, one after the other.
         slope = common + drift(elapsed, level[members], clock_rate)
         pieces = [members]
-        if abs(slope) > MAX_DRIFT:
+        beyond = abs(slope) > MAX_DRIFT
+        if beyond:
             slope = 0.0
-            pieces = _pieces(members, elapsed // round(RESTART_S * clock_rate))
+            restarts = np.diff(elapsed // round(RESTART_S * clock_rate))
+            pieces = np.split(members, np.flatnonzero(restarts) + 1)
+        elif slope == 0:
+            pieces = _split_at_pauses(members, elapsed, clock_rate)
         if len(members) > largest:
             largest, told = len(members), slope
         for piece in pieces:
             since = time[piece] - time[piece[0]]
-            lowest = round(float((transit[piece] - slope * since).min()))
-            offset[piece] = lowest + _in_steps(slope * since, clock_rate)
+            lowest = _lowest(transit[piece] - slope * since, clock_rate)
+            offset[piece] = round(lowest) + _in_steps(slope * since, clock_rate)
             clock[piece] = count
-            count += 1
+            count += beyond
+        count += not beyond
     return Anchored(clock, offset, transit - offset, told)
 
 
@@ -83,8 +100,23 @@ def _members(number: Integers) -> Iterator[Integers]:
         yield believed[start:end]
 
 
-def _pieces(members: Integers, stretch: Integers) -> list[Integers]:
-    return np.split(members, np.flatnonzero(np.diff(stretch)) + 1)
+def _split_at_pauses(
+    members: Integers, elapsed: Integers, clock_rate: int
+) -> list[Integers]:
+    """Cut where nothing was said for long, if there is enough on either side."""
+    pauses = np.flatnonzero(np.diff(elapsed) > PAUSE_S * clock_rate) + 1
+    sizes = np.diff(pauses, prepend=0, append=len(members))
+    enough = sizes >= ENOUGH
+    return np.split(members, pauses[enough[:-1] & enough[1:]])
+
+
+def _lowest(delay: Floats, clock_rate: int) -> float:
+    """The least delay; of enough packets, the least that another one is near to."""
+    if len(delay) < ENOUGH:
+        return float(delay.min())
+    lowest = np.sort(np.partition(delay, _LONE + 1)[: _LONE + 2])
+    near = np.flatnonzero(np.diff(lowest) <= LONE_S * clock_rate)
+    return float(lowest[near[0]] if len(near) else lowest[0])
 
 
 def _in_steps(ticks: Floats, clock_rate: int) -> Integers:

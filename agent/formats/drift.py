@@ -27,8 +27,8 @@ SPAN_S: Final = 60.0
 LEAST_S: Final = 0.005
 "What does not add up to this over a clock's life is left alone, as is the audio."
 
-_PACKETS, _LEAST_PACKETS = 250, 100
-"Of so many the soonest counts: of 5 s at 20 ms each. Of fewer in a short call."
+_PACKETS, _LEAST_PACKETS = 250, 25
+"Of so many the soonest counts: of 5 s at 20 ms each. Of fewer where little is said."
 _FEWEST, _MOST = 12, 240
 "Stretches; a long call has longer ones."
 _APART: Final = 8

@@ -65,3 +65,45 @@ def test_what_is_no_clock_is_placed_by_arrival(ppm: int) -> None:
     assert told == 0
     error = position - time * (1 + ppm * 1e-6)
     assert np.abs(error).max() <= 1 + RESTART_S * RATE * abs(ppm) * 1e-6
+
+
+@pytest.mark.parametrize("ppm", [100, -100, 400])
+def test_between_two_short_talks_a_clock_may_drift(ppm: int) -> None:
+    """Eight seconds, three quarters of an hour of hold, eight seconds."""
+    time = np.concatenate((np.arange(400), 135_000 + np.arange(400))) * 160
+    jitter = np.random.default_rng(1).uniform(0, 40, 800) * 8
+    numbers, position, _ = anchored(time, time * ppm * 1e-6 + jitter)
+    error = position - time * (1 + ppm * 1e-6)
+    assert np.abs(error).max() < 0.02 * RATE
+    assert set(numbers) <= {0, 1}
+
+
+def test_a_few_words_after_a_pause_are_placed_by_the_clock_before_it() -> None:
+    """Three packets in a second of congestion would say little of their own."""
+    time = np.concatenate((np.arange(400), 9000 + np.arange(3))) * 160
+    transit = np.where(time > 1_000_000, 800.0, 0.0)
+    assert anchored(time, transit)[1].tolist() == time.tolist()
+
+
+@pytest.mark.parametrize("ahead_ms", [60, 200])
+@pytest.mark.parametrize("count", [1, 3])
+def test_lone_packets_before_their_time_move_no_hour(ahead_ms: int, count: int) -> None:
+    time, transit = stream(3600, 0)
+    transit[1000 : 1000 + 500 * count : 500] = -ahead_ms * 8 - np.arange(count) * 200
+    _, position, _ = anchored(time, transit)
+    assert np.abs(position - time).max() < 0.001 * RATE
+
+
+def test_several_packets_before_their_time_are_believed() -> None:
+    time, transit = stream(3600, 0, jitter_ms=0)
+    transit[1000:1006] -= 800
+    _, position, _ = anchored(time, transit)
+    assert np.all(position == time - 800)
+
+
+def test_no_clock_that_falls_silent_begins_no_more_often_than_it_is_heard() -> None:
+    time, transit = stream(600, 3000, jitter_ms=0)
+    heard = (time < 150 * RATE) | (time >= 450 * RATE)
+    numbers, _, _ = anchored(time[heard], transit[heard])
+    assert len(numbers) == 30
+    assert numbers == list(range(30))

@@ -58,8 +58,7 @@ def test_another_route_is_no_drift(
 
 def test_too_few_packets_or_too_short_a_life_tell_nothing() -> None:
     time, transit = stream(61, 400)
-    assert drift(time[:1199], transit[:1199], RATE) == 0
-    assert drift(time[::3][:1100], transit[::3][:1100], RATE) == 0
+    assert drift(time[:2990:10], transit[:2990:10], RATE) == 0
     assert drift(time // 2, transit, RATE) == 0
     assert drift(time, transit, RATE) != 0
 
