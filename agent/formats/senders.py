@@ -50,8 +50,8 @@ def senders(sequence: Integers) -> list[Integers]:
                 found[at] = np.concatenate((sender, stream))
                 break
         else:
-            if len(found) < MAX_AT_ONCE:
-                found.append(stream)
+            # No more than MAX_AT_ONCE: so many streams go on after one begins.
+            found.append(stream)
     if len(found) < 2:
         return [everything]
     of_others = np.concatenate(found[1:])
