@@ -24,9 +24,10 @@ from typing import Final
 from agent.formats.age import KeyKind
 from tests.bench.usage import machine, usage
 from tests.lab.certificates import Certificate
-from tests.lab.daemon import SERVICE, Daemon, free_ports
+from tests.lab.daemon import SERVICE, Daemon
 from tests.lab.peers import SIPP_TLS, SIPPY
 from tests.lab.secure import secured
+from tests.ports import free_ports
 
 SCENARIOS: Final = Path(__file__).parent / "sipp"
 MODES: Final = {"udp": "u1", "tcp": "t1", "tls": "l1"}

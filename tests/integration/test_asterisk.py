@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.asterisk import Asterisk, asterisk
 from tests.lab.baresip import baresip
-from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
+from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.scenes import (
     CUSTOMER_HZ,
     OFFICER_HZ,
@@ -20,6 +20,7 @@ from tests.lab.scenes import (
     our_phone,
     rings,
 )
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 proves = pytest.mark.interop

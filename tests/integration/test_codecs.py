@@ -14,8 +14,9 @@ from agent.formats.codecs.g711 import decode_alaw, encode_alaw, encode_ulaw
 from agent.formats.codecs.g722 import G722Decoder, encode_8k
 from agent.model.media import G722, OPUS, PCMA, PCMU, Address, Codec
 from tests.formats.signals import RATE, loudest, pcm16, sine
-from tests.lab.daemon import CALLER, SERVICE, Daemon, Recording, free_ports
+from tests.lab.daemon import CALLER, SERVICE, Daemon, Recording
 from tests.lab.parties import channels
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,7 @@ import pytest
 
 from agent.cli.phone import Phone
 from tests.lab.calls import ended
-from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
+from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.kamailio import Kamailio, kamailio
 from tests.lab.scenes import (
     CUSTOMER_HZ,
@@ -19,6 +19,7 @@ from tests.lab.scenes import (
     our_phone,
     rings,
 )
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 proves = pytest.mark.interop

@@ -12,7 +12,8 @@ from agent.formats.codecs.g711 import encode_alaw, encode_ulaw
 from agent.formats.container import read_wav
 from agent.model.media import Address
 from tests.integration.conftest import tone
-from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
+from tests.lab.daemon import CALLER, SERVICE, Daemon
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 

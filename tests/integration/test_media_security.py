@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.asterisk import asterisk, tls_transport
 from tests.lab.baresip import baresip, shows
-from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
+from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.linphone import linphone, shown
 from tests.lab.scenes import (
     CUSTOMER_HZ,
@@ -18,6 +18,7 @@ from tests.lab.scenes import (
     our_phone,
 )
 from tests.lab.secure import secured
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 proves = pytest.mark.interop

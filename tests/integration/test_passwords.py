@@ -11,10 +11,11 @@ from agent.signalling.sip.digest import Algorithm, hash_password
 from tests.lab.asterisk import asterisk
 from tests.lab.baresip import baresip
 from tests.lab.calls import ended
-from tests.lab.daemon import Daemon, free_ports
+from tests.lab.daemon import Daemon
 from tests.lab.kamailio import kamailio
 from tests.lab.linphone import linphone
 from tests.lab.scenes import CUSTOMER_HZ, OFFICER_HZ, our_phone
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 proves = pytest.mark.interop

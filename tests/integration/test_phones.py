@@ -15,7 +15,8 @@ from agent.formats.codecs.g711 import encode_alaw, encode_ulaw
 from agent.formats.container import decode_to_pcm16, read_wav
 from agent.model.media import Address
 from tests.integration.conftest import tone
-from tests.lab.daemon import CALLER, ROOT, SERVICE, Daemon, Recording, free_ports
+from tests.lab.daemon import CALLER, ROOT, SERVICE, Daemon, Recording
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.uri import Uri, parse_uri
 from agent.signalling.tls import TlsContexts
 from agent.signalling.useragent import UserAgent
-from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
+from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.parties import audio_of, noise, until
 from tests.lab.secure import Site, secured
 from tests.lab.standing import (
@@ -24,6 +24,7 @@ from tests.lab.standing import (
     started,
     udp_phone,
 )
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 

@@ -20,8 +20,9 @@ from tests.lab.calls import (
     phone,
     recorded,
 )
-from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
+from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.sipp import Sipp, call_in, call_out
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 

@@ -15,8 +15,9 @@ from agent.signalling.sip.digest import (
     parse_authorization,
 )
 from tests.lab.calls import ended
-from tests.lab.daemon import Daemon, free_ports
+from tests.lab.daemon import Daemon
 from tests.lab.sipp import Sipp
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 proves = pytest.mark.interop

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
+from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.scenes import (
     CUSTOMER_HZ,
     OFFICER_HZ,
@@ -15,6 +15,7 @@ from tests.lab.scenes import (
     our_phone,
 )
 from tests.lab.sippy import sippy
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 proves = pytest.mark.interop

@@ -17,10 +17,11 @@ from agent.signalling.connections import MAX_PER_STRANGER, STRANGERS_SHARE
 from agent.signalling.stream import HANDSHAKE_SECONDS
 from tests.lab.bad_peers import BadPeer, Flood, message, serve_once
 from tests.lab.certificates import Authority, Certificate, outdated
-from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
+from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.parties import until
 from tests.lab.secure import TRUNK, Site, secured
 from tests.lab.standing import standing, started, trunk_phone, udp_phone
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 

@@ -13,9 +13,10 @@ from agent.common.clock import monotonic_ns, utc_ns
 from agent.formats.age.errors import NoMatchError
 from agent.formats.envelope import open_envelope
 from tests.lab.calls import CUSTOMER, phone
-from tests.lab.daemon import SERVICE, Daemon, Recording, free_ports
+from tests.lab.daemon import SERVICE, Daemon, Recording
 from tests.lab.parties import channels, goertzel_db
 from tests.lab.transfers import DeskPhone
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 

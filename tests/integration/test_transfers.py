@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.asterisk import asterisk
 from tests.lab.baresip import baresip
-from tests.lab.daemon import CALLER, SERVICE, Daemon, Recording, free_ports
+from tests.lab.daemon import CALLER, SERVICE, Daemon, Recording
 from tests.lab.linphone import linphone
 from tests.lab.parties import channels
 from tests.lab.scenes import (
@@ -20,6 +20,7 @@ from tests.lab.scenes import (
     our_phone,
 )
 from tests.lab.sipp import Sipp
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 proves = pytest.mark.interop

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.lab.baresip import baresip, shows
-from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
+from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.kamailio import kamailio
 from tests.lab.linphone import linphone, shown
 from tests.lab.scenes import CUSTOMER_HZ, OFFICER_HZ, check_recorded, our_phone
 from tests.lab.secure import secured
 from tests.lab.sipp import Sipp
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 proves = pytest.mark.interop

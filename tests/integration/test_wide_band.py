@@ -8,8 +8,9 @@ import pytest
 
 from tests.lab.asterisk import asterisk
 from tests.lab.baresip import baresip
-from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
+from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.scenes import check_sides, has_tone
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 proves = pytest.mark.interop

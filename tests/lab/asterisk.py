@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.lab.certificates import Certificate
-from tests.lab.daemon import free_ports
 from tests.lab.peers import ASTERISK
 from tests.lab.process import Process, bound, running
+from tests.ports import free_ports
 
 _MODULES = """
 res_timing_timerfd res_crypto res_sorcery_config res_sorcery_memory res_sorcery_astdb

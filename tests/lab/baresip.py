@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from tests.lab.certificates import Certificate
-from tests.lab.daemon import free_ports, wav_file
+from tests.lab.daemon import wav_file
 from tests.lab.parties import sine
 from tests.lab.peers import BARESIP
 from tests.lab.process import Process, bound, running
+from tests.ports import free_ports
 
 _CONFIG = """\
 poll_method epoll

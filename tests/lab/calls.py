@@ -18,7 +18,8 @@ from agent.model.media import Address
 from agent.recording.ledger import LedgerRow
 from agent.signalling.sip import core as sip
 from tests.integration.conftest import tone
-from tests.lab.daemon import SERVICE, Daemon, Recording, free_ports
+from tests.lab.daemon import SERVICE, Daemon, Recording
+from tests.ports import free_ports
 
 CUSTOMER = "+358401234567"
 

@@ -1,11 +1,9 @@
 """A real daemon in a process of its own, for tests with real peers."""
 
 import asyncio
-import atexit
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,78 +24,11 @@ from agent.formats.age import (
 from agent.formats.envelope import open_envelope
 from agent.formats.manifest import Manifest, parse_manifest
 from agent.recording.ledger import LedgerRow, read_rows
+from tests.ports import free_ports
 
 CALLER = "0401234567"
 SERVICE = "0295000000"
 ROOT = Path(__file__).resolve().parents[2]
-
-
-BLOCK = 100
-"Ports claimed at once; nobody asks for half as many together."
-MAX_BLOCKS = 10
-"After that many, ports are given out again whose users are long gone."
-_signs: dict[int, socket.socket] = {}
-"The first TCP port of each block of ours, bound as a sign to other processes."
-_ports: list[int] = []
-"Of the blocks of ours, those to be given out next."
-
-
-def free_ports(count: int) -> list[int]:
-    """Even ports of 127.0.0.1, UDP and TCP, side by side, that nobody uses now.
-
-    They lie below the ephemeral range, in blocks of this process's own, so that tests
-    in several processes get different ones.
-    """
-    for _ in range(2 * MAX_BLOCKS):
-        run: list[int] = []
-        for port in _ports:
-            run = [*run, port] if _is_free(port) else []
-            if len(run) == count:
-                del _ports[: _ports.index(port) + 1]
-                return run
-        _ports[:] = _next_block()
-    raise RuntimeError(f"no {count} free ports side by side")
-
-
-def _next_block() -> range:
-    starts = list(range(15000, 19900, BLOCK))
-    here = os.getpid() % len(starts)
-    for first in starts[here:] + starts[:here]:
-        if first in _signs or len(_signs) == MAX_BLOCKS:
-            continue
-        sign = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            sign.bind(("127.0.0.1", first))
-        except OSError:
-            sign.close()
-            continue
-        _signs[first] = sign
-        break
-    else:  # none to be had: the oldest of ours once more
-        if not _signs:
-            raise RuntimeError("other test runs hold every block of ports")
-        first = next(iter(_signs))
-        _signs[first] = _signs.pop(first)
-    return range(first + 2, first + BLOCK, 2)
-
-
-def _is_free(port: int) -> bool:
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
-        socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
-    ):
-        try:
-            udp.bind(("127.0.0.1", port))
-            tcp.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-@atexit.register
-def _take_signs_down() -> None:
-    for sign in _signs.values():
-        sign.close()
 
 
 def wav_file(path: Path, samples: bytes, rate: int, channels: int = 1) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.lab.daemon import free_ports, wav_notice
+from tests.lab.daemon import wav_notice
 from tests.lab.parties import sine
 from tests.lab.peers import LINPHONE
 from tests.lab.process import Process, bound, running
 from tests.lab.secure import Site
+from tests.ports import free_ports
 
 _CONFIG = """\
 [sip]

@@ -17,7 +17,8 @@ from agent.formats.codecs.g711 import decode_alaw, encode_alaw, encode_ulaw
 from agent.formats.container import decode_to_pcm16, read_wav
 from agent.model.media import Address
 from agent.recording.ledger import LedgerRow
-from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
+from tests.lab.daemon import CALLER, SERVICE, Daemon
+from tests.ports import free_ports
 
 RATE = 8000
 FRAME = 160

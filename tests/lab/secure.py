@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab.certificates import Authority, Certificate
-from tests.lab.daemon import Daemon, free_ports
+from tests.lab.daemon import Daemon
+from tests.ports import free_ports
 
 TRUNK = "trunk.example"
 OFFICERS = "officers.example"

@@ -17,7 +17,8 @@ from agent.signalling.tls import TlsContexts
 from agent.signalling.useragent import UserAgent
 from tests.fakes.srtp import BadTagError, Direction
 from tests.lab.certificates import Authority
-from tests.lab.daemon import Daemon, free_ports
+from tests.lab.daemon import Daemon
+from tests.ports import free_ports
 
 _RTCP = range(192, 224)
 

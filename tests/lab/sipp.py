@@ -18,9 +18,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from agent.formats.codecs.g711 import encode_alaw
-from tests.lab.daemon import CALLER, SERVICE, Daemon, free_ports
+from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.parties import sine
 from tests.lab.peers import SIPP_TLS, missing
+from tests.ports import free_ports
 
 SCENARIOS = Path(__file__).parent / "sipp"
 SPEECH_HZ = 1000

@@ -11,10 +11,11 @@ from agent.model.media import Address
 from agent.signalling.config import TlsConfig
 from agent.signalling.tls import TlsContexts
 from tests.lab.certificates import Certificate
-from tests.lab.daemon import CALLER, SERVICE, Daemon, Recording, free_ports
+from tests.lab.daemon import CALLER, SERVICE, Daemon, Recording
 from tests.lab.parties import audio_of, noise, until
 from tests.lab.secure import Site
 from tests.lab.secure_phone import SecurePhone
+from tests.ports import free_ports
 
 SECONDS = 60.0
 "Longer than any test: what everybody says is never at its end."

@@ -8,9 +8,10 @@ from itertools import cycle
 from agent.media.leg import MediaLeg
 from agent.model.media import Address, Latch
 from tests.media.phones import HOST, Phone
-from tests.ports import BASE
+from tests.ports import span
 
-PORTS = cycle(range(BASE + 300, BASE + 399))
+FIRST = span(100)
+PORTS = cycle(range(FIRST, FIRST + 99))
 
 
 def udp() -> socket.socket:

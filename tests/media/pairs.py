@@ -5,11 +5,11 @@ import random
 from agent.formats.journal import Journal, NoteRecord, PacketRecord
 from agent.formats.rtp.packet import RtpPacket
 from tests.media.phones import Phone, Site, sound
-from tests.ports import BASE
+from tests.ports import span
 
 NOTICE = sound("notice", random.Random(1).randbytes(10 * 160 + 40))
 RINGBACK = sound("ringback", random.Random(2).randbytes(400))
-FIRST = BASE + 100
+FIRST = span(100)
 
 
 async def talk(running: Site, customer: Phone, officer: Phone) -> None:

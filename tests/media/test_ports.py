@@ -6,10 +6,10 @@ import pytest
 from agent.media.errors import NoPortsError
 from agent.media.ports import MAX_ROUNDS, PortPair, PortPool
 from agent.media.sockets import peer_of
-from tests.ports import BASE
+from tests.ports import span
 
 HOST = "127.0.0.1"
-FIRST = BASE
+FIRST = span(6)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from subprocess import run
 import pytest
 
 from agent.media import sockets
-from tests.ports import BASE
+from tests.ports import span
 
 HOST = "127.0.0.1"
 
@@ -42,7 +42,7 @@ def test_connecting_sorts_what_was_queued(trio: Trio) -> None:
 def test_disconnecting_opens_it_again_on_the_same_port(trio: Trio) -> None:
     _, peer, stranger = trio
     # The kernel keeps a port through this only if it was asked for by number.
-    name = HOST, BASE + 50
+    name = HOST, span(1)
     ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     ours.bind(name)
     ours.settimeout(0)

@@ -332,11 +332,12 @@ ORPHAN = """
 import asyncio, sys
 from pathlib import Path
 from tests.media.phones import Phone, site, audio_bytes
-from tests.ports import BASE
+from tests.ports import span
 
 async def main():
     directory = Path(sys.argv[1])
-    async with site(directory, ports=(BASE + 200, BASE + 299)) as running:
+    first = span(100)
+    async with site(directory, ports=(first, first + 99)) as running:
         with Phone() as customer, Phone() as officer:
             await running.connect("call", "c", customer)
             await running.connect("call", "o", officer)

@@ -27,7 +27,7 @@ from agent.signalling.transport import TransportError
 from agent.signalling.useragent import UserAgent
 from tests.cli.conftest import DiskSite, identity
 from tests.lab.certificates import Authority
-from tests.lab.daemon import free_ports
+from tests.ports import free_ports
 from tests.recording.segments import write_segment
 
 

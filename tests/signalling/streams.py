@@ -15,7 +15,7 @@ from agent.signalling.sip.limits import PeerLimits
 from agent.signalling.stream import StreamTransport
 from agent.signalling.tls import TlsContexts
 from tests.lab.certificates import Certificate
-from tests.lab.daemon import free_ports
+from tests.ports import free_ports
 
 MESSAGE = b"OPTIONS sip:a SIP/2.0\r\nl: 0\r\n\r\n"
 

@@ -14,7 +14,7 @@ from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.uri import parse_uri
 from agent.signalling.useragent import UserAgent
-from tests.lab.daemon import free_ports
+from tests.ports import free_ports
 
 
 async def until(condition: Any) -> None:

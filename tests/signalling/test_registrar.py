@@ -16,7 +16,7 @@ from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.uri import Uri, parse_uri
 from agent.signalling.useragent import UserAgent
-from tests.lab.daemon import free_ports
+from tests.ports import free_ports
 
 Answer = tuple[int, Sequence[tuple[str, str]]]
 

@@ -17,7 +17,7 @@ from agent.signalling.sip.limits import PeerLimits
 from agent.signalling.stream import MAX_UNSENT, MAX_WAITING
 from agent.signalling.transport import TransportError
 from tests.lab.certificates import Authority, Certificate, outdated
-from tests.lab.daemon import free_ports
+from tests.ports import free_ports
 from tests.signalling.streams import MESSAGE, End, connect, contexts, got, until, works
 
 # -- connections and messages ----------------------------------------------------

@@ -6,7 +6,7 @@ from agent.model.media import Address
 from agent.signalling.config import Listener
 from agent.signalling.sip.flow import Flow
 from agent.signalling.transport import TransportError, UdpTransport
-from tests.lab.daemon import free_ports
+from tests.ports import free_ports
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

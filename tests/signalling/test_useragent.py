@@ -22,8 +22,8 @@ from agent.signalling.tls import TlsContexts
 from agent.signalling.transport import TransportError
 from agent.signalling.useragent import UserAgent
 from tests.lab.certificates import Authority
-from tests.lab.daemon import free_ports
 from tests.lab.nameserver import NameServer
+from tests.ports import free_ports
 
 
 class Party:
