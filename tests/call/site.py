@@ -35,10 +35,11 @@ from agent.signalling.not_acceptable import NotAcceptableError
 from agent.signalling.offer_answer import OfferAnswer
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.core import UserAgentCore
+from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request, response_to
 from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.timers import DEFAULT_TIMERS
-from agent.signalling.sip.uri import NameAddr, parse_uri
+from agent.signalling.sip.uri import NameAddr, Uri, parse_uri
 from agent.signalling.useragent import UserAgent
 from tests.call.switch import Switch
 from tests.fakes.media import RecordingMediaPool
@@ -68,6 +69,23 @@ async def until(condition: Callable[[], object], what: str = "") -> None:
         if time.monotonic() > deadline:
             raise AssertionError(f"never came true: {what or condition}")
         await asyncio.sleep(0)
+
+
+class Steered(UserAgent):
+    """A user agent whose calls go where a test says, and when."""
+
+    ways: Sequence[Flow] | None = None
+    "Instead of what the resolver finds, whatever the URI."
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.held: dict[str, asyncio.Event] = {}
+        "By the user of a URI, what its look-up waits for."
+
+    async def flows_to(self, uri: Uri) -> list[Flow]:
+        if (gate := self.held.get(uri.user or "")) is not None:
+            await gate.wait()
+        return await super().flows_to(uri) if self.ways is None else list(self.ways)
 
 
 class Party:
@@ -434,7 +452,7 @@ class Site:
             supported=EXTENSIONS,
             admit=self.control.admit,
         )
-        self.agent = UserAgent(self.core, [Listener("udp", AGENT)], self.control.on_sip)
+        self.agent = Steered(self.core, [Listener("udp", AGENT)], self.control.on_sip)
         self.switch.plug(self.agent, AGENT)
         directory = Directory(
             officers

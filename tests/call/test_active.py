@@ -413,17 +413,10 @@ async def test_a_new_party_may_ring_again_after_the_end(site: Site) -> None:
 
 
 async def test_a_target_whose_host_is_looked_up_too_long_is_passed_over(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site,
 ) -> None:
     await site.start(inbound={"ring_timeout": 20.0})
-    gate, real = asyncio.Event(), site.agent.flows_to
-
-    async def slow(uri: Any) -> Any:
-        if uri.user == "201":
-            await gate.wait()
-        return await real(uri)
-
-    monkeypatch.setattr(site.agent, "flows_to", slow)
+    gate = site.agent.held["201"] = asyncio.Event()
     site.trunk.call()
     await until(lambda: site.media.told("play"))
     await site.until_logged("notice_played")

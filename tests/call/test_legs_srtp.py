@@ -166,14 +166,11 @@ async def test_an_invite_with_keys_is_tried_over_tls_alone(
     invited: list[tuple[list[Flow], bytes]] = []
     invite = site.core.invite
 
-    async def flows_to(_: object) -> list[Flow]:
-        return list(flows)
-
     def note(*, flow: Flow, alternatives: Any = (), body: bytes, **named: Any) -> Any:
         invited.append(([flow, *alternatives], body))
         return invite(flow=flow, alternatives=alternatives, body=body, **named)
 
-    monkeypatch.setattr(site.agent, "flows_to", flows_to)
+    site.agent.ways = flows
     monkeypatch.setattr(site.core, "invite", note)
     site.trunk.call()
     await until(lambda: invited)
@@ -308,14 +305,10 @@ async def test_a_leg_that_is_gone_needs_no_key(secured: Site) -> None:
 
 
 async def test_a_call_that_must_get_through_is_tried_by_every_way(
-    secured: Site, monkeypatch: pytest.MonkeyPatch
+    secured: Site,
 ) -> None:
     await secured.start()
-
-    async def flows_to(_: object) -> list[Flow]:
-        return [Flow("tls", AGENT, TRUNK), Flow("udp", AGENT, SECOND)]
-
-    monkeypatch.setattr(secured.agent, "flows_to", flows_to)
+    secured.agent.ways = [Flow("tls", AGENT, TRUNK), Flow("udp", AGENT, SECOND)]
     secured.trunk.refuses = 503
     secured.second.srtp = SrtpPolicy.NEVER
     secured.officer.call("0409876543")

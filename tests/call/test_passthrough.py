@@ -200,17 +200,9 @@ async def test_no_target_has_an_address(site: Site) -> None:
     assert site.logged("target_unreachable")
 
 
-async def test_the_caller_leaves_while_the_target_is_looked_up(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_caller_leaves_while_the_target_is_looked_up(site: Site) -> None:
     await start(site)
-    gate, real = asyncio.Event(), site.agent.flows_to
-
-    async def slow(uri: Any) -> Any:
-        await gate.wait()
-        return await real(uri)
-
-    monkeypatch.setattr(site.agent, "flows_to", slow)
+    gate = site.agent.held["201"] = asyncio.Event()
     site.trunk.call()
     await until(lambda: site.logged("call_begun"))
     await site.advance(0)
@@ -267,15 +259,6 @@ def offers(site: Site) -> list[str]:
     return site.switch.sent("INVITE", to=OFFICER)
 
 
-def reached(site: Site, monkeypatch: pytest.MonkeyPatch, *flows: Flow) -> None:
-    """What the resolver makes of the officer's URI."""
-
-    async def flows_to(_: object) -> list[Flow]:
-        return list(flows)
-
-    monkeypatch.setattr(site.agent, "flows_to", flows_to)
-
-
 async def test_keys_stay_behind_where_the_call_can_do_without(site: Site) -> None:
     site.switch.secure = {TRUNK}
     await start(site)
@@ -300,11 +283,11 @@ async def test_keys_stay_behind_where_the_call_can_do_without(site: Site) -> Non
     assert not site.logged("keys_in_the_clear")
 
 
-async def test_keys_go_on_over_tls(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_keys_go_on_over_tls(site: Site) -> None:
     site.switch.secure = {TRUNK, OFFICER}
     site.trunk.srtp = site.officer.srtp = SrtpPolicy.REQUIRE
     await start(site)
-    reached(site, monkeypatch, OVER_TLS)
+    site.agent.ways = [OVER_TLS]
     await talk(site)
     ours, theirs = site.trunk.negotiation.current, site.officer.negotiation.current
     assert ours is not None
@@ -333,24 +316,22 @@ async def test_keys_without_which_there_is_no_call_go_on_and_it_is_said(
 
 @pytest.mark.parametrize(("status", "tries"), [(503, 2), (486, 1)])
 async def test_the_ways_over_tls_are_tried_first(
-    site: Site, monkeypatch: pytest.MonkeyPatch, status: int, tries: int
+    site: Site, status: int, tries: int
 ) -> None:
     site.switch.secure = {TRUNK}
     site.officer.refuses = status
     await start(site, to=(f"sip:112@{OFFICER}",))
-    reached(site, monkeypatch, OVER_UDP, OVER_TLS)
+    site.agent.ways = [OVER_UDP, OVER_TLS]
     site.trunk.call()
     await site.trunk.heard(sip.Refused)
     assert ["a=crypto:" in offer for offer in offers(site)] == [True, False][:tries]
     assert ["SIP/2.0/TLS" in offer for offer in offers(site)] == [True, False][:tries]
 
 
-async def test_a_late_offer_leaves_its_keys_behind_too(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_late_offer_leaves_its_keys_behind_too(site: Site) -> None:
     site.switch.secure = {OFFICER}
     await start(site)
-    reached(site, monkeypatch, OVER_TLS)
+    site.agent.ways = [OVER_TLS]
     site.trunk.call(late=True)
     await site.officer.heard(sip.Acknowledged)
     assert b"crypto" not in site.trunk.of(sip.Accepted)[0].response.body
@@ -358,12 +339,10 @@ async def test_a_late_offer_leaves_its_keys_behind_too(
     assert len(site.logged("keys_left_out")) == 1
 
 
-async def test_an_answer_keeps_its_keys(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_answer_keeps_its_keys(site: Site) -> None:
     site.switch.secure = {OFFICER}
     await start(site)
-    reached(site, monkeypatch, OVER_TLS)
+    site.agent.ways = [OVER_TLS]
     answer, _ = site.officer.negotiation.answer(site.trunk.negotiation.offer())
     site.officer.answer_body = answer + KEY
     site.trunk.call()
