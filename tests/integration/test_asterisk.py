@@ -2,12 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from agent.cli.phone import Phone
 from tests.lab.asterisk import Asterisk, asterisk
 from tests.lab.baresip import baresip
 from tests.lab.daemon import CALLER, SERVICE, Daemon
@@ -17,8 +18,10 @@ from tests.lab.scenes import (
     check_held,
     check_recorded,
     check_sides,
+    hold_once,
     our_phone,
     rings,
+    talk,
 )
 from tests.ports import free_ports
 
@@ -27,8 +30,9 @@ proves = pytest.mark.interop
 
 
 def pbx(
-    daemon: Daemon, root: Path, phones: list[int], agent_more: str = ""
+    daemon: Daemon, root: Path, phones: Sequence[int], agent_more: str = ""
 ) -> AbstractAsyncContextManager[Asterisk]:
+    """One behind the agent, with two phones."""
     return asterisk(
         root,
         port=daemon.officers[0],
@@ -38,23 +42,49 @@ def pbx(
     )
 
 
+@asynccontextmanager
+async def behind(
+    daemon: Daemon, root: Path, agent_more: str = "", *, answer_after: float = 0.2
+) -> AsyncIterator[tuple[Phone, Phone, Asterisk]]:
+    """It behind the agent: a party outside, an officer's phone at it, and itself."""
+    phones = free_ports(2)
+    async with (
+        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as outside,
+        our_phone(phones[0], "201", OFFICER_HZ, answer_after=answer_after) as officer,
+        pbx(daemon, root, phones, agent_more) as exchange,
+    ):
+        yield outside, officer, exchange
+
+
+@asynccontextmanager
+async def before(
+    daemon: Daemon, root: Path, agent_more: str = ""
+) -> AsyncIterator[tuple[Asterisk, Phone]]:
+    """It as the trunk, which says the customer's tone; and an officer's phone."""
+    phones = free_ports(2)
+    async with (
+        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
+        asterisk(
+            root,
+            port=daemon.caller,
+            agent=daemon.sip,
+            phones=(phones[0], phones[1]),
+            hertz=CUSTOMER_HZ,
+            agent_more=agent_more,
+        ) as trunk,
+    ):
+        yield trunk, officer
+
+
 @proves("Asterisk", "as the PBX behind: an officer's phone there answers")
 async def test_a_phone_behind_it_answers(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    phones = free_ports(2)
-    async with (
-        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
-        our_phone(phones[0], "201", OFFICER_HZ) as officer,
-        pbx(daemon, tmp_path, phones),
-    ):
-        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+    async with behind(daemon, tmp_path) as (caller, officer, _):
+        await caller.call(daemon.number())
         await officer.connected.wait()
-        await daemon.logged("recording_begun")
-        caller.speak()
-        officer.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, caller, officer)
         caller.hang_up()
         await officer.ended.wait()
         await check_recorded(daemon, "caller-hangup")
@@ -63,22 +93,10 @@ async def test_a_phone_behind_it_answers(
 @proves("Asterisk", "as the trunk: calls in, hangs up")
 async def test_it_calls_in(daemon_at: Callable[..., Daemon], tmp_path: Path) -> None:
     daemon = daemon_at().start()
-    phones = free_ports(2)
-    async with (
-        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
-        asterisk(
-            tmp_path,
-            port=daemon.caller,
-            agent=daemon.sip,
-            phones=(phones[0], phones[1]),
-            hertz=CUSTOMER_HZ,
-        ) as pbx,
-    ):
+    async with before(daemon, tmp_path) as (pbx, officer):
         await pbx.call(SERVICE)
         await officer.connected.wait()
-        await daemon.logged("recording_begun")
-        officer.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, officer)
         await pbx.hang_up()
         await officer.ended.wait()
         await check_recorded(daemon, "caller-hangup")
@@ -89,18 +107,10 @@ async def test_a_phone_behind_it_hangs_up(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    phones = free_ports(2)
-    async with (
-        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
-        our_phone(phones[0], "201", OFFICER_HZ) as officer,
-        pbx(daemon, tmp_path, phones),
-    ):
-        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+    async with behind(daemon, tmp_path) as (caller, officer, _):
+        await caller.call(daemon.number())
         await officer.connected.wait()
-        await daemon.logged("recording_begun")
-        caller.speak()
-        officer.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, caller, officer)
         officer.hang_up()
         await caller.ended.wait()
         await check_recorded(daemon, "officer-hangup")
@@ -111,18 +121,10 @@ async def test_a_phone_behind_it_calls_out(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    phones = free_ports(2)
-    async with (
-        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as customer,
-        our_phone(phones[0], "201", OFFICER_HZ) as officer,
-        pbx(daemon, tmp_path, phones) as exchange,
-    ):
+    async with behind(daemon, tmp_path) as (customer, officer, exchange):
         await officer.call(f"sip:0409876543@127.0.0.1:{exchange.port}")
         await customer.connected.wait()
-        await daemon.logged("recording_begun")
-        customer.speak()
-        officer.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, customer, officer)
         customer.hang_up()
         await officer.ended.wait()
         await daemon.logged("stored")
@@ -148,17 +150,10 @@ async def test_a_phone_behind_it_holds(
             hertz=OFFICER_HZ,
         ) as officer,
     ):
-        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await caller.call(daemon.number())
         await officer.answer()
-        await daemon.logged("recording_begun")
-        caller.speak()
-        await asyncio.sleep(0.8)
-        await officer.tell("hold")
-        await daemon.logged("held")
-        await asyncio.sleep(0.8)
-        await officer.tell("resume")
-        await daemon.logged("resumed")
-        await asyncio.sleep(0.8)
+        await talk(daemon, caller, seconds=0.8)
+        await hold_once(daemon, officer)
         caller.hang_up()
         recording = await check_recorded(daemon, "caller-hangup")
     check_held(daemon, recording)
@@ -172,20 +167,13 @@ async def test_a_queue_answers_before_an_officer(
     daemon = daemon_at(route='officer_answer = "connected-identity"')
     daemon.amend("to = [", f'to = ["sip:300@127.0.0.1:{daemon.officers[0]}"]\n#')
     daemon.start()
-    phones = free_ports(2)
-    async with (
-        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
-        our_phone(phones[0], "201", OFFICER_HZ, answer_after=1.5) as officer,
-        pbx(daemon, tmp_path, phones),
-    ):
-        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+    async with behind(daemon, tmp_path, answer_after=1.5) as (caller, officer, _):
+        await caller.call(daemon.number())
         await rings(officer)
         caller.speak()
         assert not daemon.log("recording_begun")
         await officer.connected.wait()
-        await daemon.logged("recording_begun")
-        officer.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, officer)
         caller.hang_up()
         await officer.ended.wait()
         recording = await check_recorded(daemon, "caller-hangup")
@@ -197,23 +185,10 @@ async def test_it_requires_reliable_responses(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    phones = free_ports(2)
-    async with (
-        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
-        asterisk(
-            tmp_path,
-            port=daemon.caller,
-            agent=daemon.sip,
-            phones=(phones[0], phones[1]),
-            hertz=CUSTOMER_HZ,
-            agent_more="100rel=required",
-        ) as trunk,
-    ):
+    async with before(daemon, tmp_path, "100rel=required") as (trunk, officer):
         await trunk.call(SERVICE)
         await officer.connected.wait()
-        await daemon.logged("recording_begun")
-        officer.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, officer)
         await trunk.hang_up()
         await officer.ended.wait()
         await check_recorded(daemon, "caller-hangup")
@@ -224,14 +199,13 @@ async def test_its_ringing_is_acknowledged(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    phones = free_ports(2)
-    async with (
-        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
-        our_phone(phones[0], "201", OFFICER_HZ, answer_after=1) as officer,
-        pbx(daemon, tmp_path, phones, "100rel=peer_supported") as exchange,
+    async with behind(daemon, tmp_path, "100rel=peer_supported", answer_after=1) as (
+        caller,
+        officer,
+        exchange,
     ):
         await exchange.tell("pjsip set logger on")
-        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await caller.call(daemon.number())
         await officer.connected.wait()
         await daemon.logged("recording_begun")
         assert re.search(r"PRACK sip:.* SIP/2\.0", exchange.said)
@@ -248,18 +222,9 @@ async def test_its_session_is_refreshed(
     daemon_at: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = daemon_at().start()
-    phones = free_ports(2)
-    async with (
-        our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
-        asterisk(
-            tmp_path,
-            port=daemon.caller,
-            agent=daemon.sip,
-            phones=(phones[0], phones[1]),
-            hertz=CUSTOMER_HZ,
-            agent_more="timers=always\ntimers_sess_expires=90\ntimers_min_se=90",
-        ) as trunk,
-    ):
+    async with before(
+        daemon, tmp_path, "timers=always\ntimers_sess_expires=90\ntimers_min_se=90"
+    ) as (trunk, officer):
         await trunk.call(SERVICE)
         await officer.connected.wait()
         officer.speak()

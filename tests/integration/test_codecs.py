@@ -14,7 +14,7 @@ from agent.formats.codecs.g711 import decode_alaw, encode_alaw, encode_ulaw
 from agent.formats.codecs.g722 import G722Decoder, encode_8k
 from agent.model.media import G722, OPUS, PCMA, PCMU, Address, Codec
 from tests.formats.signals import RATE, loudest, pcm16, sine
-from tests.lab.daemon import CALLER, SERVICE, Daemon, Recording
+from tests.lab.daemon import CALLER, Daemon, Recording
 from tests.lab.parties import channels
 from tests.ports import free_ports
 
@@ -90,7 +90,7 @@ async def talk(
     await one.start()
     await other.start()
     try:
-        await one.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await one.call(daemon.number())
         async with asyncio.timeout(20):
             await other.connected.wait()
             # A move to another codec takes an exchange.
@@ -221,7 +221,7 @@ async def test_a_caller_without_the_routes_codec_is_told_so(
     caller = phone(daemon.caller, CALLER, LEFT, (PCMA, G722))
     await caller.start()
     try:
-        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await caller.call(daemon.number())
         async with asyncio.timeout(10):
             await caller.ended.wait()
     finally:

@@ -44,7 +44,7 @@ async def assert_gets_through(daemon: Daemon, *, direct: bool = False) -> None:
     """One call to 112: both hear each other, nobody hears or keeps anything else."""
     before = len(daemon.log("ended"))
     async with emergency(daemon) as (officer, centre):
-        await officer.call(f"sip:112@127.0.0.1:{daemon.sip}")
+        await officer.call(daemon.number("112"))
         await until(officer.connected, 8)
         await until(centre.connected, 8)
         officer.speak()

@@ -1,6 +1,5 @@
 """Kamailio between the trunk and the agent, in the way of every request."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.lab.scenes import (
     check_sides,
     our_phone,
     rings,
+    talk,
 )
 from tests.ports import free_ports
 
@@ -52,10 +52,7 @@ async def test_a_call_comes_in_through_it(
     async with proxied(daemon, tmp_path, CALLER) as (officer, caller, proxy):
         await caller.call(f"sip:{SERVICE}@127.0.0.1:{proxy.port}")
         await officer.connected.wait()
-        await daemon.logged("recording_begun")
-        caller.speak()
-        officer.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, caller, officer)
         caller.hang_up()
         await officer.ended.wait()
         await check_recorded(daemon, "caller-hangup")
@@ -71,10 +68,7 @@ async def test_our_requests_go_back_by_route(
     async with proxied(daemon, tmp_path, CALLER) as (officer, caller, proxy):
         await caller.call(f"sip:{SERVICE}@127.0.0.1:{proxy.port}")
         await officer.connected.wait()
-        await daemon.logged("recording_begun")
-        caller.speak()
-        officer.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, caller, officer)
         officer.hang_up()
         await caller.ended.wait()
         await check_recorded(daemon, "officer-hangup")
@@ -87,12 +81,9 @@ async def test_a_call_goes_out_through_it(
 ) -> None:
     daemon = daemon_at().start()
     async with proxied(daemon, tmp_path, "0409876543") as (officer, customer, proxy):
-        await officer.call(f"sip:0409876543@127.0.0.1:{daemon.sip}")
+        await officer.call(daemon.number("0409876543"))
         await customer.connected.wait()
-        await daemon.logged("recording_begun")
-        customer.speak()
-        officer.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, customer, officer)
         officer.hang_up()
         await customer.ended.wait()
         await daemon.logged("stored")
@@ -113,7 +104,7 @@ async def test_a_cancel_goes_out_through_it(
         customer,
         proxy,
     ):
-        await officer.call(f"sip:0409876543@127.0.0.1:{daemon.sip}")
+        await officer.call(daemon.number("0409876543"))
         await rings(customer)
         officer.hang_up()
         await customer.ended.wait()

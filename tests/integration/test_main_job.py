@@ -13,6 +13,7 @@ from agent.formats.container import read_wav
 from agent.model.media import Address
 from tests.integration.conftest import tone
 from tests.lab.daemon import CALLER, SERVICE, Daemon
+from tests.lab.scenes import talk
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
@@ -44,7 +45,7 @@ async def test_a_call_is_announced_connected_recorded_and_stored(
     await caller.start()
     await officer.start()
     try:
-        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await caller.call(daemon.number())
         async with asyncio.timeout(20):
             await officer.connected.wait()
             caller.speak()
@@ -103,13 +104,10 @@ async def test_officers_calls_are_announced_to_both_and_recorded(
     await customer.start()
     await officer.start()
     try:
-        await officer.call(f"sip:0409876543@127.0.0.1:{daemon.sip}")
+        await officer.call(daemon.number("0409876543"))
         async with asyncio.timeout(20):
             await officer.connected.wait()
-            await daemon.logged("recording_begun")
-            customer.speak()
-            officer.speak()
-            await asyncio.sleep(1.0)
+            await talk(daemon, customer, officer, seconds=1.0)
             customer.hang_up()
             await officer.ended.wait()
             await daemon.logged("stored")
@@ -136,7 +134,7 @@ async def test_hanging_up_in_the_notice_stores_nothing(
     caller = phone(daemon.caller, CALLER)
     await caller.start()
     try:
-        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await caller.call(daemon.number())
         async with asyncio.timeout(20):
             await caller.connected.wait()
             await asyncio.sleep(0.5)

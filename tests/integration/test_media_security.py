@@ -16,6 +16,7 @@ from tests.lab.scenes import (
     check_recorded,
     has_tone,
     our_phone,
+    talk,
 )
 from tests.lab.secure import secured
 from tests.ports import free_ports
@@ -97,12 +98,9 @@ async def test_a_pbx_with_srtp(
             pjsip_more=tls_transport(pbx + 1, site.officers),
         ),
     ):
-        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await caller.call(daemon.number())
         await officer.connected.wait()
-        await daemon.logged("recording_begun")
-        caller.speak()
-        officer.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, caller, officer)
         officer.hang_up()
         await caller.ended.wait()
         await check_recorded(daemon, "officer-hangup")
@@ -127,9 +125,7 @@ async def test_linphone_with_srtp(
     ):
         caller.type(f"call sip:{SERVICE}@127.0.0.1:{site.port};transport=tls")
         await officer.connected.wait()
-        await daemon.logged("recording_begun")
-        officer.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, officer)
         officer.hang_up()
         await caller.shows("ended")
         await check_recorded(daemon, "officer-hangup")

@@ -171,7 +171,7 @@ async def test_asterisk_challenges_us(
         assert f"sip:registered@127.0.0.1:{daemon.sip}" in await pbx.tell(
             "pjsip show aor registered"
         )
-        await officer.call(f"sip:600@127.0.0.1:{daemon.sip}")
+        await officer.call(daemon.number("600"))
         await officer.connected.wait()
         await daemon.logged("recording_begun")
         officer.hang_up()

@@ -16,6 +16,7 @@ from agent.formats.container import decode_to_pcm16, read_wav
 from agent.model.media import Address
 from tests.integration.conftest import tone
 from tests.lab.daemon import CALLER, ROOT, SERVICE, Daemon, Recording
+from tests.lab.scenes import talk
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
@@ -134,10 +135,8 @@ async def test_it_answers_as_the_officer(
             ) as officer,
         ):
             await officer.says("ready")
-            await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
-            await daemon.logged("recording_begun")
-            caller.speak()
-            await asyncio.sleep(2.5)
+            await caller.call(daemon.number())
+            await talk(daemon, caller, seconds=2.5)
             caller.hang_up()
             await officer.says("ended")
             await daemon.logged("stored")
@@ -220,7 +219,7 @@ async def test_a_caller_that_cannot_acknowledge_harms_nobody(
             caller = ours(caller_port, CALLER)
             await caller.start()
             try:
-                await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+                await caller.call(daemon.number())
                 await daemon.logged("recording_begun")
                 caller.hang_up()
                 await daemon.logged("ended", count=2)

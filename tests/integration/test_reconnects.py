@@ -15,6 +15,7 @@ from agent.signalling.tls import TlsContexts
 from agent.signalling.useragent import UserAgent
 from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.parties import audio_of, noise, until
+from tests.lab.scenes import talk
 from tests.lab.secure import Site, secured
 from tests.lab.standing import (
     assert_well,
@@ -89,10 +90,7 @@ async def test_a_call_outlives_its_connection(
     async with started(caller, officer):
         await caller.call(f"sip:{SERVICE}@127.0.0.1:{port};transport={transport}")
         await until(officer.connected)
-        await daemon.logged("recording_begun")
-        caller.speak()
-        officer.speak()
-        await asyncio.sleep(0.7)
+        await talk(daemon, caller, officer, seconds=0.7)
         assert caller.connections == (1, 0)
         caller.drop()
         await asyncio.sleep(1.0)

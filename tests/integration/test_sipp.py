@@ -90,7 +90,7 @@ async def test_nobody_answers_not_even_the_overflow(
     targets = [Sipp(tmp_path, "officer-does-not-answer", port=p) for p in ports]
     try:
         with targets[0], targets[1], targets[2]:
-            await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+            await caller.call(daemon.number())
             async with asyncio.timeout(15):
                 await caller.ended.wait()
             for target in targets:

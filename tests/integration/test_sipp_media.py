@@ -30,7 +30,7 @@ from tests.lab.calls import (
     recorded,
     talking,
 )
-from tests.lab.daemon import CALLER, SERVICE, Daemon, Recording
+from tests.lab.daemon import CALLER, Daemon, Recording
 from tests.lab.scenes import OFFICER_HZ, check_sides, our_phone
 from tests.lab.sipp import Sipp
 
@@ -133,7 +133,7 @@ async def test_the_officer_holds_and_resumes(
     with Sipp(tmp_path, "officer-holds", port=daemon.officers[0], pause=1.0) as officer:
         await caller.start()
         try:
-            await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+            await caller.call(daemon.number())
             await daemon.logged("recording_begun")
             caller.speak()
             await daemon.logged("resumed")

@@ -1,6 +1,5 @@
 """sippy's B2BUA between a phone and the agent, on either side of it."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from tests.lab.scenes import (
     check_recorded,
     check_sides,
     our_phone,
+    talk,
 )
 from tests.lab.sippy import sippy
 from tests.ports import free_ports
@@ -35,10 +35,7 @@ async def test_a_call_comes_in_through_it(
     ):
         await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.caller}")
         await officer.connected.wait()
-        await daemon.logged("recording_begun")
-        caller.speak()
-        officer.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, caller, officer)
         first, last = (caller, officer) if leaves == "caller" else (officer, caller)
         first.hang_up()
         await last.ended.wait()
@@ -56,12 +53,9 @@ async def test_a_call_goes_out_through_it(
         our_phone(outside, "0409876543", CUSTOMER_HZ) as customer,
         sippy(tmp_path, port=daemon.caller, to=outside),
     ):
-        await officer.call(f"sip:0409876543@127.0.0.1:{daemon.sip}")
+        await officer.call(daemon.number("0409876543"))
         await customer.connected.wait()
-        await daemon.logged("recording_begun")
-        customer.speak()
-        officer.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, customer, officer)
         officer.hang_up()
         await customer.ended.wait()
         await daemon.logged("stored")

@@ -16,6 +16,7 @@ from agent.model.media import SrtpPolicy, SrtpSuite
 from tests.integration.conftest import tone
 from tests.lab.daemon import SERVICE, Daemon
 from tests.lab.parties import closed_row, tone_phone, until
+from tests.lab.scenes import talk
 from tests.lab.secure_phone import SecurePhone, SecureTrunk
 
 pytestmark = pytest.mark.integration
@@ -115,11 +116,8 @@ async def test_a_plain_officer_calls_out_over_an_encrypted_trunk(
     customer = site.phone("customer", CALLER, srtp=phones, answer_after=0.05)
     officer = officer_of(daemon, answers=False)
     async with started(customer, officer):
-        await officer.call(f"sip:0409876543@127.0.0.1:{daemon.sip}")
-        await daemon.logged("recording_begun")
-        customer.speak()
-        officer.speak()
-        await asyncio.sleep(1.0)
+        await officer.call(daemon.number("0409876543"))
+        await talk(daemon, customer, officer)
         customer.hang_up()
         await until(officer.ended)
         await daemon.logged("stored")

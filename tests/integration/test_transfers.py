@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.asterisk import asterisk
 from tests.lab.baresip import baresip
-from tests.lab.daemon import CALLER, SERVICE, Daemon, Recording
+from tests.lab.daemon import CALLER, Daemon, Recording
 from tests.lab.linphone import linphone
 from tests.lab.parties import channels
 from tests.lab.scenes import (
@@ -18,6 +18,7 @@ from tests.lab.scenes import (
     has_tone,
     lacks_tone,
     our_phone,
+    talk,
 )
 from tests.lab.sipp import Sipp
 from tests.ports import free_ports
@@ -69,17 +70,13 @@ async def test_baresip_transfers(
             hertz=OFFICER_HZ,
         ) as first,
     ):
-        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await caller.call(daemon.number())
         await first.answer()
-        await daemon.logged("recording_begun")
-        caller.speak()
-        await asyncio.sleep(0.8)
-        await first.tell("transfer", f"sip:202@127.0.0.1:{daemon.sip}")
+        await talk(daemon, caller, seconds=0.8)
+        await first.transfer(daemon.number("202"))
         await second.connected.wait()
         await first.happens("CALL_CLOSED")
-        await daemon.logged("recording_begun", count=2)
-        second.speak()
-        await asyncio.sleep(0.8)
+        await talk(daemon, second, segment=2, seconds=0.8)
         caller.hang_up()
         await second.ended.wait()
         check_two_officers(*await segments(daemon, 2))
@@ -98,11 +95,11 @@ async def test_linphone_transfers_to_one_who_is_busy(
         ) as first,
     ):
         with Sipp(tmp_path, "officer-is-busy", port=daemon.officers[1]) as busy:
-            await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+            await caller.call(daemon.number())
             await first.answer()
             await daemon.logged("recording_begun")
             caller.speak()
-            first.type(f"transfer sip:202@127.0.0.1:{daemon.sip}")
+            await first.transfer(daemon.number("202"))
             await busy.succeeds()
         assert (await daemon.logged("transfer_ended"))["status"] == 486
         await asyncio.sleep(1)
@@ -126,16 +123,12 @@ async def test_linphone_transfers(
             tmp_path, port=daemon.officers[0], user="201", hertz=OFFICER_HZ
         ) as first,
     ):
-        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await caller.call(daemon.number())
         await first.answer()
-        await daemon.logged("recording_begun")
-        caller.speak()
-        await asyncio.sleep(0.8)
-        first.type(f"transfer sip:202@127.0.0.1:{daemon.sip}")
+        await talk(daemon, caller, seconds=0.8)
+        await first.transfer(daemon.number("202"))
         await second.connected.wait()
-        await daemon.logged("recording_begun", count=2)
-        second.speak()
-        await asyncio.sleep(0.8)
+        await talk(daemon, second, segment=2, seconds=0.8)
         caller.hang_up()
         await second.ended.wait()
         check_two_officers(*await segments(daemon, 2))
@@ -164,11 +157,9 @@ notice = ["fi.wav"]
             tmp_path, port=daemon.officers[0], user="201", hertz=OFFICER_HZ
         ) as first,
     ):
-        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await caller.call(daemon.number())
         await first.answer()
-        await daemon.logged("recording_begun")
-        caller.speak()
-        await asyncio.sleep(0.8)
+        await talk(daemon, caller, seconds=0.8)
         first.type("pause")
         await daemon.logged("held")
         first.type(f"call sip:202@127.0.0.1:{daemon.sip}")
@@ -209,12 +200,10 @@ async def test_a_transfer_inside_it(
             hertz=OFFICER_HZ,
         ) as first,
     ):
-        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await caller.call(daemon.number())
         await first.answer()
-        await daemon.logged("recording_begun")
-        caller.speak()
-        await asyncio.sleep(0.8)
-        await first.tell("transfer", f"sip:202@127.0.0.1:{exchange.port}")
+        await talk(daemon, caller, seconds=0.8)
+        await first.transfer(f"sip:202@127.0.0.1:{exchange.port}")
         await second.connected.wait()
         second.speak()
         await asyncio.sleep(0.8)

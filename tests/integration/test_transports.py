@@ -1,6 +1,5 @@
 """TCP and TLS with other makes, mutual authentication included."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,13 @@ from tests.lab.baresip import baresip, shows
 from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.kamailio import kamailio
 from tests.lab.linphone import linphone, shown
-from tests.lab.scenes import CUSTOMER_HZ, OFFICER_HZ, check_recorded, our_phone
+from tests.lab.scenes import (
+    CUSTOMER_HZ,
+    OFFICER_HZ,
+    check_recorded,
+    our_phone,
+    talk,
+)
 from tests.lab.secure import secured
 from tests.lab.sipp import Sipp
 from tests.ports import free_ports
@@ -48,9 +53,7 @@ async def test_baresip_calls(
     ):
         await caller.dial(f"sip:{SERVICE}@127.0.0.1:{port};transport={transport}")
         await officer.connected.wait()
-        await daemon.logged("recording_begun")
-        officer.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, officer)
         officer.hang_up()
         await caller.happens("CALL_CLOSED")
         assert caller.spoke(transport.upper())
@@ -81,11 +84,9 @@ async def test_baresip_answers(
             more=shows(site.officers),
         ) as officer,
     ):
-        await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await caller.call(daemon.number())
         await officer.answer()
-        await daemon.logged("recording_begun")
-        caller.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, caller)
         await officer.hang_up()
         await caller.ended.wait()
         assert officer.spoke(transport.upper())
@@ -131,9 +132,7 @@ async def test_kamailio_does_tls(
     ):
         await caller.dial(f"sip:{SERVICE}@127.0.0.1:{public};transport=tls")
         await officer.connected.wait()
-        await daemon.logged("recording_begun")
-        officer.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, officer)
         officer.hang_up()
         await caller.happens("CALL_CLOSED")
         assert caller.spoke("TLS")
@@ -203,9 +202,7 @@ async def test_linphone_calls(
     ):
         caller.type(f"call sip:{SERVICE}@127.0.0.1:{port};transport={transport}")
         await officer.connected.wait()
-        await daemon.logged("recording_begun")
-        officer.speak()
-        await asyncio.sleep(1)
+        await talk(daemon, officer)
         officer.hang_up()
         await caller.shows("ended")
         await check_recorded(daemon, "officer-hangup")

@@ -57,7 +57,7 @@ async def test_wide_band_on_both_legs(
             codecs=names,
         ) as officer,
     ):
-        await caller.dial(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+        await caller.dial(daemon.number())
         await officer.answer()
         await daemon.logged("recording_begun")
         await asyncio.sleep(1.5)

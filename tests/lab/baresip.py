@@ -123,7 +123,21 @@ class Baresip:
 
     async def hang_up(self) -> None:
         await self.tell("hangup")
+        await self.closed()
+
+    async def closed(self) -> None:
+        """Wait until its call is over."""
         await self.happens("CALL_CLOSED")
+
+    async def hold(self) -> None:
+        await self.tell("hold")
+
+    async def resume(self) -> None:
+        await self.tell("resume")
+
+    async def transfer(self, uri: str) -> None:
+        """Hand its call on, blind."""
+        await self.tell("transfer", uri)
 
     def spoke(self, transport: str) -> bool:
         """Whether its trace shows messages over TCP, TLS or UDP."""

@@ -55,7 +55,7 @@ async def talking(daemon: Daemon, caller: Phone, officer: Phone) -> AsyncIterato
     await officer.start()
     try:
         async with asyncio.timeout(15):
-            await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+            await caller.call(daemon.number())
             await officer.connected.wait()
             await daemon.logged("recording_begun")
             caller.speak()

@@ -154,6 +154,10 @@ url = "file://{root}/storage/state"
 """
         )
 
+    def number(self, number: str = SERVICE) -> str:
+        """Where a phone rings a number through it, over UDP."""
+        return f"sip:{number}@127.0.0.1:{self.sip}"
+
     def amend(self, old: str, new: str) -> "Daemon":
         """Put `new` in the place of `old` in its configuration, before it starts."""
         text = self.config.read_text()

@@ -72,8 +72,26 @@ class Linphone:
         self.type("answer")
         await self.shows("Media streams established")
 
-    def hang_up(self) -> None:
+    async def dial(self, uri: str) -> None:
+        self.type(f"call {uri}")
+
+    async def hang_up(self) -> None:
         self.type("terminate")
+        await self.closed()
+
+    async def closed(self) -> None:
+        """Wait until its call is over."""
+        await self.shows("ended")
+
+    async def hold(self) -> None:
+        self.type("pause")
+
+    async def resume(self) -> None:
+        self.type("resume")
+
+    async def transfer(self, uri: str) -> None:
+        """Hand its call on, blind."""
+        self.type(f"transfer {uri}")
 
     @property
     def heard(self) -> np.ndarray:

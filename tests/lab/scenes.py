@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Protocol
 
 import numpy as np
 
@@ -29,6 +30,40 @@ async def our_phone(
     finally:
         await phone.close()
         await asyncio.sleep(0.01)
+
+
+class SoftPhone(Protocol):
+    """What a phone of another make is asked for."""
+
+    async def dial(self, uri: str) -> None: ...
+    async def answer(self) -> None: ...
+    async def hang_up(self) -> None: ...
+    async def closed(self) -> None: ...
+    async def hold(self) -> None: ...
+    async def resume(self) -> None: ...
+
+    @property
+    def heard(self) -> np.ndarray: ...
+
+
+async def talk(
+    daemon: Daemon, *ours: Phone, segment: int = 1, seconds: float = 1.0
+) -> None:
+    """Wait until a segment is recorded; phones of ours speak, for so long."""
+    await daemon.logged("recording_begun", count=segment)
+    for phone in ours:
+        phone.speak()
+    await asyncio.sleep(seconds)
+
+
+async def hold_once(daemon: Daemon, phone: SoftPhone, *, seconds: float = 0.8) -> None:
+    """In a talk: held for a while, and resumed for another."""
+    await phone.hold()
+    await daemon.logged("held")
+    await asyncio.sleep(seconds)
+    await phone.resume()
+    await daemon.logged("resumed")
+    await asyncio.sleep(seconds)
 
 
 async def rings(phone: Phone, seconds: float = 10) -> None:

@@ -84,7 +84,7 @@ async def standing(site: Site, *, more: int = 0) -> AsyncIterator[None]:
     async with started(secure, answering, calling, plain):
         await secure.call(f"sip:{SERVICE}@127.0.0.1:{site.port};transport=tls")
         await until(answering.connected)
-        await calling.call(f"sip:0409876543@127.0.0.1:{daemon.sip}")
+        await calling.call(daemon.number("0409876543"))
         await until(plain.connected)
         await daemon.logged("recording_begun", count=2)
         for pair in pairs:
