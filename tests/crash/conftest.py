@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import daemon_at
+from tests.integration.conftest import daemon, daemon_at
 
-__all__ = ["daemon_at", "small_disk"]
+__all__ = ["daemon", "daemon_at", "small_disk"]
 
 
 @pytest.fixture

@@ -53,8 +53,7 @@ async def _recorded(daemon: Daemon) -> None:
     """One more call, which is recorded."""
     before = len(daemon.log("stored"))
     async with parties(daemon) as call:
-        await call.connect()
-        await asyncio.sleep(0.6)
+        await call.talk(0.6)
         await call.hang_up()
         await daemon.logged("stored", count=before + 1)
     assert (await closed_row(daemon)).outcome == "recorded"
@@ -84,8 +83,7 @@ async def test_unrecorded_on_a_full_disk(
     daemon, disk = full_daemon(UNRECORDED)
     ballast = fill(disk)
     async with parties(daemon) as call:
-        await call.connect()
-        await asyncio.sleep(0.5)
+        await call.talk(0.5)
         assert not call.officer.ended.is_set()
         await call.hang_up()
         await daemon.logged("ended")
@@ -105,8 +103,7 @@ async def test_a_disk_that_fills_in_mid_call(
 ) -> None:
     daemon, disk = full_daemon(policy)
     async with parties(daemon) as call:
-        await call.connect()
-        await asyncio.sleep(2.0)
+        await call.talk(2.0)
         ballast = fill(disk)
         await daemon.logged("recording_failed")
         if policy == REFUSE:
@@ -140,8 +137,7 @@ async def test_a_spool_that_may_not_be_written(
     aside = daemon.spool / "aside"
     journal.rename(aside)
     async with parties(daemon) as call:
-        await call.connect()
-        await asyncio.sleep(0.3)
+        await call.talk(0.3)
         assert not call.officer.ended.is_set()
         await call.hang_up()
         await daemon.logged("ended")
@@ -152,17 +148,13 @@ async def test_a_spool_that_may_not_be_written(
     assert_sound(daemon)
 
 
-async def test_storage_that_is_away_for_several_calls(
-    daemon_at: Callable[..., Daemon],
-) -> None:
-    daemon = daemon_at().start()
+async def test_storage_that_is_away_for_several_calls(daemon: Daemon) -> None:
     storage, away = daemon.root / "storage", daemon.root / "away"
     storage.rename(away)
     storage.write_text("in the way")
     for number in range(1, 4):
         async with parties(daemon) as call:
-            await call.connect()
-            await asyncio.sleep(0.4)
+            await call.talk(0.4)
             await call.hang_up()
             await daemon.logged("sealed", count=number)
     await daemon.logged("storing_failed")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agent.formats.manifest import Manifest, parse_manifest
@@ -56,6 +57,14 @@ def journals(daemon: Daemon) -> dict[str, Path]:
     return {
         name.partition(".")[0]: path for name, path in daemon.stored(".journal").items()
     }
+
+
+def salvaged(daemon: Daemon) -> tuple[Manifest, np.ndarray, np.ndarray]:
+    """What quality staff open of the only journal that is stored."""
+    daemon.wait_for("stored")
+    [recording_id] = journals(daemon)
+    wav, manifest = open_with_key(daemon, recording_id)
+    return manifest, *channels(wav)
 
 
 def assert_nothing_is_left(daemon: Daemon) -> None:
@@ -112,10 +121,7 @@ async def test_killed_before_the_answer(
     daemon.stop()
 
 
-async def test_killed_just_after_the_answer(
-    daemon_at: Callable[..., Daemon],
-) -> None:
-    daemon = daemon_at().start()
+async def test_killed_just_after_the_answer(daemon: Daemon) -> None:
     async with parties(daemon) as call:
         await call.ring()
         await until(call.officer.connected)
@@ -135,13 +141,9 @@ async def test_killed_just_after_the_answer(
     assert_nothing_is_left(daemon)
 
 
-async def test_killed_in_the_middle_of_talk(
-    daemon_at: Callable[..., Daemon],
-) -> None:
-    daemon = daemon_at().start()
+async def test_killed_in_the_middle_of_talk(daemon: Daemon) -> None:
     async with parties(daemon) as call:
-        await call.connect()
-        await asyncio.sleep(3.0)
+        await call.talk(3.0)
         daemon.kill()
     daemon.start()
     [row] = daemon.rows()
@@ -162,13 +164,9 @@ async def test_killed_in_the_middle_of_talk(
     assert_nothing_is_left(daemon)
 
 
-async def test_killed_between_hang_up_and_sealing(
-    daemon_at: Callable[..., Daemon],
-) -> None:
-    daemon = daemon_at().start()
+async def test_killed_between_hang_up_and_sealing(daemon: Daemon) -> None:
     async with parties(daemon) as call:
-        await call.connect()
-        await asyncio.sleep(1.5)
+        await call.talk(1.5)
         # Stopped finishers cannot seal before all is killed.
         for pid in finishers(daemon):
             os.kill(pid, signal.SIGSTOP)
@@ -179,28 +177,21 @@ async def test_killed_between_hang_up_and_sealing(
     [row] = daemon.rows()
     # The journal was closed, and the row with it: nothing was lost.
     assert row.outcome in {"recorded", "partial"}
-    daemon.wait_for("stored")
-    [recording_id] = journals(daemon)
-    wav, manifest = open_with_key(daemon, recording_id)
+    manifest, left, right = salvaged(daemon)
     assert manifest.end_cause == "caller-hangup"
     assert manifest.outcome == "recorded"
-    left, right = channels(wav)
     assert tone_seconds(left, 1000) > 1.4
     assert tone_seconds(right, 1700) > 1.4
     daemon.stop()
     assert_nothing_is_left(daemon)
 
 
-async def test_killed_when_sealed_but_not_stored(
-    daemon_at: Callable[..., Daemon],
-) -> None:
-    daemon = daemon_at().start()
+async def test_killed_when_sealed_but_not_stored(daemon: Daemon) -> None:
     storage, away = daemon.root / "storage", daemon.root / "away"
     storage.rename(away)
     storage.write_text("in the way")
     async with parties(daemon) as call:
-        await call.connect()
-        await asyncio.sleep(1.0)
+        await call.talk(1.0)
         await call.hang_up()
         await daemon.logged("sealed")
         await daemon.logged("storing_failed")
@@ -220,12 +211,10 @@ async def test_killed_when_sealed_but_not_stored(
 
 
 async def test_workers_outlive_main_for_a_while_and_close_their_journals(
-    daemon_at: Callable[..., Daemon],
+    daemon: Daemon,
 ) -> None:
-    daemon = daemon_at().start()
     async with parties(daemon) as call:
-        await call.connect()
-        await asyncio.sleep(1.0)
+        await call.talk(1.0)
         children = daemon.children()
         workers = daemon.media_workers()
         assert workers
@@ -248,23 +237,18 @@ async def test_workers_outlive_main_for_a_while_and_close_their_journals(
 
 
 async def test_a_restart_takes_over_from_workers_that_still_record(
-    daemon_at: Callable[..., Daemon],
+    daemon: Daemon,
 ) -> None:
-    daemon = daemon_at().start()
     async with parties(daemon) as call:
-        await call.connect()
-        await asyncio.sleep(1.5)
+        await call.talk(1.5)
         children = daemon.children()
         daemon.kill(workers=False)
         killed_after = (time.monotonic_ns() - call.officer.connected_ns) / 1e9
         daemon.start()
         await gone(children, 1.0)
     assert daemon.log("orphans_retired")
-    daemon.wait_for("stored")
-    [recording_id] = journals(daemon)
-    wav, manifest = open_with_key(daemon, recording_id)
+    manifest, left, _ = salvaged(daemon)
     assert manifest.end_cause == "agent-died"
-    left, _ = channels(wav)
     # They were told to close their journals: nothing of theirs is lost.
     assert tone_seconds(left, 1000) >= killed_after - 0.1
     daemon.stop()
@@ -319,13 +303,9 @@ def finishers(daemon: Daemon) -> list[int]:
 
 
 @pytest.mark.parametrize("moment", ["idle", "working"])
-async def test_a_killed_finisher_costs_nothing(
-    daemon_at: Callable[..., Daemon], moment: str
-) -> None:
-    daemon = daemon_at().start()
+async def test_a_killed_finisher_costs_nothing(daemon: Daemon, moment: str) -> None:
     async with parties(daemon) as call:
-        await call.connect()
-        await asyncio.sleep(1.0)
+        await call.talk(1.0)
         pids = finishers(daemon)
         assert pids
         for pid in pids:

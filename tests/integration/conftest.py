@@ -33,3 +33,9 @@ def daemon_at(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
     yield make
     for daemon in made:
         daemon.kill()
+
+
+@pytest.fixture
+def daemon(daemon_at: Callable[..., Daemon]) -> Daemon:
+    """One that is like most, started."""
+    return daemon_at().start()

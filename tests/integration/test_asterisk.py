@@ -77,10 +77,7 @@ async def before(
 
 
 @proves("Asterisk", "as the PBX behind: an officer's phone there answers")
-async def test_a_phone_behind_it_answers(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_a_phone_behind_it_answers(daemon: Daemon, tmp_path: Path) -> None:
     async with behind(daemon, tmp_path) as (caller, officer, _):
         await caller.call(daemon.number())
         await officer.connected.wait()
@@ -91,8 +88,7 @@ async def test_a_phone_behind_it_answers(
 
 
 @proves("Asterisk", "as the trunk: calls in, hangs up")
-async def test_it_calls_in(daemon_at: Callable[..., Daemon], tmp_path: Path) -> None:
-    daemon = daemon_at().start()
+async def test_it_calls_in(daemon: Daemon, tmp_path: Path) -> None:
     async with before(daemon, tmp_path) as (pbx, officer):
         await pbx.call(SERVICE)
         await officer.connected.wait()
@@ -103,10 +99,7 @@ async def test_it_calls_in(daemon_at: Callable[..., Daemon], tmp_path: Path) -> 
 
 
 @proves("Asterisk", "as the PBX behind: its phone hangs up")
-async def test_a_phone_behind_it_hangs_up(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_a_phone_behind_it_hangs_up(daemon: Daemon, tmp_path: Path) -> None:
     async with behind(daemon, tmp_path) as (caller, officer, _):
         await caller.call(daemon.number())
         await officer.connected.wait()
@@ -117,10 +110,7 @@ async def test_a_phone_behind_it_hangs_up(
 
 
 @proves("Asterisk", "as the PBX behind: its phone calls out")
-async def test_a_phone_behind_it_calls_out(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_a_phone_behind_it_calls_out(daemon: Daemon, tmp_path: Path) -> None:
     async with behind(daemon, tmp_path) as (customer, officer, exchange):
         await officer.call(f"sip:0409876543@127.0.0.1:{exchange.port}")
         await customer.connected.wait()
@@ -134,10 +124,7 @@ async def test_a_phone_behind_it_calls_out(
 
 
 @proves("Asterisk", "as the PBX behind: its phone holds and resumes")
-async def test_a_phone_behind_it_holds(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_a_phone_behind_it_holds(daemon: Daemon, tmp_path: Path) -> None:
     phones = free_ports(2)
     async with (
         our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
@@ -181,10 +168,7 @@ async def test_a_queue_answers_before_an_officer(
 
 
 @proves("Asterisk", "as the trunk: requires 100rel")
-async def test_it_requires_reliable_responses(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_it_requires_reliable_responses(daemon: Daemon, tmp_path: Path) -> None:
     async with before(daemon, tmp_path, "100rel=required") as (trunk, officer):
         await trunk.call(SERVICE)
         await officer.connected.wait()
@@ -195,10 +179,7 @@ async def test_it_requires_reliable_responses(
 
 
 @proves("Asterisk", "as the PBX behind: rings reliably (100rel), is acknowledged")
-async def test_its_ringing_is_acknowledged(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_its_ringing_is_acknowledged(daemon: Daemon, tmp_path: Path) -> None:
     async with behind(daemon, tmp_path, "100rel=peer_supported", answer_after=1) as (
         caller,
         officer,
@@ -218,10 +199,7 @@ async def test_its_ringing_is_acknowledged(
 
 
 @proves("Asterisk", "as the trunk: session timer of 90 s, refreshed at half")
-async def test_its_session_is_refreshed(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_its_session_is_refreshed(daemon: Daemon, tmp_path: Path) -> None:
     async with before(
         daemon, tmp_path, "timers=always\ntimers_sess_expires=90\ntimers_min_se=90"
     ) as (trunk, officer):

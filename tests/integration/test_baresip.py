@@ -1,7 +1,6 @@
 """baresip at either end of a call: what it does beside other soft phones."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -44,9 +43,8 @@ def officer(
 
 @proves("baresip", "as the customer: the officer hangs up")
 async def test_it_calls_and_the_officer_hangs_up(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
+    daemon: Daemon, tmp_path: Path
 ) -> None:
-    daemon = daemon_at().start()
     async with (
         our_phone(daemon.officers[0], "201", OFFICER_HZ) as staff,
         customer(daemon, tmp_path) as caller,
@@ -60,8 +58,7 @@ async def test_it_calls_and_the_officer_hangs_up(
 
 
 @proves("baresip", "as an officer: busy, the next one rings")
-async def test_it_is_busy(daemon_at: Callable[..., Daemon], tmp_path: Path) -> None:
-    daemon = daemon_at().start()
+async def test_it_is_busy(daemon: Daemon, tmp_path: Path) -> None:
     async with (
         our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
         our_phone(daemon.officers[1], "202", OFFICER_HZ) as second,
@@ -77,8 +74,7 @@ async def test_it_is_busy(daemon_at: Callable[..., Daemon], tmp_path: Path) -> N
 
 
 @proves("baresip", "as an officer: calls out and cancels")
-async def test_it_cancels(daemon_at: Callable[..., Daemon], tmp_path: Path) -> None:
-    daemon = daemon_at().start()
+async def test_it_cancels(daemon: Daemon, tmp_path: Path) -> None:
     async with (
         our_phone(daemon.caller, CALLER, CUSTOMER_HZ, answer_after=None) as outside,
         officer(daemon, tmp_path) as staff,
@@ -92,10 +88,7 @@ async def test_it_cancels(daemon_at: Callable[..., Daemon], tmp_path: Path) -> N
 
 
 @proves("baresip", "digits are passed on and not recorded")
-async def test_its_digits_are_not_recorded(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_its_digits_are_not_recorded(daemon: Daemon, tmp_path: Path) -> None:
     async with (
         our_phone(daemon.officers[0], "201", OFFICER_HZ) as staff,
         customer(daemon, tmp_path) as caller,

@@ -6,7 +6,7 @@ import itertools
 import random
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -78,13 +78,11 @@ def media_address(phone: Phone) -> tuple[str, int]:
     return phone.audio.remote.host, phone.audio.remote.port
 
 
-async def test_strangers_change_nothing(daemon_at: Callable[..., Daemon]) -> None:
-    daemon = daemon_at().start()
+async def test_strangers_change_nothing(daemon: Daemon) -> None:
     rng = random.Random(2)
     async with parties(daemon) as call:
         call.caller.speech = {"PCMA": SPEECH}
-        await call.connect()
-        await asyncio.sleep(0.3)
+        await call.talk(0.3)
         ssrc = call.officer.heard[-1].packet.ssrc
         target = media_address(call.caller)
         strangers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in "12"]
@@ -111,10 +109,9 @@ async def test_strangers_change_nothing(daemon_at: Callable[..., Daemon]) -> Non
 
 
 async def test_strangers_before_the_first_packet_take_nothing_over(
-    daemon_at: Callable[..., Daemon],
+    daemon: Daemon,
 ) -> None:
     # Before the latch closes, a stranger's address must not be latched to.
-    daemon = daemon_at().start()
     rng = random.Random(3)
     async with parties(daemon) as call:
         call.caller.speech = {"PCMA": SPEECH}
@@ -138,15 +135,11 @@ def resident(pid: int) -> int:
     return pages * 4096
 
 
-async def test_wild_packets_from_the_peers_own_address(
-    daemon_at: Callable[..., Daemon],
-) -> None:
-    daemon = daemon_at().start()
+async def test_wild_packets_from_the_peers_own_address(daemon: Daemon) -> None:
     rng = random.Random(4)
     async with parties(daemon) as call:
         call.caller.speech = {"PCMA": SPEECH}
-        await call.connect()
-        await asyncio.sleep(0.3)
+        await call.talk(0.3)
         [worker] = daemon.media_workers()
         before = resident(worker)
         target = media_address(call.caller)
@@ -167,9 +160,8 @@ async def test_wild_packets_from_the_peers_own_address(
 
 
 async def test_a_new_source_is_placed_once_validated_and_flagged(
-    daemon_at: Callable[..., Daemon],
+    daemon: Daemon,
 ) -> None:
-    daemon = daemon_at().start()
     rng = random.Random(5)
     fresh = noise(1.0, seed=6)
     async with parties(daemon) as call:
@@ -211,10 +203,7 @@ async def test_a_new_source_is_placed_once_validated_and_flagged(
     assert recording.manifest.legs[0].ssrcs == 2
 
 
-async def test_a_flood_at_the_sip_port_touches_no_call(
-    daemon_at: Callable[..., Daemon],
-) -> None:
-    daemon = daemon_at().start()
+async def test_a_flood_at_the_sip_port_touches_no_call(daemon: Daemon) -> None:
     assert daemon.process is not None
     async with parties(daemon) as call:
         call.caller.speech = {"PCMA": SPEECH}
@@ -243,16 +232,12 @@ async def test_a_flood_at_the_sip_port_touches_no_call(
     assert len(daemon.log("stranger_refused")) < 2000
     # And the next call goes through.
     async with parties(daemon) as call:
-        await call.connect()
-        await asyncio.sleep(0.3)
+        await call.talk(0.3)
         await call.hang_up()
         await daemon.logged("stored", count=2)
 
 
-async def test_fuzzed_sip_and_rtp_during_ten_calls(
-    daemon_at: Callable[..., Daemon],
-) -> None:
-    daemon = daemon_at().start()
+async def test_fuzzed_sip_and_rtp_during_ten_calls(daemon: Daemon) -> None:
     # `scripts/soak hostile` does it with a million.
     result = await asyncio.to_thread(
         hostile.run, daemon, datagrams=100_000, calls=10, rate=6000.0, limit=150.0

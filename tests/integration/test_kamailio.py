@@ -1,6 +1,6 @@
 """Kamailio between the trunk and the agent, in the way of every request."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -45,10 +45,7 @@ async def proxied(
 
 
 @proves("Kamailio", "as the proxy in front: adds Record-Route, the customer hangs up")
-async def test_a_call_comes_in_through_it(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_a_call_comes_in_through_it(daemon: Daemon, tmp_path: Path) -> None:
     async with proxied(daemon, tmp_path, CALLER) as (officer, caller, proxy):
         await caller.call(f"sip:{SERVICE}@127.0.0.1:{proxy.port}")
         await officer.connected.wait()
@@ -61,10 +58,7 @@ async def test_a_call_comes_in_through_it(
 
 
 @proves("Kamailio", "as the proxy in front: the officer hangs up, BYE by Route")
-async def test_our_requests_go_back_by_route(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_our_requests_go_back_by_route(daemon: Daemon, tmp_path: Path) -> None:
     async with proxied(daemon, tmp_path, CALLER) as (officer, caller, proxy):
         await caller.call(f"sip:{SERVICE}@127.0.0.1:{proxy.port}")
         await officer.connected.wait()
@@ -76,10 +70,7 @@ async def test_our_requests_go_back_by_route(
 
 
 @proves("Kamailio", "as the proxy in front: an officer calls out through it")
-async def test_a_call_goes_out_through_it(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_a_call_goes_out_through_it(daemon: Daemon, tmp_path: Path) -> None:
     async with proxied(daemon, tmp_path, "0409876543") as (officer, customer, proxy):
         await officer.call(daemon.number("0409876543"))
         await customer.connected.wait()
@@ -95,10 +86,7 @@ async def test_a_call_goes_out_through_it(
 
 
 @proves("Kamailio", "as the proxy in front: an officer cancels a call out")
-async def test_a_cancel_goes_out_through_it(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_a_cancel_goes_out_through_it(daemon: Daemon, tmp_path: Path) -> None:
     async with proxied(daemon, tmp_path, "0409876543", answer_after=None) as (
         officer,
         customer,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,8 @@ LOST = 5
 
 @pytest.mark.interop("sipp", "1,000 calls at 50/s, 5 % of the messages lost each way")
 async def test_a_thousand_calls_over_a_lossy_network(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
+    daemon: Daemon, tmp_path: Path
 ) -> None:
-    daemon = daemon_at().start()
     # The officer ends each call, so that none can be given up before its answer.
     with (
         Sipp(

@@ -155,10 +155,7 @@ async def test_it_answers_as_the_officer(
 
 
 @pytest.mark.interop("rfcvoip", "as the customer: notice, talk, hang up")
-async def test_rfcvoip_calls_as_the_customer(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_rfcvoip_calls_as_the_customer(daemon: Daemon, tmp_path: Path) -> None:
     officer = ours(daemon.officers[0], "201")
     await officer.start()
     try:
@@ -198,10 +195,9 @@ async def test_rfcvoip_calls_as_the_customer(
     "pyVoIP", "as the customer: its ACK belongs to no dialog; others unharmed"
 )
 async def test_a_caller_that_cannot_acknowledge_harms_nobody(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
+    daemon: Daemon, tmp_path: Path
 ) -> None:
     """pyVoIP makes up a new To tag for its ACK, so that it belongs to no dialog."""
-    daemon = daemon_at().start()
     caller_port = daemon.caller
     officer = ours(daemon.officers[0], "201")
     await officer.start()

@@ -133,16 +133,12 @@ async def test_nothing_but_the_talk_is_in_a_recording(
     assert heard_tones(left, right) == {}
 
 
-async def test_the_search_finds_what_is_there(
-    daemon_at: Callable[..., Daemon],
-) -> None:
-    daemon = daemon_at().start()
+async def test_the_search_finds_what_is_there(daemon: Daemon) -> None:
     async with parties(daemon) as call:
         # Each tone faintly, in the midst of talk: 26 dB below it.
         pcm = b"".join(sine(f, 0.2, amplitude=450) for f in FORBIDDEN)
         call.caller.speech = {"PCMA": encode_alaw(pcm)}
-        await call.connect()
-        await asyncio.sleep(1.2)
+        await call.talk(1.2)
         await call.hang_up()
         await daemon.logged("stored")
     [recording] = daemon.recordings()
@@ -157,9 +153,8 @@ def _samples(phone: Phone) -> np.ndarray:
 
 
 async def test_the_recording_begins_with_the_answer_and_ends_with_the_bye(
-    daemon_at: Callable[..., Daemon],
+    daemon: Daemon,
 ) -> None:
-    daemon = daemon_at().start()
     speech = noise(12.0, seed=8)
     index = {speech[at : at + 160]: at for at in range(0, len(speech), 160)}
     async with parties(daemon, answer_after=0.5) as call:

@@ -30,10 +30,7 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.mark.interop("sipp", "as the customer: notice, talk, hang up")
-async def test_the_caller_hangs_up(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_the_caller_hangs_up(daemon: Daemon, tmp_path: Path) -> None:
     await call_in(daemon, tmp_path)
     recording = await recorded(daemon, "caller-hangup")
     assert recording.manifest.caller == CUSTOMER
@@ -41,10 +38,7 @@ async def test_the_caller_hangs_up(
 
 
 @pytest.mark.interop("sipp", "as an officer: hangs up")
-async def test_the_officer_hangs_up(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_the_officer_hangs_up(daemon: Daemon, tmp_path: Path) -> None:
     caller, _ = await call_in(daemon, tmp_path, "caller-waits", "officer-hangs-up")
     assert re.search(r"(?m)^Reason: Q\.850;cause=16", caller)
     await recorded(daemon, "officer-hangup")
@@ -54,10 +48,7 @@ async def test_the_officer_hangs_up(
 
 
 @pytest.mark.interop("sipp", "as an officer: busy, the next one rings")
-async def test_a_busy_officer_is_passed_over(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_a_busy_officer_is_passed_over(daemon: Daemon, tmp_path: Path) -> None:
     with (
         Sipp(tmp_path, "officer-is-busy", port=daemon.officers[0]) as busy,
         Sipp(tmp_path, "officer-answers", port=daemon.officers[1]) as second,
@@ -161,9 +152,8 @@ async def test_the_overflow_answers(
 
 @pytest.mark.interop("sipp", "as an officer: calls out and cancels")
 async def test_an_officer_cancels_an_outgoing_call(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
+    daemon: Daemon, tmp_path: Path
 ) -> None:
-    daemon = daemon_at().start()
     await call_out(daemon, tmp_path, "caller-cancels", "officer-does-not-answer")
     row = await ended(daemon, "abandoned", "caller-hangup")
     assert (row.route, row.direction) == ("out", "outbound")
@@ -171,18 +161,14 @@ async def test_an_officer_cancels_an_outgoing_call(
 
 @pytest.mark.interop("sipp", "as the customer: called, is busy")
 async def test_an_outgoing_call_to_a_busy_customer(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
+    daemon: Daemon, tmp_path: Path
 ) -> None:
-    daemon = daemon_at().start()
     await call_out(daemon, tmp_path, "caller-gets-486", "officer-is-busy")
     assert (await ended(daemon, "unanswered")).sip_status == 486
 
 
 @pytest.mark.interop("sipp", "no common codec: 488")
-async def test_no_common_codec(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_no_common_codec(daemon: Daemon, tmp_path: Path) -> None:
     with Sipp(
         tmp_path,
         "caller-gets-488",
@@ -195,8 +181,7 @@ async def test_no_common_codec(
 
 
 @pytest.mark.interop("sipp", "unknown number: 404")
-async def test_no_route(daemon_at: Callable[..., Daemon], tmp_path: Path) -> None:
-    daemon = daemon_at().start()
+async def test_no_route(daemon: Daemon, tmp_path: Path) -> None:
     with Sipp(
         tmp_path,
         "caller-gets-404",
@@ -211,9 +196,8 @@ async def test_no_route(daemon_at: Callable[..., Daemon], tmp_path: Path) -> Non
 
 @pytest.mark.interop("sipp", "no configured peer: 403, then silence")
 async def test_strangers_are_refused_and_soon_ignored(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
+    daemon: Daemon, tmp_path: Path
 ) -> None:
-    daemon = daemon_at().start()
     [port] = free_ports(1)
     with Sipp(tmp_path, "caller-gets-403", port=port, remote=daemon.sip) as stranger:
         await stranger.succeeds()
@@ -265,20 +249,14 @@ def _stranger_invite(index: int, port: int) -> bytes:
 
 
 @pytest.mark.interop("sipp", "OPTIONS answered")
-async def test_options_are_answered(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_options_are_answered(daemon: Daemon, tmp_path: Path) -> None:
     with Sipp(tmp_path, "caller-asks", port=daemon.caller, remote=daemon.sip) as caller:
         await caller.succeeds()
     assert daemon.rows() == []
 
 
 @pytest.mark.interop("sipp", "video and fax streams declined")
-async def test_video_and_fax_are_turned_down(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_video_and_fax_are_turned_down(daemon: Daemon, tmp_path: Path) -> None:
     _, officer = await call_in(daemon, tmp_path, "caller-with-video")
     assert "m=video" not in officer
     assert "m=image" not in officer
@@ -291,13 +269,12 @@ async def test_video_and_fax_are_turned_down(
     [("0509876543", "none", "+358509876543"), ("0509876543", "id", "withheld")],
 )
 async def test_the_caller_is_who_the_trunk_asserts(
-    daemon_at: Callable[..., Daemon],
+    daemon: Daemon,
     tmp_path: Path,
     asserted: str,
     privacy: str,
     tag: str,
 ) -> None:
-    daemon = daemon_at().start()
     await call_in(daemon, tmp_path, asserted=asserted, privacy=privacy)
     assert (await recorded(daemon, "caller-hangup")).manifest.caller == tag
     daemon.stop()
@@ -308,10 +285,7 @@ async def test_the_caller_is_who_the_trunk_asserts(
 
 
 @pytest.mark.interop("sipp", "ten calls, a tenth of the messages lost each way")
-async def test_ten_calls_over_a_lossy_network(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_ten_calls_over_a_lossy_network(daemon: Daemon, tmp_path: Path) -> None:
     with (
         Sipp(
             tmp_path,

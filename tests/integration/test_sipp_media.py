@@ -4,7 +4,6 @@ import asyncio
 import re
 import socket
 import struct
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -38,10 +37,7 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.mark.interop("sipp", "A-law on one leg, µ-law on the other")
-async def test_two_laws_in_one_call(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_two_laws_in_one_call(daemon: Daemon, tmp_path: Path) -> None:
     officer = phone(daemon.officers[0], "201", 1700)
     await officer.start()
     try:
@@ -79,10 +75,7 @@ class OneLawPhone(Phone):
         )
 
 
-async def test_each_party_hears_its_own_law(
-    daemon_at: Callable[..., Daemon],
-) -> None:
-    daemon = daemon_at().start()
+async def test_each_party_hears_its_own_law(daemon: Daemon) -> None:
     caller = phone(daemon.caller, CALLER, 1000, OneLawPhone)
     officer = phone(daemon.officers[0], "201", 1700, OneLawPhone)
     officer.law = PCMA
@@ -100,10 +93,7 @@ async def test_each_party_hears_its_own_law(
 
 
 @pytest.mark.interop("sipp", "as the customer: holds and resumes")
-async def test_the_caller_holds_and_resumes(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_the_caller_holds_and_resumes(daemon: Daemon, tmp_path: Path) -> None:
     officer = phone(daemon.officers[0], "201", 1700, TalkativePhone)
     await officer.start()
     try:
@@ -125,10 +115,7 @@ async def test_the_caller_holds_and_resumes(
 
 
 @pytest.mark.interop("sipp", "as an officer: holds and resumes")
-async def test_the_officer_holds_and_resumes(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_the_officer_holds_and_resumes(daemon: Daemon, tmp_path: Path) -> None:
     caller = phone(daemon.caller, CALLER, 1000, TalkativePhone)
     with Sipp(tmp_path, "officer-holds", port=daemon.officers[0], pause=1.0) as officer:
         await caller.start()
@@ -145,10 +132,7 @@ async def test_the_officer_holds_and_resumes(
     check_hold(daemon, await recorded(daemon, "caller-hangup"), 0)
 
 
-async def test_hold_between_two_sipps(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_hold_between_two_sipps(daemon: Daemon, tmp_path: Path) -> None:
     with (
         Sipp(tmp_path, "officer-is-held", port=daemon.officers[0]) as officer,
         Sipp(
@@ -186,10 +170,7 @@ def check_hold(daemon: Daemon, recording: Recording, talker: int) -> None:
 
 
 @pytest.mark.interop("sipp TLS", "speaks a file of audio over RTP, which is recorded")
-async def test_what_sipp_says_is_recorded(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_what_sipp_says_is_recorded(daemon: Daemon, tmp_path: Path) -> None:
     async with our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer:
         with Sipp(
             tmp_path,
@@ -231,10 +212,7 @@ class Keypad:
         return replace(packet, sequence_number=number)
 
 
-async def test_digits_are_passed_on_and_not_recorded(
-    daemon_at: Callable[..., Daemon],
-) -> None:
-    daemon = daemon_at().start()
+async def test_digits_are_passed_on_and_not_recorded(daemon: Daemon) -> None:
     caller = phone(daemon.caller, CALLER, 1000)
     officer = phone(daemon.officers[0], "201", 1700)
     digits = [struct.pack("!BBH", 7, 0x0A, 160 * n) for n in range(1, 6)]

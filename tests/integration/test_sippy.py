@@ -1,6 +1,5 @@
 """sippy's B2BUA between a phone and the agent, on either side of it."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,9 +23,8 @@ proves = pytest.mark.interop
 @pytest.mark.parametrize("leaves", ["caller", "officer"])
 @proves("sippy", "as the trunk: a call in, either side hangs up")
 async def test_a_call_comes_in_through_it(
-    daemon_at: Callable[..., Daemon], tmp_path: Path, leaves: str
+    daemon: Daemon, tmp_path: Path, leaves: str
 ) -> None:
-    daemon = daemon_at().start()
     [outside] = free_ports(1)
     async with (
         our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,
@@ -43,10 +41,7 @@ async def test_a_call_comes_in_through_it(
 
 
 @proves("sippy", "as the trunk: an officer calls out")
-async def test_a_call_goes_out_through_it(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_a_call_goes_out_through_it(daemon: Daemon, tmp_path: Path) -> None:
     [outside] = free_ports(1)
     async with (
         our_phone(daemon.officers[0], "201", OFFICER_HZ) as officer,

@@ -64,9 +64,8 @@ def officer(
 
 @each("as the customer: notice, talk, hang up")
 async def test_it_calls_and_hangs_up(
-    daemon_at: Callable[..., Daemon], tmp_path: Path, make: Make
+    daemon: Daemon, tmp_path: Path, make: Make
 ) -> None:
-    daemon = daemon_at().start()
     async with (
         our_phone(daemon.officers[0], "201", OFFICER_HZ) as staff,
         customer(make, daemon, tmp_path) as caller,
@@ -84,9 +83,8 @@ async def test_it_calls_and_hangs_up(
 
 @each("as an officer: rings, answers, customer hangs up")
 async def test_it_answers_and_the_customer_hangs_up(
-    daemon_at: Callable[..., Daemon], tmp_path: Path, make: Make
+    daemon: Daemon, tmp_path: Path, make: Make
 ) -> None:
-    daemon = daemon_at().start()
     async with (
         our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
         officer(make, daemon, tmp_path) as staff,
@@ -102,9 +100,8 @@ async def test_it_answers_and_the_customer_hangs_up(
 
 @each("as an officer: hangs up")
 async def test_it_answers_and_hangs_up(
-    daemon_at: Callable[..., Daemon], tmp_path: Path, make: Make
+    daemon: Daemon, tmp_path: Path, make: Make
 ) -> None:
-    daemon = daemon_at().start()
     async with (
         our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
         officer(make, daemon, tmp_path) as staff,
@@ -119,9 +116,8 @@ async def test_it_answers_and_hangs_up(
 
 @each("as an officer: holds and resumes")
 async def test_the_officer_holds_and_resumes(
-    daemon_at: Callable[..., Daemon], tmp_path: Path, make: Make
+    daemon: Daemon, tmp_path: Path, make: Make
 ) -> None:
-    daemon = daemon_at().start()
     async with (
         our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
         officer(make, daemon, tmp_path) as staff,

@@ -55,10 +55,7 @@ def check_two_officers(first: Recording, second: Recording) -> None:
 
 
 @proves("baresip", "as an officer: blind transfer to a colleague")
-async def test_baresip_transfers(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_baresip_transfers(daemon: Daemon, tmp_path: Path) -> None:
     async with (
         our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
         our_phone(daemon.officers[1], "202", SECOND_HZ) as second,
@@ -85,9 +82,8 @@ async def test_baresip_transfers(
 
 @proves("linphone", "as an officer: blind transfer to a busy colleague, keeps the call")
 async def test_linphone_transfers_to_one_who_is_busy(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
+    daemon: Daemon, tmp_path: Path
 ) -> None:
-    daemon = daemon_at().start()
     async with (
         our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
         linphone(
@@ -112,10 +108,7 @@ async def test_linphone_transfers_to_one_who_is_busy(
 
 
 @proves("linphone", "as an officer: blind transfer to a colleague")
-async def test_linphone_transfers(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
-    daemon = daemon_at().start()
+async def test_linphone_transfers(daemon: Daemon, tmp_path: Path) -> None:
     async with (
         our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
         our_phone(daemon.officers[1], "202", SECOND_HZ) as second,
@@ -177,11 +170,8 @@ notice = ["fi.wav"]
 
 
 @proves("Asterisk", "as the PBX behind: transfer inside, told by identity")
-async def test_a_transfer_inside_it(
-    daemon_at: Callable[..., Daemon], tmp_path: Path
-) -> None:
+async def test_a_transfer_inside_it(daemon: Daemon, tmp_path: Path) -> None:
     """The PBX joins another phone to the same dialog, and says who it is."""
-    daemon = daemon_at().start()
     phones = free_ports(2)
     async with (
         our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,

@@ -71,6 +71,11 @@ class Parties:
         self.caller.speak()
         self.officer.speak()
 
+    async def talk(self, seconds: float) -> None:
+        """Connect, and speak for so long."""
+        await self.connect()
+        await asyncio.sleep(seconds)
+
     async def hang_up(self) -> None:
         """The caller hangs up; returns when the officer has heard of it."""
         self.caller.hang_up()
