@@ -209,7 +209,9 @@ class UserAgentCore(Commands):
 
     def transport_failed(self, flow: Flow, now: float) -> None:
         """What was sent on `flow` could not be sent, or the peer is unreachable."""
-        self.outages.failed(flow, now)
+        if flow.reliable and not flow.inbound:
+            # Also what has no transaction, an ACK, must not be sent there again.
+            self.outages.failed(flow, now)
         self._layer.transport_failed(flow, now)
         self._take_events(now)
 

@@ -373,3 +373,13 @@ def test_a_session_timer_that_is_refused_elsewhere_leaves_the_rest_to_try() -> N
     answer(core, again, 422, FIRST, headers=(("Min-SE", "3600"),))
     core.transport_failed(FIRST, 1.1)
     assert sent(core)[-1][1] == SECOND
+
+
+def test_what_others_began_says_nothing_of_where_requests_may_go() -> None:
+    core = new_core(1)
+    inbound = Flow("tcp", LOCAL, Address("192.0.2.3", 40000), inbound=True)
+    for flow in (FIRST, inbound):
+        core.transport_failed(flow, 0.0)
+        assert not core.outages.is_out(flow, 0.1)
+    core.transport_failed(THIRD, 0.0)
+    assert core.outages.is_out(THIRD, 0.1)
