@@ -153,6 +153,8 @@ class Wire:
     clock: ManualClock = field(default_factory=ManualClock)
     log: list[Packet] = field(default_factory=list)
     "All packets sent, also those to nobody."
+    before_sending: Callable[[], None] | None = None
+    "Called when all events are delivered, before what they caused is sent."
     _endpoints: dict[Address, _Endpoint] = field(default_factory=dict)
     _flying: list[tuple[float, int, Packet]] = field(default_factory=list)
     _arrivals: int = 0
@@ -256,6 +258,8 @@ class Wire:
     def _flush(self) -> None:
         while self._deliver_events():
             pass
+        if self.before_sending is not None:
+            self.before_sending()
         for endpoint in list(self._endpoints.values()):
             for data, flow in endpoint.core.data_to_send():
                 self.inject(data, flow.local, flow.remote)

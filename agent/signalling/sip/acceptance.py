@@ -3,6 +3,7 @@
 RFC 3261 section 13.3.1.4: end to end, so on every transport.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agent.signalling.sip.message import Response
@@ -10,7 +11,9 @@ from agent.signalling.sip.timers import Timers
 
 
 @dataclass(slots=True)
-class _Acceptance:
+class Acceptance:
+    """One that has no ACK."""
+
     key: str
     response: Response
     interval: float
@@ -23,7 +26,7 @@ class Acceptances:
 
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
-        self._open: dict[int, _Acceptance] = {}
+        self._open: dict[int, Acceptance] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -31,13 +34,21 @@ class Acceptances:
     def add(self, key: str, response: Response, now: float) -> None:
         """Begin: `response` has just been sent in the transaction `key`."""
         t1 = self._timers.t1
-        self._open[response.cseq.number] = _Acceptance(
+        self._open[response.cseq.number] = Acceptance(
             key, response, t1, now + t1, now + self._timers.h
         )
 
     def acknowledge(self, number: int) -> bool:
         """Stop the one an ACK is for; tells whether there was one."""
         return self._open.pop(number, None) is not None
+
+    def save(self) -> tuple[Acceptance, ...]:
+        """What another process goes on with."""
+        return tuple(self._open.values())
+
+    def restore(self, saved: Iterable[Acceptance]) -> None:
+        """Go on with what `save` returned."""
+        self._open = {one.response.cseq.number: one for one in saved}
 
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called, if at all."""

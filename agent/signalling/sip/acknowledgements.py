@@ -1,5 +1,6 @@
 """Our ACKs for 2xx, kept for when the 2xx comes again: RFC 3261 section 13.2.2.4."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from agent.signalling.sip.dialog import Dialog
@@ -8,6 +9,12 @@ from agent.signalling.sip.message import Request, Response
 
 MAX_ACKS: Final = 32
 "What they are for comes within 64*T1."
+MAX_SAVED: Final = 4
+"Of those, for another process; who has sent a fifth INVITE has had the first 2xx."
+
+
+SentAck = tuple[str | None, int, Request, Dialog]
+"The peer's tag, the number of the INVITE, what was sent, in which dialog."
 
 
 class Acknowledgements:
@@ -32,6 +39,17 @@ class Acknowledgements:
         while len(self._sent) >= MAX_ACKS:
             del self._sent[next(iter(self._sent))]
         self._sent[dialog.remote_tag, number] = ack, dialog
+
+    def save(self) -> tuple[SentAck, ...]:
+        """What another process goes on with."""
+        latest = list(self._sent.items())[-MAX_SAVED:]
+        return tuple((*name, *ack) for name, ack in latest)
+
+    def restore(self, saved: Iterable[SentAck]) -> None:
+        """Go on with what `save` returned."""
+        self._sent = {
+            (tag, number): (ack, dialog) for tag, number, ack, dialog in saved
+        }
 
     def repeat(self, response: Response, now: float) -> None:
         """A 2xx has come again: so does its ACK, if there was one."""

@@ -88,9 +88,9 @@ class Commands:
             request,
             flow,
             contact=contact,
-            now=now,
             alternatives=alternatives,
         )
+        session.begin(now)
         self._sessions.add(session)
         return session.id
 

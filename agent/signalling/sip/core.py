@@ -55,9 +55,12 @@ from agent.signalling.sip.reception import (
 from agent.signalling.sip.resending import Resending
 from agent.signalling.sip.session import Session
 from agent.signalling.sip.session_timer import MIN_SE
+from agent.signalling.sip.state import SavedUac, SessionState
 from agent.signalling.sip.timers import DEFAULT_TIMERS, Timers
 from agent.signalling.sip.transaction import layer as transaction
 from agent.signalling.sip.transaction_user import TransactionUser, UserAgentStats
+from agent.signalling.sip.uac import UacSession
+from agent.signalling.sip.uas import UasSession
 
 __all__ = [
     "ALLOW",
@@ -158,6 +161,7 @@ class UserAgentCore(Commands):
             min_se=min_se,
         )
         super().__init__(user)
+        self._touched: set[SessionId] = set()
         self._reception = Reception(
             user,
             self._sessions,
@@ -244,6 +248,64 @@ class UserAgentCore(Commands):
         events = self._user.events
         return events.popleft() if events else None
 
+    # -- another process ----------------------------------------------------------
+
+    def track(self) -> None:
+        """Keep account of what `state_of` and `touched` tell: from the start."""
+        self._layer.track(self._touched)
+        self._sessions.track(self._touched)
+
+    def touched(self) -> set[SessionId]:
+        """The sessions that have changed since this was asked last; needs `track`."""
+        touched = self._touched.copy()
+        self._touched.clear()
+        return touched
+
+    def state_of(self, session: SessionId) -> SessionState | None:
+        """What another process goes on with; None: the session is forgotten.
+
+        To be taken with `next_event` and before `data_to_send`, so that nothing is
+        said that the state does not know. Needs `track`.
+        """
+        found = self._sessions.get(session)
+        clients, servers = self._layer.save(session)
+        if found is None and not clients and not servers:
+            return None
+        sent = self._user.resending.save(client.key for client in clients)
+        names = [one.name for one in sent.values()]
+        names += [client.key for client in clients if client.key not in sent]
+        names += [server.key for server in servers]
+        return SessionState(
+            session=session,
+            keys=self._layer.keys_given,
+            call=None if found is None else found.save(),
+            clients=clients,
+            servers=servers,
+            sent=sent,
+            owned=tuple(name for name in names if self._user.owner(name) == session),
+        )
+
+    def resume(self, states: Iterable[SessionState], now: float) -> None:
+        """Go on where another process stood; `data_to_send` has what must go again.
+
+        To be called before anything else, but for `track`.
+        """
+        for state in states:
+            self._user.keep_free(state.session)
+            self._layer.keep_free(state.keys)
+            self._user.restore_owned(state.owned, state.session)
+            self._user.resending.restore(state.sent)
+            self._layer.resume(state.clients, state.servers, state.session, now)
+            if isinstance(state.call, SavedUac):
+                self._adopt(UacSession.restored(state.session, self._user, state.call))
+            elif state.call is not None:
+                self._adopt(UasSession.restored(state.session, self._user, state.call))
+        self._take_events(now)
+
+    def _adopt(self, session: Session) -> None:
+        self._sessions.add(session)
+        self._sessions.settle(session)
+
     # -- what the transaction layer says ----------------------------------------
 
     def _take_events(self, now: float) -> None:
@@ -253,6 +315,8 @@ class UserAgentCore(Commands):
             event = self._user.resending.named(event)
             session = self._session_of(event)
             if session is not None:
+                if isinstance(event, transaction.RequestReceived):
+                    self._user.assign(event.key, session.id)
                 self._deliver(event, session, now)
                 self._sessions.settle(session)
             elif isinstance(event, transaction.RequestReceived):

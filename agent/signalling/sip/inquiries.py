@@ -41,6 +41,14 @@ class Inquiries:
             )
             del self._open[key]
 
+    def save(self) -> dict[str, Request]:
+        """What another process goes on with."""
+        return dict(self._open)
+
+    def restore(self, saved: dict[str, Request]) -> None:
+        """Go on with what `save` returned."""
+        self._open = dict(saved)
+
     def failed(self, key: str) -> bool:
         """A transaction has failed; tells whether it was one of these."""
         return self._open.pop(key, None) is not None

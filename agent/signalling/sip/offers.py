@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import auto
 from typing import Final
 
+import msgspec
+
 from agent.signalling.sip.acceptance import Acceptances
 from agent.signalling.sip.errors import LocalSipError, SipParseError
 from agent.signalling.sip.events import (
@@ -19,7 +21,12 @@ from agent.signalling.sip.events import (
 from agent.signalling.sip.headers import parse_retry_after
 from agent.signalling.sip.link import Link
 from agent.signalling.sip.message import Request, Response
-from agent.signalling.sip.renegotiation import Offer, Renegotiation, State
+from agent.signalling.sip.renegotiation import (
+    Offer,
+    Renegotiation,
+    SavedNegotiation,
+    State,
+)
 from agent.signalling.sip.session_timer import SessionTimer
 from agent.signalling.sip.symbol import Symbol
 from agent.signalling.sip.transaction_user import MAX_RETRY_AFTER, Lines
@@ -39,7 +46,7 @@ class Fate(Symbol):
 
 
 @dataclass(slots=True, eq=False)
-class _Sent:
+class SentOffer:
     """Our re-INVITE or UPDATE that has no final response."""
 
     key: str
@@ -47,6 +54,17 @@ class _Sent:
     offer: Offer | None
     "None for an UPDATE that only refreshes."
     cancel_at: float | None
+
+
+class SavedOffers(msgspec.Struct, frozen=True, kw_only=True):
+    """Offers and answers of a dialog that another process had."""
+
+    negotiation: SavedNegotiation
+    description: bytes
+    answer: bytes
+    sent: SentOffer | None
+    received: tuple[str, Request] | None
+    refresh: tuple[tuple[str, str], ...] | None
 
 
 class Offers:
@@ -71,7 +89,7 @@ class Offers:
         "The peer's to the offer in our INVITE, while nothing has changed it since."
         self._acceptances = acceptances
         self._timer = timer
-        self._sent: _Sent | None = None
+        self._sent: SentOffer | None = None
         self._received: tuple[str, Request] | None = None
         "The peer's request that awaits our answer, with its transaction."
         self._refresh: Lines | None = None
@@ -271,6 +289,24 @@ class Offers:
             self.link.user.disown(self._sent.key)
             self._sent = None
 
+    def save(self) -> SavedOffers:
+        """What another process goes on with."""
+        return SavedOffers(
+            negotiation=self.negotiation.save(),
+            description=self.description,
+            answer=self.answer,
+            sent=self._sent,
+            received=self._received,
+            refresh=None if self._refresh is None else tuple(self._refresh),
+        )
+
+    def restore(self, saved: SavedOffers) -> None:
+        """Go on with what `save` returned."""
+        self.negotiation.restore(saved.negotiation)
+        self.description, self.answer = saved.description, saved.answer
+        self._sent, self._received = saved.sent, saved.received
+        self._refresh = saved.refresh
+
     def get_timer(self, *, confirmed: bool) -> float | None:
         """When `handle_timer` wants to be called, if at all."""
         sent = self._sent
@@ -294,7 +330,7 @@ class Offers:
         body = b"" if offer is None else offer.body
         key = self.link.send(method, now, headers=lines, body=body)
         cancel_at = now + self.link.user.timers.b if method == "INVITE" else None
-        self._sent = _Sent(key, method, offer, cancel_at)
+        self._sent = SentOffer(key, method, offer, cancel_at)
 
     def _withdrawn(self) -> None:
         self._received = None
@@ -302,7 +338,7 @@ class Offers:
 
     def _failed(
         self,
-        sent: _Sent,
+        sent: SentOffer,
         status: int,
         response: Response | None,
         now: float,
@@ -327,7 +363,7 @@ class Offers:
         return Fate.SETTLED
 
     def _try_after(
-        self, sent: _Sent, status: int, response: Response | None
+        self, sent: SentOffer, status: int, response: Response | None
     ) -> float | None:
         """Seconds after which to try again what failed, where the peer says so."""
         if response is None:

@@ -157,6 +157,8 @@ class Reception:
             session = UasSession(
                 self._user.new_session(), self._user, event.key, request, event.flow
             )
+            self._user.assign(event.key, session.id)
+            self._user.own(event.key, session.id)
             self._sessions.add(session)
             self._user.emit(InviteReceived(session.id, request, event.flow, replaced))
 

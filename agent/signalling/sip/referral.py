@@ -84,7 +84,9 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
 
 
 @dataclass(slots=True, eq=False)
-class _Referral:
+class Referral:
+    """One REFER, and its subscription."""
+
     key: str
     request: Request
     event: str
@@ -119,7 +121,7 @@ class Referrals:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._all: dict[str, _Referral] = {}
+        self._all: dict[str, Referral] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -145,7 +147,7 @@ class Referrals:
         # Section 2.4.6: only the first may do without an id.
         event = f"refer;id={request.cseq.number}" if self._count else "refer"
         self._count += 1
-        self._all[key] = _Referral(key, request, event)
+        self._all[key] = Referral(key, request, event)
         self._link.take(key)
         referred_by = request.headers.get("Referred-By")
         self._link.emit(
@@ -246,6 +248,15 @@ class Referrals:
 
     # -- time -------------------------------------------------------------------
 
+    def save(self) -> tuple[tuple[Referral, ...], int]:
+        """What another process goes on with: the open ones, and how many there were."""
+        return tuple(self._all.values()), self._count
+
+    def restore(self, saved: tuple[tuple[Referral, ...], int]) -> None:
+        """Go on with what `save` returned."""
+        self._all = {one.key: one for one in saved[0]}
+        self._count = saved[1]
+
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called, if at all."""
         return min(
@@ -259,7 +270,7 @@ class Referrals:
             if found.state is State.ACTIVE and now >= found.expires:
                 self._do(found, Input.EXPIRE, now)
 
-    def _do(self, found: _Referral, input_: Input, now: float) -> None:
+    def _do(self, found: Referral, input_: Input, now: float) -> None:
         action = found.step(input_)
         link = self._link
         if action is Action.ACCEPT:
@@ -275,7 +286,7 @@ class Referrals:
         found.news |= action in _NOTIFYING
         self._go_on(found, now)
 
-    def _go_on(self, found: _Referral, now: float) -> None:
+    def _go_on(self, found: Referral, now: float) -> None:
         """Send what is new, as soon as the last NOTIFY has its answer."""
         if found.news and not found.notify:
             found.news = False
@@ -300,7 +311,7 @@ def _normal(event: str) -> str:
     return event.replace(" ", "").replace("\t", "").lower()
 
 
-def _subscription_state(found: _Referral, now: float) -> tuple[str, str]:
+def _subscription_state(found: Referral, now: float) -> tuple[str, str]:
     if found.state is State.ACTIVE:
         value = f"active;expires={max(found.expires - now, 0):.0f}"
     else:

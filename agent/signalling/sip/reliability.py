@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import auto
 from typing import Final
 
+import msgspec
+
 from agent.signalling.sip.errors import SipParseError
 from agent.signalling.sip.headers import MAX_CSEQ
 from agent.signalling.sip.message import Message, Request, Response
@@ -96,6 +98,19 @@ def parse_rack(request: Request) -> RAck:
     return RAck(int(match[1]), int(match[2]), match[3])
 
 
+class SavedProvisionals(msgspec.Struct, frozen=True, kw_only=True):
+    """Those of another process."""
+
+    state: State
+    rseq: int
+    queue: tuple[Provisional, ...]
+    last: Response | None
+    described: bool
+    interval: float
+    due: float | None
+    give_up_at: float
+
+
 class ReliableProvisionals:
     """Ours to one INVITE: sent one at a time, and again until their PRACK."""
 
@@ -180,6 +195,27 @@ class ReliableProvisionals:
         if self._last is not None:
             self._due = self._give_up_at = now + 64 * self._timers.t1
 
+    def save(self) -> SavedProvisionals:
+        """What another process goes on with."""
+        return SavedProvisionals(
+            state=self.state,
+            rseq=self._rseq,
+            queue=tuple(self._queue),
+            last=self._last,
+            described=self._described,
+            interval=self._interval,
+            due=self._due,
+            give_up_at=self._give_up_at,
+        )
+
+    def restore(self, saved: SavedProvisionals) -> None:
+        """Go on with what `save` returned."""
+        self.state = saved.state
+        self._rseq, self._last = saved.rseq, saved.last
+        self._queue, self._described = deque(saved.queue), saved.described
+        self._interval, self._due = saved.interval, saved.due
+        self._give_up_at = saved.give_up_at
+
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called, if at all."""
         return self._due
@@ -227,24 +263,25 @@ class Arrival(Symbol):
 class ReliableArrivals:
     """The peer's in one early dialog, in their order (section 4)."""
 
-    def __init__(self) -> None:
-        self._last: int | None = None
+    def __init__(self, last: int | None = None) -> None:
+        """`last`: the RSeq of the last that was had, if there were any before."""
+        self.last = last
 
     def receive(self, response: Response) -> Arrival:
         """What `response` is; a NEW one counts as had."""
         number = _rseq(response)
         if number is None:
             return Arrival.UNRELIABLE
-        if self._last is not None and number <= self._last:
+        if self.last is not None and number <= self.last:
             return Arrival.REPEATED
-        if self._last is not None and number > self._last + 1:
+        if self.last is not None and number > self.last + 1:
             return Arrival.EARLY
-        self._last = number
+        self.last = number
         return Arrival.NEW
 
     def rack(self, response: Response) -> RAck:
         """What the PRACK for the last NEW one says."""
-        return RAck(self._last or 0, response.cseq.number, response.cseq.method)
+        return RAck(self.last or 0, response.cseq.number, response.cseq.method)
 
 
 def _rseq(message: Message) -> int | None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from enum import auto
 from typing import Final
 
+import msgspec
+
 from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.symbol import Symbol
 
@@ -107,6 +109,16 @@ class Offer:
     "It changes nothing, and the application has not asked for it."
 
 
+class SavedNegotiation(msgspec.Struct, frozen=True, kw_only=True):
+    """Where another process stood with its offers."""
+
+    state: State
+    wanted: Offer | None
+    sent: Offer | None
+    glares: int
+    not_before: float | None
+
+
 class Renegotiation:
     """Offers of both ends, one at a time.
 
@@ -200,6 +212,22 @@ class Renegotiation:
         """The ACK has come for our latest 2xx, or the PRACK for our 1xx."""
         if self.state is State.AWAITING_ANSWER:
             self._step(Input.RECV_ACK)
+
+    def save(self) -> SavedNegotiation:
+        """What another process goes on with."""
+        return SavedNegotiation(
+            state=self.state,
+            wanted=self._wanted,
+            sent=self._sent,
+            glares=self._glares,
+            not_before=self._not_before,
+        )
+
+    def restore(self, saved: SavedNegotiation) -> None:
+        """Go on with what `save` returned."""
+        self.state = saved.state
+        self._wanted, self._sent = saved.wanted, saved.sent
+        self._glares, self._not_before = saved.glares, saved.not_before
 
     def get_timer(self) -> float | None:
         """When an offer that met another may be tried again."""

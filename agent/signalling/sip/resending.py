@@ -5,7 +5,7 @@ section 4.3: what the next server gets is the same but for its branch. Whoever s
 first knows it by the key of its first transaction and need not notice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -31,11 +31,15 @@ Five sendings; one that nobody answers at all is not slow but lost.
 
 
 @dataclass(slots=True, eq=False)
-class _Sent:
+class Sent:
+    """A request of ours that may have to be sent again."""
+
     request: Request
     flow: Flow
     name: str
     "The key of the first transaction."
+    owner: str
+    "Whom it belongs to, if anybody."
     alternatives: list[Flow] = field(default_factory=list)
     "Where else it may go, the first to be tried first."
     tries: int = 1
@@ -56,7 +60,7 @@ class Resending:
         self.outages = Outages()
         self.served = Served()
         "Large requests that would have gone by UDP leave by TCP, if it is among it."
-        self._sent: dict[str, _Sent] = {}
+        self._sent: dict[str, Sent] = {}
         "By the key of the transaction that has no final response yet."
         self._latest: dict[str, str] = {}
         "From a request's name to its latest transaction, where that is another one."
@@ -70,6 +74,8 @@ class Resending:
         flow: Flow,
         now: float,
         alternatives: Sequence[Flow] = (),
+        *,
+        owner: str = "",
     ) -> str:
         """Send a request with the credentials it will need; returns its name.
 
@@ -80,8 +86,8 @@ class Resending:
             self._authorizer.apply(request, flow)
         flows = [*self._by_tcp(request, flow, now), flow, *alternatives]
         if len(flows) == 1 and not knows:
-            return self._layer.send_request(request, flow, now)
-        sent = _Sent(request, flows[0], "", flows[1:])
+            return self._layer.send_request(request, flow, now, owner=owner)
+        sent = Sent(request, flows[0], "", owner, flows[1:])
         sent.name = self._send(sent, now)
         return sent.name
 
@@ -94,6 +100,17 @@ class Resending:
             return []
         found = Flow("tcp", local, flow.remote)
         return [] if self.outages.is_out(found, now) else [found]
+
+    def save(self, keys: Iterable[str]) -> dict[str, Sent]:
+        """What another process goes on with, of the transactions `keys`."""
+        return {key: self._sent[key] for key in keys if key in self._sent}
+
+    def restore(self, saved: Mapping[str, Sent]) -> None:
+        """Go on with what `save` returned."""
+        self._sent.update(saved)
+        for key, sent in saved.items():
+            if sent.name != key:
+                self._latest[sent.name] = key
 
     def latest(self, name: str) -> str:
         """The transaction in which the request called `name` was sent last."""
@@ -200,13 +217,14 @@ class Resending:
         sent.tries += 1
         self._send(sent, now)
 
-    def _send(self, sent: _Sent, now: float) -> str:
+    def _send(self, sent: Sent, now: float) -> str:
         elsewhere = any(f.remote != sent.flow.remote for f in sent.alternatives)
         key = self._layer.send_request(
             sent.request,
             sent.flow,
             now,
             patience=PATIENCE if elsewhere else None,
+            owner=sent.owner,
         )
         self._sent[key] = sent
         if sent.name:
@@ -216,7 +234,7 @@ class Resending:
     def _settle(
         self,
         event: transaction.ResponseReceived | transaction.TransactionFailed,
-        sent: _Sent,
+        sent: Sent,
     ) -> None:
         del self._sent[event.key]
         self._latest.pop(sent.name, None)

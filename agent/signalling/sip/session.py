@@ -4,7 +4,7 @@
 """
 
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import Any, Final
 
 from agent.signalling.sip import renegotiation
 from agent.signalling.sip.acceptance import Acceptances
@@ -37,6 +37,7 @@ from agent.signalling.sip.session_states import (
     State,
 )
 from agent.signalling.sip.session_timer import Action as Due, SessionTimer
+from agent.signalling.sip.state import SavedSession, SavedUac, SavedUas
 from agent.signalling.sip.transaction_user import Lines, TransactionUser
 from agent.signalling.sip.uri import Uri
 
@@ -396,6 +397,44 @@ class Session(ABC):
             self._clear(EndReason.SESSION_EXPIRED, now)
         if not self.over:
             self._offers.handle_timer(now, confirmed=self._confirmed)
+
+    # -- another process ----------------------------------------------------------
+
+    @abstractmethod
+    def save(self) -> SavedUac | SavedUas:
+        """What another process goes on with; it shares what is in it with us."""
+
+    def _fields(self) -> dict[str, Any]:
+        """What is saved of every session."""
+        return {
+            "state": self.state,
+            "invite": self.invite,
+            "local_tag": self.local_tag,
+            "flow": self._link.flow,
+            "contact": self._link.contact,
+            "dialog": self._link.current,
+            "takes": self._link.takes,
+            "key": self._key,
+            "bye": self._bye,
+            "acks": self._acks.save(),
+            "acceptances": self._acceptances.save(),
+            "timer": self._timer.save(),
+            "offers": self._offers.save(),
+            "inquiries": self._inquiries.save(),
+            "referrals": self._referrals.save(),
+        }
+
+    def _restore(self, saved: SavedSession) -> None:
+        """Go on with what was saved."""
+        self.state, self.local_tag = saved.state, saved.local_tag
+        self._link.current, self._link.takes = saved.dialog, saved.takes
+        self._key, self._bye = saved.key, saved.bye
+        self._acks.restore(saved.acks)
+        self._acceptances.restore(saved.acceptances)
+        self._timer.restore(saved.timer)
+        self._offers.restore(saved.offers)
+        self._inquiries.restore(saved.inquiries)
+        self._referrals.restore(saved.referrals)
 
     # -- shared with the two kinds of sessions ----------------------------------
 

@@ -16,6 +16,7 @@ class SessionTable:
         self._by_dialog: dict[tuple[str, str], Session] = {}
         self._open: set[SessionId] = set()
         self._schedule = Schedule()
+        self._touched: set[SessionId] | None = None
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -25,11 +26,16 @@ class SessionTable:
         """How many are not over."""
         return len(self._open)
 
+    def track(self, touched: set[SessionId]) -> None:
+        """From now on note in `touched` which sessions change."""
+        self._touched = touched
+
     def add(self, session: Session) -> None:
         """Take in a new session."""
         self._by_id[session.id] = session
         self._by_dialog[session.invite.call_id, session.local_tag] = session
         self._open.add(session.id)
+        self._touch(session)
 
     def get(self, id_: SessionId | None) -> Session | None:
         """The session of that name, if it still stands here."""
@@ -56,6 +62,7 @@ class SessionTable:
 
     def settle(self, session: Session) -> None:
         """Note what a session has come to; whoever touched it calls this."""
+        self._touch(session)
         if session.over:
             self._open.discard(session.id)
         if not session.finished:
@@ -64,6 +71,10 @@ class SessionTable:
             self._schedule.set(session.id, None)
             del self._by_id[session.id]
             del self._by_dialog[session.invite.call_id, session.local_tag]
+
+    def _touch(self, session: Session) -> None:
+        if self._touched is not None:
+            self._touched.add(session.id)
 
     def get_timer(self) -> float | None:
         """When the first session has something to do."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import auto
 from typing import Final
 
+import msgspec
+
 from agent.signalling.sip.errors import SipParseError
 from agent.signalling.sip.grammar import find_param, parse_params
 from agent.signalling.sip.headers import Headers, parse_delta_seconds
@@ -94,6 +96,17 @@ def parse_session_expires(text: str) -> SessionExpires:
     if refresher not in {None, "uac", "uas"}:
         raise SipParseError("A session has no such refresher.")
     return SessionExpires(parse_delta_seconds(seconds), refresher)
+
+
+class SavedTimer(msgspec.Struct, frozen=True, kw_only=True):
+    """A timer of another process; times are monotonic."""
+
+    state: State
+    interval: int
+    min_se: int
+    raised: int
+    refresh_at: float | None
+    expires_at: float | None
 
 
 class SessionTimer:
@@ -205,6 +218,23 @@ class SessionTimer:
         if self._refresh_at is not None and now >= self._refresh_at:
             return self._step(Input.REFRESH_DUE, self.interval, now)
         return Action.NOTHING
+
+    def save(self) -> SavedTimer:
+        """What another process goes on with."""
+        return SavedTimer(
+            state=self.state,
+            interval=self.interval,
+            min_se=self._min_se,
+            raised=self._raised,
+            refresh_at=self._refresh_at,
+            expires_at=self._expires_at,
+        )
+
+    def restore(self, saved: SavedTimer) -> None:
+        """Go on with what `save` returned."""
+        self.state, self.interval = saved.state, saved.interval
+        self._min_se, self._raised = saved.min_se, saved.raised
+        self._refresh_at, self._expires_at = saved.refresh_at, saved.expires_at
 
     def _step(self, input_: Input, seconds: int, now: float) -> Action:
         action, self.state = TRANSITIONS[self.state, input_]

@@ -2,7 +2,7 @@
 
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,6 +80,7 @@ class TransactionUser:
         self._layer = layer
         self._product = product
         self._owners: dict[str, SessionId] = {}
+        self._session_count = 0
 
     def emit(self, event: Event) -> None:
         """Tell the application."""
@@ -88,7 +89,12 @@ class TransactionUser:
     def new_session(self) -> SessionId:
         """The name of one more session."""
         self.stats.sessions += 1
-        return f"s{self.stats.sessions}"
+        self._session_count += 1
+        return f"s{self._session_count}"
+
+    def keep_free(self, session: SessionId) -> None:
+        """A session of another process has that name: no other will get it."""
+        self._session_count = max(self._session_count, int(session[1:]))
 
     def new_tag(self) -> str:
         """A From- or To-tag: 64 bits, for they name and protect the dialog."""
@@ -109,6 +115,14 @@ class TransactionUser:
     def own(self, key: str, owner: SessionId) -> None:
         """The transaction `key` is the session's until its final response."""
         self._owners[key] = owner
+
+    def assign(self, key: str, owner: SessionId) -> None:
+        """The peer's request in the transaction `key` is for that session."""
+        self._layer.own(key, owner)
+
+    def restore_owned(self, keys: Iterable[str], owner: SessionId) -> None:
+        """The session awaits what becomes of the requests called `keys`."""
+        self._owners.update(dict.fromkeys(keys, owner))
 
     def owner(self, key: str) -> SessionId | None:
         """Whose transaction it is."""
@@ -145,7 +159,7 @@ class TransactionUser:
         Raises LocalSipError, and sends nothing.
         """
         request.headers.add("User-Agent", self._product)
-        key = self.resending.send(request, flow, now, alternatives)
+        key = self.resending.send(request, flow, now, alternatives, owner=owner or "")
         if owner is not None:
             self._owners[key] = owner
         return key

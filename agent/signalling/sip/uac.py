@@ -24,6 +24,7 @@ from agent.signalling.sip.offers import Fate, Offers
 from agent.signalling.sip.reliability import Arrival, RAck, ReliableArrivals
 from agent.signalling.sip.session import Session
 from agent.signalling.sip.session_states import Action, Input, State
+from agent.signalling.sip.state import SavedEarly, SavedUac
 from agent.signalling.sip.transaction_user import Lines, TransactionUser
 from agent.signalling.sip.uri import Uri
 
@@ -45,6 +46,16 @@ class _Early:
     owes: RAck | None = None
     "A PRACK that awaits our answer to the offer it was sent."
 
+    def save(self) -> SavedEarly:
+        """What another process goes on with."""
+        return SavedEarly(
+            dialog=self.dialog,
+            takes=self.offers.link.takes,
+            offers=self.offers.save(),
+            last=self.arrivals.last,
+            owes=self.owes,
+        )
+
 
 class UacSession(Session):
     """The session of an INVITE of ours."""
@@ -57,10 +68,9 @@ class UacSession(Session):
         flow: Flow,
         *,
         contact: Uri,
-        now: float,
         alternatives: Sequence[Flow] = (),
     ) -> None:
-        """Sends `invite`, whose From has our tag. Raises LocalSipError."""
+        """From of `invite` has our tag; `begin` sends it."""
         super().__init__(
             id_,
             user,
@@ -83,7 +93,45 @@ class UacSession(Session):
         "Of the INVITE, less what the session timer adds."
         self._alternatives = list(alternatives)
         "Where else it may go, if nobody answers."
+
+    def begin(self, now: float) -> None:
+        """Send the INVITE. Raises LocalSipError, and sends nothing."""
         self._send_invite(now)
+
+    @classmethod
+    def restored(
+        cls, id_: SessionId, user: TransactionUser, saved: SavedUac
+    ) -> "UacSession":
+        """The session that another process has saved."""
+        session = cls(id_, user, saved.invite, saved.flow, contact=saved.contact)
+        session._restore_uac(saved)
+        return session
+
+    def save(self) -> SavedUac:
+        latest = self._latest
+        return SavedUac(
+            early=tuple(one.save() for one in self._early.values()),
+            latest="" if latest is None else latest.dialog.remote_tag,
+            surplus=self._surplus,
+            acknowledge_by=self._acknowledge_by,
+            linger=self._linger,
+            pracks=frozenset(self._pracks),
+            plain=self._plain,
+            alternatives=tuple(self._alternatives),
+            **self._fields(),
+        )
+
+    def _restore_uac(self, saved: SavedUac) -> None:
+        for one in saved.early:
+            early = self._new_early(one.dialog)
+            early.offers.link.takes = one.takes
+            early.offers.restore(one.offers)
+            early.arrivals.last, early.owes = one.last, one.owes
+        self._latest = self._early.get(saved.latest)
+        self._surplus, self._pracks = saved.surplus, set(saved.pracks)
+        self._acknowledge_by, self._linger = saved.acknowledge_by, saved.linger
+        self._plain, self._alternatives = saved.plain, list(saved.alternatives)
+        self._restore(saved)
 
     def _send_invite(self, now: float) -> None:
         self.invite.headers = self._plain.copy()
@@ -327,11 +375,14 @@ class UacSession(Session):
             return None
         if tag not in self._early and len(self._early) < MAX_FORKS:
             dialog = Dialog.uac(self.invite, response, contact=self._link.contact)
-            link = Link(
-                self.id, self._user, self._link.flow, self._link.contact, dialog
-            )
-            self._early[tag] = _Early(dialog, self._new_offers(link))
+            self._new_early(dialog)
         return self._early.get(tag)
+
+    def _new_early(self, dialog: Dialog) -> _Early:
+        link = Link(self.id, self._user, self._link.flow, self._link.contact, dialog)
+        early = _Early(dialog, self._new_offers(link))
+        self._early[dialog.remote_tag] = early
+        return early
 
     def _receive_reliable(self, early: _Early, response: Response, now: float) -> None:
         """Send its PRACK, unless that must hold an answer of the application's."""

@@ -22,6 +22,7 @@ from agent.signalling.sip.reliability import (
 )
 from agent.signalling.sip.session import Session
 from agent.signalling.sip.session_states import Action, Input, State
+from agent.signalling.sip.state import SavedUas
 from agent.signalling.sip.transaction_user import Lines, TransactionUser
 from agent.signalling.sip.uri import Uri
 
@@ -72,7 +73,33 @@ class UasSession(Session):
         self._provisional: Response | None = None
         self._ring_at: float | None = None
         self._bye_headers: Lines = ()
-        user.own(key, id_)
+
+    @classmethod
+    def restored(
+        cls, id_: SessionId, user: TransactionUser, saved: SavedUas
+    ) -> "UasSession":
+        """The session that another process has saved."""
+        session = cls(id_, user, saved.key, saved.invite, saved.flow)
+        session._restore_uas(saved)
+        return session
+
+    def save(self) -> SavedUas:
+        later = self._accept_later
+        return SavedUas(
+            reliable=self._reliable.save(),
+            accept_later=later and (*later[:2], tuple(later[2])),
+            provisional=self._provisional,
+            ring_at=self._ring_at,
+            bye_headers=tuple(self._bye_headers),
+            **self._fields(),
+        )
+
+    def _restore_uas(self, saved: SavedUas) -> None:
+        self._restore(saved)
+        self._link.contact = saved.contact
+        self._reliable.restore(saved.reliable)
+        self._accept_later, self._provisional = saved.accept_later, saved.provisional
+        self._ring_at, self._bye_headers = saved.ring_at, saved.bye_headers
 
     @property
     def finished(self) -> bool:

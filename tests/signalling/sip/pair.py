@@ -35,6 +35,10 @@ class Phone:
     on: Callable[[Any, float], None] | None = None
 
     def __post_init__(self) -> None:
+        self.attach()
+
+    def attach(self) -> None:
+        """Have the core, which may be another one, hear what is sent to the address."""
         self.wire.attach(
             self.address, self.core, receive=self.core.receive, on_event=self._event
         )

@@ -27,6 +27,7 @@ from tests.signalling.sip.pair import (
     confirmed_with_peer,
     new_core,
 )
+from tests.signalling.sip.reborn import Keeper
 
 US = ClientCredentials("agent", "s3cret")
 TRUNK = {"credentials_for": lambda flow: US if flow.remote == BOB else None}
@@ -410,3 +411,21 @@ def test_over_a_stream_the_first_transaction_is_gone_at_once() -> None:
     assert isinstance(event, sip.Refused)
     assert (event.session, event.status) == (session, 486)
     assert len(core._user.resending) == 0
+
+
+def test_another_process_knows_a_challenged_invite_by_its_first_name() -> None:
+    wire = Wire()
+    alice, peer = Phone(wire, ALICE, new_core(1, **TRUNK)), Peer(wire, BOB)
+    keeper = Keeper(alice, TRUNK)
+    session = alice.call(BOB)
+    wire.run(0.0)
+    challenge(peer, peer.request("INVITE"))
+    peer.respond(peer.request("INVITE"), 180, ALICE)
+    keeper.write()
+    keeper.kill(sent=True)
+    peer.received.clear()
+    alice.hang_up(session)
+    wire.run(0.0)
+    assert peer.names == ["CANCEL"]
+    peer.respond(peer.request("CANCEL"), 200, ALICE)
+    assert alice.names == ["Progressed"]

@@ -93,7 +93,7 @@ class InviteClientTransaction(Machine[State, Input, Action]):
     In PROCEEDING only the user's CANCEL bounds how long it lasts.
     """
 
-    __slots__ = ("_data", "request")
+    __slots__ = ("request",)
 
     def __init__(
         self, request: Request, *, reliable: bool, timers: Timers = DEFAULT_TIMERS
@@ -101,7 +101,6 @@ class InviteClientTransaction(Machine[State, Input, Action]):
         super().__init__(TRANSITIONS, State.INITIAL, reliable=reliable, timers=timers)
         self.request = request
         "With our Via on top; not to be changed any more."
-        self._data = b""
 
     def start(self, now: float) -> None:
         """Send the INVITE. Raises LocalSipError if it cannot be written or was sent."""

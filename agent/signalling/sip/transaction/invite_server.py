@@ -87,13 +87,12 @@ class InviteServerTransaction(Machine[State, Input, Action]):
     In PROCEEDING nothing but the user bounds how long it lasts.
     """
 
-    __slots__ = ("_data",)
+    __slots__ = ()
 
     def __init__(self, *, reliable: bool, timers: Timers = DEFAULT_TIMERS) -> None:
         super().__init__(
             TRANSITIONS, State.PROCEEDING, reliable=reliable, timers=timers
         )
-        self._data: bytes | None = None
 
     def send(self, status: int, data: bytes, now: float) -> None:
         """Send the response of that status.
@@ -123,7 +122,7 @@ class InviteServerTransaction(Machine[State, Input, Action]):
         self._step(Input.TRANSPORT_ERROR, now)
 
     def _act(self, action: Action, now: float) -> None:
-        if action in _SENDING and self._data is not None:
+        if action in _SENDING and self._data:
             self._outbox.append(self._data)
         if action is Action.BACK_OFF:
             self._back_off(Input.TIMER_G, now, limit=self._timers.t2)

@@ -4,7 +4,7 @@ RFC 3261 sections 17 and 18, RFC 3581, RFC 6026.
 """
 
 import random
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +16,16 @@ from agent.signalling.sip.limits import UNLIMITED, LimitsOf, PeerLimits
 from agent.signalling.sip.message import Request, Response, outweighs, response_to
 from agent.signalling.sip.timers import DEFAULT_TIMERS, Timers
 from agent.signalling.sip.transaction import invite_client, invite_server
+from agent.signalling.sip.transaction.entries import (
+    Client,
+    SavedClient,
+    SavedServer,
+    Server,
+    new_client,
+    new_server,
+    restored_client,
+    restored_server,
+)
 from agent.signalling.sip.transaction.events import (
     AckReceived,
     CancelReceived,
@@ -49,13 +59,8 @@ from agent.signalling.sip.transaction.matching import (
     old_ack_key,
     server_key,
 )
-from agent.signalling.sip.transaction.noninvite_client import (
-    NonInviteClientTransaction,
-)
-from agent.signalling.sip.transaction.noninvite_server import (
-    NonInviteServerTransaction,
-)
 from agent.signalling.sip.transaction.schedule import Schedule
+from agent.signalling.sip.transaction.table import Entry, TransactionTable
 
 __all__ = [
     "DROP",
@@ -98,34 +103,6 @@ class TransactionStats:
     "Transactions that timed out or that the network failed."
 
 
-@dataclass(slots=True, eq=False)
-class _Client:
-    key: str
-    match: MatchKey
-    machine: InviteClientTransaction | NonInviteClientTransaction
-    flow: Flow
-    internal: bool = False
-    "A CANCEL of the layer's own; the user hears nothing of it."
-    cancelled: bool = False
-    held_cancel: tuple[InviteClientTransaction, Request] | None = None
-    "A CANCEL that waits for a 1xx, with what it cancels."
-
-
-@dataclass(slots=True, eq=False)
-class _Server:
-    key: str
-    match: MatchKey
-    machine: InviteServerTransaction | NonInviteServerTransaction
-    flow: Flow
-    "Where responses go."
-    response: Response | None = None
-    "The last one sent."
-    ack_match: MatchKey | None = None
-    "For the ACK of a client older than RFC 3261."
-    peer: str = ""
-    "Whose share it counts against."
-
-
 class TransactionLayer:
     """Every transaction of one user agent, over all its flows.
 
@@ -155,17 +132,13 @@ class TransactionLayer:
         self._admit = admit
         self._limits_of = limits_of
         self._is_emergency = is_emergency
-        self._per_peer: Counter[str] = Counter()
-        self._clients: dict[MatchKey, _Client] = {}
-        self._servers: dict[MatchKey, _Server] = {}
-        self._by_key: dict[str, _Client | _Server] = {}
+        self._table = TransactionTable()
         self._schedule = Schedule()
         self._outbox: list[tuple[bytes, Flow]] = []
         self._events: deque[Event] = deque()
-        self._count = 0
 
     def __len__(self) -> int:
-        return len(self._by_key)
+        return len(self._table)
 
     def receive(self, message: Request | Response, flow: Flow, now: float) -> None:
         """Take a parsed message; a request's top Via gets received and rport."""
@@ -175,7 +148,7 @@ class TransactionLayer:
         via = message.top_via
         match = server_key(message, via)
         stamp(message.headers, via, flow)
-        server = self._servers.get(match)
+        server = self._table.servers.get(match)
         if message.method == "ACK":
             self._receive_ack(message, server, flow, now)
         elif server is not None:
@@ -188,11 +161,18 @@ class TransactionLayer:
             self._receive_new(message, match, via, flow, now)
 
     def send_request(
-        self, request: Request, flow: Flow, now: float, *, patience: int | None = None
+        self,
+        request: Request,
+        flow: Flow,
+        now: float,
+        *,
+        patience: int | None = None,
+        owner: str = "",
     ) -> str:
         """Send a request, other than ACK and CANCEL, in a transaction of its own.
 
-        `patience`: how many T1 to wait for the first response, if not 64.
+        `patience`: how many T1 to wait for the first response, if not 64. `owner`:
+        whom it belongs to, see `track`.
 
         Returns the transaction's key. `request` has no Via of ours yet and is not
         changed. A full table does not stop it: calls must be able to end. Raises
@@ -202,7 +182,7 @@ class TransactionLayer:
             raise LocalSipError(f"A transaction cannot begin with {request.method}.")
         timers = self._timers if patience is None else self._timers.with_(patience)
         pushed = push_via(request, self._branch(), flow)
-        return self._start(pushed, flow, now, timers).key
+        return self._start(pushed, flow, now, timers, owner).key
 
     def send_response(self, key: str, response: Response, now: float) -> None:
         """Answer the request under `key`.
@@ -210,8 +190,8 @@ class TransactionLayer:
         Raises LocalSipError, and sends nothing, for an unknown key and where the
         transaction's state does not allow the response.
         """
-        server = self._by_key.get(key)
-        if not isinstance(server, _Server):
+        server = self._table.by_key.get(key)
+        if not isinstance(server, Server):
             raise LocalSipError("There is no such server transaction.")
         server.machine.send(response.status, response.to_bytes(), now)
         self._answered(server, response, now)
@@ -225,11 +205,11 @@ class TransactionLayer:
         come, nothing happens; if none comes within 64*T1, the transaction fails.
         Raises LocalSipError if `key` is no INVITE of ours.
         """
-        client = self._by_key.get(key)
+        client = self._table.by_key.get(key)
         if client is None:
             return
         machine = client.machine
-        if not isinstance(client, _Client) or not isinstance(
+        if not isinstance(client, Client) or not isinstance(
             machine, InviteClientTransaction
         ):
             raise LocalSipError("Only an INVITE that we sent can be cancelled.")
@@ -258,7 +238,7 @@ class TransactionLayer:
 
     def transport_failed(self, flow: Flow, now: float) -> None:
         """What was sent on `flow` could not be sent, or the peer is unreachable."""
-        for entry in list(self._by_key.values()):
+        for entry in list(self._table.by_key.values()):
             if entry.flow == flow:
                 entry.machine.transport_failed(now)
                 self._settle(entry, flow, now)
@@ -270,7 +250,7 @@ class TransactionLayer:
         be answered, over a connection that the peer opens (section 18.2.2), and our
         own responses open another.
         """
-        for entry in list(self._clients.values()):
+        for entry in list(self._table.clients.values()):
             if entry.flow == flow and entry.machine.unanswered:
                 entry.machine.transport_failed(now)
                 self._settle(entry, flow, now)
@@ -282,7 +262,7 @@ class TransactionLayer:
     def handle_timer(self, now: float) -> None:
         """Fire the timers that are due."""
         while (key := self._schedule.pop_due(now)) is not None:
-            entry = self._by_key[key]
+            entry = self._table.by_key[key]
             entry.machine.handle_timer(now)
             self._settle(entry, entry.flow, now)
 
@@ -299,7 +279,7 @@ class TransactionLayer:
         vias = response.vias
         via = vias[0]
         method = response.cseq.method
-        client = self._clients.get(client_key(via.branch or "", method))
+        client = self._table.clients.get(client_key(via.branch or "", method))
         local = flow.local if client is None else client.flow.local
         ours = sent_by(via) == (local.host.lower(), local.port)
         # Section 8.1.3.3: a second Via says that it was meant for someone else.
@@ -315,7 +295,7 @@ class TransactionLayer:
             self.stats.dropped_responses += 1
 
     def _receive_ack(
-        self, ack: Request, server: _Server | None, flow: Flow, now: float
+        self, ack: Request, server: Server | None, flow: Flow, now: float
     ) -> None:
         if server is None:
             self._events.append(AckReceived(ack, flow))
@@ -326,7 +306,7 @@ class TransactionLayer:
     def _receive_cancel(
         self, cancel: Request, match: MatchKey, via: Via, flow: Flow, now: float
     ) -> None:
-        invite = self._servers.get(cancelled_key(match))
+        invite = self._table.servers.get(cancelled_key(match))
         if invite is None:
             self.stats.unmatched_cancels += 1
             self._refuse(cancel, 481, via, flow)
@@ -336,6 +316,7 @@ class TransactionLayer:
         response = response_to(cancel, 200, to_tag=tag or self._tag())
         # At most one per INVITE, so it needs no place of its own in the table.
         server = self._add_server(cancel, match, via, flow, now)
+        self._table.own(server, invite.owner)
         server.machine.send(200, response.to_bytes(), now)
         self._answered(server, response, now)
         if invite.machine.state is invite_server.State.PROCEEDING:
@@ -357,8 +338,7 @@ class TransactionLayer:
             return
         self.stats.requests += 1
         server = self._add_server(request, match, via, flow, now)
-        server.peer = limits.name
-        self._per_peer[limits.name] += 1
+        self._table.charge(server, limits.name)
         self._events.append(RequestReceived(server.key, request, flow))
         if request.method == "INVITE":
             trying = response_to(request, 100)
@@ -375,36 +355,32 @@ class TransactionLayer:
             return False
         quarters = 5 if request.to.tag is not None else 4
         share = limits.transactions
-        return len(self._by_key) >= self._max_transactions * quarters // 4 or (
-            bool(share) and self._per_peer[limits.name] >= share * quarters // 4
+        return len(self._table) >= self._max_transactions * quarters // 4 or (
+            bool(share) and self._table.per_peer[limits.name] >= share * quarters // 4
         )
 
     def _add_server(
         self, request: Request, match: MatchKey, via: Via, flow: Flow, now: float
-    ) -> _Server:
-        machine: InviteServerTransaction | NonInviteServerTransaction
-        if request.method == "INVITE":
-            machine = InviteServerTransaction(
-                reliable=flow.reliable, timers=self._timers
-            )
-        else:
-            machine = NonInviteServerTransaction(
-                reliable=flow.reliable, timers=self._timers
-            )
-            machine.receive(request, now)
-        server = _Server(self._new_key(), match, machine, response_flow(via, flow))
-        self._servers[match] = self._by_key[server.key] = server
+    ) -> Server:
+        invite = request.method == "INVITE"
+        back = response_flow(via, flow)
+        server = new_server(
+            match, back, self._timers, self._table.new_key(), invite=invite
+        )
+        if not invite:
+            server.machine.receive(request, now)
+        self._table.add(server)
         self._settle(server, flow, now)
         return server
 
-    def _answered(self, server: _Server, response: Response, now: float) -> None:
+    def _answered(self, server: Server, response: Response, now: float) -> None:
         server.response = response
         if response.status >= 300 and isinstance(
             server.machine, InviteServerTransaction
         ):
-            server.ack_match = old_ack_key(server.match, response)
-            if server.ack_match is not None:
-                self._servers[server.ack_match] = server
+            match = old_ack_key(server.match, response)
+            if match is not None:
+                self._table.add_ack(server, match)
         self._settle(server, server.flow, now)
 
     def _refuse(self, request: Request, status: int, via: Via, flow: Flow) -> None:
@@ -417,26 +393,17 @@ class TransactionLayer:
         self._outbox.append((response.to_bytes(), response_flow(via, flow)))
 
     def _start(
-        self, request: Request, flow: Flow, now: float, timers: Timers
-    ) -> _Client:
+        self, request: Request, flow: Flow, now: float, timers: Timers, owner: str
+    ) -> Client:
         """Begin a client transaction with a request that has our Via."""
-        machine: InviteClientTransaction | NonInviteClientTransaction
-        if request.method == "INVITE":
-            machine = InviteClientTransaction(
-                request, reliable=flow.reliable, timers=timers
-            )
-        else:
-            machine = NonInviteClientTransaction(
-                request, reliable=flow.reliable, timers=timers
-            )
-        machine.start(now)
-        match = client_key(request.top_via.branch or "", request.method)
-        client = _Client(self._new_key(), match, machine, flow)
-        self._clients[match] = self._by_key[client.key] = client
+        client = new_client(request, flow, timers, self._table.new_key())
+        client.machine.start(now)
+        self._table.add(client)
+        self._table.own(client, owner)
         self._settle(client, flow, now)
         return client
 
-    def _send_held_cancel(self, client: _Client, now: float) -> None:
+    def _send_held_cancel(self, client: Client, now: float) -> None:
         if client.held_cancel is None:
             return
         machine, cancel = client.held_cancel
@@ -445,14 +412,16 @@ class TransactionLayer:
         client.held_cancel = None
         machine.cancelled(now)
         self._schedule.set(client.key, machine.get_timer())
-        self._start(cancel, client.flow, now, self._timers).internal = True
+        started = self._start(cancel, client.flow, now, self._timers, client.owner)
+        started.internal = True
 
-    def _settle(self, entry: _Client | _Server, flow: Flow, now: float) -> None:
+    def _settle(self, entry: Entry, flow: Flow, now: float) -> None:
         """Take what a machine has to say; `flow` is where its last input came by."""
         machine = entry.machine
         for data in machine.data_to_send():
             self._outbox.append((data, entry.flow))
-        internal = isinstance(entry, _Client) and entry.internal
+        self._table.touch(entry)
+        internal = isinstance(entry, Client) and entry.internal
         while (event := machine.next_event()) is not None:
             if internal:
                 continue
@@ -464,27 +433,64 @@ class TransactionLayer:
                 self.stats.failures += 1
                 self._events.append(TransactionFailed(entry.key, event.reason))
         if machine.terminated:
-            self._forget(entry)
+            self._schedule.set(entry.key, None)
+            self._table.forget(entry)
         else:
             self._schedule.set(entry.key, machine.get_timer())
-            if isinstance(entry, _Client):
+            if isinstance(entry, Client):
                 self._send_held_cancel(entry, now)
 
-    def _forget(self, entry: _Client | _Server) -> None:
-        self._schedule.set(entry.key, None)
-        del self._by_key[entry.key]
-        if isinstance(entry, _Client):
-            del self._clients[entry.match]
-        else:
-            del self._servers[entry.match]
-            if entry.peer:
-                self._per_peer[entry.peer] -= 1
-            if entry.ack_match is not None:
-                self._servers.pop(entry.ack_match, None)
+    # -- transactions that outlive their process --------------------------------------
 
-    def _new_key(self) -> str:
-        self._count += 1
-        return f"t{self._count}"
+    def track(self, touched: set[str]) -> None:
+        """From now on note in `touched` whose transactions change.
+
+        To be called before there are any.
+        """
+        self._table.track(touched)
+
+    def own(self, key: str, owner: str) -> None:
+        """The server transaction `key` belongs to `owner`."""
+        self._table.own(self._table.by_key[key], owner)
+
+    def save(
+        self, owner: str
+    ) -> tuple[tuple[SavedClient, ...], tuple[SavedServer, ...]]:
+        """The transactions of `owner`, as another process can go on with them.
+
+        They share messages with the live ones. Nothing without `track`.
+        """
+        return self._table.save(owner)
+
+    @property
+    def keys_given(self) -> int:
+        """How many keys were given out."""
+        return self._table.count
+
+    def keep_free(self, keys: int) -> None:
+        """The first `keys` keys were given out by another process."""
+        self._table.count = max(self._table.count, keys)
+
+    def resume(
+        self,
+        clients: Sequence[SavedClient],
+        servers: Sequence[SavedServer],
+        owner: str,
+        now: float,
+    ) -> None:
+        """Go on with what another process has saved.
+
+        Requests that had no response are sent again, for nobody knows whether they
+        went; the peer absorbs those it has (RFC 3261 section 17.2).
+        """
+        for client in [restored_client(one, self._timers) for one in clients]:
+            if client.machine.unanswered:
+                client.machine.send_again()
+            self._table.adopt(client, owner)
+            self._settle(client, client.flow, now)
+        for server in [restored_server(one, self._timers) for one in servers]:
+            self._table.adopt(server, owner)
+            self._settle(server, server.flow, now)
 
     def _branch(self) -> str:
         return f"{COOKIE}{self._rng.getrandbits(96):024x}"

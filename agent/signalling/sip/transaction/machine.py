@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Generic, TypeVar
 
+import msgspec
+
 from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.message import Request, Response
 from agent.signalling.sip.timers import Timers
@@ -44,6 +46,16 @@ class Failed:
 
 MachineEvent = ResponsePassed | AckPassed | Failed
 
+
+class SavedMachine(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a transaction stands, for another process to go on from there."""
+
+    state: str
+    deadlines: dict[str, float]
+    "By the timer's name; monotonic seconds."
+    interval: float
+
+
 StateT = TypeVar("StateT", bound=Enum)
 InputT = TypeVar("InputT", bound=Enum)
 ActionT = TypeVar("ActionT", bound=Enum)
@@ -58,6 +70,7 @@ class Machine(Generic[StateT, InputT, ActionT]):
     """
 
     __slots__ = (
+        "_data",
         "_deadlines",
         "_events",
         "_interval",
@@ -82,6 +95,8 @@ class Machine(Generic[StateT, InputT, ActionT]):
         self._timers = timers
         self._deadlines: dict[InputT, float] = {}
         self._interval = timers.t1
+        self._data = b""
+        "What was sent last, and is sent again."
         self._outbox: list[bytes] = []
         self._events: list[MachineEvent] = []
 
@@ -89,6 +104,32 @@ class Machine(Generic[StateT, InputT, ActionT]):
     def terminated(self) -> bool:
         """Whether the transaction is over and may be forgotten."""
         return self.state.name == "TERMINATED"
+
+    def save(self) -> SavedMachine:
+        """Where it stands. What is to be sent or told has been taken before."""
+        return SavedMachine(
+            state=self.state.name,
+            deadlines={timer.name: at for timer, at in self._deadlines.items()},
+            interval=self._interval,
+        )
+
+    def restore(self, saved: SavedMachine, data: bytes) -> None:
+        """Go on from there; `data` is what was sent last."""
+        states = {state.name: state for state, _ in self._table}
+        timers = {timer.name: timer for _, timer in self._table}
+        self.state = states[saved.state]
+        self._deadlines = {timers[name]: at for name, at in saved.deadlines.items()}
+        self._interval = saved.interval
+        self._data = data
+
+    def send_again(self) -> None:
+        """Send what was sent last, whoever may have it already."""
+        self._outbox.append(self._data)
+
+    @property
+    def patience(self) -> int:
+        """Times T1 that the first response is waited for."""
+        return self._timers.patience
 
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called, if at all."""

@@ -72,7 +72,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
 class NonInviteClientTransaction(Machine[State, Input, Action]):
     """Sends one request other than INVITE and ACK."""
 
-    __slots__ = ("_data", "request")
+    __slots__ = ("request",)
 
     def __init__(
         self, request: Request, *, reliable: bool, timers: Timers = DEFAULT_TIMERS
@@ -80,7 +80,6 @@ class NonInviteClientTransaction(Machine[State, Input, Action]):
         super().__init__(TRANSITIONS, State.INITIAL, reliable=reliable, timers=timers)
         self.request = request
         "With our Via on top; not to be changed any more."
-        self._data = b""
 
     def start(self, now: float) -> None:
         """Send the request; raises LocalSipError if it cannot be, or was, sent."""

@@ -69,11 +69,10 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], tuple[Action, State]]] = {
 class NonInviteServerTransaction(Machine[State, Input, Action]):
     """Answers one request other than INVITE and ACK."""
 
-    __slots__ = ("_data",)
+    __slots__ = ()
 
     def __init__(self, *, reliable: bool, timers: Timers = DEFAULT_TIMERS) -> None:
         super().__init__(TRANSITIONS, State.INITIAL, reliable=reliable, timers=timers)
-        self._data = b""
 
     def send(self, status: int, data: bytes, now: float) -> None:
         """Send the response of that status.

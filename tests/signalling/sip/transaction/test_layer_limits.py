@@ -57,7 +57,7 @@ def test_a_peer_has_its_share_of_transactions_and_more_for_dialogs() -> None:
     statuses(layer)
     layer.handle_timer(40.0)
     assert len(layer) == 0
-    assert layer._per_peer["alice"] == 0
+    assert layer._table.per_peer["alice"] == 0
     assert ask(layer, 9) == []
 
 
