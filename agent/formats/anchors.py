@@ -62,7 +62,7 @@ def anchor(
     common = drift(time, transit, clock_rate)
     if abs(common) > MAX_DRIFT:
         common = 0.0
-    level = transit - common * (time - time[:1])
+    level = transit - common * (time - time[:1]) if common else transit
     number = clocks(time, arrival, level, length=length, run=run, clock_rate=clock_rate)
     clock = np.full(len(time), -1, np.int64)
     offset = np.zeros(len(time), np.int64)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from agent.formats.anchors import anchor
 from agent.formats.clocks import TOLERANCE_S
-from agent.formats.sequences import count_reordered, runs, unwrap
+from agent.formats.sequences import in_order, unwrap
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -73,36 +73,22 @@ def place(
             to a codec of another clock rate, its timestamps begin anew (RFC 7160).
         clock_rate: ticks per second.
     """
-    extended = unwrap(sequence, 16)
-    run, believed = runs(extended)
-    believed_at = np.flatnonzero(believed)
-    order = believed_at[np.lexsort((extended[believed_at], run[believed_at]))]
-    # lexsort is stable: of duplicates the first to arrive comes first.
-    first = np.ones(len(order), np.bool_)
-    first[1:] = (np.diff(extended[order]) != 0) | (np.diff(run[order]) != 0)
-    duplicates = len(order) - int(np.count_nonzero(first))
-    reordered = count_reordered(extended, run, order[first])
-    order = order[first]
-    steps = np.diff(extended[order], prepend=extended[order[:1]] - 1)
-    missing = np.cumsum(np.where(steps > 0, steps - 1, 0))
-
+    ordered = in_order(sequence)
     audible = length > 0
-    missing = missing[audible[order]]
-    order = order[audible[order]]
-    unwrapped = np.zeros(len(sequence), np.int64)
-    for step in np.unique(scale[audible]).tolist():
-        members = audible & (scale == step)
-        unwrapped[members] = unwrap(timestamp[members], 32) * step
+    unwrapped = _unwrapped(timestamp, scale, audible)
+    jitter, jitter_max = _jitter(
+        (arrival - unwrapped)[audible & ordered.believed], clock_rate
+    )
+    heard = audible[ordered.order]
+    order, missing = ordered.order[heard], ordered.missing[heard]
     time = unwrapped[order]
-    transit = arrival - unwrapped
-    jitter, jitter_max = _jitter(transit[audible & believed], clock_rate)
     # Another clock rate parts packets as another run of sequence numbers does.
     rates = np.cumsum(np.diff(scale[order], prepend=scale[order[:1]]) != 0)
     anchored = anchor(
         time,
         arrival[order],
         length=length[order],
-        run=run[order] + rates,
+        run=ordered.run[heard] + rates,
         clock_rate=clock_rate,
     )
     position = time + anchored.offset
@@ -116,15 +102,24 @@ def place(
             time[kept], position[kept], length[placed], anchored.clock[kept]
         ),
         missing=missing[kept],
-        duplicates=duplicates,
-        reordered=reordered,
+        duplicates=ordered.duplicates,
+        reordered=ordered.reordered,
         late=int(np.count_nonzero(anchored.delay[kept] > LATE_S * clock_rate)),
-        stray=len(sequence) - len(believed_at) + int(np.count_nonzero(~kept)),
+        stray=int(np.count_nonzero(~ordered.believed) + np.count_nonzero(~kept)),
         rebased=max(int(anchored.clock.max(initial=0)), 0),
         drift=anchored.drift,
         jitter=jitter,
         jitter_max=jitter_max,
     )
+
+
+def _unwrapped(timestamp: Integers, scale: Integers, audible: Flags) -> Integers:
+    """Timestamps of the audio in ticks; where a clock rate comes again, it goes on."""
+    unwrapped = np.zeros(len(timestamp), np.int64)
+    for step in np.unique(scale[audible]).tolist():
+        members = audible & (scale == step)
+        unwrapped[members] = unwrap(timestamp[members], 32) * step
+    return unwrapped
 
 
 def _jitter(transit: Floats, clock_rate: int) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """One RTP source's sequence numbers: which packets are believed, and in what order."""
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,43 @@ from agent.formats.rtp.packet import MAX_DROPOUT, MAX_MISORDER
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+
+
+class Ordered(NamedTuple):
+    """A source's packets in the order of their sequence numbers."""
+
+    order: Integers
+    "Index of each, in the array given; those of no place are left out."
+    run: Integers
+    "The run of numbers it is part of: counted up where the source began anew."
+    missing: Integers
+    "Numbers before it, from the source's first, that never came."
+    believed: Flags
+    "Parallel to the array given: false where one number alone is far from all others."
+    duplicates: int
+    reordered: int
+
+
+def in_order(sequence: Integers) -> Ordered:
+    """Sort 16-bit sequence numbers, given in order of arrival."""
+    extended = unwrap(sequence, 16)
+    run, believed = _runs(extended)
+    order = np.flatnonzero(believed)
+    # lexsort is stable: of duplicates the first to arrive comes first.
+    order = order[np.lexsort((extended[order], run[order]))]
+    first = np.ones(len(order), np.bool_)
+    first[1:] = (np.diff(extended[order]) != 0) | (np.diff(run[order]) != 0)
+    duplicates = len(order) - int(np.count_nonzero(first))
+    order = order[first]
+    steps = np.diff(extended[order], prepend=extended[order[:1]] - 1)
+    return Ordered(
+        order=order,
+        run=run[order],
+        missing=np.cumsum(np.where(steps > 0, steps - 1, 0)),
+        believed=believed,
+        duplicates=duplicates,
+        reordered=_count_reordered(extended, run, order),
+    )
 
 
 def is_valid(sequence: Integers) -> bool:
@@ -28,7 +66,7 @@ def unwrap(values: Integers, bits: int) -> Integers:
     return extended + values[:1]
 
 
-def runs(extended: Integers) -> tuple[Integers, Flags]:
+def _runs(extended: Integers) -> tuple[Integers, Flags]:
     """Number the stretches of sequence numbers that belong together.
 
     RFC 3550 appendix A.1: a jump of MAX_DROPOUT forward or MAX_MISORDER back is
@@ -58,7 +96,7 @@ def runs(extended: Integers) -> tuple[Integers, Flags]:
     return run, believed
 
 
-def count_reordered(extended: Integers, run: Integers, kept: Integers) -> int:
+def _count_reordered(extended: Integers, run: Integers, kept: Integers) -> int:
     """How many packets came after one that follows them."""
     arrived = np.sort(kept)
     values, runs = extended[arrived], run[arrived]

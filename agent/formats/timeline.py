@@ -24,6 +24,7 @@ from agent.formats.track import Gap, GapReason, Span, Track
 __all__ = ["Frame", "Gap", "GapReason", "LegFigures", "LegResult", "LegTimeline"]
 
 Integers = npt.NDArray[np.int64]
+Small = npt.NDArray[np.int16]
 Flags = npt.NDArray[np.bool_]
 
 MAX_OCTETS: Final = 256 << 20
@@ -120,7 +121,7 @@ class LegResult:
     "Ticks of it that were cut off its start."
     codec: Integers
     source: Integers
-    stretch: Integers
+    stretch: Small
     "Ticks put into its audio or, negative, taken out."
 
     @property
@@ -213,7 +214,7 @@ class LegTimeline:
         track = Track(max(0, self._sample(end_ns)))
         sources, ssrcs = _sources(headers, known)
         placements = []
-        stretch = np.zeros(len(length), np.int64)
+        stretch = np.zeros(len(length), np.int16)
         for number, members in enumerate(sources):
             placement = place(
                 headers.sequence[members],
@@ -299,7 +300,7 @@ class LegTimeline:
         sources: list[Integers],
         placements: list[Placement],
         track: Track,
-        stretch: Integers,
+        stretch: Small,
     ) -> LegFigures:
         duplicates = sum(placement.duplicates for placement in placements)
         stray = sum(placement.stray for placement in placements)

@@ -29,6 +29,8 @@ from tests.recording.segments import (
     journal,
     mark,
     note,
+    packet,
+    payload,
     quality,
     records,
     stereo,
@@ -234,3 +236,30 @@ def test_digest() -> None:
     found, size = digest(iter([b"a", b"", b"bc"]))
     assert found.startswith("ba7816bf")
     assert size == 3
+
+
+def test_a_clock_that_drifts_is_told_and_made_up_for() -> None:
+    """The officer's phone is slow by 400 ppm for 65 s: 26 ms, 208 samples."""
+    frames = 3250
+    blocks = [
+        b"".join(
+            pack_packet(
+                leg, START + round(n * 20 * (1 + leg * 400e-6) * MS), packet(leg, n)
+            )
+            for n in range(first, first + 50)
+            for leg in (0, 1)
+        )
+        for first in range(0, frames, 50)
+    ]
+    result = assembled(written(*blocks, note(end(frames))))
+    octets = samples(result)
+    manifest = manifest_of(result)
+    customer, officer = manifest.legs
+    assert (customer.drift_ppm, customer.samples_inserted) == (0, 0)
+    assert octets[0::2] == b"".join(payload(0, n) for n in range(frames))
+    assert officer.drift_ppm == pytest.approx(-400, abs=0.5)
+    assert officer.samples_inserted == pytest.approx(208, abs=2)
+    assert (officer.samples_removed, officer.clock_restarts) == (0, 0)
+    # 26 ms late, the last frame but one is what is heard at the end.
+    last = payload(1, frames - 2)[:112]
+    assert octets[1::2][-112:] == last
