@@ -69,26 +69,22 @@ def anchor(
     count = largest = 0
     told = 0.0
     for members in _members(number):
-        elapsed = time[members] - time[members[0]]
-        # Behind one source there may be several devices, one after the other.
-        slope = common + drift(elapsed, level[members], clock_rate)
-        pieces = [members]
-        beyond = abs(slope) > MAX_DRIFT
-        if beyond:
-            slope = 0.0
-            restarts = np.diff(elapsed // round(RESTART_S * clock_rate))
-            pieces = np.split(members, np.flatnonzero(restarts) + 1)
-        elif slope == 0:
-            pieces = _split_at_pauses(members, elapsed, clock_rate)
+        slope, pieces, restarts = common, [members], False
+        if len(members) >= ENOUGH:
+            # Behind one source there may be several devices, one after the other.
+            slope += drift(time[members], level[members], clock_rate)
+            restarts = abs(slope) > MAX_DRIFT
+            slope = 0.0 if restarts else slope
+            pieces = _pieces(
+                members, time[members], clock_rate, slope, restarts=restarts
+            )
         if len(members) > largest:
             largest, told = len(members), slope
         for piece in pieces:
-            since = time[piece] - time[piece[0]]
-            lowest = _lowest(transit[piece] - slope * since, clock_rate)
-            offset[piece] = round(lowest) + _in_steps(slope * since, clock_rate)
+            offset[piece] = _line(time[piece], transit[piece], slope, clock_rate)
             clock[piece] = count
-            count += beyond
-        count += not beyond
+            count += restarts
+        count += not restarts
     return Anchored(clock, offset, transit - offset, told)
 
 
@@ -100,14 +96,32 @@ def _members(number: Integers) -> Iterator[Integers]:
         yield believed[start:end]
 
 
-def _split_at_pauses(
-    members: Integers, elapsed: Integers, clock_rate: int
+def _pieces(
+    members: Integers, time: Integers, clock_rate: int, slope: float, *, restarts: bool
 ) -> list[Integers]:
-    """Cut where nothing was said for long, if there is enough on either side."""
-    pauses = np.flatnonzero(np.diff(elapsed) > PAUSE_S * clock_rate) + 1
-    sizes = np.diff(pauses, prepend=0, append=len(members))
-    enough = sizes >= ENOUGH
+    """What is placed by one line."""
+    if restarts:
+        part = (time - time[0]) // round(RESTART_S * clock_rate)
+        return np.split(members, np.flatnonzero(np.diff(part)) + 1)
+    if slope:
+        return [members]
+    # Cut where nothing was said for long, if there is enough on either side.
+    pauses = np.flatnonzero(np.diff(time) > PAUSE_S * clock_rate) + 1
+    enough = np.diff(pauses, prepend=0, append=len(members)) >= ENOUGH
     return np.split(members, pauses[enough[:-1] & enough[1:]])
+
+
+def _line(
+    time: Integers, transit: Floats, slope: float, clock_rate: int
+) -> Integers | int:
+    """From RTP time to position: the line of that slope under all packets."""
+    if not slope:
+        return round(_lowest(transit, clock_rate))
+    rise = slope * (time - time[0])
+    # In whole samples of the narrowest audio.
+    step = clock_rate // STEPS_PER_S
+    steps: Integers = np.rint(rise / step).astype(np.int64) * step
+    return steps + round(_lowest(transit - rise, clock_rate))
 
 
 def _lowest(delay: Floats, clock_rate: int) -> float:
@@ -117,8 +131,3 @@ def _lowest(delay: Floats, clock_rate: int) -> float:
     lowest = np.sort(np.partition(delay, _LONE + 1)[: _LONE + 2])
     near = np.flatnonzero(np.diff(lowest) <= LONE_S * clock_rate)
     return float(lowest[near[0]] if len(near) else lowest[0])
-
-
-def _in_steps(ticks: Floats, clock_rate: int) -> Integers:
-    step = clock_rate // STEPS_PER_S
-    return np.rint(ticks / step).astype(np.int64) * step

@@ -61,6 +61,8 @@ class Phone:
     jitter_ms: float = 0.0
     delay_ms: Sequence[tuple[float, float]] = ((0.0, 0.0),)
     "From which second on the way takes so long beyond the shortest."
+    talking: float = 1.0
+    "How much of the time it sends: seconds of talk and of silence, by chance."
     seed: int = 1
 
 
@@ -110,6 +112,9 @@ class _Sending:
     ) -> None:
         self._leg, self._phone, self._holds = leg, phone, holds
         self._rng = Random(phone.seed)
+        self._talks = [
+            self._rng.random() < phone.talking for _ in range(int(seconds * 1.1) + 2)
+        ]
         self._pace = 1 + phone.ppm * 1e-6
         self._count = int(seconds * RATE * self._pace) // PACKET
         self._due = {
@@ -133,6 +138,8 @@ class _Sending:
                 silent = round((held.end - held.start) * 50 * self._pace)
                 sequence, base, ssrc = self._resume(held, sequence, base, ssrc, silent)
             held = now
+            if not self._talks[n // 50]:
+                continue
             if now is not None or any(h.start <= arrival < h.end for h in self._holds):
                 sequence += now is None
                 continue

@@ -216,3 +216,21 @@ def test_clicks_when_the_way_becomes_another(longer_ms: float) -> None:
     assert max(map(abs, late.values())) < 2
     assert call.legs[0].figures.rebased == 0
     assert all(gap.samples < 160 for gap in call.legs[0].gaps[1:])
+
+
+@pytest.mark.parametrize("talking", [0.5, 0.05])
+def test_clicks_of_who_says_little(talking: float) -> None:
+    """Discontinuous transmission: the clock goes on, the sequence does not."""
+    call = make_call(
+        (
+            Phone(ppm=250, loss=0.03, jitter_ms=40, talking=talking, seed=5),
+            Phone(ppm=-250, loss=0.03, jitter_ms=40, talking=talking, seed=6),
+        ),
+        seconds=1800,
+        every=1,
+    )
+    late = late_ms(call)
+    assert len(late) > 0.8 * 3600 * talking
+    assert max(map(abs, late.values())) < 5
+    assert [leg.figures.rebased for leg in call.legs] == [0, 0]
+    assert all(abs(leg.figures.lost) < 0.04 * 90_000 * talking for leg in call.legs)
