@@ -15,7 +15,7 @@ from agent.call.answering import Answering
 from agent.call.capture import Capture
 from agent.call.identities import Identities
 from agent.call.invitation import Inviter
-from agent.call.joint import Joint
+from agent.call.joint import CallStatus, Joint
 from agent.call.leg import Leg
 from agent.call.legs import Legs
 from agent.call.playing import Playing
@@ -371,6 +371,34 @@ class ActiveCall:
         self._session.recording_failed(reason, self._now, kept=kept)
         self.run()
 
+    # -- what operators say -------------------------------------------------------
+
+    def pause(self, *, by: str, reason: str, seconds: float | None) -> None:
+        """Record nothing for a while; again: for longer. Raises PauseError."""
+        self._session.pause(by=by, reason=reason, seconds=seconds, now=self._now)
+        self.run()
+
+    def resume(self, *, by: str, reason: str) -> None:
+        """Record again. Raises PauseError."""
+        self._session.resume(by=by, reason=reason)
+        self.run()
+
+    @property
+    def status(self) -> CallStatus:
+        """How it stands with the call."""
+        conversation = self._session.conversation
+        state = self._session.phase if conversation is None else conversation.state
+        resumes_at = self._session.resumes_at
+        return CallStatus(
+            call_id=self.call_id,
+            route=self._plan.route.name,
+            direction=self._plan.direction,
+            state=state.name.lower(),
+            recording=self._session.recording,
+            exempt=self._plan.exempt,
+            resumes_in=None if resumes_at is None else resumes_at - self._now,
+        )
+
     # -- commands -----------------------------------------------------------------
 
     def _perform(self, command: do.Command) -> None:
@@ -404,6 +432,10 @@ class ActiveCall:
                 )
             case do.CloseRecording():
                 self.capture.close(command.cause)
+            case do.PauseRecording():
+                self.capture.pause(command)
+            case do.ResumeRecording():
+                self.capture.resume(command)
             case do.Alarm():
                 self.log.error("going_on_unrecorded", reason=command.reason)
             case do.Close():

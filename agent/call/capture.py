@@ -4,7 +4,7 @@ import functools
 
 import structlog
 
-from agent.call.commands import OpenRecording
+from agent.call.commands import OpenRecording, PauseRecording, ResumeRecording
 from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.recorder import OpenSegment
@@ -17,7 +17,12 @@ from agent.media.pool import PlayEnded
 from agent.media.sound import Sound
 from agent.model.call import EndCause
 from agent.model.media import Direction
-from agent.model.recording import NoticeEvidence, Officer, SegmentBegin
+from agent.model.recording import (
+    NoticeEvidence,
+    Officer,
+    SegmentBegin,
+    SegmentMark,
+)
 
 
 class Capture:
@@ -32,6 +37,7 @@ class Capture:
         self._log = structlog.get_logger().bind(call_id=call_id)
         self._open: OpenSegment | None = None
         self._legs: tuple[Leg, Leg] | None = None
+        self._paused: PauseRecording | None = None
         self.held = False
         self.segments: list[OpenSegment] = []
 
@@ -56,10 +62,18 @@ class Capture:
             host=self._joint.host,
         )
         self._open = self._joint.recorder.open(
-            self._call_id, begin, legs=self._media_ids(), officer=recipient
+            self._call_id,
+            begin,
+            legs=self._media_ids(),
+            officer=recipient,
+            tapped=command.paused is None,
         )
         self.segments.append(self._open)
         self._log.info("recording_begun", recording_id=begin.recording_id)
+        self._paused = command.paused
+        if self._paused is not None:
+            at_ns = begin.started_monotonic_ns
+            self._mark("pause-begin", at_ns, self._paused.by, self._paused.reason)
         self._update_hold()
 
     def close(self, cause: EndCause) -> None:
@@ -74,15 +88,23 @@ class Capture:
         if self._open is None:
             return
         if codecs_changed:
-            self._joint.recorder.note_codecs(self._open, self._codecs())
+            codecs = self._codecs()
+            mark = SegmentMark(
+                at_monotonic_ns=monotonic_ns(), kind="codecs", codecs=codecs
+            )
+            self._joint.recorder.mark(self._open, mark)
         self._update_hold()
 
     def media_changed(self, leg: Leg, *, codec: bool) -> None:
         """Note in the journal that a leg sounds otherwise, and nobody said why."""
         if self._open is not None and self._legs is not None and leg in self._legs:
-            self._joint.recorder.note_change(
-                self._open, self._legs.index(leg), "codec" if codec else "source"
+            mark = SegmentMark(
+                at_monotonic_ns=monotonic_ns(),
+                kind="changed",
+                leg=self._legs.index(leg),
+                reason="codec" if codec else "source",
             )
+            self._joint.recorder.mark(self._open, mark)
 
     @property
     def interrupted(self) -> bool:
@@ -94,10 +116,55 @@ class Capture:
         if self._open is None or self._legs is None:
             return
         held = any(leg.asked is not Direction.SENDRECV for leg in self._legs)
-        if held != self.held:
-            self.held = held
-            self._joint.recorder.hold(self._open, self._media_ids(), on=held)
-            self._log.info("held" if held else "resumed")
+        if held and not self.held:
+            self._suspend("hold")
+            self.held = True
+            self._log.info("held")
+        elif self.held and not held:
+            self.held = False
+            self._go_on("resume")
+            self._log.info("resumed")
+
+    def pause(self, command: PauseRecording) -> None:
+        """Keep nothing of what is said from now on."""
+        if self._paused is None:
+            self._suspend("pause-begin", command.by, command.reason)
+        self._paused = command
+        self._log.info(
+            "recording_paused",
+            by=command.by,
+            reason=command.reason,
+            seconds=round(command.seconds, 3),
+        )
+
+    def resume(self, command: ResumeRecording) -> None:
+        """Keep again what is said."""
+        self._paused = None
+        self._go_on("pause-end", command.by, command.reason)
+        self._log.info("recording_resumed", by=command.by, reason=command.reason)
+
+    def _suspend(self, kind: str, by: str = "", reason: str = "") -> None:
+        """Begin a span of which nothing is kept, unless another one is on."""
+        at_ns = monotonic_ns()
+        if self._open is not None and not self._suspended:
+            self._joint.recorder.tap(self._open, self._media_ids(), at_ns, on=False)
+        self._mark(kind, at_ns, by, reason)
+
+    def _go_on(self, kind: str, by: str = "", reason: str = "") -> None:
+        """End such a span; what is said is kept unless another one is on."""
+        at_ns = monotonic_ns()
+        self._mark(kind, at_ns, by, reason)
+        if self._open is not None and not self._suspended:
+            self._joint.recorder.tap(self._open, self._media_ids(), at_ns, on=True)
+
+    @property
+    def _suspended(self) -> bool:
+        return self.held or self._paused is not None
+
+    def _mark(self, kind: str, at_ns: int, by: str, reason: str) -> None:
+        if self._open is not None:
+            mark = SegmentMark(at_monotonic_ns=at_ns, kind=kind, by=by, reason=reason)
+            self._joint.recorder.mark(self._open, mark)
 
     def _codecs(self) -> dict[str, dict[str, str]]:
         customer, officer = self._pair

@@ -85,6 +85,26 @@ class Notify:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PauseRecording:
+    """Record nothing from now on, or still nothing, until it is resumed."""
+
+    by: str
+    "Who asked for it; never a name."
+    reason: str
+    "Why, in one word, if that was said."
+    seconds: float
+    "After which it will be resumed in any case."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeRecording:
+    """Record again."""
+
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRecording:
     """Begin a segment now: this is the moment of the answer."""
 
@@ -92,6 +112,8 @@ class OpenRecording:
     customer: str
     officer: str
     notices: tuple[NoticeEvidence, ...]
+    paused: PauseRecording | None = None
+    "The pause in which it begins, if in one."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +150,8 @@ Command = (
     | Bridge
     | Notify
     | OpenRecording
+    | PauseRecording
+    | ResumeRecording
     | CloseRecording
     | Alarm
     | Close

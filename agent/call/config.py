@@ -83,6 +83,10 @@ class PeerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("certificate is for connecting to uri, and there is none")
 
 
+MAX_PAUSE: Final = 3600.0
+"Seconds: what is longer is a call that is not recorded, and ought to say so."
+
+
 class RouteConfig(
     msgspec.Struct,
     frozen=True,
@@ -114,6 +118,8 @@ class RouteConfig(
     "Whether the caller is answered first, or hears the notice in early media."
     on_notice_failure: Literal["refuse", "unrecorded"] = "refuse"
     on_recording_failure: Literal["refuse", "unrecorded"] = "unrecorded"
+    max_pause: float = 0.0
+    "Seconds for which a command may pause the recording of a call; 0: never."
     codecs: tuple[str, ...] = ("PCMA", "PCMU")
     "In order of preference."
     ringback: bool = True
@@ -132,6 +138,8 @@ class RouteConfig(
             raise ValueError("notice_mode: a customer hears no notice before answering")
         if not self.notice:
             raise ValueError("notice must name at least one file")
+        if not 0 <= self.max_pause <= MAX_PAUSE:
+            raise ValueError(f"max_pause must be 0 to {MAX_PAUSE:.0f} seconds")
         if "*" in self.number[:-1]:
             raise ValueError("number may hold one *, at its end")
 

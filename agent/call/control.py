@@ -17,6 +17,7 @@ from agent.call.codecs import for_first
 from agent.call.config import PeerConfig
 from agent.call.joint import Joint, RunningCall
 from agent.call.leg import Leg
+from agent.call.orders import Orders
 from agent.call.passthrough import PassthroughCall
 from agent.call.routing import NoRouteError, Plan
 from agent.common.clock import utc_ns
@@ -69,6 +70,7 @@ class CallControl:
         self._joint: Joint | None = None
         self._draining = False
         self._idle = asyncio.Event()
+        self.orders = Orders(self._calls, self.guard)
         self.refused_strangers = 0
         "Requests from addresses that are no configured peer."
 

@@ -223,10 +223,13 @@ class Conversation:
         self.hunt.handle_timer(now)
         if self._segments.deadline is not None and now >= self._segments.deadline:
             self._input(Input.SEGMENT_FULL, now)
+        self._segments.pause.handle_timer(now)
 
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called, in monotonic seconds."""
-        deadlines = (self._deadline, self.hunt.deadline, self._segments.deadline)
+        segments = self._segments
+        recording = (segments.deadline, segments.pause.deadline)
+        deadlines = (self._deadline, self.hunt.deadline, *recording)
         return min((at for at in deadlines if at is not None), default=None)
 
     # -- the machine ----------------------------------------------------------
@@ -351,6 +354,7 @@ class Conversation:
 
     def _finish(self, cause: EndCause, q850: int) -> None:
         self._segments.close(cause)
+        self._segments.pause.clear()
         self.hunt.give_up()
         for leg in self.talkers:
             self._emit(out.HangUp(leg=leg, q850=q850))

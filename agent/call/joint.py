@@ -5,12 +5,15 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
 from agent.identity.directory import Directory
 from agent.identity.numbers import IdentityConfig
 from agent.media.pool import MediaPool
 from agent.media.sound import Sound
+from agent.model.recording import RecordState
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
@@ -28,6 +31,20 @@ class Spawn(Protocol):
     ) -> None: ...
 
 
+class CallStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How it stands with one call: no number and no name."""
+
+    call_id: str
+    route: str
+    direction: str
+    state: str
+    "Phase of the call, or of the conversation once there is one, in lower case."
+    recording: RecordState
+    exempt: bool
+    resumes_in: float | None
+    "Seconds until a pause is over by itself; None if none is on."
+
+
 class RunningCall(Protocol):
     """What call control asks of a call, recorded or passed through."""
 
@@ -36,6 +53,11 @@ class RunningCall(Protocol):
     @property
     def transfers(self) -> "Transfers | None":
         """What hands its parties on; None where it has none of their media."""
+        ...
+
+    @property
+    def status(self) -> CallStatus:
+        """How it stands with it."""
         ...
 
     @property

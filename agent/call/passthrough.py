@@ -11,12 +11,13 @@ from typing import Final
 import structlog
 
 from agent.call import commands as do
-from agent.call.joint import Joint
+from agent.call.joint import CallStatus, Joint
 from agent.call.leg import Leg
 from agent.call.routing import Plan
 from agent.common.errors import AgentError
 from agent.common.ids import new_id
 from agent.model.call import CallDirection, EndCause, Outcome
+from agent.model.recording import RecordState
 from agent.signalling import b2bua
 from agent.signalling.key_lines import has_keys, without_keys
 from agent.signalling.sip import core as sip
@@ -266,6 +267,19 @@ class PassthroughCall:
     def transfers(self) -> None:
         """None: its parties' media goes past us."""
         return None
+
+    @property
+    def status(self) -> CallStatus:
+        """How it stands with it."""
+        return CallStatus(
+            call_id=self.call_id,
+            route=self._plan.route.name,
+            direction=self._plan.direction,
+            state="direct",
+            recording=RecordState.OFF,
+            exempt=True,
+            resumes_in=None,
+        )
 
     @property
     def names(self) -> list[str]:

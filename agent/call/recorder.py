@@ -116,9 +116,11 @@ class Recorder:
         *,
         legs: tuple[str, str],
         officer: Recipient | None,
+        tapped: bool = True,
     ) -> OpenSegment:
         """Begin a segment at once; `legs` are (customer, officer) in the worker.
 
+        What they say is kept from now on if they are `tapped`, else from `tap` on.
         Everything that may fail or wait happens behind: `on_failed` tells of it.
         """
         key = SegmentKey.generate(self.kind, os.urandom)
@@ -137,6 +139,7 @@ class Recorder:
             journal_key=segment.journal_key,
             key_id=segment.key_id,
             begin=msgspec.json.encode(begin),
+            tapped=tapped,
         )
         recipients = self._quality if officer is None else (*self._quality, officer)
         self._tasks.spawn(
@@ -209,31 +212,15 @@ class Recorder:
 
     # -- while it runs --------------------------------------------------------
 
-    def hold(self, segment: OpenSegment, legs: tuple[str, str], *, on: bool) -> None:
-        """Stop (or go on) tapping both legs, marked on the timeline."""
-        mark = SegmentMark(
-            at_monotonic_ns=monotonic_ns(),
-            kind="hold" if on else "resume",
-        )
-        if not on:
-            self._media.mark(segment.recording_id, msgspec.json.encode(mark))
-        for leg in legs:
-            self._media.tap(segment.recording_id, leg, on=not on)
-        if on:
-            self._media.mark(segment.recording_id, msgspec.json.encode(mark))
-
-    def note_codecs(
-        self, segment: OpenSegment, codecs: dict[str, dict[str, str]]
+    def tap(
+        self, segment: OpenSegment, legs: tuple[str, str], at_ns: int, *, on: bool
     ) -> None:
-        """Say in the journal which payload types mean what from now on."""
-        mark = SegmentMark(at_monotonic_ns=monotonic_ns(), kind="codecs", codecs=codecs)
-        self._media.mark(segment.recording_id, msgspec.json.encode(mark))
+        """Keep what both legs say from `at_ns` on, or nothing of it any more."""
+        for leg in legs:
+            self._media.tap(segment.recording_id, leg, on=on, at_ns=at_ns)
 
-    def note_change(self, segment: OpenSegment, leg: int, reason: str) -> None:
-        """Say in the journal that a leg's media changed without signalling."""
-        mark = SegmentMark(
-            at_monotonic_ns=monotonic_ns(), kind="changed", leg=leg, reason=reason
-        )
+    def mark(self, segment: OpenSegment, mark: SegmentMark) -> None:
+        """Say in the journal what has happened."""
         self._media.mark(segment.recording_id, msgspec.json.encode(mark))
 
     # -- closing --------------------------------------------------------------

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from agent.call.commands import Alarm, CloseRecording, Command, OpenRecording
+from agent.call.pause import NotRecordedError, Pause
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import NoticeEvidence
 
@@ -11,9 +12,17 @@ class Segments:
     """At most one segment is open; `emit` takes what is to be done about it."""
 
     def __init__(
-        self, emit: Callable[[Command], None], *, wanted: bool, max_length: float
+        self,
+        emit: Callable[[Command], None],
+        *,
+        wanted: bool,
+        max_length: float,
+        max_pause: float = 0.0,
     ) -> None:
-        """`max_length` is in seconds; what is longer goes on in the next segment."""
+        """`max_length` is in seconds; what is longer goes on in the next segment.
+
+        `max_pause` is in seconds too: how long a pause may be.
+        """
         self._emit = emit
         self._max_length = max_length
         self._number = 0
@@ -25,6 +34,8 @@ class Segments:
         self.is_open = False
         self.deadline: float | None = None
         "When the open segment is full, in monotonic seconds."
+        self.pause = Pause(emit, max_length=max_pause)
+        "It outlasts a segment: the next one begins in it."
 
     def open(
         self,
@@ -44,6 +55,7 @@ class Segments:
                 customer=customer,
                 officer=officer,
                 notices=tuple(notices),
+                paused=self.pause.order,
             )
         )
 
@@ -54,6 +66,14 @@ class Segments:
             self.deadline = None
             self._emit(CloseRecording(cause=cause))
 
+    def suspend(
+        self, *, by: str, reason: str, seconds: float | None, now: float
+    ) -> None:
+        """Pause, or pause longer. Raises PauseError."""
+        if not self.is_open and self.pause.order is None:
+            raise NotRecordedError("Nothing of this call is being recorded now.")
+        self.pause.begin(by=by, reason=reason, seconds=seconds, now=now)
+
     def note_failure(self, *, kept: bool) -> None:
         """Capture broke; `kept` says whether a journal has some of this segment."""
         self._failed = True
@@ -63,6 +83,7 @@ class Segments:
         """The call goes on unrecorded by policy: never in silence."""
         self.close(EndCause.RECORDING_FAILED)
         self.wanted = False
+        self.pause.clear()
         self._unrecorded = True
         self._emit(Alarm(reason=reason))
 

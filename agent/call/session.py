@@ -28,7 +28,7 @@ from agent.call.phases import TRANSITIONS, Input, Phase
 from agent.call.routing import INBOUND_STEPS, Plan, Step
 from agent.call.segments import Segments
 from agent.model.call import CallDirection, EndCause, Outcome
-from agent.model.recording import NoticeEvidence
+from agent.model.recording import NoticeEvidence, RecordState
 
 FIRST: Final = "a"
 "The leg of the party that rang."
@@ -59,7 +59,10 @@ class CallSession:
         )
         self._notices = Notices(())
         self._segments = Segments(
-            self._emit, wanted=not plan.exempt, max_length=max_segment
+            self._emit,
+            wanted=not plan.exempt,
+            max_length=max_segment,
+            max_pause=plan.route.max_pause,
         )
         self.conversation: Conversation | None = None
         "What happens once two parties talk."
@@ -176,6 +179,18 @@ class CallSession:
         if self.conversation is not None:
             self.conversation.recording_failed(reason, now, kept=kept)
 
+    def pause(self, *, by: str, reason: str, seconds: float | None, now: float) -> None:
+        """Record nothing for a while, of no segment; again: for longer.
+
+        `seconds` from now, and as long as the route allows without them. Raises
+        PauseError.
+        """
+        self._segments.suspend(by=by, reason=reason, seconds=seconds, now=now)
+
+    def resume(self, *, by: str, reason: str) -> None:
+        """Record again, before the pause is over by itself. Raises PauseError."""
+        self._segments.pause.end(by=by, reason=reason)
+
     def media_timeout(self, now: float) -> None:
         """All legs have been silent for the configured time."""
         if self.conversation is not None:
@@ -213,6 +228,19 @@ class CallSession:
     def new_name(self) -> str:
         """A name for a leg that comes into the call by itself."""
         return next(self._names)
+
+    @property
+    def recording(self) -> RecordState:
+        """Whether the call is being recorded now."""
+        if not self._segments.is_open:
+            return RecordState.OFF
+        paused = self._segments.pause.order is not None
+        return RecordState.PAUSED if paused else RecordState.ON
+
+    @property
+    def resumes_at(self) -> float | None:
+        """When a pause is over by itself, in monotonic seconds; None: none is on."""
+        return self._segments.pause.deadline
 
     @property
     def exempt(self) -> bool:

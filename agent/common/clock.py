@@ -21,6 +21,20 @@ def utc_ns() -> int:
     return time.time_ns()
 
 
+def utc_ahead_ns() -> int:
+    """How far CLOCK_REALTIME is ahead of CLOCK_MONOTONIC now, to a microsecond.
+
+    Both are read several times: between two readings the process may lose the CPU.
+    """
+    readings = []
+    for _ in range(5):
+        before = time.monotonic_ns()
+        utc = time.time_ns()
+        after = time.monotonic_ns()
+        readings.append((after - before, utc - (before + after) // 2))
+    return min(readings)[1]
+
+
 def utc_now() -> datetime:
     """The present moment, in UTC; may step."""
     return datetime.fromtimestamp(time.time_ns() / _NANOSECONDS, tz=UTC)

@@ -34,7 +34,7 @@ CLIPPED_SHARE: Final = 0.001
 HIGH_JITTER_MS: Final = 50.0
 "More than the jitter buffers of phones commonly hold."
 
-EXCUSED: Final = frozenset({GapReason.HOLD, GapReason.GAP})
+EXCUSED: Final = frozenset({GapReason.HOLD, GapReason.PAUSE, GapReason.GAP})
 "Nobody expects audio there."
 _MISSED: Final = frozenset({GapReason.LOST, GapReason.GAP})
 "Audio that was there and is not in the recording."

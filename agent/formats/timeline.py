@@ -39,9 +39,14 @@ _FRAMES: Final = 4096
 _SPANS: Final = {
     "hold": (GapReason.HOLD, True),
     "resume": (GapReason.HOLD, False),
+    "pause-begin": (GapReason.PAUSE, True),
+    "pause-end": (GapReason.PAUSE, False),
     "gap-begin": (GapReason.GAP, True),
     "gap-end": (GapReason.GAP, False),
 }
+# In a gap of its own the agent does not know what was held; and of a held party
+# whose recording is paused, the pause is what somebody must answer for.
+_PRECEDENCE: Final = (GapReason.GAP, GapReason.PAUSE, GapReason.HOLD)
 
 
 class Frame(NamedTuple):
@@ -195,7 +200,10 @@ class LegTimeline:
         self._codecs.append((len(self._sizes), dict(codecs)))
 
     def mark(self, at_ns: int, kind: str) -> None:
-        """Note `hold`, `resume`, `gap-begin` or `gap-end`; other kinds are ignored."""
+        """Note where a hold, a pause or a gap begins or ends.
+
+        Kinds that `_SPANS` does not name are ignored.
+        """
         if kind in _SPANS:
             self._marks.append((at_ns, kind))
 
@@ -273,7 +281,7 @@ class LegTimeline:
         return codec, tuple(names)
 
     def _spans(self, total: int) -> list[Span]:
-        """Where holds and own gaps lie; one without an end lasts to the end."""
+        """Where holds, pauses and gaps lie; one without an end lasts to the end."""
         active: set[GapReason] = set()
         current: GapReason | None = None
         since = 0
@@ -285,8 +293,7 @@ class LegTimeline:
                 active.add(reason)
             else:
                 active.discard(reason)
-            # In a gap of its own the agent does not know what was held.
-            now = min(active, default=None)
+            now = next((one for one in _PRECEDENCE if one in active), None)
             if now is not current:
                 if current is not None and since < at:
                     spans.append(Span(since, at, current))

@@ -23,6 +23,8 @@ class GapReason(StrEnum):
     LATE_START = "late-start"
     "Before the leg's first audio."
     HOLD = "hold"
+    PAUSE = "pause"
+    "The recording was paused by a command."
     GAP = "gap"
     "The agent itself did not listen."
 

@@ -19,7 +19,7 @@ from agent.media.events import WorkerEvent
 from agent.media.sound import SoundPart
 from agent.model.media import Latch, NegotiatedAudio
 
-VERSION: Final = 3
+VERSION: Final = 4
 MAX_MESSAGE: Final = 160 * 1024
 "Bytes of one message: a note of 60 kB fits, and the kernel's default send buffer too."
 MAX_DESCRIPTORS: Final = 16
@@ -123,11 +123,13 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Tap(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Journal one leg, or stop doing so."""
+    """Journal what a leg hears from `at_ns` on, or nothing of it any more."""
 
     recording: str
     leg: str
     on: bool
+    at_ns: int
+    "CLOCK_MONOTONIC; what arrived before and was not read yet is before it."
 
 
 class StopRecording(msgspec.Struct, frozen=True, kw_only=True, tag=True):

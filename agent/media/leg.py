@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from agent.common.clock import monotonic_ns
+from agent.common.clock import monotonic_ns, utc_ahead_ns
 from agent.formats.rtp.packet import RtpError, payload_bounds
 from agent.media import sockets
 from agent.media.events import LegStats
@@ -73,6 +73,7 @@ class MediaLeg:
         "sender",
         "tap",
         "tap_index",
+        "tap_since_ns",
     )  # fmt: skip
 
     def __init__(
@@ -87,6 +88,7 @@ class MediaLeg:
     ) -> None:
         self.name = name
         self.rtp = rtp
+        sockets.tell_arrivals(rtp)
         self.reception = Reception()
         self.sender = Sender(rng)
         self.security = LegSecurity()
@@ -97,6 +99,7 @@ class MediaLeg:
         self.playout: Playout | None = None
         self.tap: JournalTap | None = None
         self.tap_index = 0
+        self.tap_since_ns = 0
         self.opened_ns = monotonic_ns()
         self.quiet = False
         self.configured_ns = 0
@@ -180,8 +183,9 @@ class MediaLeg:
         self._connected = True
         self._direct(self.rtp.send)
         for data in queued:
-            if packet := self._screen(data, monotonic_ns()):
-                self._take(packet, None)
+            now_ns = monotonic_ns()
+            if packet := self._screen(data, now_ns):
+                self._take(packet, None, now_ns)
 
     def rewire(self) -> None:
         """Recompute what becomes of each payload type: anything may have changed."""
@@ -218,10 +222,20 @@ class MediaLeg:
         except OSError:
             # Nothing there after all, or an ICMP error: reading has cleared it.
             return
-        self._take(packet, source)
+        self._take(packet, source, monotonic_ns())
 
-    def _take(self, packet: bytes, source: Source | None) -> None:
-        now_ns = monotonic_ns()
+    def take_before(self, at_ns: int) -> None:
+        """Take what waits in the socket and arrived before `at_ns`."""
+        # What the kernel tells is of the other clock.
+        ahead = utc_ahead_ns()
+        for packet, source, utc in sockets.queued(self.rtp, _READ, at_ns + ahead):
+            arrival_ns = utc - ahead
+            if not self._connected:
+                self._take(packet, source, arrival_ns)
+            elif authentic := self._screen(packet, arrival_ns):
+                self._take(authentic, None, arrival_ns)
+
+    def _take(self, packet: bytes, source: Source | None, now_ns: int) -> None:
         if source is not None:
             if not self.reception.may_come_from(source, now_ns):
                 self._foreign += 1
@@ -329,7 +343,8 @@ class MediaLeg:
             if table is not None:
                 payload = payload.translate(table)
             self._relay(out, sequence, timestamp, payload, monotonic_ns())
-        if (tap := self.tap) is not None:
+        # What was held may be older than the tap: from before a pause's end.
+        if (tap := self.tap) is not None and arrival_ns >= self.tap_since_ns:
             if is_audio:
                 tap.add(self.tap_index, arrival_ns, packet)
             else:

@@ -363,8 +363,9 @@ class MediaPool:
         journal_key: bytes,
         key_id: bytes,
         begin: bytes,
+        tapped: bool = True,
     ) -> None:
-        """Tap a (customer, officer) pair of legs at once.
+        """Tap a (customer, officer) pair of legs at once, unless not `tapped` yet.
 
         Blocks stay in the worker's memory, for 30 s at most, until `grant_journal`.
         What goes wrong is told by RecordingFailed.
@@ -381,6 +382,7 @@ class MediaPool:
             journal_key=journal_key,
             key_id=key_id,
             begin=begin,
+            tapped=tapped,
         )
 
     def grant_journal(self, recording: str) -> None:
@@ -391,9 +393,12 @@ class MediaPool:
         """Put a note (JSON of agent.model.recording.Note) into the journal."""
         self._recordings.mark(recording, note)
 
-    def tap(self, recording: str, leg: str, *, on: bool) -> None:
-        """Journal one leg of a recording, or stop doing so."""
-        self._recordings.tap(recording, leg, on=on)
+    def tap(self, recording: str, leg: str, *, on: bool, at_ns: int) -> None:
+        """Journal what one leg hears from `at_ns` on, or nothing of it any more.
+
+        `at_ns` is CLOCK_MONOTONIC; the moment a packet arrived decides.
+        """
+        self._recordings.tap(recording, leg, on=on, at_ns=at_ns)
 
     def stop_recording(self, recording: str, end: bytes) -> None:
         """Write the last note and close the journal; ends in RecordingClosed."""

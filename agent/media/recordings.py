@@ -40,8 +40,12 @@ class Recordings:
         journal_key: bytes,
         key_id: bytes,
         begin: bytes,
+        tapped: bool,
     ) -> None:
-        """Tap a pair of legs, both in `worker`; what goes wrong is told."""
+        """Begin one of a pair of legs, both in `worker`; what goes wrong is told.
+
+        `tapped`: whether they are journalled from the start.
+        """
         if self._crew.given_up(worker):
             self.refuse(recording, "no-worker")
             return
@@ -54,6 +58,7 @@ class Recordings:
             key_id=key_id,
             begin=begin,
             started_ns=monotonic_ns(),
+            tapped=(tapped, tapped),
         )
         try:
             self._crew.tell(worker, memory.start_command(self._journals))
@@ -79,11 +84,11 @@ class Recordings:
             found.note(note, monotonic_ns())
             self._crew.tell(found.worker, control.Mark(recording=recording, note=note))
 
-    def tap(self, recording: str, leg: str, *, on: bool) -> None:
-        """Journal one leg, or stop doing so."""
+    def tap(self, recording: str, leg: str, *, on: bool, at_ns: int) -> None:
+        """Journal one leg from `at_ns` on, or stop doing so then."""
         if (found := self._recordings.get(recording)) is not None:
             found.tap(leg, on=on)
-            message = control.Tap(recording=recording, leg=leg, on=on)
+            message = control.Tap(recording=recording, leg=leg, on=on, at_ns=at_ns)
             self._crew.tell(found.worker, message)
 
     def stop(self, recording: str, end: bytes) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from agent.common.clock import monotonic_ns, utc_ns
 from agent.formats.journal import SALT_SIZE, JournalHeader, JournalLimitError
-from agent.media import control, events
+from agent.media import control, events, tapping
 from agent.media.announcement import Announcement
 from agent.media.leg import MediaLeg
 from agent.media.loop import Loop, Timer
@@ -342,10 +342,11 @@ class Relay:
         leg = self._legs.get(command.leg)
         if found is None or leg is None or command.leg not in found.legs:
             return
-        if command.on and not found.tap.ended:
-            leg.tap, leg.tap_index = found.tap, found.legs.index(command.leg)
-        elif leg.tap is found.tap:
-            leg.tap = None
+        index = found.legs.index(command.leg)
+        if not command.on:
+            tapping.stop(leg, found.tap, index, command.at_ns)
+        elif not found.tap.ended:
+            tapping.start(leg, found.tap, index, command.at_ns)
 
     def _untap(self, found: _Recording) -> None:
         for name in found.legs:

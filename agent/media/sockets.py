@@ -4,11 +4,15 @@ import ctypes
 import os
 import socket
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 from agent.media.reception import Source
 
 _PR_SET_DUMPABLE: Final = 4
+_SO_TIMESTAMPNS: Final = 35
+_TIMESPEC: Final = struct.Struct("=qq")
+_TIMESPEC_SPACE: Final = socket.CMSG_SPACE(_TIMESPEC.size)
 _UNSPECIFIED: Final = struct.pack("=H14x", socket.AF_UNSPEC)
 MAX_DISCARDED: Final = 4096
 "Datagrams thrown away in one go: more than a receive buffer holds."
@@ -52,6 +56,43 @@ def peer_of(channel: socket.socket) -> Source | None:
     except OSError:
         return None
     return name[0], name[1]
+
+
+def tell_arrivals(channel: socket.socket) -> None:
+    """Have the kernel note when datagrams arrive, for `queued` to tell."""
+    channel.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+
+
+def queued(
+    channel: socket.socket, size: int, until_ns: int
+) -> Iterator[tuple[bytes, Source, int]]:
+    """Take what waits in a socket and arrived before `until_ns`.
+
+    Each datagram is cut to `size` bytes; with it come its source and when it arrived.
+    Both times are nanoseconds of CLOCK_REALTIME, the kernel's own choice. What came
+    before `tell_arrivals` counts as arrived now.
+    """
+    for _ in range(MAX_DISCARDED):
+        try:
+            _, control, _, _ = channel.recvmsg(0, _TIMESPEC_SPACE, socket.MSG_PEEK)
+            arrival_ns = _arrival(control)
+            if arrival_ns is None or arrival_ns >= until_ns:
+                return
+            data, source = channel.recvfrom(size)
+        except BlockingIOError:
+            return
+        except OSError:
+            # As above.
+            continue
+        yield data, (source[0], source[1]), arrival_ns
+
+
+def _arrival(control: list[tuple[int, int, bytes]]) -> int | None:
+    for level, kind, value in control:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+            seconds, rest = _TIMESPEC.unpack(value)
+            return int(seconds) * 1_000_000_000 + int(rest)
+    return None
 
 
 def discard(channel: socket.socket) -> int:

@@ -13,6 +13,7 @@ from agent.formats.journal import (
     BlockSealer,
     JournalHeader,
     JournalLimitError,
+    iter_records,
     pack_note,
     pack_packet,
 )
@@ -100,6 +101,18 @@ class JournalTap:
         """
         # Without padding, extension or CSRC list, which stood behind the header.
         self.add(leg, arrival_ns, b"\x80" + packet[1:_AUDIO_HEADER])
+
+    def drop_since(self, leg: int, at_ns: int) -> None:
+        """Forget what a leg said from `at_ns` on, as far as it is not sealed yet."""
+        kept = []
+        for record in self._records:
+            packet = next(iter_records(record))
+            if packet[0] == leg and packet[1] >= at_ns:
+                self.packets -= 1
+                self._size -= len(packet[2])
+            else:
+                kept.append(record)
+        self._records = kept
 
     def note(self, note: bytes, now_ns: int) -> None:
         """Put a note behind the packets so far, in a block of its own at once."""

@@ -35,6 +35,14 @@ class Verdict(StrEnum):
     "Nothing was to be heard."
 
 
+class RecordState(StrEnum):
+    """What a party is told of its call's recording: RFC 7866 section 6.1.2."""
+
+    ON = "on"
+    OFF = "off"
+    PAUSED = "paused"
+
+
 class RecordingState(StrEnum):
     """A recording's life; each state is reached once, in this order."""
 
@@ -98,14 +106,17 @@ class SegmentBegin(msgspec.Struct, frozen=True, kw_only=True, tag="begin"):
 
 
 class SegmentMark(msgspec.Struct, frozen=True, kw_only=True, tag="mark"):
-    """Something that happened on the timeline: hold, resume, codec change."""
+    """Something that happened on the timeline: hold, pause, codec change."""
 
     at_monotonic_ns: int
     kind: str
-    "`hold`, `resume`, `gap-begin`, `gap-end`, `codecs`, `changed`."
+    """`hold`, `resume` (from hold), `pause-begin`, `pause-end`, `gap-begin`, `gap-end`,
+    `codecs`, `changed`."""
     leg: int | None = None
     codecs: dict[str, dict[str, str]] | None = None
     reason: str = ""
+    by: str = ""
+    "Who had it paused or resumed: a word of ours, never a name."
 
 
 class SegmentEnd(msgspec.Struct, frozen=True, kw_only=True, tag="end"):

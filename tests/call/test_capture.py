@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from agent.call.active import ActiveCall
 from agent.call.capture import Capture
 from agent.formats.age import KeyKind
 from agent.identity.directory import OfficerEntry
@@ -60,6 +61,68 @@ async def test_a_segment_that_begins_on_hold_is_held(site: Site) -> None:
     await site.advance(3601)
     await site.until_logged("held", 2)
     assert [mark.kind for mark in site.media.marks] == ["hold", "hold"]
+
+
+PAUSABLE = {"max_pause": 300.0}
+
+
+def taps(site: Site) -> list[bool]:
+    """Whether the customer's leg was told to be kept, each time it was told."""
+    customer = site.media.told("bridge")[0][0]
+    return [on for _, leg, on in site.media.told("tap") if leg == customer]
+
+
+async def test_hold_and_pause_overlap(site: Site) -> None:
+    await site.start(inbound=PAUSABLE)
+    await site.talk()
+    [call] = site.control.orders.status()
+    site.officer.change(Direction.SENDONLY)
+    await site.until_logged("held")
+    await site.officer.heard(sip.OfferAnswered)
+    site.control.orders.pause(call.call_id, by="x")
+    site.control.orders.pause(call.call_id, by="x")  # longer, and no other span
+    site.officer.change(Direction.SENDRECV)
+    await site.until_logged("resumed")
+    # Nobody is held any more, and still nothing is kept.
+    assert taps(site) == [False]
+    site.control.orders.resume(call.call_id, by="x")
+    assert taps(site) == [False, True]
+    assert [mark.kind for mark in site.media.marks] == [
+        "hold",
+        "pause-begin",
+        "resume",
+        "pause-end",
+    ]
+
+
+async def test_a_segment_that_begins_in_a_pause_is_not_kept(site: Site) -> None:
+    await site.start(inbound={"max_pause": 3600.0}, max_segment=600.0)
+    await site.talk()
+    [call] = site.control.orders.status()
+    site.control.orders.pause(call.call_id, by="x", reason="card")
+    await site.advance(601)
+    await site.until_logged("recording_begun", 2)
+    second = site.media.begins[1]
+    assert site.media.told("untapped") == [(second.recording_id,)]
+    mark = site.media.marks[-1]
+    assert (mark.kind, mark.by, mark.reason) == ("pause-begin", "x", "card")
+    assert mark.at_monotonic_ns == second.started_monotonic_ns
+    site.control.orders.resume(call.call_id, by="x")
+    assert taps(site) == [False, True]
+
+
+async def test_a_pause_outlives_a_segment_that_none_follows(site: Site) -> None:
+    """An exempt party came: whoever resumes has nothing to be journalled."""
+    await site.start(inbound=PAUSABLE)
+    await site.talk()
+    [call] = site.control.orders.status()
+    site.control.orders.pause(call.call_id, by="x")
+    running = site.control._calls[call.call_id]
+    assert isinstance(running, ActiveCall)
+    running.capture.close(EndCause.TRANSFERRED)
+    site.control.orders.resume(call.call_id, by="x")
+    assert [mark.kind for mark in site.media.marks] == ["pause-begin"]
+    assert taps(site) == [False]
 
 
 async def test_a_new_codec_is_noted(site: Site) -> None:

@@ -97,3 +97,10 @@ def test_a_certificates_name_is_for_connecting() -> None:
 def test_a_probe_needs_somewhere_to_go() -> None:
     with pytest.raises(ValueError, match="probe asks at uri"):
         PeerConfig(name="p", match=(), probe=30.0)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 3601.0])
+def test_a_pause_has_an_end(seconds: float) -> None:
+    assert route(max_pause=3600.0).max_pause == 3600.0
+    with pytest.raises(ValueError, match="max_pause"):
+        route(max_pause=seconds)

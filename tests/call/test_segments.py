@@ -1,11 +1,16 @@
+import pytest
+
 from agent.call import commands as do
+from agent.call.pause import NotRecordedError
 from agent.call.segments import Segments
 from agent.model.call import EndCause, Outcome
 
 
 def segments(*, wanted: bool = True) -> tuple[Segments, list[do.Command]]:
     emitted: list[do.Command] = []
-    return Segments(emitted.append, wanted=wanted, max_length=100.0), emitted
+    return Segments(
+        emitted.append, wanted=wanted, max_length=100.0, max_pause=50.0
+    ), emitted
 
 
 def open_one(recorded: Segments, now: float = 0.0) -> None:
@@ -28,6 +33,40 @@ def test_a_segment_opens_once_and_closes_once() -> None:
     ]
     assert emitted[2].segment == 2  # type: ignore[union-attr]
     assert recorded.outcome is Outcome.RECORDED
+
+
+def suspend(recorded: Segments, now: float, seconds: float | None = None) -> None:
+    recorded.suspend(by="x", reason="", seconds=seconds, now=now)
+
+
+def test_what_is_not_open_cannot_be_paused() -> None:
+    recorded, _ = segments()
+    with pytest.raises(NotRecordedError):
+        suspend(recorded, 0.0)
+
+
+def test_the_next_segment_begins_in_the_pause() -> None:
+    recorded, emitted = segments()
+    open_one(recorded)
+    suspend(recorded, 1.0)
+    recorded.close(EndCause.TRANSFERRED)
+    suspend(recorded, 2.0, 10.0)  # also while none is open
+    open_one(recorded)
+    assert isinstance(emitted[-1], do.OpenRecording)
+    assert emitted[-1].paused == emitted[1]
+    recorded.pause.end(by="x", reason="command")
+    recorded.close(EndCause.SEGMENT_LIMIT)
+    open_one(recorded)
+    assert isinstance(emitted[-1], do.OpenRecording)
+    assert emitted[-1].paused is None
+
+
+def test_what_is_forbidden_is_paused_no_more() -> None:
+    recorded, _ = segments()
+    open_one(recorded)
+    suspend(recorded, 1.0)
+    recorded.forbid("the disk is full")
+    assert recorded.pause.deadline is None
 
 
 def test_a_failure_that_left_nothing_is_no_recording() -> None:

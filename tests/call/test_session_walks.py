@@ -1,6 +1,9 @@
+import contextlib
+
 from hypothesis import given, strategies as st
 
 from agent.call import commands as do
+from agent.call.pause import PauseError
 from agent.call.phases import Phase
 from agent.call.routing import Step
 from agent.call.session import FIRST, CallSession
@@ -32,6 +35,8 @@ ACTIONS = (
     "partner left",
     "recording failed",
     "media timeout",
+    "pause",
+    "resume",
     "stop",
 )
 
@@ -69,6 +74,12 @@ def apply(session: CallSession, action: str, now: float) -> None:
             session.recording_failed("x", now, kept=False)
         case "media timeout":
             session.media_timeout(now)
+        case "pause":
+            with contextlib.suppress(PauseError):
+                session.pause(by="x", reason="", seconds=2.0, now=now)
+        case "resume":
+            with contextlib.suppress(PauseError):
+                session.resume(by="x", reason="command")
         case _:
             session.stop(now)
 
@@ -94,6 +105,7 @@ def test_any_walk_keeps_the_promises(
         rounds=(TARGETS,) if parallel else (),
         on_recording_failure=failure,
         on_notice_failure=failure,
+        max_pause=5.0,
     )
     session.begin(("fi",), 0.0)
     now, seen = 0.0, []
@@ -108,6 +120,15 @@ def test_any_walk_keeps_the_promises(
     shut = [i for i, c in enumerate(seen) if isinstance(c, do.CloseRecording)]
     assert len(closes) == 1 or session.phase is Phase.CLEARING
     assert len(opened) == len(shut)
+    paused = None
+    for command in seen:
+        if isinstance(command, do.OpenRecording):
+            assert command.paused == paused
+        elif isinstance(command, do.PauseRecording):
+            paused = paused or command
+        elif isinstance(command, do.ResumeRecording):
+            assert paused is not None
+            paused = None
     for index in opened:
         assert can_record
         assert seen[index].notices  # type: ignore[union-attr]

@@ -138,10 +138,13 @@ class RecordingMediaPool:
         journal_key: bytes,
         key_id: bytes,
         begin: bytes,
+        tapped: bool = True,
     ) -> None:
         assert len(journal_key) == 32
         assert key_id
         self.commands.append(("start_recording", recording, legs))
+        if not tapped:
+            self.commands.append(("untapped", recording))
         self.begins.append(msgspec.json.decode(begin, type=SegmentBegin))
 
     def grant_journal(self, recording: str) -> None:
@@ -158,7 +161,7 @@ class RecordingMediaPool:
         self.marks.append(msgspec.json.decode(note, type=SegmentMark))
         self.commands.append(("mark", recording, self.marks[-1].kind))
 
-    def tap(self, recording: str, leg: str, *, on: bool) -> None:
+    def tap(self, recording: str, leg: str, *, on: bool, at_ns: int) -> None:
         self.commands.append(("tap", recording, leg, on))
 
     def stop_recording(self, recording: str, end: bytes) -> None:

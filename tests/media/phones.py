@@ -244,7 +244,9 @@ class Site:
         await self.event(Latched, lambda event: event.leg == leg)
         return sent
 
-    async def record(self, legs: tuple[str, str], *, grant: bool = True) -> str:
+    async def record(
+        self, legs: tuple[str, str], *, grant: bool = True, tapped: bool = True
+    ) -> str:
         """Start a recording; returns its id once it has a journal, or is known of."""
         recording = new_id()
         self.pool.start_recording(
@@ -253,6 +255,7 @@ class Site:
             journal_key=KEY,
             key_id=b"8 bytes!",
             begin=b'{"type":"begin"}',
+            tapped=tapped,
         )
         if grant:
             self.pool.grant_journal(recording)

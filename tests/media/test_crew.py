@@ -107,7 +107,7 @@ async def test_what_is_asked_while_there_is_no_worker(
     assert running.pool.workers_up == 0
     pool = running.pool
     pool.stop_recording(recording, b"{}")
-    pool.tap(other, "o", on=False)
+    pool.tap(other, "o", on=False, at_ns=0)
     pool.grant_journal(other)
     broken_off = pool.play("c", ["notice"])
     pool.bridge("c", "o")

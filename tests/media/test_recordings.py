@@ -1,9 +1,12 @@
 import os
 import resource
+import signal
 from pathlib import Path
 
 import pytest
 
+from agent.common.clock import monotonic_ns
+from agent.formats.journal import PacketRecord
 from agent.media.pool import RecordingClosed, RecordingFailed, RecordingOpened
 from tests.media.pairs import FIRST, notes, packets, talk
 from tests.media.phones import Phone, Site, audio_bytes, note_kinds, site
@@ -38,17 +41,85 @@ async def test_what_is_not_tapped_is_not_journalled(
     recording = await running.record(("c", "o"))
     before = customer.say(b"before")
     await officer.hear()
-    running.pool.tap(recording, "c", on=False)
+    running.pool.tap(recording, "c", on=False, at_ns=monotonic_ns())
     await running.settle()
     customer.say(b"held")
     await officer.hear()
-    running.pool.tap(recording, "c", on=True)
+    running.pool.tap(recording, "c", on=True, at_ns=monotonic_ns())
     after = customer.say(b"after")
     await officer.hear()
     running.pool.stop_recording(recording, b"{}")
     await running.event(RecordingClosed)
     customer.say(b"too late")
     assert packets(running.journal(recording), 0) == [before, after]
+
+
+async def test_a_recording_may_begin_untapped(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    recording = await running.record(("c", "o"), tapped=False)
+    for n in range(3):
+        customer.say(audio_bytes(n))
+    await officer.hear_many(3)
+    running.pool.tap(recording, "c", on=True, at_ns=monotonic_ns())
+    after = customer.say(b"after")
+    await officer.hear()
+    running.pool.stop_recording(recording, b"{}")
+    await running.event(RecordingClosed)
+    assert packets(running.journal(recording), 0) == [after]
+
+
+async def test_arrival_decides_what_a_stalled_worker_journals(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    recording = await running.record(("c", "o"))
+    (worker,) = running.pool.worker_pids
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        before = [customer.say(b"before 1"), customer.say(b"before 2")]
+        begun = monotonic_ns()
+        customer.say(b"secret 1")
+        running.pool.tap(recording, "c", on=False, at_ns=begun)
+        running.pool.flush()
+        customer.say(b"secret 2")
+        ended = monotonic_ns()
+        running.pool.tap(recording, "c", on=True, at_ns=ended)
+        running.pool.flush()
+        after = customer.say(b"after")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    heard = [packet.payload for packet in await officer.hear_many(5)]
+    assert heard == [b"before 1", b"before 2", b"secret 1", b"secret 2", b"after"]
+    running.pool.stop_recording(recording, b"{}")
+    await running.event(RecordingClosed)
+    journal = running.journal(recording)
+    assert packets(journal, 0) == [*before, after]
+    arrivals = [r.arrival_ns for r in journal.records if isinstance(r, PacketRecord)]
+    assert max(arrivals[:2]) < begun < ended <= arrivals[2]
+
+
+async def test_a_successor_stays_untapped(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    recording = await running.record(("c", "o"))
+    for leg in ("c", "o"):
+        running.pool.tap(recording, leg, on=False, at_ns=monotonic_ns())
+    await running.settle()
+    os.kill(running.pool.worker_pids[0], signal.SIGKILL)
+    await running.event(RecordingOpened, lambda e: e.path.endswith(".1.journal"))
+    customer.say(b"secret 1")
+    customer.say(b"secret 2")
+    await officer.hear_many(2)
+    running.pool.tap(recording, "c", on=True, at_ns=monotonic_ns())
+    after = customer.say(b"after")
+    await officer.hear()
+    running.pool.stop_recording(recording, b"{}")
+    await running.event(RecordingClosed)
+    assert packets(running.journal(recording, epoch=1), 0) == [after]
+    assert packets(running.journal(recording), 0) == []
 
 
 async def test_a_full_disk_ends_the_recording_and_not_the_call(
@@ -114,7 +185,7 @@ async def test_what_is_said_of_a_recording_that_is_not_there_is_void(
     told = len(running.events)
     running.pool.grant_journal(recording)
     running.pool.mark(recording, b"{}")
-    running.pool.tap(recording, "c", on=False)
+    running.pool.tap(recording, "c", on=False, at_ns=monotonic_ns())
     running.pool.stop_recording(recording, b"{}")
     customer.say(b"goes on")
     assert (await officer.hear()).payload == b"goes on"

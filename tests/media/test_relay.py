@@ -186,12 +186,13 @@ def test_a_recording_from_tap_to_disk(desk: Desk, legs: Legs, tmp_path: Path) ->
         for leg in desk.relay._legs.values():
             leg.on_rtp()
     name = command.recording
+    now = monotonic_ns()
     desk.obey(
         control.Mark(recording=name, note=b'{"type":"mark","kind":"hold"}'),
-        control.Tap(recording=name, leg="c", on=False),
-        control.Tap(recording=name, leg="x", on=True),
+        control.Tap(recording=name, leg="c", on=False, at_ns=now),
+        control.Tap(recording=name, leg="x", on=True, at_ns=now),
         control.StopRecording(recording=name, end=b'{"type":"end"}'),
-        control.Tap(recording=name, leg="c", on=True),
+        control.Tap(recording=name, leg="c", on=True, at_ns=now),
     )
     closed = desk.until(events.RecordingClosed)
     assert isinstance(closed, events.RecordingClosed)

@@ -5,6 +5,7 @@ from subprocess import run
 
 import pytest
 
+from agent.common.clock import utc_ns
 from agent.media import sockets
 from tests.ports import span
 
@@ -26,6 +27,38 @@ def trio() -> Iterator[tuple[socket.socket, socket.socket, socket.socket]]:
 
 
 Trio = tuple[socket.socket, socket.socket, socket.socket]
+
+
+def test_what_waits_comes_by_its_moment(trio: Trio) -> None:
+    ours, peer, stranger = trio
+    sockets.tell_arrivals(ours)
+    before = utc_ns()
+    peer.sendto(b"p1", ours.getsockname())
+    stranger.sendto(b"too long", ours.getsockname())
+    between = utc_ns()
+    peer.sendto(b"p2", ours.getsockname())
+    first, second = sockets.queued(ours, 3, between)
+    assert first[:2] == (b"p1", peer.getsockname())
+    assert second[:2] == (b"too", stranger.getsockname())
+    assert before <= first[2] <= second[2] <= between
+    assert [data for data, _, _ in sockets.queued(ours, 9, utc_ns())] == [b"p2"]
+    assert list(sockets.queued(ours, 9, utc_ns())) == []
+
+
+def test_where_nobody_asked_it_is_as_if_it_came_now(trio: Trio) -> None:
+    ours, peer, _ = trio
+    peer.sendto(b"p1", ours.getsockname())
+    assert list(sockets.queued(ours, 9, 1 << 62)) == []
+    assert ours.recv(9) == b"p1"
+
+
+def test_an_error_before_what_waits_is_passed_over(trio: Trio) -> None:
+    ours, _, _ = trio
+    with udp() as gone:
+        nobody = gone.getsockname()
+    ours.connect(nobody)
+    ours.send(b"to nobody")
+    assert list(sockets.queued(ours, 9, 1 << 62)) == []
 
 
 def test_connecting_sorts_what_was_queued(trio: Trio) -> None:

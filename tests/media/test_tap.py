@@ -75,6 +75,17 @@ def tap(disk: Disk, failures: list[str]) -> JournalTap:
     return JournalTap(TARGET, disk, failures.append, now_ns=0)
 
 
+def test_the_open_block_is_cut_by_leg_and_arrival(tap: JournalTap, disk: Disk) -> None:
+    tap.grant()
+    for leg, at in ((0, 1), (1, 2), (0, 3), (1, 4), (0, 5)):
+        tap.add(leg, at, PACKET)
+    tap.drop_since(0, 3)
+    tap.seal(6)
+    records = disk.journal().records
+    assert [record[:2] for record in records] == [(0, 1), (1, 2), (1, 4)]
+    assert tap.packets == 3
+
+
 def test_nothing_is_opened_before_the_grant(tap: JournalTap, disk: Disk) -> None:
     tap.note(b"begin", 0)
     tap.add(0, 5, PACKET)

@@ -286,7 +286,7 @@ def test_commands_for_what_is_gone_are_void(main: Main, legs: Legs) -> None:
         control.CloseLeg(leg="x"),
         control.Grant(recording=recording),
         control.Mark(recording=recording, note=b"{}"),
-        control.Tap(recording=recording, leg="c", on=True),
+        control.Tap(recording=recording, leg="c", on=True, at_ns=0),
         control.StopRecording(recording=recording, end=b"{}"),
         control.CloseLeg(leg="c"),
     )
