@@ -23,6 +23,9 @@ _LAZY: Final = {
     "keygen": "Make a key pair in age's own file format.",
     "phone-password": "Set a phone's password in a phones file.",
     "open": "Decrypt a recording to WAV and manifest.",
+    "status": "Show the calls that are up, and whether they are recorded.",
+    "pause": "Keep what is said out of a call's recording for a while.",
+    "resume": "Record a paused call again.",
     "calls": "Show what became of every call.",
     "demo": "Show the main job: one call, from the notice to the opened recording.",
 }

@@ -1,7 +1,9 @@
 """The one durable-write ritual; no other module opens a spool file for writing."""
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -55,3 +57,13 @@ def make_private_directory(path: Path) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.stat().st_mode & 0o077:
         path.chmod(0o700)
+
+
+@contextlib.contextmanager
+def socket_name(path: Path) -> Iterator[str]:
+    """A name for the Unix socket `path` that fits sockaddr_un, however deep it lies."""
+    fd = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{fd}/{path.name}"
+    finally:
+        os.close(fd)

@@ -7,10 +7,11 @@ import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from agent.common.files import socket_name
 from agent.common.tasks import TaskSet
 from agent.media import control
 from agent.media.errors import ControlError, MediaError
@@ -255,21 +256,11 @@ def _control_sockets(directory: Path) -> list[Path]:
     return sorted(directory.glob("media-*.sock"))
 
 
-@contextlib.contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """A name for `path` that fits sockaddr_un, however deep it lies."""
-    fd = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{fd}/{path.name}"
-    finally:
-        os.close(fd)
-
-
 def _listen(path: Path) -> socket.socket:
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        with _short(path) as name:
+        with socket_name(path) as name:
             listener.bind(name)
         path.chmod(0o600)
         listener.listen(_BACKLOG)
@@ -283,7 +274,7 @@ def _connect(path: Path) -> socket.socket:
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         channel.settimeout(0)
-        with _short(path) as name:
+        with socket_name(path) as name:
             channel.connect(name)
     except BaseException:
         channel.close()

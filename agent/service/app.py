@@ -36,7 +36,9 @@ from agent.recording.finisher import FinisherPool
 from agent.recording.ledger import Ledger, load_hash_key
 from agent.recording.recovery import recover
 from agent.recording.spool import Spool
+from agent.service.commands import Commands
 from agent.service.config import Config, ConfigError
+from agent.service.control import ControlServer
 from agent.service.credentials import Credentials, read_credentials
 from agent.service.logs import Masker
 from agent.signalling.config import parse_listen, parse_nameserver
@@ -327,6 +329,9 @@ class Agent:
         stack.push_async_callback(control.close)
         stack.push_async_callback(recorder.drain, SEAL_SECONDS)
         stack.push_async_callback(control.drain, DRAIN_SECONDS)
+        server = ControlServer(root / "run", Commands(control.orders))
+        server.start()
+        stack.push_async_callback(server.close)
         accounts = material.credentials.accounts
         registrars = [Registrar(user_agent, account, rng) for account in accounts]
         for registrar in registrars:

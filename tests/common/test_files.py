@@ -1,4 +1,5 @@
 import os
+import socket
 import stat
 from pathlib import Path
 
@@ -61,3 +62,11 @@ def test_private_directories_are_tightened(tmp_path: Path) -> None:
     path.chmod(0o755)
     files.make_private_directory(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
+
+
+def test_a_socket_may_lie_deep(tmp_path: Path) -> None:
+    path = tmp_path / ("d" * 100) / ("e" * 100) / "x.sock"
+    path.parent.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as listener, files.socket_name(path) as name:
+        listener.bind(name)
+    assert path.is_socket()

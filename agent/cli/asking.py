@@ -1,0 +1,62 @@
+"""What the verbs that ask the running daemon share."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.table import Table
+
+from agent.call.joint import CallStatus
+from agent.cli.terminal import console
+from agent.common.errors import AgentError
+from agent.service.commands import Reply, Request
+from agent.service.config import load
+from agent.service.control import ask
+
+SHOWN_ID: Final = 8
+"Characters of a call's id: as many as the daemon takes for all of it."
+
+
+class RefusedError(AgentError):
+    """The daemon was asked, and refused."""
+
+
+def ask_daemon(config: Path, request: Request) -> Reply:
+    """Ask the daemon of a configuration file.
+
+    Raises ConfigError, ControlError, and RefusedError with what it said.
+    """
+    settings = load(config)
+    reply = ask(config.resolve().parent / settings.agent.spool / "run", request)
+    if reply.error:
+        raise RefusedError(reply.error)
+    return reply
+
+
+def show(calls: tuple[CallStatus, ...], *, json: bool) -> None:
+    """Print calls as a table, or as JSON lines."""
+    if json:
+        for call in calls:
+            sys.stdout.buffer.write(msgspec.json.encode(call) + b"\n")
+        return
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for name in ("call", "route", "direction", "state", "recording"):
+        table.add_column(name, no_wrap=True)
+    for call in calls:
+        table.add_row(
+            call.call_id[:SHOWN_ID],
+            call.route,
+            call.direction,
+            call.state,
+            _recording(call),
+        )
+    console().print(table, soft_wrap=False)
+
+
+def _recording(call: CallStatus) -> str:
+    if call.exempt:
+        return "exempt"
+    if call.resumes_in is None:
+        return call.recording
+    return f"paused, {call.resumes_in:.0f} s left"

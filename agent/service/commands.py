@@ -1,0 +1,86 @@
+"""What may be asked of the running daemon, whoever asks: operators, later MQTT.
+
+Requests and their reply are msgspec structs because they travel, as JSON.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from agent.call.config import MAX_PAUSE
+from agent.call.joint import CallStatus
+from agent.call.orders import Orders
+from agent.common.errors import AgentError
+
+Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{0,32}$")]
+"It will stand in logs and recordings: no room for a name or a number."
+CallId = Annotated[str, msgspec.Meta(max_length=64)]
+
+
+class PauseRequest(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="pause"
+):
+    """Keep what is said out of a call's recording for a while; again: for longer."""
+
+    call_id: CallId
+    "All of it, or its beginning."
+    seconds: Annotated[float, msgspec.Meta(gt=0, le=MAX_PAUSE)] | None = None
+    "As long as the route allows if none are given, and no longer in any case."
+    reason: Word = ""
+
+
+class ResumeRequest(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="resume"
+):
+    """Record a call again."""
+
+    call_id: CallId
+
+
+class StatusRequest(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="status"
+):
+    """Tell of the calls that are up."""
+
+
+Request = PauseRequest | ResumeRequest | StatusRequest
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a request."""
+
+    calls: tuple[CallStatus, ...] = ()
+    "The call that was named, or all that are up, the oldest first."
+    error: str = ""
+    "Why it was refused, and what to do; empty if it was not."
+    permanent: bool = True
+    "Whether asking the same again cannot help."
+
+
+class Commands:
+    """Answers requests; `by` says who asks: a word like `uid:0`, never a name."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+
+    def execute(self, request: Request, *, by: str) -> Reply:
+        """Do what is asked, or say why not."""
+        try:
+            return Reply(calls=self._carry_out(request, by))
+        except AgentError as error:
+            return Reply(error=str(error), permanent=error.permanent)
+
+    def _carry_out(self, request: Request, by: str) -> tuple[CallStatus, ...]:
+        match request:
+            case PauseRequest():
+                told = self._orders.pause(
+                    request.call_id,
+                    by=by,
+                    reason=request.reason,
+                    seconds=request.seconds,
+                )
+                return (told,)
+            case ResumeRequest():
+                return (self._orders.resume(request.call_id, by=by),)
+            case StatusRequest():
+                return tuple(self._orders.status())

@@ -1,0 +1,88 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agent.cli import asking
+from agent.model.recording import RecordState
+from agent.service.commands import (
+    PauseRequest,
+    Reply,
+    Request,
+    ResumeRequest,
+    StatusRequest,
+)
+from tests.cli.conftest import DiskSite
+from tests.service.test_commands import STATUS
+
+
+class Daemon:
+    """Says what a test has it say."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Path, Request]] = []
+        self.reply = Reply()
+
+    def ask(self, directory: Path, request: Request) -> Reply:
+        self.asked.append((directory, request))
+        return self.reply
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Daemon:
+    daemon = Daemon()
+    monkeypatch.setattr(asking, "ask", daemon.ask)
+    monkeypatch.setenv("COLUMNS", "80")
+    return daemon
+
+
+def test_the_verbs_ask_the_daemon_of_the_file(
+    daemon: Daemon, disk_site: DiskSite, run: Callable[..., int]
+) -> None:
+    disk_site.write()
+    assert run("status", "-c", disk_site.config) == 0
+    assert run("pause", "abc", "-c", disk_site.config, "--seconds", "9") == 0
+    assert run("resume", "abc", "-c", disk_site.config) == 0
+    run_directory = disk_site.root / "spool" / "run"
+    assert daemon.asked == [
+        (run_directory, StatusRequest()),
+        (run_directory, PauseRequest(call_id="abc", seconds=9.0)),
+        (run_directory, ResumeRequest(call_id="abc")),
+    ]
+
+
+def test_the_table_says_what_is_recorded(
+    daemon: Daemon,
+    disk_site: DiskSite,
+    run: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    disk_site.write()
+    paused = {"recording": RecordState.PAUSED, "resumes_in": 59.6}
+    exempt = {"recording": RecordState.OFF, "exempt": True}
+    replace = msgspec.structs.replace
+    daemon.reply = Reply(
+        calls=(STATUS, replace(STATUS, **paused), replace(STATUS, **exempt))
+    )
+    assert run("status", "-c", disk_site.config) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("talking")[1].strip() for line in lines[1:]] == [
+        "on",
+        "paused, 60 s left",
+        "exempt",
+    ]
+    assert run("status", "-c", disk_site.config, "--json") == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert msgspec.json.decode(shown[1])["resumes_in"] == 59.6
+
+
+def test_a_refusal_is_a_failure(
+    daemon: Daemon,
+    disk_site: DiskSite,
+    run: Callable[..., int],
+) -> None:
+    disk_site.write()
+    daemon.reply = Reply(error="No call that is up has this id.")
+    with pytest.raises(asking.RefusedError, match="No call"):
+        run("resume", "abc", "-c", disk_site.config)

@@ -1,0 +1,89 @@
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from agent.call.joint import CallStatus
+from agent.call.orders import Orders, UnknownCallError
+from agent.model.recording import RecordState
+from agent.service.commands import (
+    Commands,
+    PauseRequest,
+    Reply,
+    Request,
+    ResumeRequest,
+    StatusRequest,
+)
+
+STATUS = CallStatus(
+    call_id="call-one",
+    route="in",
+    direction="inbound",
+    state="talking",
+    recording=RecordState.ON,
+    exempt=False,
+    resumes_in=None,
+)
+
+
+class Desk(Orders):
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        nobody: Mapping[str, Any] = {}
+        super().__init__(nobody, lambda call, act: act())
+        self.told: list[tuple[Any, ...]] = []
+
+    def pause(
+        self, call_id: str, *, by: str, reason: str = "", seconds: float | None = None
+    ) -> CallStatus:
+        if call_id != STATUS.call_id:
+            raise UnknownCallError("No call that is up has this id.")
+        self.told.append(("pause", call_id, by, reason, seconds))
+        return STATUS
+
+    def resume(self, call_id: str, *, by: str, reason: str = "command") -> CallStatus:
+        self.told.append(("resume", call_id, by))
+        return STATUS
+
+    def status(self) -> list[CallStatus]:
+        return [STATUS]
+
+
+def test_requests_are_carried_out() -> None:
+    desk = Desk()
+    commands = Commands(desk)
+    request = PauseRequest(call_id="call-one", seconds=9.0, reason="card")
+    assert commands.execute(request, by="uid:0") == Reply(calls=(STATUS,))
+    assert commands.execute(ResumeRequest(call_id="call-one"), by="mqtt").calls
+    assert commands.execute(StatusRequest(), by="uid:0").calls == (STATUS,)
+    assert desk.told == [
+        ("pause", "call-one", "uid:0", "card", 9.0),
+        ("resume", "call-one", "mqtt"),
+    ]
+
+
+def test_a_refusal_says_what_to_do() -> None:
+    reply = Commands(Desk()).execute(PauseRequest(call_id="x"), by="uid:0")
+    assert not reply.calls
+    assert "status" in reply.error
+    assert reply.permanent
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"pause","call_id":"x","seconds":0}',
+        '{"type":"pause","call_id":"x","seconds":3601}',
+        '{"type":"pause","call_id":"x","reason":"Mrs Smith"}',
+        '{"type":"pause","call_id":"' + "x" * 65 + '"}',
+        '{"type":"pause","call_id":"x","name":"y"}',
+        '{"type":"pause"}',
+        '{"type":"shut-down"}',
+        "[]",
+    ],
+)
+def test_what_may_not_be_asked(text: str) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        msgspec.json.decode(text, type=Request)
