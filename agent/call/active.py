@@ -6,13 +6,13 @@ says, in `signalling.b2bua`.
 """
 
 from collections.abc import Callable, Coroutine
-from typing import Final
 
 import structlog
 
 from agent.call import commands as do
 from agent.call.answering import Answering
 from agent.call.capture import Capture
+from agent.call.hearing import Heard, Hearing
 from agent.call.identities import Identities
 from agent.call.invitation import Inviter
 from agent.call.joint import CallStatus, Joint
@@ -24,7 +24,7 @@ from agent.call.session import FIRST, CallSession
 from agent.call.transfers import Transfers
 from agent.common.errors import AgentError
 from agent.identity.tags import officer_number
-from agent.media.pool import PlayEnded, SourceChanged
+from agent.media.pool import PlayEnded
 from agent.model.call import CallDirection, EndCause, Outcome
 from agent.signalling import b2bua
 from agent.signalling.offer_answer import NotAcceptableError
@@ -32,11 +32,6 @@ from agent.signalling.sip import core as sip
 from agent.signalling.sip.authorization import CHALLENGING
 from agent.signalling.sip.message import Request, Response
 from agent.signalling.sip.uri import parse_uri
-
-SIGNALLED_WITHIN: Final = 5.0
-"Seconds after an offer/answer exchange in which media may change as it said."
-MAX_ALARMS: Final = 10
-"Warnings of one leg; what changes more often is a broken phone, and is only counted."
 
 
 class ActiveCall:
@@ -88,9 +83,11 @@ class ActiveCall:
             call_id=call_id,
             open_media=self._open_media,
         )
-        self._quiet: set[str] = set()
         self.capture = Capture(joint, call_id=call_id, plan=plan, called=called)
         self.log = structlog.get_logger().bind(call_id=call_id)
+        self._hearing = Hearing(
+            self._legs, self.capture, self.log, lambda: joint.user_agent.now
+        )
 
     # -- life ---------------------------------------------------------------------
 
@@ -325,46 +322,16 @@ class ActiveCall:
             self._session.notice_played(proof, self._now)
         self.run()
 
-    def on_media_quiet(self, media_id: str, *, quiet: bool) -> None:
-        """One leg has been silent for the configured time, or is heard again."""
-        if quiet:
-            self._quiet.add(media_id)
-        else:
-            self._quiet.discard(media_id)
-        legs = {leg.media_id for leg in self._legs.all() if not leg.gone}
-        if legs <= self._quiet and not self.capture.held:
+    def on_heard(self, event: Heard) -> None:
+        """Whether, and how, a leg is heard."""
+        if self._hearing.take(event):
             self._session.media_timeout(self._now)
             self.run()
-
-    def on_media_rejected(self, packets: int) -> None:
-        """A leg's media is not under its SRTP key: it is neither heard nor recorded."""
-        self.log.error("media_not_authentic", packets=packets)
 
     def on_keys_spent(self, media_id: str) -> None:
         """A leg's SRTP key may not be used on; its peer must be told another."""
         self._legs.renew_key(media_id)
         self.run()
-
-    def on_source_changed(self, event: SourceChanged) -> None:
-        """A leg's RTP is another source's, or in another codec.
-
-        Where nothing was signalled, somebody else may be there: a transfer inside a
-        PBX. Nobody can tell who, so it is told, and noted in the recording.
-        """
-        leg = self._legs.of_media(event.leg)
-        if leg is None or self._now - leg.agreed_at < SIGNALLED_WITHIN:
-            return
-        codec = event.payload_types != leg.strange_payload_types
-        leg.strange_payload_types = event.payload_types
-        leg.media_changes += 1
-        self.capture.media_changed(leg, codec=codec)
-        if leg.media_changes <= MAX_ALARMS:
-            self.log.warning(
-                "media_changed_unsignalled",
-                leg=leg.name,
-                changed="codec" if codec else "source",
-                count=leg.media_changes,
-            )
 
     def on_recording_failed(self, reason: str, *, kept: bool) -> None:
         """The recorder cannot go on; the route's policy decides."""

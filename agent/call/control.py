@@ -167,28 +167,23 @@ class CallControl:
         match event:
             case media.PlayEnded():
                 self._to_call(event.leg, lambda call: call.on_play_ended(event))
-            case media.MediaQuiet():
-                self._to_call(
-                    event.leg, lambda call: call.on_media_quiet(event.leg, quiet=True)
-                )
-            case media.MediaHeard():
-                self._to_call(
-                    event.leg, lambda call: call.on_media_quiet(event.leg, quiet=False)
-                )
+            case (
+                media.MediaQuiet()
+                | media.MediaHeard()
+                | media.MediaRejected()
+                | media.LegAlarm()
+                | media.LegHeard()
+                | media.SourceChanged()
+            ):
+                self._to_call(event.leg, lambda call: call.on_heard(event))
             case media.RecordingOpened():
                 recorder.opened(event)
             case media.RecordingFailed():
                 recorder.failed(event.recording, event.reason)
             case media.RecordingClosed():
                 recorder.closed(event)
-            case media.MediaRejected():
-                self._to_call(
-                    event.leg, lambda call: call.on_media_rejected(event.packets)
-                )
             case media.KeysSpent():
                 self._to_call(event.leg, lambda call: call.on_keys_spent(event.leg))
-            case media.SourceChanged():
-                self._to_call(event.leg, lambda call: call.on_source_changed(event))
             case media.WorkerLost():
                 self._log.error(
                     "media_worker_lost",

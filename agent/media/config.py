@@ -18,6 +18,10 @@ class MediaConfig(
     "Media worker processes; 0: one per core."
     timeout: float = 60.0
     "Seconds without RTP after which a leg that should be heard counts as silent."
+    one_way_after: float = 10.0
+    "Seconds without RTP of one side, while the other sends, until an alarm; 0: never."
+    silent_after: float = 60.0
+    "Seconds with nothing but silence in one side's RTP until an alarm; 0: never."
     fsync_interval: float = 2.0
     "Seconds between two fdatasync of one journal: what a power cut may cost."
     drain: float = 2.0

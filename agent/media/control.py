@@ -34,6 +34,9 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     version: int
     timeout: float
     "Seconds of silence until MediaQuiet."
+    one_way_after: float = 0.0
+    silent_after: float = 0.0
+    "Seconds until the alarms of these names; 0: never."
     fsync_interval: float
     orphan_seconds: float = ORPHAN_SECONDS
 

@@ -37,6 +37,8 @@ class Crew:
         hello = control.Hello(
             version=control.VERSION,
             timeout=config.timeout,
+            one_way_after=config.one_way_after,
+            silent_after=config.silent_after,
             fsync_interval=config.fsync_interval,
         )
         self._on_lost = on_lost

@@ -98,6 +98,25 @@ class MediaHeard(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     leg: str
 
 
+class LegAlarm(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """One side of a recorded conversation is missing while the call is up."""
+
+    leg: str
+    kind: str
+    "`one-way`: nothing comes from it, and the other speaks; `silent`: only silence."
+    seconds: float
+    "For how long it has been so."
+
+
+class LegHeard(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """An alarm is over: the leg is heard again, or is recorded no more."""
+
+    leg: str
+    kind: str
+    seconds: float
+    "For how long it was so."
+
+
 class SourceChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A leg's RTP has a new source, or a rival of its source has appeared."""
 
@@ -155,6 +174,9 @@ class WorkerReady(msgspec.Struct, frozen=True, kw_only=True):
     worker: int
 
 
+WatchEvent = MediaQuiet | MediaHeard | MediaRejected | LegAlarm | LegHeard
+"What is told of legs that are, or are not, heard."
+
 WorkerEvent = (
     PlayEnded
     | RecordingOpened
@@ -163,6 +185,8 @@ WorkerEvent = (
     | MediaQuiet
     | MediaHeard
     | MediaRejected
+    | LegAlarm
+    | LegHeard
     | SourceChanged
     | Latched
     | LegClosed

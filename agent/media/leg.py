@@ -17,6 +17,7 @@ from agent.media.reception import Arrival, Reception, Source, place_of
 from agent.media.reports import ReportSession
 from agent.media.security import LegSecurity, Transmit
 from agent.media.sender import Sender
+from agent.media.sounding import sounds
 from agent.media.tap import JournalTap
 from agent.model.media import Latch, NegotiatedAudio
 
@@ -71,6 +72,7 @@ class MediaLeg:
         "security",
         "send",
         "sender",
+        "sounded_ns",
         "tap",
         "tap_index",
         "tap_since_ns",
@@ -102,6 +104,7 @@ class MediaLeg:
         self.tap_since_ns = 0
         self.opened_ns = monotonic_ns()
         self.quiet = False
+        self.sounded_ns = 0
         self.configured_ns = 0
         self._on_latched = on_latched
         self._on_source = on_source
@@ -310,6 +313,18 @@ class MediaLeg:
         packet = self._screen(self.rtp.recv(size), monotonic_ns())
         if not packet:
             raise BlockingIOError
+        return packet
+
+    def listen(self) -> None:
+        """Look into the next packet for sound; one look a second costs no packet."""
+        if self._connected:
+            self._recv = self._recv_listening
+
+    def _recv_listening(self, size: int) -> bytes:
+        self._recv = self._recv_screened if self._screened else self.rtp.recv
+        packet = self._recv(size)
+        if self.audio is not None and sounds(packet, self.audio):
+            self.sounded_ns = monotonic_ns()
         return packet
 
     def _screen(self, packet: bytes, now_ns: int) -> bytes:

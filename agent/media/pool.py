@@ -20,7 +20,9 @@ from agent.media.errors import MediaError, NoPortsError, NoWorkerError
 from agent.media.events import (
     KeysSpent,
     Latched,
+    LegAlarm,
     LegClosed,
+    LegHeard,
     LegStats,
     MediaEvent,
     MediaHeard,
@@ -49,7 +51,9 @@ from agent.model.media import Address, Latch, NegotiatedAudio
 __all__ = [
     "KeysSpent",
     "Latched",
+    "LegAlarm",
     "LegClosed",
+    "LegHeard",
     "LegStats",
     "MediaError",
     "MediaEvent",

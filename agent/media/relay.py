@@ -20,14 +20,12 @@ from agent.media.loop import Loop, Timer
 from agent.media.playable import Octets, Playable, unpack
 from agent.media.playout import Playout
 from agent.media.tap import BLOCK_NS, JournalTap, Target
+from agent.media.watch import Watch
 from agent.media.writer import Closed, Failed, JournalWriter, Opened, reason_of
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import SegmentEnd
 
-_NS: Final = 1_000_000_000
 _NS_PER_TICK: Final = 125_000
-MAX_QUIET_CHECK: Final = 1.0
-"Seconds between two looks whether legs are heard."
 
 
 @dataclass(slots=True)
@@ -48,14 +46,22 @@ class Relay:
         emit: Callable[[events.WorkerEvent], None],
         *,
         timeout: float,
+        one_way_after: float,
+        silent_after: float,
         fsync_interval: float,
         rng: random.Random,
     ) -> None:
         self._loop = loop
         self._emit = emit
         self._rng = rng
-        self._timeout_ns = int(timeout * _NS)
         self._legs: dict[str, MediaLeg] = {}
+        self._watch = Watch(
+            self._legs,
+            emit,
+            timeout=timeout,
+            one_way_after=one_way_after,
+            silent_after=silent_after,
+        )
         self._sounds: dict[str, Playable] = {}
         self._recordings: dict[str, _Recording] = {}
         self._playing: dict[str, Timer] = {}
@@ -67,7 +73,7 @@ class Relay:
         )
         loop.add_reader(self._wake, self._on_written)
         self._writer.start()
-        self._check_quiet(monotonic_ns())
+        self._look(monotonic_ns())
 
     # -- commands -------------------------------------------------------------
 
@@ -206,28 +212,9 @@ class Relay:
             now_ns + leg.rtcp.reports.delay_ns(), fire
         )
 
-    def _check_quiet(self, now_ns: int) -> None:
-        for leg in self._legs.values():
-            if leg.security.look():
-                rejected = leg.security.unauthenticated
-                self._emit(events.MediaRejected(leg=leg.name, packets=rejected))
-            audio = leg.audio
-            since_ns = max(leg.reception.heard_ns, leg.configured_ns)
-            quiet = (
-                audio is not None
-                and audio.direction.receives
-                and now_ns - since_ns >= self._timeout_ns
-            )
-            if quiet is leg.quiet:
-                continue
-            leg.quiet = quiet
-            if quiet:
-                seconds = (now_ns - since_ns) / _NS
-                self._emit(events.MediaQuiet(leg=leg.name, seconds=seconds))
-            else:
-                self._emit(events.MediaHeard(leg=leg.name))
-        step = min(int(MAX_QUIET_CHECK * _NS), max(self._timeout_ns // 4, _NS // 100))
-        self._loop.call_at(now_ns + step, self._check_quiet)
+    def _look(self, now_ns: int) -> None:
+        self._watch.look(now_ns)
+        self._loop.call_at(now_ns + self._watch.step_ns, self._look)
 
     # -- playouts -------------------------------------------------------------
 

@@ -143,6 +143,8 @@ class Worker:
                 self._loop,
                 self._report,
                 timeout=hello.timeout,
+                one_way_after=hello.one_way_after,
+                silent_after=hello.silent_after,
                 fsync_interval=hello.fsync_interval,
                 rng=random.SystemRandom(),
             )

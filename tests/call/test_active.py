@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from agent.call.active import MAX_ALARMS
+from agent.call.hearing import MAX_ALARMS
 from agent.media.events import MediaHeard, MediaQuiet, PlayEnded, SourceChanged
 from agent.model.call import EndCause, Outcome
 from agent.model.media import PCMU, Direction

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.call.active import SIGNALLED_WITHIN
+from agent.call.hearing import SIGNALLED_WITHIN
 from agent.cli.phone import Phone
 from agent.formats.container import read_wav
 from agent.formats.rtp.packet import RtpPacket

@@ -35,6 +35,8 @@ class Desk:
             self.loop,
             self._emit,
             timeout=60.0,
+            one_way_after=0.0,
+            silent_after=0.0,
             fsync_interval=0.05,
             rng=random.Random(1),
         )
@@ -265,6 +267,8 @@ def test_the_end_closes_journals_and_says_so(
         desk.loop,
         desk.told.append,
         timeout=60.0,
+        one_way_after=0.0,
+        silent_after=0.0,
         fsync_interval=1.0,
         rng=random.Random(1),
     )
