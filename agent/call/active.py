@@ -120,9 +120,15 @@ class ActiveCall:
         """Carry out what the state machine asks; after every event."""
         while (command := self._session.next_command()) is not None:
             self._perform(command)
+        self._tell_recording()
         # The worker first: a peer may send as soon as it hears of us.
         self._joint.media.flush()
         self._joint.user_agent.flush()
+
+    def _tell_recording(self) -> None:
+        conversation = self._session.conversation
+        talkers = () if conversation is None else conversation.talkers
+        self._legs.tell_recording(self._session.recording, talkers)
 
     def get_timer(self) -> float | None:
         """The next deadline of this call."""
@@ -214,6 +220,7 @@ class ActiveCall:
             case sip.ProvisionalAcknowledged():
                 self._answering.provisional_acknowledged()
             case sip.OfferReceived():
+                leg.learn_abilities(event.request)
                 self._legs.offered(leg, event.body, self._other(leg))
                 self._transfers.resumed(leg)
                 self._identify(leg, event.request)
@@ -254,6 +261,7 @@ class ActiveCall:
     def _accepted(self, leg: Leg, response: Response) -> None:
         if not self._session.rings(leg.name):
             return  # another was faster: it has its BYE already
+        leg.learn_abilities(response)
         try:
             self._legs.answered(leg, response.body)
         except NotAcceptableError as error:

@@ -469,7 +469,7 @@ def _incoming(
     name: str, event: sip.InviteReceived, peer: PeerConfig, number: str
 ) -> Leg:
     """The leg of a party that rings us."""
-    return Leg(
+    leg = Leg(
         name=name,
         session=event.session,
         flow=event.flow,
@@ -478,6 +478,8 @@ def _incoming(
         number=number,
         from_user=event.request.from_.uri.user or "",
     )
+    leg.learn_abilities(event.request)
+    return leg
 
 
 def _call_id(task: str) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from agent.call.config import PeerConfig
 from agent.model.media import (
@@ -13,8 +14,13 @@ from agent.model.media import (
     NegotiatedAudio,
     SrtpPolicy,
 )
+from agent.model.recording import RecordState
 from agent.signalling.offer_answer import NotAcceptableError, OfferAnswer
 from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.message import Message
+
+RECORD_AWARE: Final = "record-aware"
+"Option tag of RFC 7866 section 11.1.2."
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +59,10 @@ class Leg:
     "What is to be offered as soon as the offer under way is done."
     rekey: bool = False
     "A new SRTP key of ours is to be offered, likewise."
+    record_aware: bool = False
+    "Whether its peer is to be told of the recording in SDP (RFC 7866 section 6.1.2)."
+    record_preference: str = ""
+    "Whether its peer would like to be recorded, as it said last."
     media_open: bool = False
     can: tuple[str, ...] | None = None
     "Codecs its peer named last; None if it has not said."
@@ -126,7 +136,25 @@ class Leg:
             srtp=SrtpPolicy.OFFER if exempt else self.srtp,
             clear_keys=exempt,
         )
+        if self.record_aware:
+            self.negotiation.record = RecordState.OFF
         return self.negotiation
+
+    def learn_abilities(self, message: Message) -> None:
+        """See whether its peer understands what it is told of the recording.
+
+        RFC 7866 section 6.1.1: it says so in its INVITE, or in its response to ours.
+        """
+        if RECORD_AWARE in message.supported:
+            self.record_aware = True
+
+    def tell_recording(self, state: RecordState) -> bool:
+        """Tell a record-aware peer; returns whether that takes an offer now."""
+        negotiation = self.negotiation
+        if not self.record_aware or negotiation is None or self.gone:
+            return False
+        negotiation.record = state
+        return negotiation.record_untold
 
     def can_answer(self, offer: bytes, codecs: Sequence[Codec]) -> bool:
         """Whether an exempt call's offer has audio that we could relay."""
@@ -137,6 +165,13 @@ class Leg:
         except NotAcceptableError:
             return False
         return True
+
+    def note_preference(self) -> bool:
+        """Remember whether the peer would like to be recorded; is it new?"""
+        told = "" if self.negotiation is None else self.negotiation.record_preference
+        changed = told != self.record_preference
+        self.record_preference = told
+        return changed
 
     def note_codecs(self, audio: NegotiatedAudio) -> bool:
         """Remember what payload types mean; tells whether anything is new."""

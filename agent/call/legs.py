@@ -4,7 +4,7 @@ Offers and answers of both legs meet here: what one leg chose decides what the o
 is offered, and a hold on one is offered to the other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import structlog
@@ -17,6 +17,7 @@ from agent.call.routing import Plan
 from agent.common.errors import AgentError
 from agent.media.pool import MediaError
 from agent.model.media import Address, Codec, NegotiatedAudio
+from agent.model.recording import RecordState
 from agent.signalling.abilities import codecs_in
 from agent.signalling.offer_answer import NotAcceptableError, OfferAnswer
 from agent.signalling.sip.message import Request
@@ -266,6 +267,15 @@ class Legs:
             leg.wanted = leg.asked
             self._offer_wanted(leg)
 
+    def tell_recording(self, state: RecordState, talkers: Collection[str]) -> None:
+        """Tell record-aware peers how it stands with the recording.
+
+        RFC 7866 section 7.1.2: whenever that changes. Others are not disturbed.
+        """
+        for leg in self._legs.values():
+            if leg.tell_recording(state if leg.name in talkers else RecordState.OFF):
+                self._offer_wanted(leg)
+
     def _want(self, leg: Leg, *, beside: Leg) -> None:
         leg.wanted = leg.direction_beside(beside)
         self._offer_wanted(leg)
@@ -285,18 +295,25 @@ class Legs:
             return
         wanted, leg.wanted = leg.wanted, None
         rekey = leg.rekey and leg.negotiation.keys_spent
-        if not rekey and wanted in {None, leg.audio.direction}:
+        untold = leg.negotiation.record_untold
+        changes = rekey or wanted not in {None, leg.audio.direction}
+        if not changes and not untold:
             return
         try:
             offered = wanted or leg.offered
             body = leg.negotiation.offer(direction=offered)
             leg.offered = offered
             self._joint.user_agent.core.reoffer(
-                leg.session, self._joint.user_agent.now, body=body
+                leg.session,
+                self._joint.user_agent.now,
+                body=body,
+                # Nobody has to be asked about it (RFC 3311 section 5.1).
+                update=not changes,
             )
         except AgentError as error:
             leg.negotiation.cancel_offer()
-            event = "rekey_not_offered" if rekey else "hold_not_passed"
+            event = "hold_not_passed" if changes else "recording_not_told"
+            event = "rekey_not_offered" if rekey else event
             self._log.warning(event, leg=leg.name, reason=str(error))
         else:
             # Once: a peer that refuses would be asked for ever.
@@ -327,6 +344,10 @@ class Legs:
     def _agreed(self, leg: Leg, audio: NegotiatedAudio) -> None:
         leg.agreed_at = self._joint.user_agent.now
         leg.strange_payload_types = ()
+        if leg.note_preference():
+            # It is a wish: what is recorded is policy (RFC 7866 section 7.1.3).
+            preference = leg.record_preference or "none"
+            self._log.info("record_preference", leg=leg.name, preference=preference)
         if not leg.media_open:
             return
         if audio.srtp is not None and leg.negotiation and leg.negotiation.keys_spent:

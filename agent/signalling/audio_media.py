@@ -11,7 +11,7 @@ from agent.signalling.not_acceptable import (
     MEDIA_TYPE_UNAVAILABLE,
     NotAcceptableError,
 )
-from agent.signalling.sdp import Connection, Media, RtpMap
+from agent.signalling.sdp import Connection, Media, RtpMap, SessionDescription
 
 TELEPHONE_EVENT: Final = "telephone-event"
 DEFAULT_EVENTS: Final = {8000: 101, 48_000: 110}
@@ -29,6 +29,7 @@ OPUS_PARAMETERS: Final = frozenset(
     }
 )  # fmt: skip
 MAX_PARAMETERS: Final = 16
+_PREFERENCES: Final = frozenset({"on", "off", "pause"})
 DEFAULT_PTIME: Final = 20
 PTIMES: Final = (10, 20, 30, 40, 50, 60)
 "Milliseconds; what is outside counts as not said."
@@ -122,6 +123,15 @@ def noise_in(media: Media, codec: Codec) -> int | None:
         if rtpmap.is_(NOISE, codec.clock_rate):
             return number
     return None
+
+
+def record_preference(description: SessionDescription, media: Media) -> str:
+    """Whether the peer would like to be recorded (RFC 7866 section 7.1.3).
+
+    `on`, `off` or `pause`; empty where it has no preference, or none we know.
+    """
+    told = media.attribute("recordpref") or description.attribute("recordpref") or ""
+    return told if told in _PREFERENCES else ""
 
 
 def rtcp_port_of(media: Media, connection: Connection) -> int:

@@ -16,6 +16,7 @@ from agent.model.media import (
     NegotiatedAudio,
     SrtpPolicy,
 )
+from agent.model.recording import RecordState
 from agent.signalling.audio_media import (
     DEFAULT_EVENTS,
     DEFAULT_PTIME,
@@ -31,6 +32,7 @@ from agent.signalling.audio_media import (
     noise_in,
     packet_time,
     reachable_host,
+    record_preference,
     refused_section,
     rtcp_port_of,
     same_codec,
@@ -124,8 +126,13 @@ class OfferAnswer:
             random_bytes=random_bytes,
             clear_keys=clear_keys,
         )
+        self._told_record: RecordState | None = None
         self._answerable = False
         self._pending = False
+        self.record: RecordState | None = None
+        "What our descriptions tell a record-aware peer (RFC 7866 section 6.1.2)."
+        self.record_preference = ""
+        "What the peer would like (section 7.1.3): `on`, `off`, `pause`, or nothing."
         self._current: NegotiatedAudio | None = None
 
     @property
@@ -137,6 +144,11 @@ class OfferAnswer:
     def pending(self) -> bool:
         """Whether an offer of ours has no answer yet."""
         return self._pending
+
+    @property
+    def record_untold(self) -> bool:
+        """Whether an offer is due because `record` has changed."""
+        return self.record is not self._told_record
 
     @property
     def keys_spent(self) -> bool:
@@ -251,7 +263,7 @@ class OfferAnswer:
             mux=ours.rtcp_mux,
         )
         audio = replace(audio, others=codecs[1:], srtp=protection.keys)
-        self._take(audio, protection, media)
+        self._take(audio, protection, description, media)
         return audio
 
     def answer(
@@ -283,7 +295,7 @@ class OfferAnswer:
         )
         self._answerable = False
         self._agreed = _Ours((codec,), audio.direction, protection, audio.rtcp_mux)
-        self._take(audio, protection, media)
+        self._take(audio, protection, description, media)
         ours = next(ours for ours in self._codecs if same_codec(ours, codec))
         event = audio.telephone_event
         section = audio_section(
@@ -299,9 +311,14 @@ class OfferAnswer:
         return self._describe(section), audio
 
     def _take(
-        self, audio: NegotiatedAudio, protection: Protection, media: Media
+        self,
+        audio: NegotiatedAudio,
+        protection: Protection,
+        description: SessionDescription,
+        media: Media,
     ) -> None:
         self._current = audio
+        self.record_preference = record_preference(description, media)
         self._security.agreed(protection)
         for number, rtpmap in media.rtpmaps.items():
             self._types.learn(number, rtpmap.name, rtpmap.clock_rate)
@@ -378,6 +395,7 @@ class OfferAnswer:
         )
 
     def _describe(self, audio: Media) -> bytes:
+        self._told_record = self.record
         media = list(self._shape.refused)
         media[self._shape.audio] = audio
         body = self._serialise(tuple(media))
@@ -398,6 +416,7 @@ class OfferAnswer:
                 host,
             ),
             connection=Connection(address_type, host),
+            attributes=() if self.record is None else (("record", self.record.value),),
             media=media,
         ).to_bytes()
 

@@ -196,6 +196,10 @@ class SessionDescription:
     def __repr__(self) -> str:
         return f"SessionDescription({', '.join(media.kind for media in self.media)})"
 
+    def attribute(self, name: str) -> str | None:
+        """The value of the first such attribute of the session itself."""
+        return _attribute(self.attributes, name)
+
     def connection_of(self, media: Media) -> Connection | None:
         """Where `media` is wanted: its own `c=`, else the session's."""
         return media.connection or self.connection

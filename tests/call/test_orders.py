@@ -3,7 +3,7 @@ import pytest
 from agent.call.orders import Orders, UnknownCallError
 from agent.call.pause import NotPausedError, NotRecordedError, PausesForbiddenError
 from agent.model.recording import RecordState
-from tests.call.site import Site, until
+from tests.call.site import TRUNK, Site, until
 
 PAUSABLE = {"max_pause": 300.0}
 
@@ -64,8 +64,9 @@ async def test_a_call_is_named_by_the_beginning_of_its_id(site: Site) -> None:
 
 async def test_what_is_not_recorded_cannot_be_paused(site: Site) -> None:
     await site.start(inbound=PAUSABLE)
+    site.media.plays = False
     site.trunk.call()
-    await site.until_logged("call_begun")
+    await until(lambda: site.media.told("play"))
     orders = site.control.orders
     with pytest.raises(NotRecordedError):
         orders.pause(call_id(site), by="uid:7")
@@ -87,6 +88,7 @@ async def test_a_call_that_passes_by_is_not_recorded(site: Site) -> None:
     site.media.workers_up = 0
     site.officer.call("112")
     await until(site.control.orders.status)
+    await until(lambda: site.switch.sent("INVITE", to=TRUNK))
     [status] = site.control.orders.status()
     assert (status.state, status.exempt) == ("direct", True)
     with pytest.raises(NotRecordedError):

@@ -15,6 +15,8 @@ REPORTS: list[events.WorkerEvent] = [
     events.MediaQuiet(leg="l", seconds=60.0),
     events.MediaHeard(leg="l"),
     events.MediaRejected(leg="l", packets=50),
+    events.LegAlarm(leg="l", kind="one-way", seconds=10.0),
+    events.LegHeard(leg="l", kind="one-way", seconds=11.0),
     events.SourceChanged(leg="l", ssrc_changes=1),
     events.Latched(leg="l"),
     events.LegClosed(leg="l", stats=events.LegStats(received=5)),
