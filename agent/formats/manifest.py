@@ -94,6 +94,22 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     reason: str
 
 
+class Pause(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A stretch that somebody had kept out of the recording."""
+
+    start_ms: int
+    "From the beginning of the audio."
+    duration_ms: int
+    by: str
+    "Who asked for it: a word like `uid:0`, never a name."
+    reason: str
+    "Why, in one word; empty if that was not said."
+    ended_by: str
+    "Who had the recording go on; `agent` where it was by itself, empty at the end."
+    ended_because: str
+    "`command`, `limit`, or `segment-end`."
+
+
 class LegFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How well one side was received."""
 
@@ -149,6 +165,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     notices: tuple[NoticeEvidence, ...]
     audio: AudioFacts
     gaps: tuple[Gap, ...]
+    pauses: tuple[Pause, ...] = ()
+    "Those that somebody asked for; in `gaps` their silence has the reason `pause`."
     legs: tuple[LegFigures, ...]
     "The customer's, then the officer's."
     verdict: str

@@ -21,6 +21,7 @@ from agent.formats.manifest import (
     LegFigures,
     Manifest,
     ManifestOfficer,
+    Pause,
     moment,
 )
 from agent.formats.quality import assess, overall
@@ -33,6 +34,7 @@ from agent.model.recording import (
     SegmentEnd,
     SegmentMark,
 )
+from agent.recording.pauses import Pauses
 
 ROLES: Final = ("customer", "officer")
 _NOTES: Final = msgspec.json.Decoder(Note)
@@ -52,6 +54,7 @@ class Assembled:
     end: SegmentEnd
     track: StereoTrack
     legs: tuple[LegResult, LegResult]
+    pauses: tuple[Pause, ...]
     whole: bool
     "Whether every journal was complete."
     meters: Meters = field(init=False)
@@ -108,6 +111,7 @@ class Assembled:
                 size=audio_size,
             ),
             gaps=tuple(gaps),
+            pauses=self.pauses,
             legs=tuple(
                 LegFigures(
                     role=role,
@@ -152,6 +156,7 @@ class _Collector:
         self.begin: SegmentBegin | None = None
         self.end: SegmentEnd | None = None
         self.timelines: tuple[LegTimeline, LegTimeline] | None = None
+        self.pauses = Pauses()
         self.last_arrival_ns = 0
 
     def note(self, note: Note) -> None:
@@ -167,6 +172,7 @@ class _Collector:
         elif isinstance(note, SegmentEnd):
             self.end = note
         elif self.timelines is not None:
+            self.pauses.mark(note)
             self._mark(self.timelines, note)
 
     def _mark(
@@ -215,7 +221,10 @@ def assemble(
     )
     longest = max(leg.total * 1000 / leg.clock_rate for leg in (customer, officer))
     track = align(customer, officer, longest, kept)
-    return Assembled(collector.begin, ended, track, (customer, officer), whole)
+    pauses = collector.pauses.between(
+        collector.begin.started_monotonic_ns, ended.ended_monotonic_ns
+    )
+    return Assembled(collector.begin, ended, track, (customer, officer), pauses, whole)
 
 
 def digest(chunks: Iterator[bytes]) -> tuple[str, int]:

@@ -14,6 +14,7 @@ from agent.formats.manifest import (
     ManifestOfficer,
     ManifestVersionError,
     Moment,
+    Pause,
     moment,
     parse_manifest,
 )
@@ -66,6 +67,16 @@ def manifest(**changes: object) -> Manifest:
                 leg=1, start_ms=20, duration_ms=40, silent_ms=40, count=1, reason="lost"
             ),
         ),
+        pauses=(
+            Pause(
+                start_ms=100,
+                duration_ms=200,
+                by="uid:0",
+                reason="card",
+                ended_by="agent",
+                ended_because="limit",
+            ),
+        ),
         legs=(
             LegFigures(
                 role="customer",
@@ -101,11 +112,12 @@ def manifest(**changes: object) -> Manifest:
 # about personal data, to be taken with the data protection officer.
 ALLOWED = {
     "Manifest": "version id group segment direction caller service officers started"
-    " ended notices audio gaps legs verdict end_cause outcome agent host",
+    " ended notices audio gaps pauses legs verdict end_cause outcome agent host",
     "ManifestOfficer": "number name from to",
     "Moment": "utc helsinki",
     "NoticeEvidence": "sha256 language duration_ms sent_ms packets started_at ended_at",
     "AudioFacts": "format codecs sample_rate channels duration_ms sha256 size",
+    "Pause": "start_ms duration_ms by reason ended_by ended_because",
     "Gap": "leg start_ms duration_ms silent_ms count reason",
     "LegFigures": "role packets lost duplicates reordered jitter_ms ssrcs"
     " clock_restarts drift_ppm samples_inserted samples_removed loss_percent"
@@ -114,7 +126,8 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize(
-    "struct", [Manifest, ManifestOfficer, NoticeEvidence, AudioFacts, Gap, LegFigures]
+    "struct",
+    [Manifest, ManifestOfficer, NoticeEvidence, AudioFacts, Gap, Pause, LegFigures],
 )
 def test_fields_are_the_allowed_ones(struct: type[msgspec.Struct]) -> None:
     names = {field.encode_name for field in msgspec.structs.fields(struct)}
@@ -130,7 +143,7 @@ def test_round_trip() -> None:
 
 
 def test_bytes_are_canonical() -> None:
-    data = manifest(gaps=(), legs=(), notices=(), officers=()).to_bytes()
+    data = manifest(gaps=(), pauses=(), legs=(), notices=(), officers=()).to_bytes()
     assert data == (
         b'{"agent":"recording-agent 0.1.0","audio":{"channels":2,"codecs":["PCMA"],'
         b'"duration_ms":1000,"format":"wav-alaw","sample_rate":8000,"sha256":"'
@@ -141,7 +154,7 @@ def test_bytes_are_canonical() -> None:
         b'"2026-11-23T14:34:57.789+02:00","utc":"2026-11-23T12:34:57.789Z"},'
         b'"gaps":[],"group":"00000000-0000-4000-8000-000000000000","host":"host-a",'
         b'"id":"123e4567-e89b-42d3-a456-426614174000","legs":[],"notices":[],'
-        b'"officers":[],"outcome":"recorded","segment":0,"service":"+358295000000",'
+        b'"officers":[],"outcome":"recorded","pauses":[],"segment":0,"service":"+358295000000",'
         b'"started":{"helsinki":"2026-11-23T14:34:56.789+02:00",'
         b'"utc":"2026-11-23T12:34:56.789Z"},"verdict":"good","version":1}'
     )

@@ -153,6 +153,10 @@ async def test_nothing_of_a_pause_is_kept(daemon_at: Callable[..., Daemon]) -> N
     span_ms = (end.at_monotonic_ns - begin.at_monotonic_ns) / 1e6
     for gap in gaps:
         assert gap.duration_ms == pytest.approx(span_ms, abs=60)
+    [told] = recording.manifest.pauses
+    assert (told.by, told.reason) == (user, "card")
+    assert (told.ended_by, told.ended_because) == (user, "command")
+    assert told.duration_ms == pytest.approx(span_ms, abs=1)
     assert daemon.rows()[0].outcome == "recorded"
     assert not daemon.rows()[0].missing_ms
 
@@ -181,6 +185,8 @@ async def test_a_pause_survives_its_worker_and_ends_by_itself(
         await call.hang_up()
         await daemon.logged("stored")
     [recording] = daemon.recordings()
+    [told] = recording.manifest.pauses
+    assert (told.ended_by, told.ended_because) == ("agent", "limit")
     pauses = [gap for gap in recording.manifest.gaps if gap.reason == "pause"]
     assert {gap.leg for gap in pauses} == {0, 1}
     end_ms = max(gap.start_ms + gap.duration_ms for gap in pauses)
