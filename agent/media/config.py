@@ -26,3 +26,7 @@ class MediaConfig(
     "Seconds between two fdatasync of one journal: what a power cut may cost."
     drain: float = 2.0
     "Seconds a closed call's ports are held, and found empty, before their reuse."
+
+    def __post_init__(self) -> None:
+        if self.one_way_after < 0 or self.silent_after < 0:
+            raise ValueError("one_way_after and silent_after are seconds, or 0: never")

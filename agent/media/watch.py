@@ -55,7 +55,7 @@ class Watch:
     def step_ns(self) -> int:
         """How long may pass between two looks."""
         told = (self._timeout_ns, self._one_way_ns, self._silent_ns)
-        shortest = min(time for time in told if time)
+        shortest = min((time for time in told if time), default=_NS)
         return min(_NS, max(shortest // 4, _NS // 100))
 
     def look(self, now_ns: int) -> None:

@@ -547,15 +547,3 @@ def test_any_walk_keeps_the_promises(walk: list[str], policy: bool) -> None:
     assert len(opened) == len(closed)
     rung = {c.leg for c in seen if isinstance(c, do.Invite)}
     assert not talk.it.rings(min(rung, default=""))
-
-
-def test_a_pause_ends_in_its_time_and_with_the_call() -> None:
-    talk = Talk()
-    talk.it.begin(0.0)
-    talk.segments.suspend(by="x", reason="", seconds=20.0, now=5.0)
-    assert talk.it.get_timer() == 25.0
-    talk.it.handle_timer(25.0)
-    assert talk.emitted[-1] == do.ResumeRecording(by="agent", reason="limit")
-    talk.segments.suspend(by="x", reason="", seconds=20.0, now=30.0)
-    talk.it.left("a", 31.0)
-    assert talk.it.get_timer() is None

@@ -153,6 +153,8 @@ def test_silence_for_the_whole_timeout_is_told(bench: Bench) -> None:
 def test_it_looks_often_enough(bench: Bench) -> None:
     assert Looked(bench).watch.step_ns == SECOND
     assert Looked(bench, one_way_after=0.4).watch.step_ns == SECOND // 10
+    off = {"timeout": 0.0, "one_way_after": 0.0, "silent_after": 0.0}
+    assert Looked(bench, **off).watch.step_ns == SECOND // 4
     assert Looked(bench, timeout=0.001).watch.step_ns == SECOND // 100
 
 
