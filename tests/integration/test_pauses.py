@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -20,8 +21,10 @@ from agent.model.recording import Note, SegmentMark
 from agent.service.commands import PauseRequest, Reply, Request, ResumeRequest
 from agent.service.control import ask
 from tests.integration.test_sipp_media import Keypad
-from tests.lab.daemon import ROOT, Daemon
+from tests.lab.daemon import CALLER, ROOT, SERVICE, Daemon
 from tests.lab.parties import Parties, channels, goertzel_db, parties, say
+from tests.lab.scenes import CUSTOMER_HZ, our_phone
+from tests.lab.sipp import Sipp
 
 pytestmark = pytest.mark.integration
 
@@ -209,3 +212,36 @@ async def test_by_default_no_recording_can_be_paused(
         await call.hang_up()
         await daemon.logged("ended")
     assert not daemon.log("recording_paused")
+
+
+@pytest.mark.interop("sipp", "as a record-aware officer: told of every change")
+async def test_a_record_aware_phone_is_told(
+    daemon_at: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = daemon_at(route=PAUSABLE).start()
+    async with our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller:
+        with Sipp(
+            tmp_path, "officer-is-record-aware", port=daemon.officers[0]
+        ) as officer:
+            await caller.call(f"sip:{SERVICE}@127.0.0.1:{daemon.sip}")
+            begun = await daemon.logged("recording_begun")
+            name = begun["call_id"]
+            await said(officer, "on")
+            await request(daemon, PauseRequest(call_id=name))
+            await said(officer, "on", "paused")
+            await request(daemon, ResumeRequest(call_id=name))
+            await said(officer, "on", "paused", "on")
+            caller.hang_up()
+            await officer.succeeds()
+    await daemon.logged("stored")
+
+
+async def said(phone: Sipp, *expected: str) -> None:
+    """Wait until a phone has heard so of the recording, repetitions apart."""
+    async with asyncio.timeout(10):
+        while True:
+            found = re.findall(r"(?m)^a=record:(\w+)", phone.messages)
+            changes = [one for n, one in enumerate(found) if found[n - 1 : n] != [one]]
+            if changes == list(expected):
+                return
+            await asyncio.sleep(0.05)
