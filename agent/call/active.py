@@ -363,7 +363,7 @@ class ActiveCall:
         """How it stands with the call."""
         conversation = self._session.conversation
         state = self._session.phase if conversation is None else conversation.state
-        resumes_at = self._session.resumes_at
+        span, now = self._session.pause_span, self._now
         return CallStatus(
             call_id=self.call_id,
             route=self._plan.route.name,
@@ -371,7 +371,8 @@ class ActiveCall:
             state=state.name.lower(),
             recording=self._session.recording,
             exempt=self._plan.exempt,
-            resumes_in=None if resumes_at is None else resumes_at - self._now,
+            paused_for=None if span is None else now - span[0],
+            resumes_in=None if span is None else span[1] - now,
         )
 
     # -- commands -----------------------------------------------------------------

@@ -41,8 +41,10 @@ class CallStatus(msgspec.Struct, frozen=True, kw_only=True):
     "Phase of the call, or of the conversation once there is one, in lower case."
     recording: RecordState
     exempt: bool
+    paused_for: float | None
+    "Seconds since a pause began; None if none is on."
     resumes_in: float | None
-    "Seconds until a pause is over by itself; None if none is on."
+    "Seconds until it is over by itself."
 
 
 class RunningCall(Protocol):

@@ -278,6 +278,7 @@ class PassthroughCall:
             state="direct",
             recording=RecordState.OFF,
             exempt=True,
+            paused_for=None,
             resumes_in=None,
         )
 

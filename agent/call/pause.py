@@ -43,7 +43,8 @@ class Pause:
         """`max_length` is in seconds, from the first wish for it; 0: never."""
         self._emit = emit
         self._max_length = max_length
-        self._limit = 0.0
+        self.since = 0.0
+        "When the pause that is on began, in monotonic seconds."
         self.deadline: float | None = None
         "When the recording goes on, in monotonic seconds; None unless it is paused."
         self.order: PauseRecording | None = None
@@ -57,8 +58,9 @@ class Pause:
         if self._max_length <= 0:
             raise PausesForbiddenError("The route of this call allows no pauses.")
         if self.deadline is None:
-            self._limit = now + self._max_length
-        until = self._limit if seconds is None else min(now + seconds, self._limit)
+            self.since = now
+        limit = self.since + self._max_length
+        until = limit if seconds is None else min(now + seconds, limit)
         self.deadline = max(until, self.deadline or until)
         order = PauseRecording(by=by, reason=reason, seconds=self.deadline - now)
         self.order = self.order or order

@@ -238,9 +238,10 @@ class CallSession:
         return RecordState.PAUSED if paused else RecordState.ON
 
     @property
-    def resumes_at(self) -> float | None:
-        """When a pause is over by itself, in monotonic seconds; None: none is on."""
-        return self._segments.pause.deadline
+    def pause_span(self) -> tuple[float, float] | None:
+        """When a pause began and will be over by itself; None if none is on."""
+        pause = self._segments.pause
+        return None if pause.deadline is None else (pause.since, pause.deadline)
 
     @property
     def exempt(self) -> bool:

@@ -57,6 +57,6 @@ def show(calls: tuple[CallStatus, ...], *, json: bool) -> None:
 def _recording(call: CallStatus) -> str:
     if call.exempt:
         return "exempt"
-    if call.resumes_in is None:
+    if call.paused_for is None or call.resumes_in is None:
         return call.recording
-    return f"paused, {call.resumes_in:.0f} s left"
+    return f"paused for {call.paused_for:.0f} s, {call.resumes_in:.0f} s left"

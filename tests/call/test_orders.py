@@ -21,12 +21,13 @@ async def test_a_recording_is_paused_and_goes_on(site: Site) -> None:
     told = orders.pause(call_id(site), by="uid:7", reason="card", seconds=60.0)
     assert told.recording is RecordState.PAUSED
     assert told.resumes_in == pytest.approx(60.0, abs=1.0)
+    assert told.paused_for == pytest.approx(0.0, abs=1.0)
     assert (told.state, told.exempt, told.route) == ("talking", False, "in")
     [paused] = site.logged("recording_paused")
     assert (paused["by"], paused["reason"]) == ("uid:7", "card")
     told = orders.resume(call_id(site), by="uid:8")
     assert told.recording is RecordState.ON
-    assert told.resumes_in is None
+    assert told.resumes_in is told.paused_for is None
     [resumed] = site.logged("recording_resumed")
     assert (resumed["by"], resumed["reason"]) == ("uid:8", "command")
     begin, end = site.media.marks

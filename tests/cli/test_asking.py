@@ -59,7 +59,7 @@ def test_the_table_says_what_is_recorded(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     disk_site.write()
-    paused = {"recording": RecordState.PAUSED, "resumes_in": 59.6}
+    paused = {"recording": RecordState.PAUSED, "paused_for": 12.4, "resumes_in": 59.6}
     exempt = {"recording": RecordState.OFF, "exempt": True}
     replace = msgspec.structs.replace
     daemon.reply = Reply(
@@ -69,7 +69,7 @@ def test_the_table_says_what_is_recorded(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("talking")[1].strip() for line in lines[1:]] == [
         "on",
-        "paused, 60 s left",
+        "paused for 12 s, 60 s left",
         "exempt",
     ]
     assert run("status", "-c", disk_site.config, "--json") == 0

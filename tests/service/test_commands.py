@@ -23,6 +23,7 @@ STATUS = CallStatus(
     state="talking",
     recording=RecordState.ON,
     exempt=False,
+    paused_for=None,
     resumes_in=None,
 )
 
