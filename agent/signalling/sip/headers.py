@@ -1,7 +1,7 @@
 """The headers of a message, in order, and the typed values of Via and CSeq."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -9,6 +9,7 @@ from agent.signalling.sip.errors import LocalSipError, SipParseError
 from agent.signalling.sip.grammar import (
     HOST,
     TOKEN,
+    WHITESPACE,
     format_host,
     is_token,
     parse_host,
@@ -98,36 +99,43 @@ def header_key(name: str) -> str:
     return COMPACT.get(lower, lower)
 
 
-def received_line(name: str, value: str) -> Line:
-    """A line as it was received, its end undone; raises SipParseError."""
-    key = _KEYS.get(name)
-    if key is None:
-        if not is_token(name):
-            raise SipParseError("A header line is malformed.")
-        key = header_key(name)
-    return key, _CANONICAL.get(key, name), value
-
-
 class Headers:
     """Header lines in their order; names in any case or compact form.
 
     Names come out canonical where they are known, else as they were given.
     """
 
-    __slots__ = ("_lines", "_memo")
+    __slots__ = ("_lines", "_memo", "_values")
 
     def __init__(self, lines: Iterable[tuple[str, str]] = ()) -> None:
         self._lines: list[Line] = []
+        # Kept beside the lines, because far more is asked than is changed.
+        self._values: dict[str, tuple[str, ...]] = {}
         self._memo: dict[str, Any] = {}
         for name, value in lines:
             self.add(name, value)
 
-    @classmethod
-    def of_lines(cls, lines: list[Line]) -> "Headers":
-        """Take over lines that have been proved to stay one line each."""
-        made = cls()
-        made._lines = lines
-        return made
+    def add_received(self, text: str, *, once: Container[str]) -> None:
+        """Append a line as it was received, its end undone and its folding too.
+
+        Raises SipParseError, also for the second line of a key that is in `once`.
+        """
+        name, colon, value = text.partition(":")
+        key = _KEYS.get(name)
+        if key is None or not colon:
+            name = name.rstrip(WHITESPACE)
+            if not (colon and is_token(name)):
+                raise SipParseError("A header line is malformed.")
+            key = header_key(name)
+        value = value.strip(WHITESPACE)
+        before = self._values.get(key)
+        if before is None:
+            self._values[key] = (value,)
+        elif key in once:
+            raise SipParseError("A header must not come twice.")
+        else:
+            self._values[key] = (*before, value)
+        self._lines.append((key, _CANONICAL.get(key, name), value))
 
     def __contains__(self, name: str) -> bool:
         return self.get(name) is not None
@@ -158,16 +166,12 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """The value of the first such header line, or None."""
-        key = header_key(name)
-        for line in self._lines:
-            if line[0] == key:
-                return line[2]
-        return None
+        values = self._values.get(_KEYS.get(name) or header_key(name))
+        return None if values is None else values[0]
 
     def get_all(self, name: str) -> list[str]:
         """The values of all such header lines; commas are not looked at."""
-        key = header_key(name)
-        return [line[2] for line in self._lines if line[0] == key]
+        return list(self._values.get(_KEYS.get(name) or header_key(name), ()))
 
     def split(self, name: str) -> list[str]:
         """All elements of a comma-separated header, over all its lines.
@@ -180,21 +184,29 @@ class Headers:
 
     def add(self, name: str, value: str) -> None:
         """Append a line; raises LocalSipError if it would not stay one line."""
-        self._lines.append(self._line(name, value))
+        line = self._line(name, value)
+        self._lines.append(line)
+        self._values[line[0]] = (*self._values.get(line[0], ()), value)
 
     def add_from(self, other: "Headers", name: str) -> None:
         """Append all lines of that name that `other` has."""
-        key = header_key(name)
+        key = _KEYS.get(name) or header_key(name)
+        values = other._values.get(key)  # noqa: SLF001 - another one of us
+        if values is None:
+            return
+        lines = other._lines  # noqa: SLF001 - likewise
         self._memo.pop(key, None)
-        lines = other._lines  # noqa: SLF001 - another one of us
         self._lines += [line for line in lines if line[0] == key]
+        self._values[key] = (*self._values.get(key, ()), *values)
 
     def prepend(self, name: str, value: str) -> None:
         """Put a line before all others, as Via and Route need it.
 
         Raises LocalSipError if it would not stay one line.
         """
-        self._lines.insert(0, self._line(name, value))
+        line = self._line(name, value)
+        self._lines.insert(0, line)
+        self._values[line[0]] = (value, *self._values.get(line[0], ()))
 
     def set(self, name: str, value: str) -> None:
         """Replace all such lines by this one, at the place of the first.
@@ -202,18 +214,21 @@ class Headers:
         Raises LocalSipError if it would not stay one line.
         """
         line = self._line(name, value)
-        for index, old in enumerate(self._lines):
-            if old[0] == line[0]:
-                rest = [kept for kept in self._lines[index:] if kept[0] != line[0]]
-                self._lines[index:] = [line, *rest]
-                return
-        self._lines.append(line)
+        key = line[0]
+        if key in self._values:
+            index = next(n for n, old in enumerate(self._lines) if old[0] == key)
+            rest = [kept for kept in self._lines[index:] if kept[0] != key]
+            self._lines[index:] = [line, *rest]
+        else:
+            self._lines.append(line)
+        self._values[key] = (value,)
 
     def remove(self, name: str) -> None:
         """Remove all such lines, if there are any."""
         key = header_key(name)
-        self._memo.pop(key, None)
-        self._lines = [line for line in self._lines if line[0] != key]
+        if self._values.pop(key, None) is not None:
+            self._memo.pop(key, None)
+            self._lines = [line for line in self._lines if line[0] != key]
 
     def remove_first(self, name: str) -> None:
         """Remove the first element: of a list the first, else the first line.
@@ -221,20 +236,27 @@ class Headers:
         Raises SipParseError where a quote or bracket does not close.
         """
         key = header_key(name)
+        if key not in self._values:
+            return
+        first, *values = self._values[key]
+        rest = split_list(first)[1:]
         self._memo.pop(key, None)
-        for index, (found, canonical, value) in enumerate(self._lines):
-            if found == key:
-                rest = split_list(value)[1:]
-                if rest:
-                    self._lines[index] = (key, canonical, ", ".join(rest))
-                else:
-                    del self._lines[index]
-                return
+        index = next(n for n, line in enumerate(self._lines) if line[0] == key)
+        if rest:
+            values.insert(0, ", ".join(rest))
+            self._lines[index] = (key, self._lines[index][1], values[0])
+        else:
+            del self._lines[index]
+        if values:
+            self._values[key] = tuple(values)
+        else:
+            del self._values[key]
 
     def copy(self) -> "Headers":
         """A copy that may be changed without changing this one."""
         other = Headers()
         other._lines = self._lines.copy()
+        other._values = self._values.copy()
         other._memo = self._memo.copy()
         return other
 

@@ -151,9 +151,14 @@ class Message:
         return len(self.start_line()) + lines + len(self.body) + _FRAME
 
     @property
+    def hops(self) -> tuple[Via, ...]:
+        """All Vias, the latest first; shared by all who ask, and not to be changed."""
+        return self.headers.memo("via", _parse_vias)
+
+    @property
     def vias(self) -> list[Via]:
         """All hops, the latest first; fresh values, to be written back if changed."""
-        return [via.copy() for via in self.headers.memo("via", _parse_vias)]
+        return [via.copy() for via in self.hops]
 
     @property
     def top_via(self) -> Via:

@@ -9,7 +9,7 @@ from typing import Final
 
 from agent.signalling.sip.errors import SipParseError
 from agent.signalling.sip.grammar import is_token, parse_number, unquote
-from agent.signalling.sip.headers import Headers, Line, header_key, received_line
+from agent.signalling.sip.headers import Headers, header_key
 from agent.signalling.sip.message import Message, Request, Response
 from agent.signalling.sip.uri import Uri, parse_uri
 
@@ -146,30 +146,16 @@ def _parse_headers(lines: list[str]) -> tuple[Headers, SipParseError | None]:
     if len(lines) > MAX_HEADER_COUNT + 1:
         return Headers(), SipParseError("There are too many headers.", status=513)
     error = None
-    seen = set()
-    kept: list[Line] = []
-    for text in lines[1:]:
+    headers = Headers()
+    for line in lines[1:]:
+        if len(line) > MAX_HEADER_LENGTH:
+            error = error or SipParseError("A header is too long.", status=513)
+            continue
         try:
-            line = _parse_header(text)
+            headers.add_received(line, once=_SINGLE)
         except SipParseError as reason:
             error = error or reason
-            continue
-        if line[0] in seen:
-            error = error or SipParseError("A header must not come twice.")
-            continue
-        if line[0] in _SINGLE:
-            seen.add(line[0])
-        kept.append(line)
-    return Headers.of_lines(kept), error
-
-
-def _parse_header(text: str) -> Line:
-    if len(text) > MAX_HEADER_LENGTH:
-        raise SipParseError("A header is too long.", status=513)
-    name, colon, value = text.partition(":")
-    if not colon:
-        raise SipParseError("A header line is malformed.")
-    return received_line(name.rstrip(" \t"), value.strip(" \t"))
+    return headers, error
 
 
 def _parse_status_line(line: str, headers: Headers) -> Response:
@@ -214,9 +200,10 @@ def _validate(message: Message) -> None:
         if not headers.get(name):
             raise SipParseError(f"The message has no {name}.")
     for name in _LISTS:
-        if ",".join(headers.get_all(name)).count(",") >= MAX_ELEMENTS:
+        values = headers.get_all(name)
+        if values and ",".join(values).count(",") >= MAX_ELEMENTS:
             raise SipParseError("A list is too long.")
-    if message.vias[0].branch == "z9hG4bK":
+    if message.hops[0].branch == "z9hG4bK":
         # The magic cookie promises a unique id, and there is none.
         raise SipParseError("The branch is empty.")
     for party in (message.from_, message.to):
@@ -227,7 +214,9 @@ def _validate(message: Message) -> None:
     if isinstance(message, Request) and cseq.method != message.method:
         raise SipParseError("The CSeq names another method.")
     # Reading them once proves them; the next reader need not fear.
-    _ = message.max_forwards, message.contact, message.route, message.record_route
+    _ = message.max_forwards, message.contact
+    if "Route" in headers or "Record-Route" in headers:
+        _ = message.route, message.record_route
 
 
 def _body(headers: Headers, data: bytes, start: int, *, stream: bool) -> bytes:

@@ -15,7 +15,6 @@ from agent.signalling.sip.headers import (
     parse_max_forwards,
     parse_via,
     parse_via_list,
-    received_line,
 )
 
 
@@ -54,12 +53,47 @@ def test_an_unknown_name_stays_as_it_was_given() -> None:
 
 
 def test_received_lines_are_known_by_their_key() -> None:
-    assert received_line("v", "1") == ("via", "Via", "1")
-    assert received_line("X-PBX", "1") == ("x-pbx", "X-PBX", "1")
-    with pytest.raises(SipParseError):
-        received_line("two words", "1")
-    headers = Headers.of_lines([received_line("m", "<sip:h>")])
-    assert lines(headers) == [("Contact", "<sip:h>")]
+    headers = Headers()
+    for line in ("v: 1", "X-PBX \t:1", "m:\t<sip:h> ", "Via:2", "subject: x"):
+        headers.add_received(line, once={"subject"})
+    for line in ("two words: 1", "\u212a: 1", "Via", "nothing", ": 1", "s: y"):
+        with pytest.raises(SipParseError):
+            headers.add_received(line, once={"subject"})
+    assert lines(headers) == [
+        ("Via", "1"),
+        ("X-PBX", "1"),
+        ("Contact", "<sip:h>"),
+        ("Via", "2"),
+        ("Subject", "x"),
+    ]
+    assert headers.get_all("Via") == ["1", "2"]
+
+
+def test_what_is_asked_for_is_what_the_lines_say() -> None:
+    """Every change of the lines shows in every way to ask for them."""
+    headers = Headers([("Via", "a, b"), ("To", "1"), ("v", "c")])
+    changes = (
+        lambda: headers.prepend("Via", "d"),
+        lambda: headers.remove_first("Via"),
+        lambda: headers.remove_first("Via"),
+        lambda: headers.add("Via", "e"),
+        lambda: headers.set("to", "2"),
+        lambda: headers.set("From", "3"),
+        lambda: headers.add_from(Headers([("To", "4"), ("To", "5")]), "t"),
+        lambda: headers.add_from(Headers(), "To"),
+        lambda: headers.remove("Via"),
+        lambda: headers.remove("Via"),
+        lambda: headers.remove_first("Via"),
+        lambda: headers.remove_first("From"),
+    )
+    for change in changes:
+        change()
+        for copy in (headers, headers.copy()):
+            for name in ("Via", "To", "From"):
+                values = [value for key, value in lines(copy) if key == name]
+                assert copy.get_all(name) == values
+                assert copy.get(name) == next(iter(values), None)
+                assert (name in copy) == bool(values)
 
 
 def test_lines_taken_from_another_message_replace_what_is_remembered() -> None:

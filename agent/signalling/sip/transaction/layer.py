@@ -276,7 +276,7 @@ class TransactionLayer:
         return self._events.popleft() if self._events else None
 
     def _receive_response(self, response: Response, flow: Flow, now: float) -> None:
-        vias = response.vias
+        vias = response.hops
         via = vias[0]
         method = response.cseq.method
         client = self._table.clients.get(client_key(via.branch or "", method))
