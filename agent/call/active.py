@@ -23,6 +23,7 @@ from agent.call.routing import Plan
 from agent.call.session import FIRST, CallSession
 from agent.call.transfers import Transfers
 from agent.common.errors import AgentError
+from agent.common.weakly import weakly
 from agent.identity.tags import officer_number
 from agent.media.pool import PlayEnded
 from agent.model.call import CallDirection, EndCause, Outcome
@@ -66,22 +67,21 @@ class ActiveCall:
             plan=plan,
             invite=invite,
             first=first,
-            on_agreed=self._agreed,
-            on_apart=self._apart,
+            on_agreed=weakly(self._agreed),
+            on_apart=weakly(self._apart),
         )
-        self._inviter = Inviter(joint, self._legs, invite, self._open_media)
+        open_media = weakly(self._open_media)
+        self._inviter = Inviter(joint, self._legs, invite, open_media)
         self._identities = Identities(joint, call_id=call_id, plan=plan)
         self._playing = Playing(joint, self._legs)
-        self._transfers = Transfers(
-            joint, self, self._session, self._legs, self._open_media
-        )
+        self._transfers = Transfers(joint, self, self._session, self._legs, open_media)
         self._answering = Answering(
             joint,
             self._session,
             self._legs,
             invite,
             call_id=call_id,
-            open_media=self._open_media,
+            open_media=open_media,
         )
         self.capture = Capture(joint, call_id=call_id, plan=plan, called=called)
         self.log = structlog.get_logger().bind(call_id=call_id)

@@ -20,6 +20,7 @@ from agent.call.hunt import Hunt
 from agent.call.notices import NOTICE_LIMIT, Notices
 from agent.call.routing import Destination
 from agent.call.segments import Segments
+from agent.common.weakly import weakly
 from agent.model.call import CallDirection, EndCause
 from agent.model.recording import NoticeEvidence
 
@@ -266,7 +267,7 @@ class Conversation:
             names=self._names,
             ring_timeout=ring_timeout,
             emit=self._emit,
-            exhausted=self._transfer_failed,
+            exhausted=weakly(self._transfer_failed),
         )
 
     def _target_ringing(self, now: float) -> None:

@@ -15,7 +15,9 @@ from agent.model.media import (
     SrtpPolicy,
 )
 from agent.model.recording import RecordState
+from agent.signalling.abilities import read_description
 from agent.signalling.offer_answer import NotAcceptableError, OfferAnswer
+from agent.signalling.sdp import SessionDescription
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Message
 
@@ -49,6 +51,8 @@ class Leg:
     negotiation: OfferAnswer | None = None
     local_description: bytes = field(default=b"", repr=False)
     "What we told the peer last, for repeating it in a 2xx after a 183; has keys."
+    described: SessionDescription | None = field(default=None, repr=False)
+    "What its INVITE offers, once somebody has read it, until it is answered."
     awaits_answer: bool = False
     "We offered in a 2xx: the answer comes with the ACK."
     asked: Direction = Direction.SENDRECV
@@ -156,12 +160,19 @@ class Leg:
         negotiation.record = state
         return negotiation.record_untold
 
+    def read(self, offer: bytes) -> SessionDescription | None:
+        """What its INVITE offers, read but once; None if it is no description."""
+        if self.described is None:
+            self.described = read_description(offer)
+        return self.described
+
     def can_answer(self, offer: bytes, codecs: Sequence[Codec]) -> bool:
         """Whether an exempt call's offer has audio that we could relay."""
         host = self.peer.media_address if self.peer is not None else ""
         told = Address(host or self.flow.local.host, 9)
+        negotiation = replace(self).begin_negotiation(told, 0, codecs, exempt=True)
         try:
-            replace(self).begin_negotiation(told, 0, codecs, exempt=True).answer(offer)
+            negotiation.check(self.read(offer) or offer)
         except NotAcceptableError:
             return False
         return True

@@ -15,10 +15,11 @@ from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.routing import Plan
 from agent.common.errors import AgentError
+from agent.common.weakly import weakly
 from agent.media.pool import MediaError
 from agent.model.media import Address, Codec, NegotiatedAudio
 from agent.model.recording import RecordState
-from agent.signalling.abilities import codecs_in
+from agent.signalling.abilities import codecs_in, read_description
 from agent.signalling.offer_answer import NotAcceptableError, OfferAnswer
 from agent.signalling.sip.message import Request
 
@@ -48,7 +49,7 @@ class Legs:
         self._invite = invite
         self._on_agreed = on_agreed
         self._legs = {first.name: first}
-        self._common = CommonCodec(self._offer_codecs, on_apart)
+        self._common = CommonCodec(weakly(self._offer_codecs), on_apart)
         self._log = structlog.get_logger().bind(call_id=call_id)
         self.first = first
 
@@ -123,10 +124,11 @@ class Legs:
         negotiation = self.negotiate(leg, codecs)
         if beside is not None:
             negotiation.pass_on(beside)
+        described, leg.described = leg.read(offer), None
         if leg.can is None:
-            leg.can = codecs_in(offer)
+            leg.can = codecs_in(described)
         if offer:
-            leg.local_description, audio = negotiation.answer(offer)
+            leg.local_description, audio = negotiation.answer(described or offer)
             leg.asked = audio.direction
             self._agreed(leg, audio)
         else:
@@ -136,7 +138,7 @@ class Legs:
     def offer_to_target(self, leg: Leg, facing: Leg) -> bytes:
         """The first offer to a leg that is to be rung, and to talk with `facing`."""
         if facing is self.first and facing.can is None:
-            facing.can = codecs_in(self._invite.body)
+            facing.can = codecs_in(facing.read(self._invite.body))
         codecs = for_target(self._plan.route.codecs, facing.audio, facing.can)
         negotiation = self.negotiate(leg, codecs)
         if facing.audio is not None:
@@ -202,7 +204,8 @@ class Legs:
                 core.accept_offer(leg.session, now, body=leg.negotiation.offer())
                 return
             before = leg.audio
-            answer, audio = leg.negotiation.answer(body)
+            described = read_description(body)
+            answer, audio = leg.negotiation.answer(described or body)
         except NotAcceptableError as error:
             leg.awaits_answer = False
             self._log.warning("offer_unusable", leg=leg.name, reason=str(error))
@@ -210,7 +213,7 @@ class Legs:
             core.refuse_offer(leg.session, now, status=error.status, headers=(warning,))
             return
         core.accept_offer(leg.session, now, body=answer)
-        leg.can = codecs_in(body)
+        leg.can = codecs_in(described)
         leg.local_description = answer
         if before is None or audio.direction is not before.direction:
             # One that changes nothing, a refresh, says nothing either.

@@ -27,6 +27,7 @@ from agent.call.notices import NOTICE_LIMIT, Notices
 from agent.call.phases import TRANSITIONS, Input, Phase
 from agent.call.routing import INBOUND_STEPS, Plan, Step
 from agent.call.segments import Segments
+from agent.common.weakly import weakly
 from agent.model.call import CallDirection, EndCause, Outcome
 from agent.model.recording import NoticeEvidence, RecordState
 
@@ -43,6 +44,7 @@ class CallSession:
         self._plan = plan
         self._can_record = can_record
         self._commands: deque[Command] = deque()
+        self._emit = self._commands.append
         self._steps = plan.steps
         self._done: set[Step] = set()
         self._early = False
@@ -55,7 +57,7 @@ class CallSession:
             # An emergency call waits for its target as long as the caller does.
             ring_timeout=None if plan.emergency else plan.route.ring_timeout,
             emit=self._emit,
-            exhausted=self._nobody_answered,
+            exhausted=weakly(self._nobody_answered),
         )
         self._notices = Notices(())
         self._segments = Segments(
@@ -380,9 +382,12 @@ class CallSession:
             segments=self._segments,
             notices=self._notices,
             names=self._names,
-            over=lambda cause: self._end(self._segments.outcome, cause),
+            over=weakly(self._talk_over),
         )
         self.conversation.begin(now)
+
+    def _talk_over(self, cause: EndCause) -> None:
+        self._end(self._segments.outcome, cause)
 
     def _have_heard(self, *, inbound: bool) -> set[str]:
         """Who has heard all notices: nobody where there was to be no recording."""
@@ -425,9 +430,6 @@ class CallSession:
         self._deadline = None
         self.outcome = Outcome.EXEMPT if self._plan.exempt else outcome
         self._emit(out.Close(outcome=self.outcome, cause=cause, sip_status=sip_status))
-
-    def _emit(self, command: Command) -> None:
-        self._commands.append(command)
 
     @property
     def _running_hunt(self) -> Hunt:

@@ -4,6 +4,7 @@ The agent carries them out itself and passes no REFER on, so that the recording 
 on: RFC 3515, RFC 3891, RFC 5589.
 """
 
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
@@ -49,7 +50,7 @@ class Transfers:
         open_media: Callable[[Leg], Awaitable[None]],
     ) -> None:
         self._joint = joint
-        self._call = call
+        self._whole = weakref.ref(call)
         self._session = session
         self._legs = legs
         self._open_media = open_media
@@ -57,6 +58,13 @@ class Transfers:
         "The REFER that is being carried out."
         self._newcomers = 0
         self._log = structlog.get_logger().bind(call_id=call.call_id)
+
+    @property
+    def _call(self) -> "ActiveCall":
+        call = self._whole()
+        if call is None:
+            raise ReferenceError("the call is gone")
+        return call
 
     # -- REFER ------------------------------------------------------------------
 

@@ -2,17 +2,23 @@
 
 from agent.model.media import CODECS
 from agent.signalling.audio_media import those_offered
-from agent.signalling.sdp import SdpError, parse_sdp
+from agent.signalling.sdp import SdpError, SessionDescription, parse_sdp
 
 
-def codecs_in(body: bytes) -> tuple[str, ...] | None:
+def read_description(body: bytes) -> SessionDescription | None:
+    """What `body` describes; None if it is no description."""
+    try:
+        return parse_sdp(body)
+    except SdpError:
+        return None
+
+
+def codecs_in(description: SessionDescription | None) -> tuple[str, ...] | None:
     """Names of the codecs in the audio streams of a description, the first first.
 
-    None if it is no description: then its writer has not said.
+    None without a description: then its writer has not said.
     """
-    try:
-        description = parse_sdp(body)
-    except SdpError:
+    if description is None:
         return None
     return tuple(
         dict.fromkeys(

@@ -183,6 +183,8 @@ class MediaSecurity:
             return None
         if lines and not self._secure and not self._clear_keys:
             raise _refusal("SRTP keys came over clear signalling: use TLS.")
+        if not lines and profile == RTP and self._policy is not SrtpPolicy.REQUIRE:
+            return None
         try:
             return self._first_usable(lines)
         except CryptoAttributeError as error:

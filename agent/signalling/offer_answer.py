@@ -243,7 +243,7 @@ class OfferAnswer:
         return self._receive_answer(body, self._agreed)
 
     def _receive_answer(self, body: bytes, ours: _Ours) -> NegotiatedAudio:
-        description = _parse(body)
+        description = _parsed(body)
         if len(description.media) <= self._shape.audio:
             raise NotAcceptableError("The answer has too few media.")
         media = description.media[self._shape.audio]
@@ -267,7 +267,7 @@ class OfferAnswer:
         return audio
 
     def answer(
-        self, body: bytes, *, direction: Direction | None = None
+        self, body: bytes | SessionDescription, *, direction: Direction | None = None
     ) -> tuple[bytes, NegotiatedAudio]:
         """Answer the peer's offer with one codec, and telephone events if offered.
 
@@ -278,10 +278,9 @@ class OfferAnswer:
         """
         if self._pending:
             raise NotAcceptableError("Offers have crossed.", status=491)
-        description = _parse(body)
-        index, codec = self._choose(description)
-        media = description.media[index]
-        audio = self._agree(description, media, codec, direction or Direction.SENDRECV)
+        description = _parsed(body)
+        index, media, audio = self._accept(description, direction or Direction.SENDRECV)
+        codec = audio.codec
         current = self._current
         moved = current is not None and current.remote != audio.remote
         protection = self._security.answer(media, moved=moved)
@@ -309,6 +308,18 @@ class OfferAnswer:
             rtcp_mux=audio.rtcp_mux,
         )
         return self._describe(section), audio
+
+    def check(self, body: bytes | SessionDescription) -> None:
+        """Raise NotAcceptableError if `answer` would; nothing changes."""
+        self._accept(_parsed(body), Direction.SENDRECV)
+
+    def _accept(
+        self, description: SessionDescription, willing: Direction
+    ) -> tuple[int, Media, NegotiatedAudio]:
+        """The m-line of an offer to be answered, and what is agreed by it."""
+        index, codec = self._choose(description)
+        media = description.media[index]
+        return index, media, self._agree(description, media, codec, willing)
 
     def _take(
         self,
@@ -341,9 +352,7 @@ class OfferAnswer:
         else:
             # Some offer one stream twice, with and without encryption.
             indices.sort(key=lambda index: not offers_srtp(description.media[index]))
-        reason = NotAcceptableError(
-            "The offer has no audio.", warn_code=MEDIA_TYPE_UNAVAILABLE
-        )
+        reason = None
         for index in indices:
             media = description.media[index]
             try:
@@ -359,7 +368,9 @@ class OfferAnswer:
             reason = NotAcceptableError(
                 "The offer has no codec of ours.", warn_code=INCOMPATIBLE_FORMAT
             )
-        raise reason
+        raise reason or NotAcceptableError(
+            "The offer has no audio.", warn_code=MEDIA_TYPE_UNAVAILABLE
+        )
 
     def _agree(
         self,
@@ -421,7 +432,9 @@ class OfferAnswer:
         ).to_bytes()
 
 
-def _parse(body: bytes) -> SessionDescription:
+def _parsed(body: bytes | SessionDescription) -> SessionDescription:
+    if isinstance(body, SessionDescription):
+        return body
     try:
         return parse_sdp(body)
     except SdpError as error:

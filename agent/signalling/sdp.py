@@ -5,6 +5,7 @@ of a description stay as they came, and are given a meaning when they are asked 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -121,6 +122,9 @@ class Media:
     attributes: Attributes = field(default=(), repr=False)
     "They may hold keys."
     port_count: int = 1
+    _rtpmaps: "dict[int, RtpMap] | None" = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     def attribute(self, name: str) -> str | None:
         """The value of the first such attribute; empty if it has none."""
@@ -132,11 +136,17 @@ class Media:
         return _direction(self.attributes)
 
     @property
-    def rtpmaps(self) -> dict[int, RtpMap]:
+    def rtpmaps(self) -> Mapping[int, RtpMap]:
         """What the payload types mean, in the order of preference.
 
         Payload types that nothing explains are left out.
         """
+        if self._rtpmaps is None:
+            # A negotiation asks six times.
+            object.__setattr__(self, "_rtpmaps", self._explained())
+        return self._rtpmaps or {}
+
+    def _explained(self) -> dict[int, RtpMap]:
         explained = dict(STATIC)
         for name, value in self.attributes:
             if name == "rtpmap" and (match := _RTPMAP.fullmatch(value or "")):

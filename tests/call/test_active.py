@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -73,6 +75,22 @@ async def test_early_media_reaches_the_officer_before_the_answer(site: Site) -> 
     accepted = await site.officer.heard(sip.Accepted)
     assert accepted.response.body == progress.response.body
     await site.until_logged("recording_begun")
+
+
+async def test_a_call_that_is_over_needs_no_collector(site: Site) -> None:
+    await site.start()
+    site.trunk.call()
+    await site.until_logged("recording_begun")
+    (call,) = site.control._calls.values()
+    over = weakref.ref(call)
+    del call
+    gc.disable()
+    try:
+        site.trunk.hang_up()
+        await site.ended()
+        await until(lambda: over() is None)
+    finally:
+        gc.enable()
 
 
 async def test_early_media_that_is_no_description_is_passed_over(site: Site) -> None:

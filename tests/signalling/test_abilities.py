@@ -1,6 +1,6 @@
 import pytest
 
-from agent.signalling.abilities import codecs_in
+from agent.signalling.abilities import codecs_in, read_description
 
 HEAD = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n"
 
@@ -17,9 +17,10 @@ HEAD = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\
     ],
 )
 def test_what_a_description_names(media: str, found: tuple[str, ...]) -> None:
-    assert codecs_in((HEAD + media).encode()) == found
+    assert codecs_in(read_description((HEAD + media).encode())) == found
 
 
 @pytest.mark.parametrize("body", [b"", b"v=1", b"nothing"])
 def test_what_is_no_description_says_nothing(body: bytes) -> None:
-    assert codecs_in(body) is None
+    assert read_description(body) is None
+    assert codecs_in(None) is None

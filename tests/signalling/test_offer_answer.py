@@ -372,10 +372,11 @@ def test_what_we_cannot_take_is_488(media: str, warn_code: int) -> None:
     leg = negotiation()
     leg.answer(description("audio 4000 RTP/AVP 0"))
     before = leg.current
-    with pytest.raises(NotAcceptableError) as caught:
-        leg.answer(description(media))
-    assert caught.value.status == 488
-    assert caught.value.warn_code == warn_code
+    for judge in (leg.answer, leg.check):
+        with pytest.raises(NotAcceptableError) as caught:
+            judge(description(media))
+        assert caught.value.status == 488
+        assert caught.value.warn_code == warn_code
     assert leg.current == before
 
 

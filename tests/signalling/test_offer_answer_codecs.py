@@ -1,4 +1,6 @@
-"""Wide-band codecs, comfort noise, and what passes from one leg to the other."""
+"""Wide-band codecs, comfort noise, what passes from leg to leg, and what it costs."""
+
+import gc
 
 from agent.model.media import OPUS, PCMA, PCMU, Codec
 from agent.signalling.sdp import parse_sdp
@@ -79,3 +81,24 @@ def test_codecs_of_one_offer_are_for_that_offer_alone() -> None:
     assert parse_sdp(leg.offer(codecs=(OPUS,))).media[0].formats == ("107", "110")
     leg.cancel_offer()
     assert parse_sdp(leg.offer()).media[0].formats == ("8", "107", "101", "110")
+
+
+def test_a_check_changes_nothing() -> None:
+    leg = negotiation()
+    offer = parse_sdp(description("audio 4000 RTP/AVP 0 8"))
+    leg.check(offer)
+    assert leg.current is None
+    assert not leg.pending
+    assert leg.answer(offer) == negotiation().answer(offer)
+
+
+def test_a_plain_offer_costs_no_exception() -> None:
+    """One that is raised holds every frame below it until the collector comes."""
+    leg = negotiation()
+    gc.collect()
+    gc.disable()
+    try:
+        leg.answer(description("audio 4000 RTP/AVP 8"))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from agent.common.weakly import weakly
 from agent.signalling.sip import renegotiation
 from agent.signalling.sip.contact import asks_for_sips, contact_of
 from agent.signalling.sip.dialog import Dialog
@@ -65,8 +66,8 @@ class UasSession(Session):
         self._reliable = ReliableProvisionals(
             timers=user.timers,
             rng=user.rng,
-            send=self._send_reliable,
-            repeat=lambda response, now: user.respond_again(self._key, response, now),
+            send=weakly(self._send_reliable),
+            repeat=lambda response, now: user.respond_again(key, response, now),
         )
         self._accept_later: tuple[Uri, bytes, Lines] | None = None
         "What to accept with, once a PRACK has come."

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import pytest
 
 from agent.signalling.sip import core as sip
@@ -362,3 +365,15 @@ def test_the_target_of_an_early_dialog_names_its_transport(transport: str) -> No
     _, (ringing, _) = bob.core.data_to_send()
     contact = parse_message(ringing).contact
     assert str(contact) == f"<sip:201@192.0.2.2:5060;transport={transport}>"
+
+
+def test_a_session_that_is_over_needs_no_collector() -> None:
+    bob, _, session = ringing()
+    over = weakref.ref(bob.core._sessions.get(session))
+    gc.disable()
+    try:
+        bob.core.refuse(session, 0.0, status=486)
+        bob.wire.run(0.0)
+        assert over() is None
+    finally:
+        gc.enable()
