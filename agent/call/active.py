@@ -7,8 +7,6 @@ says, in `signalling.b2bua`.
 
 from collections.abc import Callable, Coroutine
 
-import structlog
-
 from agent.call import commands as do
 from agent.call.answering import Answering
 from agent.call.capture import Capture
@@ -84,7 +82,7 @@ class ActiveCall:
             open_media=open_media,
         )
         self.capture = Capture(joint, call_id=call_id, plan=plan, called=called)
-        self.log = structlog.get_logger().bind(call_id=call_id)
+        self.log = joint.log.bind(call_id=call_id)
         self._hearing = Hearing(
             self._legs, self.capture, self.log, lambda: joint.user_agent.now
         )

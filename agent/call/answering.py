@@ -2,8 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 
-import structlog
-
 from agent.call import commands as do
 from agent.call.early_media import EarlyMedia, early_media
 from agent.call.invitation import contact
@@ -35,7 +33,7 @@ class Answering:
         self._legs = legs
         self._invite = invite
         self._open_media = open_media
-        self._log = structlog.get_logger().bind(call_id=call_id)
+        self._log = joint.log.bind(call_id=call_id)
         self._refusal_headers: list[tuple[str, str]] = []
         self._awaits_prack = False
         self.headers: list[tuple[str, str]] = []

@@ -2,8 +2,6 @@
 
 import functools
 
-import structlog
-
 from agent.call.commands import OpenRecording, PauseRecording, ResumeRecording
 from agent.call.joint import Joint
 from agent.call.leg import Leg
@@ -34,7 +32,7 @@ class Capture:
         self._plan = plan
         self._called = called
         self._group = new_id()
-        self._log = structlog.get_logger().bind(call_id=call_id)
+        self._log = joint.log.bind(call_id=call_id)
         self._open: OpenSegment | None = None
         self._legs: tuple[Leg, Leg] | None = None
         self._paused: PauseRecording | None = None

@@ -8,8 +8,6 @@ UPDATE, or by another From. Only a trusted peer is believed (RFC 3325 section 5)
 from collections import deque
 from typing import Final
 
-import structlog
-
 from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.routing import Plan
@@ -31,7 +29,7 @@ class Identities:
         self._changes: deque[float] = deque(maxlen=MAX_CHANGES)
         "When the last ones were."
         self._too_many = False
-        self._log = structlog.get_logger().bind(call_id=call_id)
+        self._log = joint.log.bind(call_id=call_id)
 
     def answered(self, leg: Leg, response: Response) -> bool:
         """A leg has been answered: is an officer there?

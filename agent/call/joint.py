@@ -2,10 +2,11 @@
 
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+import structlog
 
 from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
@@ -120,6 +121,10 @@ class Joint:
     "The call a SIP session belongs to."
     guard: Callable[[RunningCall, Callable[[], None]], None]
     "Does something to a call, whose failure there hurts no other."
+    log: structlog.typing.FilteringBoundLogger = field(
+        default_factory=lambda: structlog.get_logger().bind()
+    )
+    "Each call binds several of its own to this one, and the first binding is dear."
 
     def is_officer(self, number: str) -> bool:
         """Whether the directory knows a number."""

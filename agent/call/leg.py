@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from agent.call.config import PeerConfig
@@ -132,7 +132,15 @@ class Leg:
 
         An `exempt` call is refused neither for want of SRTP nor because of it.
         """
-        self.negotiation = OfferAnswer(
+        self.negotiation = self._negotiation(told, session_id, codecs, exempt=exempt)
+        if self.record_aware:
+            self.negotiation.record = RecordState.OFF
+        return self.negotiation
+
+    def _negotiation(
+        self, told: Address, session_id: int, codecs: Sequence[Codec], *, exempt: bool
+    ) -> OfferAnswer:
+        return OfferAnswer(
             address=told,
             session_id=session_id,
             codecs=codecs,
@@ -140,9 +148,6 @@ class Leg:
             srtp=SrtpPolicy.OFFER if exempt else self.srtp,
             clear_keys=exempt,
         )
-        if self.record_aware:
-            self.negotiation.record = RecordState.OFF
-        return self.negotiation
 
     def learn_abilities(self, message: Message) -> None:
         """See whether its peer understands what it is told of the recording.
@@ -170,9 +175,10 @@ class Leg:
         """Whether an exempt call's offer has audio that we could relay."""
         host = self.peer.media_address if self.peer is not None else ""
         told = Address(host or self.flow.local.host, 9)
-        negotiation = replace(self).begin_negotiation(told, 0, codecs, exempt=True)
         try:
-            negotiation.check(self.read(offer) or offer)
+            self._negotiation(told, 0, codecs, exempt=True).check(
+                self.read(offer) or offer
+            )
         except NotAcceptableError:
             return False
         return True

@@ -7,8 +7,6 @@ is offered, and a hold on one is offered to the other.
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-import structlog
-
 from agent.call.codecs import for_first, for_target
 from agent.call.common_codec import CommonCodec
 from agent.call.joint import Joint
@@ -50,7 +48,7 @@ class Legs:
         self._on_agreed = on_agreed
         self._legs = {first.name: first}
         self._common = CommonCodec(weakly(self._offer_codecs), on_apart)
-        self._log = structlog.get_logger().bind(call_id=call_id)
+        self._log = joint.log.bind(call_id=call_id)
         self.first = first
 
     def __getitem__(self, name: str) -> Leg:

@@ -8,8 +8,6 @@ that came over TLS go on over TLS, or stay behind where the call can do without.
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import structlog
-
 from agent.call import commands as do
 from agent.call.joint import CallStatus, Joint
 from agent.call.leg import Leg
@@ -61,7 +59,7 @@ class PassthroughCall:
         self._over = False
         self._deadline: float | None = None
         self.call_id = call_id
-        self.log = structlog.get_logger().bind(call_id=call_id)
+        self.log = joint.log.bind(call_id=call_id)
 
     def begin(self) -> None:
         """Ring the first target."""

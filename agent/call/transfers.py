@@ -8,8 +8,6 @@ import weakref
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from agent.call.conversation import Conversation
 from agent.call.conversation_states import State
 from agent.call.invitation import contact
@@ -57,7 +55,7 @@ class Transfers:
         self._key = ""
         "The REFER that is being carried out."
         self._newcomers = 0
-        self._log = structlog.get_logger().bind(call_id=call.call_id)
+        self._log = joint.log.bind(call_id=call.call_id)
 
     @property
     def _call(self) -> "ActiveCall":

@@ -4,7 +4,6 @@ A row stands before its call is answered, and is closed once, with the outcome.
 """
 
 import contextlib
-import hashlib
 import hmac
 import os
 import sqlite3
@@ -168,7 +167,7 @@ class Ledger:
 
     async def begin(self, intent: CallIntent) -> None:
         """Write a call's intent. Raises LedgerError."""
-        digest = hmac.new(self._hash_key, intent.sip_call_id.encode(), hashlib.sha256)
+        digest = hmac.digest(self._hash_key, intent.sip_call_id.encode(), "sha256")
         expires = self._begun % EXPIRY_INTERVAL == 0
         self._begun += 1
 
@@ -178,7 +177,7 @@ class Ledger:
                 " begun_utc_ns) VALUES (?, ?, ?, ?, ?)",
                 (
                     intent.call_id,
-                    digest.digest(),
+                    digest,
                     intent.route,
                     intent.direction,
                     intent.begun_utc_ns,

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from agent.common.errors import AgentError
 from agent.model.media import Direction
 
@@ -41,8 +43,7 @@ class SdpError(AgentError):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class RtpMap:
+class RtpMap(msgspec.Struct, frozen=True):
     """What a payload type means (RFC 8866 section 6.6)."""
 
     name: str
@@ -72,8 +73,7 @@ STATIC: Final = {
 "The audio payload types of RFC 3551 section 6 that need no rtpmap."
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """`o=`: RFC 8866 section 5.2. Numbers stay text: some are far beyond 64 bits."""
 
     username: str
@@ -89,8 +89,7 @@ class Origin:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(msgspec.Struct, frozen=True):
     """`c=`: RFC 8866 section 5.7."""
 
     address_type: str

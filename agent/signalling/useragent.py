@@ -20,6 +20,7 @@ from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.limits import UNLIMITED, LimitsOf
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.resolution import Target, UnsupportedTransportError
+from agent.signalling.sip.timers import earliest
 from agent.signalling.sip.uri import Uri
 from agent.signalling.stream import StreamTransport
 from agent.signalling.tls import TlsContexts, TlsError
@@ -202,8 +203,7 @@ class UserAgent:
                 self._streams.send(data, flow)
             elif (transport := self._transports.get(flow.local)) is not None:
                 transport.send(data, flow)
-        timers = self.core.get_timer(), self._streams.get_timer()
-        self._rearm(min((at for at in timers if at is not None), default=None))
+        self._rearm(earliest(self.core.get_timer(), self._streams.get_timer()))
 
     def _message(self, data: bytes, flow: Flow) -> None:
         self.core.receive(data, flow, self._loop.time())

@@ -187,9 +187,10 @@ async def test_an_officer_with_a_key_is_named_without_a_warning(site: Site) -> N
     assert said == {"officer_answered"}
 
 
-def test_no_legs_before_a_segment_was_opened() -> None:
+async def test_no_legs_before_a_segment_was_opened(site: Site) -> None:
+    await site.start()
     nothing: Any = None
-    capture = Capture(nothing, call_id="c", plan=nothing, called="")
+    capture = Capture(site.joint, call_id="c", plan=nothing, called="")
     capture.agreed(codecs_changed=True)
     capture._update_hold()
     assert not capture.interrupted

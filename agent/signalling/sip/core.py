@@ -56,7 +56,7 @@ from agent.signalling.sip.resending import Resending
 from agent.signalling.sip.session import Session
 from agent.signalling.sip.session_timer import MIN_SE
 from agent.signalling.sip.state import SavedUac, SessionState
-from agent.signalling.sip.timers import DEFAULT_TIMERS, Timers
+from agent.signalling.sip.timers import DEFAULT_TIMERS, Timers, earliest
 from agent.signalling.sip.transaction import layer as transaction
 from agent.signalling.sip.transaction_user import TransactionUser, UserAgentStats
 from agent.signalling.sip.uac import UacSession
@@ -226,10 +226,7 @@ class UserAgentCore(Commands):
 
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called, if at all."""
-        ours, theirs = self._sessions.get_timer(), self._layer.get_timer()
-        if ours is None or theirs is None:
-            return theirs if ours is None else ours
-        return min(ours, theirs)
+        return earliest(self._sessions.get_timer(), self._layer.get_timer())
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""

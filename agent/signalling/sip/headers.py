@@ -5,6 +5,8 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+import msgspec
+
 from agent.signalling.sip.errors import LocalSipError, SipParseError
 from agent.signalling.sip.grammar import (
     HOST,
@@ -365,8 +367,7 @@ def parse_via_list(text: str) -> list[Via]:
     return [parse_via(element) for element in split_list(text)]
 
 
-@dataclass(frozen=True, slots=True)
-class CSeq:
+class CSeq(msgspec.Struct, frozen=True):
     """A command sequence number with its method (RFC 3261 section 20.16)."""
 
     number: int

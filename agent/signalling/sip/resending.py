@@ -6,8 +6,10 @@ first knows it by the key of its first transaction and need not notice.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from agent.signalling.sip.authorization import CHALLENGING, Authorizer, Realm
 from agent.signalling.sip.errors import SipParseError
@@ -138,7 +140,11 @@ class Resending:
             return event
         if final:
             self._settle(event, sent)
-        return event if sent.name == event.key else replace(event, key=sent.name)
+        return (
+            event
+            if sent.name == event.key
+            else msgspec.structs.replace(event, key=sent.name)
+        )
 
     def to_send_again(self, event: transaction.Event) -> Request | None:
         """What to answer a challenge with, its CSeq one higher; None: nothing."""

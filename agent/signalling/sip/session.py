@@ -38,6 +38,7 @@ from agent.signalling.sip.session_states import (
 )
 from agent.signalling.sip.session_timer import Action as Due, SessionTimer
 from agent.signalling.sip.state import SavedSession, SavedUac, SavedUas
+from agent.signalling.sip.timers import earliest
 from agent.signalling.sip.transaction_user import Lines, TransactionUser
 from agent.signalling.sip.uri import Uri
 
@@ -373,14 +374,15 @@ class Session(ABC):
 
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called, if at all."""
-        times = [
+        offers = None
+        if not self.over:
+            offers = self._offers.get_timer(confirmed=self._confirmed)
+        return earliest(
             self._acceptances.get_timer(),
             self._referrals.get_timer(),
             self._timer.get_timer(),
-        ]
-        if not self.over:
-            times.append(self._offers.get_timer(confirmed=self._confirmed))
-        return min((at for at in times if at is not None), default=None)
+            offers,
+        )
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""

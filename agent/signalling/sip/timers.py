@@ -88,3 +88,12 @@ class Timers:
 
 
 DEFAULT_TIMERS: Final = Timers()
+
+
+def earliest(*times: float | None) -> float | None:
+    """The first of the deadlines that there are."""
+    first = None
+    for at in times:
+        if at is not None and (first is None or at < first):
+            first = at
+    return first

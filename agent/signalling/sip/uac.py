@@ -25,6 +25,7 @@ from agent.signalling.sip.reliability import Arrival, RAck, ReliableArrivals
 from agent.signalling.sip.session import Session
 from agent.signalling.sip.session_states import Action, Input, State
 from agent.signalling.sip.state import SavedEarly, SavedUac
+from agent.signalling.sip.timers import earliest
 from agent.signalling.sip.transaction_user import Lines, TransactionUser
 from agent.signalling.sip.uri import Uri
 
@@ -306,13 +307,11 @@ class UacSession(Session):
             self._user.send_request(dialog.request("BYE"), hop, now, owner=None)
 
     def get_timer(self) -> float | None:
-        times = [super().get_timer(), self._linger, self._acknowledge_by]
+        first = earliest(super().get_timer(), self._linger, self._acknowledge_by)
         if self.state is State.CALLING:
-            times += [
-                early.offers.get_timer(confirmed=False)
-                for early in self._early.values()
-            ]
-        return min((at for at in times if at is not None), default=None)
+            for early in self._early.values():
+                first = earliest(first, early.offers.get_timer(confirmed=False))
+        return first
 
     def handle_timer(self, now: float) -> None:
         super().handle_timer(now)

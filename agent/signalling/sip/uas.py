@@ -24,6 +24,7 @@ from agent.signalling.sip.reliability import (
 from agent.signalling.sip.session import Session
 from agent.signalling.sip.session_states import Action, Input, State
 from agent.signalling.sip.state import SavedUas
+from agent.signalling.sip.timers import earliest
 from agent.signalling.sip.transaction_user import Lines, TransactionUser
 from agent.signalling.sip.uri import Uri
 
@@ -223,8 +224,7 @@ class UasSession(Session):
             super().transaction_failed(key, status, now)
 
     def get_timer(self) -> float | None:
-        times = (super().get_timer(), self._ring_at, self._reliable.get_timer())
-        return min((at for at in times if at is not None), default=None)
+        return earliest(super().get_timer(), self._ring_at, self._reliable.get_timer())
 
     def handle_timer(self, now: float) -> None:
         super().handle_timer(now)

@@ -1,9 +1,10 @@
 """URIs and the name-addr around them: RFC 3261 sections 19.1 and 20.10, RFC 3966."""
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote as percent_encode, unquote_to_bytes
+
+import msgspec
 
 from agent.signalling.sip.errors import SipParseError
 from agent.signalling.sip.grammar import (
@@ -60,8 +61,7 @@ _HEADER_SAFE: Final = "!*'()[]/?:+$"
 _PARAMS_THAT_COUNT: Final = ("user", "ttl", "method", "maddr", "transport")
 
 
-@dataclass(frozen=True, slots=True)
-class Uri:
+class Uri(msgspec.Struct, frozen=True, eq=False):
     """A SIP, SIPS or TEL URI, its parts unescaped; others are kept opaque.
 
     `==` compares the parts as they are; `matches` as RFC 3261 section 19.1.4 says.
@@ -76,16 +76,32 @@ class Uri:
     port: int | None = None
     params: Params = ()
     headers: tuple[tuple[str, str], ...] = ()
-    password: str | None = field(default=None, repr=False)
+    password: str | None = None
     opaque: str | None = None
     "All after the colon, for schemes other than SIP, SIPS and TEL."
-    _wire: str | None = field(default=None, init=False, repr=False, compare=False)
+    wire: str | None = None
+    "As received, to the letter; no part of what it is."
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Uri):
+            return NotImplemented
+        return self._parts == other._parts
+
+    def __hash__(self) -> int:
+        return hash(self._parts)
+
+    @property
+    def _parts(self) -> tuple[object, ...]:
+        return (
+            *(self.scheme, self.user, self.host, self.port),
+            *(self.params, self.headers, self.password, self.opaque),
+        )
 
     def __str__(self) -> str:
-        # As received, to the letter: a remote target or route belongs to the
-        # peer, who may attach meaning to an escape.
-        if self._wire is not None:
-            return self._wire
+        # A remote target or route belongs to the peer, who may attach meaning to
+        # an escape.
+        if self.wire is not None:
+            return self.wire
         if self.opaque is not None:
             return f"{self.scheme}:{self.opaque}"
         params = "".join(
@@ -121,17 +137,17 @@ class Uri:
 
     def with_(self, **changes: Any) -> "Uri":
         """The same URI with some of its fields changed."""
-        return replace(self, **changes)
+        return msgspec.structs.replace(self, wire=None, **changes)
 
     def with_param(self, name: str, value: str | None = None) -> "Uri":
         """The same URI with that parameter set, whatever it was before."""
-        return replace(self, params=(*self.without_param(name).params, (name, value)))
+        return self.with_(params=(*self.without_param(name).params, (name, value)))
 
     def without_param(self, name: str) -> "Uri":
         """The same URI less that parameter."""
         wanted = name.lower()
         kept = tuple(param for param in self.params if param[0].lower() != wanted)
-        return self if len(kept) == len(self.params) else replace(self, params=kept)
+        return self if len(kept) == len(self.params) else self.with_(params=kept)
 
     def matches(self, other: "Uri") -> bool:
         """Equality by RFC 3261 section 19.1.4, by RFC 3966 section 4 for TEL."""
@@ -155,13 +171,13 @@ def parse_uri(text: str) -> Uri:
     if len(text) > MAX_URI:
         raise SipParseError("A URI is too long.", status=414)
     plain = _PLAIN.fullmatch(text)
-    uri = _parse_any(text) if plain is None else _plain_uri(*plain.groups())
-    object.__setattr__(uri, "_wire", text)
-    return uri
+    return _parse_any(text) if plain is None else _plain_uri(text, *plain.groups())
 
 
-def _plain_uri(scheme: str, user: str | None, host: str, port: str | None) -> Uri:
-    return Uri(scheme, user, parse_host(host), parse_port(port))
+def _plain_uri(
+    wire: str, scheme: str, user: str | None, host: str, port: str | None
+) -> Uri:
+    return Uri(scheme, user, parse_host(host), parse_port(port), wire=wire)
 
 
 def _parse_any(text: str) -> Uri:
@@ -172,15 +188,15 @@ def _parse_any(text: str) -> Uri:
         raise SipParseError("A URI has a malformed escape.")
     scheme = scheme.lower()
     if scheme in {"sip", "sips"}:
-        return _parse_sip(scheme, rest)
+        return _parse_sip(text, scheme, rest)
     if scheme == "tel":
-        return _parse_tel(rest)
+        return _parse_tel(text, rest)
     if _OPAQUE.fullmatch(rest) is not None:
-        return Uri(scheme, None, "", opaque=rest)
+        return Uri(scheme, None, "", opaque=rest, wire=text)
     raise SipParseError("A URI holds what no URI may hold.")
 
 
-def _parse_sip(scheme: str, rest: str) -> Uri:
+def _parse_sip(wire: str, scheme: str, rest: str) -> Uri:
     match = _SIP_PART.fullmatch(rest)
     if match is None:
         raise SipParseError("A SIP URI is malformed.")
@@ -200,14 +216,16 @@ def _parse_sip(scheme: str, rest: str) -> Uri:
         _parse_uri_params(params) if params else (),
         () if headers is None else _parse_uri_headers(headers),
         password,
+        wire=wire,
     )
 
 
-def _parse_tel(rest: str) -> Uri:
+def _parse_tel(wire: str, rest: str) -> Uri:
     number, semicolon, params = rest.partition(";")
     if _TEL_NUMBER.fullmatch(number) is None:
         raise SipParseError("A TEL URI has no number.")
-    return Uri("tel", number, "", params=_parse_uri_params(semicolon + params))
+    found = _parse_uri_params(semicolon + params)
+    return Uri("tel", number, "", params=found, wire=wire)
 
 
 def _parse_uri_params(text: str) -> Params:
@@ -274,8 +292,7 @@ def _tel_key(uri: Uri) -> tuple[str, dict[str, str]]:
     return number, _params_key(uri.params)
 
 
-@dataclass(frozen=True, slots=True)
-class NameAddr:
+class NameAddr(msgspec.Struct, frozen=True):
     """A URI with a display name before it and header parameters after it."""
 
     display: str | None
@@ -318,8 +335,7 @@ def parse_name_addr(text: str) -> NameAddr:
     plain = _PLAIN_ADDR.fullmatch(text)
     if plain is not None and plain.end(1) <= MAX_URI:
         wire, scheme, user, host, port, tag = plain.groups()
-        inner = _plain_uri(scheme, user, host, port)
-        object.__setattr__(inner, "_wire", wire)
+        inner = _plain_uri(wire, scheme, user, host, port)
         return NameAddr(None, inner, () if tag is None else (("tag", tag),))
     if text.startswith('"'):
         end = match_quoted(text)

@@ -1,4 +1,4 @@
-from agent.signalling.sip.timers import DEFAULT_TIMERS, Timers
+from agent.signalling.sip.timers import DEFAULT_TIMERS, Timers, earliest
 
 
 def test_table_4_over_udp() -> None:
@@ -25,3 +25,9 @@ def test_all_follow_from_t1() -> None:
     timers = Timers(t1=0.1)
     assert timers.b == timers.f == timers.h == timers.l == timers.m == 6.4
     assert timers.d(reliable=False) == timers.j(reliable=False) == 6.4
+
+
+def test_the_earliest_of_deadlines() -> None:
+    assert earliest() is None
+    assert earliest(None, None) is None
+    assert earliest(None, 2.0, 0.0, None, 1.0) == 0.0

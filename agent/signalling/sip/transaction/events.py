@@ -1,14 +1,13 @@
 """What the transaction layer tells its user."""
 
-from dataclasses import dataclass
+import msgspec
 
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request, Response
 from agent.signalling.sip.transaction.machine import FailureReason
 
 
-@dataclass(frozen=True, slots=True)
-class RequestReceived:
+class RequestReceived(msgspec.Struct, frozen=True):
     """A new request, to be answered by `send_response` under `key`."""
 
     key: str
@@ -16,16 +15,14 @@ class RequestReceived:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class AckReceived:
+class AckReceived(msgspec.Struct, frozen=True):
     """An ACK for a 2xx, or for nothing we know."""
 
     request: Request
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class CancelReceived:
+class CancelReceived(msgspec.Struct, frozen=True):
     """The INVITE under `key`, still unanswered, is cancelled: it awaits its 487.
 
     The CANCEL itself has been answered.
@@ -35,8 +32,7 @@ class CancelReceived:
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseReceived:
+class ResponseReceived(msgspec.Struct, frozen=True):
     """A response to the request sent under `key`."""
 
     key: str
@@ -44,16 +40,14 @@ class ResponseReceived:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class StrayResponse:
+class StrayResponse(msgspec.Struct, frozen=True):
     """A 2xx to an INVITE whose transaction is gone: someone believes in a call."""
 
     response: Response
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class TransactionFailed:
+class TransactionFailed(msgspec.Struct, frozen=True):
     """The transaction failed; an INVITE one may live on to be answered."""
 
     key: str

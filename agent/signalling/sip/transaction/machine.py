@@ -1,7 +1,6 @@
 """What the four transaction machines share: deadlines, datagrams, events."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Generic, TypeVar
 
@@ -23,22 +22,19 @@ class FailureReason(StrEnum):
     "No ACK came for a final response to an INVITE (timer H)."
 
 
-@dataclass(frozen=True, slots=True)
-class ResponsePassed:
+class ResponsePassed(msgspec.Struct, frozen=True):
     """A response for the transaction user."""
 
     response: Response
 
 
-@dataclass(frozen=True, slots=True)
-class AckPassed:
+class AckPassed(msgspec.Struct, frozen=True):
     """The ACK for a 2xx, which is the transaction user's (RFC 6026)."""
 
     ack: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """The transaction user must be told."""
 
     reason: FailureReason
@@ -77,6 +73,7 @@ class Machine(Generic[StateT, InputT, ActionT]):
         "_outbox",
         "_reliable",
         "_table",
+        "_terminated",
         "_timers",
         "state",
     )
@@ -90,6 +87,7 @@ class Machine(Generic[StateT, InputT, ActionT]):
         timers: Timers,
     ) -> None:
         self.state = state
+        self._terminated = type(state)["TERMINATED"]
         self._table = table
         self._reliable = reliable
         self._timers = timers
@@ -103,7 +101,7 @@ class Machine(Generic[StateT, InputT, ActionT]):
     @property
     def terminated(self) -> bool:
         """Whether the transaction is over and may be forgotten."""
-        return self.state.name == "TERMINATED"
+        return self.state is self._terminated
 
     def save(self) -> SavedMachine:
         """Where it stands. What is to be sent or told has been taken before."""
