@@ -54,6 +54,16 @@ class Connection:
         self._answers_pings = False
         self._heard = False
 
+    @property
+    def unread(self) -> bytes:
+        """What has come of a message that is not whole."""
+        return self._deframer.unread
+
+    def restore(self, unread: bytes, now: float) -> None:
+        """Go on where another process stood, who had that in hand."""
+        self._heard = True
+        self.receive(unread, now)
+
     def receive(self, data: bytes, now: float) -> list[Frame]:
         """Take what came on it."""
         frames = self._deframer.receive(data)

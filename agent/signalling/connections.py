@@ -87,15 +87,23 @@ class ConnectionTable:
         """A place for a connection that we open: no limit, for calls must get out."""
         return self._take(flow.remote.host, peer)
 
+    def restore(self, name: str, host: str, peer: str) -> None:
+        """The place that a connection had in another process."""
+        self._count = max(self._count, int(name[1:]))
+        self._occupy(name, host, peer)
+
     def _take(self, host: str, peer: str) -> str:
         self._count += 1
         name = f"c{self._count}"
+        self._occupy(name, host, peer)
+        return name
+
+    def _occupy(self, name: str, host: str, peer: str) -> None:
         self._sources[name] = host, peer
         if peer:
             self._per_peer[peer] += 1
         else:
             self._per_stranger[host] += 1
-        return name
 
     # -- life ---------------------------------------------------------------------
 

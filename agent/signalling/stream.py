@@ -6,7 +6,7 @@ What a connection may do and how long it lasts is decided in `connections`.
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
@@ -18,6 +18,7 @@ from agent.signalling.config import Listener
 from agent.signalling.connection import Connection, Verdict
 from agent.signalling.connections import ConnectionTable, reopening
 from agent.signalling.guard import Guard, network_of
+from agent.signalling.kept import Given, KeptConnections, SavedConnection, is_whole
 from agent.signalling.sip.certificate import names_in, speaks_for
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.framing import Broken, Complete, Ping
@@ -71,7 +72,18 @@ class StreamTransport:
         on_read: Callable[[Flow, int], float],
         on_failed: Callable[[Flow], None],
         on_lost: Callable[[Flow], None],
+        held: Mapping[Listener, socket.socket] | None = None,
+        kept: KeptConnections | None = None,
+        given: Mapping[str, Given] | None = None,
     ) -> None:
+        """`held`: listening sockets, which somebody else has opened for a listener.
+
+        `kept`: connections that shall outlive us; then what is sent waits for
+        `write_due`. `given`: those of another process, by their names there.
+        """
+        self.kept = kept
+        self._given = dict(given or {})
+        self._due: list[tuple[_Stream, bytes]] = []
         self.table = table
         self.tls = tls
         self._listeners = listeners
@@ -81,7 +93,8 @@ class StreamTransport:
         self._on_read = on_read
         self._on_failed = on_failed
         self._on_lost = on_lost
-        self._sockets: list[socket.socket] = []
+        self.listening = {e: s for e, s in (held or {}).items() if e in listeners}
+        "The socket of each listener, once there is one."
         self._streams: dict[str, _Stream] = {}
         self._opening: dict[Flow, _Opening] = {}
         self._tasks = TaskSet(self._task_failed)
@@ -103,16 +116,33 @@ class StreamTransport:
                     f"cannot listen on tls {listener.address} without a certificate.",
                     hint="Set [tls] certificate and key.",
                 )
-            sock = _listen(listener)
-            self._sockets.append(sock)
+            sock = self.listening.get(listener) or _listen(listener)
+            self.listening[listener] = sock
             self._tasks.spawn(
                 self._accept_all(sock, listener), name=f"accept-{listener.address}"
             )
 
+        for name, one in self._given.items():
+            await self._adopt(name, one)
+
+    async def _adopt(self, name: str, given: Given) -> None:
+        """Go on with a connection of another process, if nothing of it was lost."""
+        flow = given.saved.flow
+        if not is_whole(given):
+            self._log.info("connection_not_taken_over", remote=str(flow.remote))
+            given.sock.close()
+            if self.kept is not None:
+                self.kept.let_go(name)
+            return
+        self.table.restore(name, flow.remote.host, self._limits_of(flow).name)
+        given.sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        stream = _Stream(self, name, flow, given.saved)
+        await self._loop.connect_accepted_socket(lambda: stream, given.sock)
+
     def close(self) -> None:
         """Close listeners and connections; what was sent before may still go."""
         self._tasks.cancel()
-        for sock in self._sockets:
+        for sock in self.listening.values():
             sock.close()
         for stream in list(self._streams.values()):
             stream.transport.close()
@@ -179,6 +209,16 @@ class StreamTransport:
         else:
             self._wait(data, flow, target)
 
+    def write_due(self) -> None:
+        """Write what was sent on connections that shall outlive us."""
+        due, self._due = self._due, []
+        for stream, data in due:
+            stream.write(data)
+
+    def delay(self, stream: "_Stream", data: bytes) -> None:
+        """Have `write_due` write it."""
+        self._due.append((stream, data))
+
     def _wait(self, data: bytes, flow: Flow, target: Flow) -> None:
         opening = self._opening.get(target)
         if opening is None:
@@ -212,6 +252,7 @@ class StreamTransport:
         else:
             for data in self._opening.pop(flow).data:
                 stream.send(data)
+            self._on_read(stream.flow, 0)
 
     async def _open(self, stream: "_Stream", flow: Flow) -> None:
         """Connect. Raises OSError or TransportError."""
@@ -250,6 +291,8 @@ class StreamTransport:
         self._streams[stream.name] = stream
         stream.connection = self.table.opened(stream.name, flow, self.now)
         limits = self._limits_of(flow)
+        if self.kept is not None and flow.transport == "tcp":
+            self._keep(self.kept, stream, known=bool(limits.name) or not flow.inbound)
         share = limits.connections if flow.inbound else 0
         if self.table.identified(stream.name, limits.name, share):
             self._on_read(flow, 0)
@@ -257,12 +300,23 @@ class StreamTransport:
             self._refused(flow, "too many connections")
             self.abort(stream, "too many connections")
 
+    def _keep(self, kept: KeptConnections, stream: "_Stream", *, known: bool) -> None:
+        """Have a connection outlive us, unless a stranger opened it."""
+        if stream.saved is not None and stream.connection is not None:
+            stream.connection.restore(stream.saved.unread, self.now)
+            kept.adopt(stream.name, stream.saved)
+        elif known:
+            sock = stream.transport.get_extra_info("socket")
+            kept.keep(stream.name, stream.flow, sock)
+
     def received(self, stream: "_Stream", data: bytes) -> None:
         """Octets have come."""
         if stream.connection is None or stream.name not in self._streams:
             return
         frames = stream.connection.receive(data, self.now)
         self.table.settle(stream.name)
+        if self.kept is not None:
+            self.kept.received(stream.name, len(data), stream.connection.unread)
         allowed = self._allowance(stream.flow)
         fault = "" if allowed is None or len(frames) <= allowed else TOO_MANY
         pings = 0
@@ -278,7 +332,7 @@ class StreamTransport:
         if pings:
             # At once: a system call for each is what somebody may be after.
             self.table.stats.pings += pings
-            stream.write(b"\r\n" * pings)
+            stream.write_at_once(b"\r\n" * pings)
         pause = self._on_read(stream.flow, len(frames))
         if fault:
             self._refused(stream.flow, fault)
@@ -307,6 +361,8 @@ class StreamTransport:
         if self._streams.pop(stream.name, None) is None:
             return
         self.table.gone(stream.name, reason)
+        if self.kept is not None:
+            self.kept.gone(stream.name)
         self._loop.call_soon(self._on_lost, stream.flow)
 
     # -- time -----------------------------------------------------------------------
@@ -320,7 +376,7 @@ class StreamTransport:
         for name, verdict in self.table.handle_timer(now):
             stream = self._streams[name]
             if verdict is Verdict.PING:
-                stream.transport.write(b"\r\n\r\n")
+                stream.write_at_once(b"\r\n\r\n")
                 continue
             if verdict is Verdict.SLOW:
                 self._refused(stream.flow, verdict)
@@ -341,8 +397,16 @@ class _Stream(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, owner: StreamTransport, name: str, flow: Flow) -> None:
+    def __init__(
+        self,
+        owner: StreamTransport,
+        name: str,
+        flow: Flow,
+        saved: SavedConnection | None = None,
+    ) -> None:
         self._owner = owner
+        self.saved = saved
+        "How another process has left it."
         self.name = name
         self.flow = flow
         self.connection: Connection | None = None
@@ -357,6 +421,17 @@ class _Stream(asyncio.Protocol):
             return
         self.connection.sent(self._owner.now)
         self._owner.table.settle(self.name)
+        kept = self._owner.kept
+        if kept is not None and self.name in kept:
+            kept.sent(self.name, len(data))
+            self._owner.delay(self, data)
+        else:
+            self.write(data)
+
+    def write_at_once(self, data: bytes) -> None:
+        """Write what is no message."""
+        if self._owner.kept is not None:
+            self._owner.kept.sent(self.name, len(data))
         self.write(data)
 
     def write(self, data: bytes) -> None:

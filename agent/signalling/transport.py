@@ -29,28 +29,24 @@ class UdpTransport(asyncio.DatagramProtocol):
     """
 
     def __init__(
-        self, listener: Listener, on_datagram: Callable[[bytes, Flow], None]
+        self,
+        listener: Listener,
+        on_datagram: Callable[[bytes, Flow], None],
+        held: socket.socket | None = None,
     ) -> None:
-        self._listener = listener
+        """`held`: a bound socket, which somebody else has opened for this listener."""
+        self.listener = listener
+        self.socket = held
         self._on_datagram = on_datagram
         self._transport: asyncio.DatagramTransport | None = None
         self.send_errors = 0
         "Datagrams the kernel would not take; the transactions' timers cover for them."
 
     async def start(self) -> None:
-        """Open the socket. Raises TransportError."""
-        address = self._listener.address
-        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-            sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
-            sock.bind((address.host, address.port))
-        except OSError as error:
-            sock.close()
-            raise TransportError(f"cannot listen on udp {address}: {error}.") from error
+        """Open the socket, unless it is. Raises TransportError."""
+        self.socket = self.socket or _bound(self.listener.address)
         loop = asyncio.get_running_loop()
-        await loop.create_datagram_endpoint(lambda: self, sock=sock)
+        await loop.create_datagram_endpoint(lambda: self, sock=self.socket)
 
     def close(self) -> None:
         """Close the socket; what was sent before is not held back."""
@@ -70,8 +66,21 @@ class UdpTransport(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         remote = Address(addr[0], addr[1])
-        self._on_datagram(data, Flow("udp", self._listener.address, remote))
+        self._on_datagram(data, Flow("udp", self.listener.address, remote))
 
     def error_received(self, exc: Exception) -> None:
         # Unconnected UDP sockets do not say which peer it was.
         self.send_errors += 1
+
+
+def _bound(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        sock.bind((address.host, address.port))
+    except OSError as error:
+        sock.close()
+        raise TransportError(f"cannot listen on udp {address}: {error}.") from error
+    return sock

@@ -5,6 +5,7 @@ Whoever calls a method of `core` calls `flush()` afterwards.
 
 import asyncio
 import random
+import socket
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
@@ -14,8 +15,14 @@ from agent.signalling.config import Listener
 from agent.signalling.connections import ConnectionStats, ConnectionTable
 from agent.signalling.gate import Gate, GateStats
 from agent.signalling.guard import Guard
+from agent.signalling.kept import Given, KeptConnections
 from agent.signalling.resolver import Resolver, ResolverStats
-from agent.signalling.sip.core import Event, RequestAnswered, UserAgentCore
+from agent.signalling.sip.core import (
+    Event,
+    RequestAnswered,
+    SessionId,
+    UserAgentCore,
+)
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.limits import UNLIMITED, LimitsOf
 from agent.signalling.sip.message import Request
@@ -50,6 +57,9 @@ class UserAgent:
         in_emergency: Callable[[str], bool] = lambda _: False,
         max_connections: int = 1000,
         connection_idle: float = 3600.0,
+        sockets: Mapping[str, socket.socket] | None = None,
+        kept: KeptConnections | None = None,
+        connections: Mapping[str, Given] | None = None,
     ) -> None:
         self.core = core
         self._on_event = on_event
@@ -61,8 +71,20 @@ class UserAgent:
         self._resolver = resolver or Resolver(rng=random.SystemRandom())
         self._certificate_names = certificate_names or {}
         core.serve((entry.transport, entry.address) for entry in listeners)
+        held = {
+            listener: sock
+            for name, listener in _named(listeners).items()
+            if (sock := (sockets or {}).get(name)) and _is_of(sock, listener)
+        }
+        self._loop = asyncio.get_running_loop()
+        self._started = False
+        self.before_sending: Callable[[set[SessionId]], None] | None = None
+        """Hears which sessions have changed, if the core tracks them.
+
+        After the events, and before what was sent of it leaves.
+        """
         self._transports = {
-            listener.address: UdpTransport(listener, self._received)
+            listener.address: UdpTransport(listener, self._received, held.get(listener))
             for listener in listeners
             if listener.transport == "udp"
         }
@@ -81,6 +103,9 @@ class UserAgent:
             on_read=self._read,
             on_failed=self._failed,
             on_lost=self._lost,
+            held=held,
+            kept=kept,
+            given=connections,
         )
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -89,11 +114,24 @@ class UserAgent:
         self._log = structlog.get_logger()
 
     async def start(self) -> None:
-        """Open every listener. Raises TransportError."""
-        self._loop = asyncio.get_running_loop()
+        """Open every listener. Raises TransportError.
+
+        What the core is to send waits until then.
+        """
         for transport in self._transports.values():
             await transport.start()
         await self._streams.start()
+        self._started = True
+
+    def sockets(self) -> dict[str, socket.socket]:
+        """The sockets of the listeners by name, as another user agent takes them."""
+        udp = {one.listener: one.socket for one in self._transports.values()}
+        held = udp | self._streams.listening
+        return {
+            name: sock
+            for name, listener in _named(self._listeners).items()
+            if (sock := held.get(listener)) is not None
+        }
 
     def close(self) -> None:
         """Close every listener."""
@@ -198,10 +236,19 @@ class UserAgent:
                     self._on_event(event)
         finally:
             self._flushing = False
-        for data, flow in self.core.data_to_send():
+        if not self._started:
+            return
+        outgoing = self.core.data_to_send()
+        for data, flow in outgoing:
             if flow.reliable:
                 self._streams.send(data, flow)
-            elif (transport := self._transports.get(flow.local)) is not None:
+        if self.before_sending is not None:
+            self.before_sending(self.core.touched())
+        self._streams.write_due()
+        for data, flow in outgoing:
+            if flow.reliable:
+                continue
+            if (transport := self._transports.get(flow.local)) is not None:
                 transport.send(data, flow)
         self._rearm(earliest(self.core.get_timer(), self._streams.get_timer()))
 
@@ -250,3 +297,14 @@ class UserAgent:
         self.core.handle_timer(now)
         self._streams.handle_timer(now)
         self.flush()
+
+
+def _is_of(sock: socket.socket, listener: Listener) -> bool:
+    """Whether a socket is what the listener, as it is configured now, would open."""
+    kind = socket.SOCK_DGRAM if listener.transport == "udp" else socket.SOCK_STREAM
+    address = listener.address
+    return sock.type == kind and sock.getsockname()[:2] == (address.host, address.port)
+
+
+def _named(listeners: Sequence[Listener]) -> dict[str, Listener]:
+    return {f"sip-{index}": listener for index, listener in enumerate(listeners)}

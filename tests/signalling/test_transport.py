@@ -1,4 +1,5 @@
 import asyncio
+import socket
 
 import pytest
 
@@ -51,3 +52,25 @@ async def test_a_refused_datagram_is_counted_and_harms_nothing() -> None:
     transport = UdpTransport(Listener("udp", address), lambda _d, _f: None)
     transport.error_received(ConnectionRefusedError())
     assert transport.send_errors == 1
+
+
+async def test_a_socket_that_another_process_has_opened_is_used_as_it_is() -> None:
+    address = Address("127.0.0.1", free_ports(1)[0])
+    listener = Listener("udp", address)
+    first = UdpTransport(listener, lambda _d, _f: None)
+    await first.start()
+    assert first.socket is not None
+    kept = first.socket.dup()
+    first.close()
+    await asyncio.sleep(0)
+    received: asyncio.Queue[bytes] = asyncio.Queue()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+        phone.sendto(b"while nobody read", (address.host, address.port))
+    second = UdpTransport(listener, lambda d, _f: received.put_nowait(d), kept)
+    await second.start()
+    try:
+        async with asyncio.timeout(5):
+            assert await received.get() == b"while nobody read"
+    finally:
+        second.close()
+        await asyncio.sleep(0)

@@ -16,6 +16,7 @@ from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.limits import PeerLimits
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.outside import new_request
+from agent.signalling.sip.state import SessionState, decode_state, encode_state
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.uri import NameAddr, parse_uri
 from agent.signalling.tls import TlsContexts
@@ -397,3 +398,67 @@ async def test_what_is_over_the_rate_is_not_read_and_that_is_said_once() -> None
     assert [entry["event"] for entry in log] == ["over_rate"]
     agent.close()
     await asyncio.sleep(0)
+
+
+async def test_another_process_goes_on_with_sockets_and_sessions() -> None:
+    ports = free_ports(3)
+    listeners = [
+        Listener("udp", Address("127.0.0.1", ports[0])),
+        Listener("tcp", Address("127.0.0.1", ports[1])),
+    ]
+    phone = Party(ports[2])
+    await phone.agent.start()
+    states: dict[str, SessionState] = {}
+
+    def process(**more: Any) -> UserAgent:
+        timers = Timers(t1=0.01, t2=0.02)
+        core = UserAgentCore(rng=random.Random(1), timers=timers, product="test")
+        core.track()
+
+        def keep(sessions: set[str]) -> None:
+            for session in sessions:
+                state = core.state_of(session)
+                assert state is not None
+                states[session] = decode_state(encode_state(state))
+
+        agent = UserAgent(core, listeners, lambda event: None, **more)
+        agent.before_sending = keep
+        return agent
+
+    first = process()
+    await first.start()
+    target = parse_uri(f"sip:you@{phone.address}")
+    session = first.core.invite(
+        uri=target,
+        flow=Flow("udp", listeners[0].address, phone.address),
+        from_=NameAddr(None, parse_uri("sip:me@127.0.0.1"), ()),
+        to=NameAddr(None, target, ()),
+        contact=parse_uri(f"sip:me@{listeners[0].address}"),
+        body=b"offer",
+        now=first.now,
+    )
+    first.flush()
+    assert set(states) == {session}
+    async with asyncio.timeout(5):
+        invited = await phone.events.get()
+    assert isinstance(invited, sip.InviteReceived)
+    kept = {name: sock.dup() for name, sock in first.sockets().items()}
+    assert set(kept) == {"sip-0", "sip-1"}
+    first.close()
+    await asyncio.sleep(0)
+
+    second = process(sockets=kept)
+    second.core.resume(states.values(), second.now)
+    second.core.hang_up(session, second.now)
+    second.flush()  # nothing can be sent yet, and nothing of it is lost
+    await second.start()
+    phone.core.ring(invited.session, phone.agent.now)  # what a CANCEL waits for
+    phone.agent.flush()
+    second.flush()
+    try:
+        async with asyncio.timeout(5):
+            assert isinstance(await phone.events.get(), sip.Cancelled)
+    finally:
+        second.close()
+        phone.agent.close()
+        await asyncio.sleep(0)

@@ -231,7 +231,7 @@ class Commands:
         """Answer a RequestInDialog."""
         found = self._sessions.get(session)
         if found is not None:
-            found.answer_request(key, status, headers, body, now)
+            found.inquiries.answer(key, status, headers, body, now)
             self._sessions.settle(found)
 
     def accept_refer(self, session: SessionId, key: str, now: float) -> None:
@@ -241,7 +241,7 @@ class Commands:
         """
         found = self._sessions.get(session)
         if found is not None:
-            found.accept_refer(key, now)
+            found.referrals.accept(key, now)
             self._sessions.settle(found)
 
     def refuse_refer(
@@ -250,7 +250,7 @@ class Commands:
         """Refuse a ReferReceived."""
         found = self._sessions.get(session)
         if found is not None:
-            found.refuse_refer(key, status, now)
+            found.referrals.refuse(key, status, now)
             self._sessions.settle(found)
 
     def notify_refer(
@@ -262,7 +262,7 @@ class Commands:
         """
         found = self._sessions.get(session)
         if found is not None:
-            found.notify_refer(key, status, now)
+            found.referrals.notify(key, status, now)
             self._sessions.settle(found)
 
     def session_of(self, replaces: Replaces) -> SessionId | None:

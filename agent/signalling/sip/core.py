@@ -261,8 +261,9 @@ class UserAgentCore(Commands):
     def state_of(self, session: SessionId) -> SessionState | None:
         """What another process goes on with; None: the session is forgotten.
 
-        To be taken with `next_event` and before `data_to_send`, so that nothing is
-        said that the state does not know. Needs `track`.
+        To be asked once there is no event more, and kept before anything of
+        `data_to_send` leaves: nothing shall be said that the state does not know.
+        Needs `track`.
         """
         found = self._sessions.get(session)
         clients, servers = self._layer.save(session)
@@ -314,6 +315,7 @@ class UserAgentCore(Commands):
             if session is not None:
                 if isinstance(event, transaction.RequestReceived):
                     self._user.assign(event.key, session.id)
+                    session.follow(event.request, event.flow)
                 self._deliver(event, session, now)
                 self._sessions.settle(session)
             elif isinstance(event, transaction.RequestReceived):

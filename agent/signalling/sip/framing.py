@@ -83,6 +83,11 @@ class Deframer:
         """Whether a message has begun and not ended."""
         return bool(self._buffer)
 
+    @property
+    def unread(self) -> bytes:
+        """What has come of a message, or keep-alive, that is not whole."""
+        return (b"\r\n" if self._crlf else b"") + bytes(self._buffer)
+
     def receive(self, data: bytes) -> list[Frame]:
         """Take what came; nothing follows a Broken."""
         if self._broken:

@@ -19,7 +19,7 @@ class Link:
     id: SessionId
     user: TransactionUser
     flow: Flow
-    "That of the INVITE."
+    "That of the INVITE, or the connection that took its place."
     contact: Uri
     "Our own target."
     current: Dialog | None = None
@@ -27,6 +27,19 @@ class Link:
 
     takes: frozenset[str] = frozenset()
     "Methods that the peer has said it takes."
+
+    def follow(self, flow: Flow) -> None:
+        """The peer has opened another connection: the old one may be gone.
+
+        Behind a NAT there is no other way to it (RFC 5923). It must be who it was.
+        """
+        old = self.flow
+        same = (old.transport, old.local, old.remote.host, old.certificate) == (
+            *(flow.transport, flow.local, flow.remote.host),
+            flow.certificate,
+        )
+        if old.inbound and flow.inbound and same:
+            self.flow = flow
 
     def hear(self, message: Request | Response) -> None:
         """Note what a message of the peer says of it."""

@@ -74,13 +74,13 @@ class Session(ABC):
         self._acceptances = Acceptances(user.timers)
         self._timer = SessionTimer(preferred=user.session_expires, min_se=user.min_se)
         self._offers = self._new_offers(self._link)
-        self._inquiries = Inquiries(self._link)
-        self._referrals = Referrals(self._link)
+        self.inquiries = Inquiries(self._link)
+        self.referrals = Referrals(self._link)
         self._bye = ""
 
     @property
     def flow(self) -> Flow:
-        """That of the INVITE."""
+        """That of the INVITE, or what took its place."""
         return self._link.flow
 
     @property
@@ -95,7 +95,7 @@ class Session(ABC):
             self.state is State.TERMINATED
             and not self._acceptances
             and not self._offers.busy
-            and not self._referrals
+            and not self.referrals
         )
 
     @property
@@ -184,24 +184,6 @@ class Session(ABC):
         self._offers_in_question().refuse(status, headers, now)
         self._offer_if_due(now)
 
-    def answer_request(
-        self, key: str, status: int, headers: Lines, body: bytes, now: float
-    ) -> None:
-        """Answer a RequestInDialog; nothing if that is done."""
-        self._inquiries.answer(key, status, headers, body, now)
-
-    def accept_refer(self, key: str, now: float) -> None:
-        """Answer a ReferReceived 202; nothing if that is done."""
-        self._referrals.accept(key, now)
-
-    def refuse_refer(self, key: str, status: int, now: float) -> None:
-        """Refuse a ReferReceived; nothing if that is done."""
-        self._referrals.refuse(key, status, now)
-
-    def notify_refer(self, key: str, status: int, now: float) -> None:
-        """Tell what became of an accepted ReferReceived, also after the call's end."""
-        self._referrals.notify(key, status, now)
-
     def move(self, key: str, flow: Flow, now: float) -> bool:
         """What was sent under `key` failed, and may go to `flow` as it is.
 
@@ -235,7 +217,7 @@ class Session(ABC):
         self._user.disown(key)
         if key == self._bye:
             self._bye_done()
-        elif not self._referrals.notified(key, response.status, now):
+        elif not self.referrals.notified(key, response.status, now):
             self._offers_answered(self._offers, key, response, now)
 
     def transaction_failed(self, key: str, status: int, now: float) -> None:
@@ -243,7 +225,7 @@ class Session(ABC):
         if key == self._bye:
             self._user.disown(key)
             self._bye_done()
-        elif self._inquiries.failed(key) or self._referrals.failed(key, status, now):
+        elif self.inquiries.failed(key) or self.referrals.failed(key, status, now):
             self._user.disown(key)
         else:
             self._offers_failed(self._offers, key, status, now)
@@ -298,6 +280,11 @@ class Session(ABC):
         self._offers.negotiation.acknowledged()
         self._acknowledged(self._step(Input.RECV_ACK), ack, now)
 
+    def follow(self, request: Request, flow: Flow) -> None:
+        """A request in one of our dialogs has come by `flow`."""
+        if self.dialog_with(request.from_.tag) is not None:
+            self._link.follow(flow)
+
     def receive_request(
         self, key: str, request: Request, now: float, *, pass_up: bool
     ) -> None:
@@ -330,9 +317,9 @@ class Session(ABC):
         elif method == "REFER":
             self._receive_refer(key, request, now)
         elif method == "SUBSCRIBE":
-            self._referrals.receive_subscribe(key, request, now)
+            self.referrals.receive_subscribe(key, request, now)
         elif pass_up:
-            self._inquiries.receive(key, request, now)
+            self.inquiries.receive(key, request, now)
         else:
             lines = self._user.capabilities if method == "OPTIONS" else ()
             self._user.respond(key, request, 200, now, headers=lines)
@@ -368,7 +355,7 @@ class Session(ABC):
             # What nobody has answered yet cannot be transferred yet.
             self._link.respond(key, request, 500, now)
         else:
-            self._referrals.receive(key, request, now)
+            self.referrals.receive(key, request, now)
 
     # -- time -------------------------------------------------------------------
 
@@ -379,7 +366,7 @@ class Session(ABC):
             offers = self._offers.get_timer(confirmed=self._confirmed)
         return earliest(
             self._acceptances.get_timer(),
-            self._referrals.get_timer(),
+            self.referrals.get_timer(),
             self._timer.get_timer(),
             offers,
         )
@@ -391,7 +378,7 @@ class Session(ABC):
             self._user.respond_again(key, response, now)
         if given_up:
             self._no_ack(now)
-        self._referrals.handle_timer(now)
+        self.referrals.handle_timer(now)
         due = self._timer.handle_timer(now)
         if due is Due.REFRESH:
             self._offers.want_refresh()
@@ -422,8 +409,8 @@ class Session(ABC):
             "acceptances": self._acceptances.save(),
             "timer": self._timer.save(),
             "offers": self._offers.save(),
-            "inquiries": self._inquiries.save(),
-            "referrals": self._referrals.save(),
+            "inquiries": self.inquiries.save(),
+            "referrals": self.referrals.save(),
         }
 
     def _restore(self, saved: SavedSession) -> None:
@@ -435,8 +422,8 @@ class Session(ABC):
         self._acceptances.restore(saved.acceptances)
         self._timer.restore(saved.timer)
         self._offers.restore(saved.offers)
-        self._inquiries.restore(saved.inquiries)
-        self._referrals.restore(saved.referrals)
+        self.inquiries.restore(saved.inquiries)
+        self.referrals.restore(saved.referrals)
 
     # -- shared with the two kinds of sessions ----------------------------------
 
@@ -489,8 +476,8 @@ class Session(ABC):
         """Answer what is open of the peer's (section 15.1.2), cancel what is ours."""
         self._timer.stop()
         self._offers.abandon(now)
-        self._inquiries.abandon(now)
-        self._referrals.abandon(now)
+        self.inquiries.abandon(now)
+        self.referrals.abandon(now)
 
     def _offer_if_due(self, now: float) -> None:
         """Send an offer or refresh that waits, if there may be one."""

@@ -151,3 +151,12 @@ def test_the_longest_head_is_the_same_in_pieces() -> None:
         head = b"X" * (size - 10) + b"\r\nl: 0\r\n\r\n"
         assert byte_by_byte(head) == cut(head)
         assert isinstance(cut(head)[0], Complete if size <= MAX_HEAD else Broken)
+
+
+@pytest.mark.parametrize("data", [b"", b"\r\n", b"\r", b"INVITE", b"\r\nBYE sip:a"])
+def test_what_is_unread_is_all_that_another_must_know(data: bytes) -> None:
+    one, other = Deframer(), Deframer()
+    one.receive(b"OPTIONS sip:a SIP/2.0\r\nl: 0\r\n\r\n" + data)
+    other.receive(one.unread)
+    assert other.unread == one.unread
+    assert other.receive(b"\r\n\r\n") == one.receive(b"\r\n\r\n")

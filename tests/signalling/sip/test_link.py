@@ -1,7 +1,20 @@
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from agent.model.media import Address
 from agent.signalling.sip.errors import LocalSipError
-from tests.signalling.sip.pair import ALICE, BOB, called_by_peer, calling_peer
+from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.message import Response
+from agent.signalling.sip.parser import parse_message
+from tests.signalling.sip.pair import (
+    ALICE,
+    BOB,
+    MALLORY,
+    called_by_peer,
+    calling_peer,
+)
 
 
 def test_there_is_no_dialog_before_an_answer() -> None:
@@ -34,3 +47,41 @@ def test_who_came_too_early_may_try_again() -> None:
     wait = peer.response(500).headers.get("Retry-After")
     assert wait is not None
     assert 0 <= int(wait) <= 10
+
+
+def by_connection(port: int, **fields: Any) -> Flow:
+    """Of a peer that has connected to us from that port."""
+    remote = Address(ALICE.host, port)
+    return Flow("tls", BOB, remote, inbound=True, certificate=("pbx",), **fields)
+
+
+@pytest.mark.parametrize(
+    ("other", "tag", "follows"),
+    [
+        (by_connection(2), "peer", True),
+        (by_connection(2), "wrong", False),
+        (replace(by_connection(2), certificate=("else",)), "peer", False),
+        (replace(by_connection(2), remote=MALLORY), "peer", False),
+        (replace(by_connection(2), inbound=False), "peer", False),
+    ],
+)
+def test_a_peer_that_connects_anew_is_found_there(
+    other: Flow, tag: str, *, follows: bool
+) -> None:
+    bob, peer = called_by_peer()
+    invite = peer.new_request("INVITE", uri="sips:201@192.0.2.2")
+    bob.core.receive(invite.to_bytes(), by_connection(1), 0.0)
+    bob.wire.run(0.0)
+    session = bob.session
+    bob.answer(session)
+    ((data, _),) = bob.core.data_to_send()
+    answer = parse_message(data)
+    assert isinstance(answer, Response)
+    from_ = f"<sip:peer@example.com>;tag={tag}"
+    for method, cseq in (("ACK", 1), ("INFO", 2)):
+        request = peer.in_dialog(method, answer, cseq=cseq, from_=from_)
+        flow = by_connection(1) if method == "ACK" else other
+        bob.core.receive(request.to_bytes(), flow, 0.0)
+    bob.core.data_to_send()
+    bob.hang_up(session)
+    assert bob.find(session).flow == (other if follows else by_connection(1))

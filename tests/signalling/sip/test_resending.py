@@ -419,6 +419,8 @@ def test_another_process_knows_a_challenged_invite_by_its_first_name() -> None:
     keeper = Keeper(alice, TRUNK)
     session = alice.call(BOB)
     wire.run(0.0)
+    keeper.write()
+    keeper.kill(sent=True)
     challenge(peer, peer.request("INVITE"))
     peer.respond(peer.request("INVITE"), 180, ALICE)
     keeper.write()
