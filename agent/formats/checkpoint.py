@@ -3,12 +3,13 @@
 What one process wrote the next one finds, to the last whole record: the layout is in
 FORMAT.md, section 9. A record names its key; the last one of a key counts. When an
 area is full, what counts is copied into the other one, which then takes its place in
-one step; whatever is killed in the middle leaves the old one standing.
+one step; whatever is killed in the middle leaves the old one standing. Changes that
+belong together are made together: the seal of the first record is written last.
 """
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from mmap import mmap
 from typing import Final, NamedTuple, Self
 
@@ -101,6 +102,9 @@ class Checkpoint:
         _HEAD.pack_into(memory, 0, MAGIC, VERSION, boot, openings)
         found = cls(memory, max(slots), openings)
         found._replay()
+        # What a killed process left behind the last whole record must never be taken
+        # for one of ours.
+        found._compact()
         return found
 
     def __len__(self) -> int:
@@ -124,38 +128,54 @@ class Checkpoint:
 
         Then it holds what it held before.
         """
-        self._append(_PUT, key, value)
+        self.update({key: value})
 
     def remove(self, key: str) -> None:
         """Let `key` hold nothing. What it held stays in memory until compaction."""
-        if key in self._places:
-            self._append(_REMOVE, key, b"")
+        self.update({key: None})
+
+    def update(self, changes: Mapping[str, bytes | None]) -> None:
+        """Make several changes, all of them or none; None lets a key hold nothing.
+
+        Raises CheckpointFullError; then nothing has changed.
+        """
+        records = [
+            _Record(key, value)
+            for key, value in changes.items()
+            if value is not None or key in self._places
+        ]
+        if any(len(record.key.encode()) > MAX_KEY for record in records):
+            raise CheckpointError("A key is too long.")
+        needed = sum(record.size for record in records)
+        if self._end + needed > self._start + self._size:
+            self._compact(needed)
+        self._append(records)
 
     # -- the log ------------------------------------------------------------------
 
-    def _append(self, kind: int, key: str, value: bytes) -> None:
-        name = key.encode()
-        if len(name) > MAX_KEY:
-            raise CheckpointError(f"A key of {len(name)} bytes is too long.")
-        needed = _RECORD.size + len(name) + len(value)
-        if self._end + needed > self._start + self._size:
-            self._compact(needed)
-        self._write(kind, name, value)
-        self._note(kind, key, self._end - len(value))
+    def _append(self, records: Sequence["_Record"]) -> None:
+        first = self._end
+        seal = b""
+        for record in records:
+            body = record.body
+            crc = _CRC.pack(zlib.crc32(body, self._slot.crc))
+            begin = self._end + _CRC.size
+            end = begin + len(body)
+            self._memory[begin:end] = body
+            if self._end == first:
+                seal = crc
+            else:
+                self._memory[self._end : begin] = crc
+            self._end = end
+        # Last: until it stands there, none of the records does.
+        self._memory[first : first + len(seal)] = seal
+        for record in records:
+            first += record.size
+            self._note(record.kind, record.key, first - len(record.value or b""), first)
 
-    def _write(self, kind: int, name: bytes, value: bytes) -> None:
-        body = _RECORD.pack(0, len(value), len(name), kind)[_CRC.size :] + name + value
-        at = self._end + _CRC.size
-        end = at + len(body)
-        self._memory[at:end] = body
-        # Last: until it stands there, the record does not.
-        crc = zlib.crc32(body, self._slot.crc)
-        self._memory[self._end : at] = _CRC.pack(crc)
-        self._end = end
-
-    def _note(self, kind: int, key: str, begin: int) -> None:
+    def _note(self, kind: int, key: str, begin: int, end: int) -> None:
         if kind == _PUT:
-            self._places[key] = begin, self._end
+            self._places[key] = begin, end
         else:
             self._places.pop(key, None)
 
@@ -173,31 +193,49 @@ class Checkpoint:
             begin = end - length
             key = bytes(self._memory[at + _RECORD.size : begin]).decode()
             self._end = end
-            self._note(kind, key, begin)
+            self._note(kind, key, begin, end)
 
-    def _compact(self, needed: int) -> None:
+    def _compact(self, needed: int = 0) -> None:
         """Go on in the other area, with what counts."""
-        live = sum(
-            _RECORD.size + len(key.encode()) + end - begin
-            for key, (begin, end) in self._places.items()
-        )
+        records = [_Record(key, value) for key, value in self.items()]
+        live = sum(record.size for record in records)
         if live + needed > self._size:
             raise CheckpointFullError(
                 f"What is to be kept takes {live + needed} of {self._size} bytes."
             )
-        before, start, end = self._places, self._start, self._end
+        start, end = self._start, self._end
         # Under the number of this opening, for whoever was killed here before has
         # left records that must not be taken for ours.
         self._slot = _Slot(self._slot.generation + 1, self.openings)
         self._start = self._end = self._slot.area(self._size)
         self._places = {}
-        for key, place in before.items():
-            value = bytes(self._memory[slice(*place)])
-            self._write(_PUT, key.encode(), value)
-            self._note(_PUT, key, self._end - len(value))
+        self._append(records)
         self._slot.write(self._memory)
         # The old area holds what has been removed: nobody shall find it.
         self._memory[start:end] = bytes(end - start)
+
+
+class _Record(NamedTuple):
+    """One change of one key."""
+
+    key: str
+    value: bytes | None
+
+    @property
+    def kind(self) -> int:
+        return _REMOVE if self.value is None else _PUT
+
+    @property
+    def size(self) -> int:
+        return _RECORD.size + len(self.key.encode()) + len(self.value or b"")
+
+    @property
+    def body(self) -> bytes:
+        """All of it but the CRC."""
+        name, value = self.key.encode(), self.value or b""
+        return _RECORD.pack(0, len(value), len(name), self.kind)[_CRC.size :] + (
+            name + value
+        )
 
 
 class _Slot(NamedTuple):
