@@ -5,7 +5,7 @@ is sent to a target, in `invitation`; what is recorded, in `capture`; what a hea
 says, in `signalling.b2bua`.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 
 from agent.call import commands as do
 from agent.call.answering import Answering
@@ -19,12 +19,13 @@ from agent.call.legs import Legs
 from agent.call.playing import Playing
 from agent.call.routing import Plan
 from agent.call.session import FIRST, CallSession
+from agent.call.state import CallState
 from agent.call.transfers import Transfers
 from agent.common.errors import AgentError
 from agent.common.weakly import weakly
 from agent.identity.tags import officer_number
 from agent.media.pool import PlayEnded
-from agent.model.call import CallDirection, EndCause, Outcome
+from agent.model.call import CallDirection, EndCause
 from agent.signalling import b2bua
 from agent.signalling.offer_answer import NotAcceptableError
 from agent.signalling.sip import core as sip
@@ -51,6 +52,7 @@ class ActiveCall:
         self._joint = joint
         self.call_id = call_id
         self._plan = plan
+        self._invite = invite
         self._caller = caller
         self._called = called
         self._finished = finished
@@ -87,6 +89,62 @@ class ActiveCall:
             self._legs, self.capture, self.log, lambda: joint.user_agent.now
         )
 
+    # -- for the process after this one -------------------------------------------
+
+    @property
+    def state(self) -> CallState | None:
+        """All of it once two talk, for `restore`; None before and after."""
+        session = self._session.state
+        if session is None:
+            return None
+        legs, pair = self._legs.state
+        referral, newcomers = self._transfers.state
+        return CallState(
+            call_id=self.call_id,
+            route=self._plan.route.name,
+            direction=self._plan.direction,
+            exempt=self._plan.exempt,
+            emergency=self._plan.emergency,
+            caller=self._caller,
+            called=self._called,
+            invite=self._invite.to_bytes(),
+            legs=legs,
+            pair=pair,
+            session=session,
+            capture=self.capture.state,
+            playing=self._playing.state,
+            referral=referral,
+            newcomers=newcomers,
+            quiet=self._hearing.quiet,
+        )
+
+    def restore(self, state: CallState, legs: Sequence[Leg]) -> None:
+        """Go on where the process before stood; `legs` are those of `state`."""
+        self._legs.restore(legs, state.pair)
+        self._session.restore(state.session)
+        self._playing.restore(state.playing)
+        self._transfers.restore(state.referral, state.newcomers)
+        self._hearing.restore(state.quiet)
+        self.capture.restore(state.capture, self._legs)
+
+    def caught_up(self) -> None:
+        """Signalling and media are there again: see what came to an end meanwhile."""
+        now, core = self._now, self._joint.user_agent.core
+        talk = self._session.conversation
+        if talk is None:
+            return
+        reached = self._legs.reached(core)
+        for name in sorted(reached.difference(talk.talkers, self._session.ringing)):
+            # It was about to come in, and nobody does that any more.
+            self._perform(do.HangUp(leg=name, q850=_TEMPORARY))
+        for name in sorted(self._session.ringing - reached):
+            self._session.target_refused(name, _UNREACHABLE, now)
+        for name in talk.talkers:
+            if name not in reached:
+                self._session.left(name, now, cause=EndCause.AGENT_DIED)
+        self._session.handle_timer(now)
+        self.run()
+
     # -- life ---------------------------------------------------------------------
 
     def begin(self) -> None:
@@ -119,6 +177,8 @@ class ActiveCall:
         while (command := self._session.next_command()) is not None:
             self._perform(command)
         self._tell_recording()
+        if self._joint.keeper is not None:
+            self._joint.keeper.changed(self)
         # The worker first: a peer may send as soon as it hears of us.
         self._joint.media.flush()
         self._joint.user_agent.flush()
@@ -141,12 +201,6 @@ class ActiveCall:
         """Clear the call: the agent is stopping."""
         self._session.stop(self._now)
         self.run()
-
-    def final_outcome(self, close: do.Close) -> Outcome:
-        """The outcome, once every journal is closed."""
-        if close.outcome is Outcome.RECORDED and self.capture.interrupted:
-            return Outcome.PARTIAL
-        return close.outcome
 
     @property
     def transfers(self) -> Transfers:
@@ -200,7 +254,7 @@ class ActiveCall:
                 leg.gone = True
                 self._session.left(leg.name, now)
             case sip.Progressed():
-                early = self._early_media(leg, event.response.body)
+                early = self._answering.hears(leg, event.response.body)
                 self._session.target_ringing(leg.name, now, early_media=early)
             case sip.Accepted():
                 self._accepted(leg, event.response)
@@ -290,23 +344,6 @@ class ActiveCall:
         officer = self._identities.changed(leg, message)
         if officer is not None:
             talk.identified(leg.name, self._now, officer=officer)
-
-    def _early_media(self, leg: Leg, body: bytes) -> bool:
-        """Let the first party hear a target that sends audio before it answers."""
-        first = self._legs.first
-        if not self._session.rings_alone(leg.name):
-            return False
-        if first.audio is not None:
-            return True  # it is heard already, whatever this response says
-        if not body:
-            return False
-        try:
-            self._legs.answered(leg, body)
-            self._legs.describe_first(leg)
-        except NotAcceptableError as error:
-            self.log.warning("early_media_unusable", leg=leg.name, reason=str(error))
-            return False
-        return first.audio is not None
 
     def _apart(self) -> None:
         """No codec is common to the two who talk, and both were asked for one."""
@@ -466,5 +503,7 @@ class ActiveCall:
 
 _INCOMPATIBLE = 88
 "Q.850: incompatible destination."
+_TEMPORARY = 41
+"Q.850: temporary failure."
 _UNREACHABLE = 502
 "For a caller it is one like any other network that fails."

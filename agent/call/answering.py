@@ -63,6 +63,23 @@ class Answering:
         else:
             core.ring(first.session, self._now, status=180)
 
+    def hears(self, leg: Leg, body: bytes) -> bool:
+        """Let it hear a target that sends audio before it answers; False: it cannot."""
+        first = self._legs.first
+        if not self._session.rings_alone(leg.name):
+            return False
+        if first.audio is not None:
+            return True  # it is heard already, whatever this response says
+        if not body:
+            return False
+        try:
+            self._legs.answered(leg, body)
+            self._legs.describe_first(leg)
+        except NotAcceptableError as error:
+            self._log.warning("early_media_unusable", leg=leg.name, reason=str(error))
+            return False
+        return first.audio is not None
+
     async def open_early(self) -> None:
         """Let the first party hear us before the answer, if its path has that."""
         first = self._legs.first

@@ -5,8 +5,10 @@ import functools
 from agent.call.commands import OpenRecording, PauseRecording, ResumeRecording
 from agent.call.joint import Joint
 from agent.call.leg import Leg
+from agent.call.legs import Legs
 from agent.call.recorder import OpenSegment
 from agent.call.routing import Plan
+from agent.call.state import CaptureState
 from agent.common.clock import monotonic_ns, utc_ns
 from agent.common.ids import new_id
 from agent.formats.age import AgeError, Recipient, parse_recipient
@@ -36,8 +38,39 @@ class Capture:
         self._open: OpenSegment | None = None
         self._legs: tuple[Leg, Leg] | None = None
         self._paused: PauseRecording | None = None
+        self._broke = False
+        "Of segments that the process before this one has sealed."
         self.held = False
         self.segments: list[OpenSegment] = []
+
+    @property
+    def state(self) -> CaptureState:
+        """All of it, for `restore` in another process."""
+        return CaptureState(
+            group=self._group,
+            segments=tuple(segment.recording_id for segment in self.segments),
+            open=self._open is not None,
+            legs=(self._legs[0].name, self._legs[1].name) if self._legs else None,
+            held=self.held,
+            paused=self._paused,
+            interrupted=self.interrupted,
+        )
+
+    def restore(self, state: CaptureState, legs: Legs) -> None:
+        """Go on where another one stood; the recorder has its segments already."""
+        self._group = state.group
+        self._broke = state.interrupted
+        segment = self._joint.recorder.segment
+        found = [segment(recording_id) for recording_id in state.segments]
+        self.segments = [one for one in found if one is not None]
+        if state.legs is not None:
+            customer, officer = (legs.get(name) for name in state.legs)
+            if customer is not None and officer is not None:
+                self._legs = customer, officer
+        if state.open and self._legs is not None:
+            self._open = found[-1]
+            self.held = state.held
+            self._paused = state.paused
 
     def open(self, command: OpenRecording, customer: Leg, officer: Leg) -> None:
         """Begin a segment now."""
@@ -107,7 +140,7 @@ class Capture:
     @property
     def interrupted(self) -> bool:
         """Whether capture of any segment broke, for however short a time."""
-        return any(segment.gap for segment in self.segments)
+        return self._broke or any(segment.gap for segment in self.segments)
 
     def _update_hold(self) -> None:
         """While a party is held nothing is journalled, and the timeline says so."""

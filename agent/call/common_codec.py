@@ -1,10 +1,11 @@
 """Two joined legs kept in codecs that can be relayed: `codecs.settle`, carried out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from agent.call.codecs import Move, Side, settle
 from agent.call.leg import Leg
+from agent.call.state import PairState
 from agent.model.media import Codec
 
 
@@ -32,6 +33,25 @@ class CommonCodec:
         self._reoffer = reoffer
         self._apart = apart
         self._pair: _Pair | None = None
+
+    @property
+    def state(self) -> PairState | None:
+        """All of it, for `restore` in another process."""
+        pair = self._pair
+        if pair is None:
+            return None
+        return PairState(
+            first=pair.sides[Side.FIRST].name,
+            target=pair.sides[Side.TARGET].name,
+            tried=tuple(side.name for side in pair.tried),
+        )
+
+    def restore(self, state: PairState, legs: Mapping[str, Leg]) -> None:
+        """Go on where another one stood."""
+        self._pair = _Pair(
+            {Side.FIRST: legs[state.first], Side.TARGET: legs[state.target]},
+            {Side[name] for name in state.tried},
+        )
 
     def joined(self, one: Leg, other: Leg) -> None:
         """Two legs talk with each other from now on; `other` was rung for `one`."""

@@ -15,18 +15,20 @@ from agent.call import commands as do
 from agent.call.active import ActiveCall
 from agent.call.codecs import for_first
 from agent.call.config import PeerConfig
+from agent.call.endings import close_row
 from agent.call.joint import Joint, RunningCall
 from agent.call.leg import Leg
 from agent.call.orders import Orders
 from agent.call.passthrough import PassthroughCall
+from agent.call.recorder import OpenSegment
 from agent.call.routing import NoRouteError, Plan
+from agent.call.state import EndingState
 from agent.common.clock import utc_ns
 from agent.common.errors import AgentError
 from agent.common.ids import new_id
 from agent.common.tasks import TaskSet
 from agent.identity.tags import caller_tag
 from agent.media import pool as media
-from agent.model.call import Outcome
 from agent.model.recording import WITHHELD
 from agent.recording.ledger import CallIntent, Ledger
 from agent.signalling import b2bua
@@ -114,6 +116,14 @@ class CallControl:
             self._sent[invite.call_id] = invite.uri.user or ""
             if call.call_id in self._emergencies:
                 self._emergencies[call.call_id].add(invite.call_id)
+
+    def adopt(self, call: RunningCall) -> None:
+        """Go on with a call of the main process before this one."""
+        self._calls[call.call_id] = call
+        peer = call.peer_name
+        self._peer_calls[peer] = self._peer_calls.get(peer, 0) + 1
+        for name in call.names:
+            self.register(name, call)
 
     # -- admission ------------------------------------------------------------
 
@@ -317,7 +327,7 @@ class CallControl:
                 plan=plan,
                 invite=event.request,
                 first=first,
-                finished=self._finished,
+                finished=self.finished,
             )
         else:
             call = ActiveCall(
@@ -328,7 +338,7 @@ class CallControl:
                 first=first,
                 caller=caller,
                 called=called,
-                finished=self._finished,
+                finished=self.finished,
             )
         self._calls[call_id] = call
         if plan.emergency:
@@ -364,37 +374,35 @@ class CallControl:
 
     # -- the end of a call ----------------------------------------------------
 
-    def _finished(self, call: RunningCall, close: do.Close) -> None:
-        self.spawn(self._close(call, close), name=f"close-{call.call_id}")
-
-    async def _close(self, call: RunningCall, close: do.Close) -> None:
-        ended = utc_ns()
-        self._forget(call)
-        outcome = close.outcome
-        if isinstance(call, ActiveCall):
-            for segment in call.capture.segments:
-                await self.joint.recorder.whole(segment)
-            outcome = call.final_outcome(close)
-        level = self._log.warning if outcome in _ALARMING else self._log.info
-        level(
-            "ended",
+    def finished(self, call: RunningCall, close: do.Close) -> None:
+        """A call is over: its names are forgotten, its ledger row is closed."""
+        capture = call.capture if isinstance(call, ActiveCall) else None
+        segments = capture.segments if capture is not None else []
+        ending = EndingState(
             call_id=call.call_id,
-            outcome=outcome,
+            outcome=close.outcome,
             cause=close.cause,
             sip_status=close.sip_status,
+            ended_utc_ns=utc_ns(),
+            segments=tuple(segment.recording_id for segment in segments),
+            interrupted=capture is not None and capture.interrupted,
         )
-        try:
-            await self._ledger.close_call(
-                call.call_id,
-                outcome,
-                cause=close.cause or "",
-                sip_status=close.sip_status,
-                ended_utc_ns=ended,
-            )
-        except AgentError as error:
-            self._log.critical(
-                "ledger_unwritable", call_id=call.call_id, reason=str(error)
-            )
+        if self.joint.keeper is not None:
+            self.joint.keeper.end(ending)
+        self.spawn(self._close(call, ending, segments), name=f"close-{call.call_id}")
+
+    def settle(self, ending: EndingState, segments: list[OpenSegment]) -> None:
+        """Close the row of a call that was over before this process began."""
+        self.spawn(
+            close_row(self.joint, self._ledger, ending, segments),
+            name=f"close-{ending.call_id}",
+        )
+
+    async def _close(
+        self, call: RunningCall, ending: EndingState, segments: list[OpenSegment]
+    ) -> None:
+        self._forget(call)
+        await close_row(self.joint, self._ledger, ending, segments)
 
     def _forget(self, call: RunningCall) -> None:
         if self._calls.pop(call.call_id, None) is None:
@@ -485,6 +493,3 @@ def _incoming(
 def _call_id(task: str) -> str:
     """The call a task's name ends in."""
     return task.partition("-")[2]
-
-
-_ALARMING = {Outcome.BLOCKED, Outcome.UNRECORDED, Outcome.PARTIAL, Outcome.FAILED}

@@ -20,6 +20,7 @@ from agent.call.hunt import Hunt
 from agent.call.notices import NOTICE_LIMIT, Notices
 from agent.call.routing import Destination
 from agent.call.segments import Segments
+from agent.call.state import ConversationState
 from agent.common.weakly import weakly
 from agent.model.call import CallDirection, EndCause
 from agent.model.recording import NoticeEvidence
@@ -41,7 +42,7 @@ class Conversation:
         *,
         route: RouteConfig,
         direction: CallDirection,
-        talkers: tuple[str, str],
+        talkers: tuple[str, ...],
         officers: Iterable[str],
         announced: Iterable[str],
         segments: Segments,
@@ -82,6 +83,38 @@ class Conversation:
         self._held = False
         self.talkers: tuple[str, ...] = talkers
         self.state = State.TALKING
+
+    @property
+    def kept(self) -> ConversationState:
+        """All of it, for `restore` in another process."""
+        return ConversationState(
+            state=self.state.name,
+            talkers=self.talkers,
+            officers=frozenset(self._officers),
+            announced=frozenset(self._announced),
+            exempt=frozenset(self._exempt),
+            deadline=self._deadline,
+            listener=self._listener,
+            hunt=self.hunt.state,
+            target_is_staff=self._to_staff,
+            target_is_exempt=self._destination.exempt,
+            transferor=self._transferor,
+            held=self._held,
+        )
+
+    def restore(self, kept: ConversationState) -> None:
+        """Go on where another one stood."""
+        self.state = State[kept.state]
+        self._exempt = set(kept.exempt)
+        self._deadline = kept.deadline
+        self._listener = kept.listener
+        self.hunt.restore(kept.hunt)
+        self._to_staff = kept.target_is_staff
+        self._destination = Destination(
+            rounds=(), staff=kept.target_is_staff, exempt=kept.target_is_exempt
+        )
+        self._transferor = kept.transferor
+        self._held = kept.held
 
     # -- inputs: who is there --------------------------------------------------
 

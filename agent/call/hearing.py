@@ -43,6 +43,15 @@ class Hearing:
         self._quiet: set[str] = set()
         self._alarms: dict[str, int] = {}
 
+    @property
+    def quiet(self) -> frozenset[str]:
+        """Legs, by their names in the media workers, that are silent: for `restore`."""
+        return frozenset(self._quiet)
+
+    def restore(self, quiet: frozenset[str]) -> None:
+        """Go on where another one stood."""
+        self._quiet = set(quiet)
+
     def take(self, event: Heard) -> bool:
         """Take what a worker tells; returns whether nobody is heard any more.
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from agent.call.commands import HangUp, Invite
 from agent.call.refusal import NO_ANSWER, rank
+from agent.call.state import HuntState
 
 NORMAL_CLEARING: Final = 16
 "Q.850, for the Reason header (RFC 3326)."
@@ -56,6 +57,34 @@ class Hunt:
         "Legs without a final response."
         self.deadline: float | None = None
         "When the present round has rung long enough, in monotonic seconds."
+
+    @property
+    def state(self) -> HuntState:
+        """All of it, for `restore` in another process."""
+        return HuntState(
+            rounds=tuple(self._rounds),
+            ring_timeout=self._ring_timeout,
+            alternatives={
+                leg: tuple(self._alternatives.get(leg, ())) for leg in self.ringing
+            },
+            tried=frozenset(self._tried),
+            redirections=self._redirections,
+            status=self._status,
+            deadline=self.deadline,
+        )
+
+    def restore(self, state: HuntState) -> None:
+        """Go on where another one stood."""
+        self._rounds = deque(state.rounds)
+        self._ring_timeout = state.ring_timeout
+        self._alternatives = {
+            leg: deque(targets) for leg, targets in state.alternatives.items()
+        }
+        self._tried = set(state.tried)
+        self._redirections = state.redirections
+        self._status = state.status
+        self.ringing = set(state.alternatives)
+        self.deadline = state.deadline
 
     @property
     def status(self) -> int:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 import structlog
 
+from agent.call.keeper import Keeper
 from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
+from agent.call.state import AnyCallState
 from agent.identity.directory import Directory
 from agent.identity.numbers import IdentityConfig
 from agent.media.pool import MediaPool
@@ -73,6 +75,14 @@ class RunningCall(Protocol):
         """The peer that sent it."""
         ...
 
+    @property
+    def state(self) -> AnyCallState | None:
+        """What the next main process needs of it; None if that would be of no use."""
+        ...
+
+    def caught_up(self) -> None:
+        """It is resumed, and so is all it talks to: see what came to an end."""
+
     def begin(self) -> None:
         """The intent is durable: go on with the plan."""
 
@@ -121,6 +131,8 @@ class Joint:
     "The call a SIP session belongs to."
     guard: Callable[[RunningCall, Callable[[], None]], None]
     "Does something to a call, whose failure there hurts no other."
+    keeper: Keeper | None = None
+    "Keeps calls for the main process after this one, if somebody keeps our memory."
     log: structlog.typing.FilteringBoundLogger = field(
         default_factory=lambda: structlog.get_logger().bind()
     )

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 from agent.call.config import PeerConfig
+from agent.call.state import LegState
 from agent.model.media import (
     Address,
     Codec,
@@ -79,6 +80,69 @@ class Leg:
     "How often its media changed without signalling."
     codecs_seen: dict[str, str] = field(default_factory=dict)
     "Payload type to encoding name, all that were ever agreed, for the journal."
+
+    @property
+    def state(self) -> LegState:
+        """All of it, for `restore` in another process."""
+        return LegState(
+            name=self.name,
+            session=self.session,
+            flow=self.flow,
+            media_id=self.media_id,
+            peer=self.peer.name if self.peer is not None else "",
+            target=self.target,
+            number=self.number,
+            from_user=self.from_user,
+            local=self.local,
+            negotiation=self.negotiation.state if self.negotiation else None,
+            local_description=self.local_description,
+            awaits_answer=self.awaits_answer,
+            asked=self.asked,
+            offered=self.offered,
+            wanted=self.wanted,
+            rekey=self.rekey,
+            media_open=self.media_open,
+            can=self.can,
+            gone=self.gone,
+            agreed_at=None if self.agreed_at == -math.inf else self.agreed_at,
+            strange_payload_types=self.strange_payload_types,
+            media_changes=self.media_changes,
+            codecs_seen=self.codecs_seen,
+            record_aware=self.record_aware,
+            record_preference=self.record_preference,
+        )
+
+    @classmethod
+    def restore(cls, state: LegState, peer: PeerConfig | None) -> Self:
+        """A leg that goes on where another one stood; `peer` is who has its name."""
+        kept = state.negotiation
+        return cls(
+            name=state.name,
+            session=state.session,
+            flow=state.flow,
+            peer=peer,
+            media_id=state.media_id,
+            target=state.target,
+            number=state.number,
+            from_user=state.from_user,
+            local=state.local,
+            negotiation=None if kept is None else OfferAnswer.restore(kept),
+            local_description=state.local_description,
+            awaits_answer=state.awaits_answer,
+            asked=state.asked,
+            offered=state.offered,
+            wanted=state.wanted,
+            rekey=state.rekey,
+            media_open=state.media_open,
+            can=state.can,
+            gone=state.gone,
+            agreed_at=-math.inf if state.agreed_at is None else state.agreed_at,
+            strange_payload_types=state.strange_payload_types,
+            media_changes=state.media_changes,
+            codecs_seen=dict(state.codecs_seen),
+            record_aware=state.record_aware,
+            record_preference=state.record_preference,
+        )
 
     @property
     def audio(self) -> NegotiatedAudio | None:

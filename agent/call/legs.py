@@ -4,7 +4,7 @@ Offers and answers of both legs meet here: what one leg chose decides what the o
 is offered, and a hold on one is offered to the other.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from agent.call.codecs import for_first, for_target
@@ -12,6 +12,7 @@ from agent.call.common_codec import CommonCodec
 from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.routing import Plan
+from agent.call.state import LegState, PairState
 from agent.common.errors import AgentError
 from agent.common.weakly import weakly
 from agent.media.pool import MediaError
@@ -19,6 +20,7 @@ from agent.model.media import Address, Codec, NegotiatedAudio
 from agent.model.recording import RecordState
 from agent.signalling.abilities import codecs_in, read_description
 from agent.signalling.offer_answer import NotAcceptableError, OfferAnswer
+from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.message import Request
 
 
@@ -50,6 +52,25 @@ class Legs:
         self._common = CommonCodec(weakly(self._offer_codecs), on_apart)
         self._log = joint.log.bind(call_id=call_id)
         self.first = first
+
+    @property
+    def state(self) -> tuple[tuple[LegState, ...], PairState | None]:
+        """All of it, for `restore` in another process."""
+        return tuple(leg.state for leg in self._legs.values()), self._common.state
+
+    def restore(self, legs: Iterable[Leg], pair: PairState | None) -> None:
+        """Go on where others stood."""
+        self._legs = {leg.name: leg for leg in legs}
+        if pair is not None:
+            self._common.restore(pair, self._legs)
+
+    def reached(self, core: UserAgentCore) -> set[str]:
+        """Names of those that have a SIP session; the others are gone."""
+        for leg in self._legs.values():
+            if not leg.gone and core.invite_of(leg.session) is None:
+                leg.gone = True
+                self.close_media(leg)
+        return {leg.name for leg in self._legs.values() if not leg.gone}
 
     def __getitem__(self, name: str) -> Leg:
         return self._legs[name]

@@ -1,9 +1,10 @@
 """The notices of one call: what is to be played, what has been. Sans-IO."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Self
 
 from agent.call.commands import Play
+from agent.call.state import NoticesState
 from agent.model.recording import NoticeEvidence
 
 NOTICE_LIMIT: Final = 300.0
@@ -16,6 +17,18 @@ class Notices:
     def __init__(self, names: Sequence[str]) -> None:
         self._names = tuple(names)
         self._played: list[NoticeEvidence] = []
+
+    @property
+    def state(self) -> NoticesState:
+        """All of it, for `restore` in another process."""
+        return NoticesState(names=self._names, played=tuple(self._played))
+
+    @classmethod
+    def restore(cls, state: NoticesState) -> Self:
+        """Notices that go on where others stood."""
+        notices = cls(state.names)
+        notices._played = list(state.played)
+        return notices
 
     @property
     def missing(self) -> bool:

@@ -12,6 +12,7 @@ from agent.call import commands as do
 from agent.call.joint import CallStatus, Joint
 from agent.call.leg import Leg
 from agent.call.routing import Plan
+from agent.call.state import DirectCallState
 from agent.common.errors import AgentError
 from agent.common.ids import new_id
 from agent.model.call import CallDirection, EndCause, Outcome
@@ -51,6 +52,7 @@ class PassthroughCall:
         self._ways: list[tuple[Uri, Sequence[Flow]]] = []
         "To the present target, each for an INVITE of its own."
         self._finished = finished
+        self._answered = False
         self._awaits_answer = False
         self._early = b""
         "The last description that came before the target's answer."
@@ -60,6 +62,36 @@ class PassthroughCall:
         self._deadline: float | None = None
         self.call_id = call_id
         self.log = joint.log.bind(call_id=call_id)
+
+    @property
+    def state(self) -> DirectCallState | None:
+        """All of it once two talk, for `restore`; None before and after."""
+        if not self._answered or self._over or self._second is None:
+            return None
+        return DirectCallState(
+            call_id=self.call_id,
+            route=self._plan.route.name,
+            direction=self._plan.direction,
+            emergency=self._plan.emergency,
+            invite=self._invite.to_bytes(),
+            first=self._first.state,
+            second=self._second.state,
+            awaits_answer=self._awaits_answer,
+        )
+
+    def restore(self, state: DirectCallState, second: Leg) -> None:
+        """Go on where the process before stood."""
+        self._second = second
+        self._sessions.append(second.session)
+        self._answered = True
+        self._awaits_answer = state.awaits_answer
+
+    def caught_up(self) -> None:
+        """Signalling is there again: see what came to an end meanwhile."""
+        core = self._joint.user_agent.core
+        legs = [leg for leg in (self._first, self._second) if leg is not None]
+        if any(core.invite_of(leg.session) is None for leg in legs):
+            self.stop()
 
     def begin(self) -> None:
         """Ring the first target."""
@@ -168,6 +200,7 @@ class PassthroughCall:
                 self._early = body or self._early
                 core.ring(first.session, now, status=event.response.status, body=body)
             case sip.Accepted():
+                self._answered = True
                 self._awaits_answer = late
                 self._deadline = None
                 body = self._passed(event.response.body, second, first, offer=late)
@@ -215,6 +248,8 @@ class PassthroughCall:
                 self._end(self._cause_of(event, from_first=from_first), None)
             case _:
                 pass
+        if self._joint.keeper is not None:
+            self._joint.keeper.changed(self)
         self._joint.user_agent.flush()
 
     def _cause_of(self, event: sip.Event, *, from_first: bool) -> EndCause:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from agent.call.commands import Command, PauseRecording, ResumeRecording
+from agent.call.state import PauseState
 from agent.common.errors import AgentError
 
 LIMIT: Final = "limit"
@@ -49,6 +50,17 @@ class Pause:
         "When the recording goes on, in monotonic seconds; None unless it is paused."
         self.order: PauseRecording | None = None
         "Who has it paused, and why."
+
+    @property
+    def state(self) -> PauseState:
+        """All of it, for `restore` in another process."""
+        return PauseState(since=self.since, deadline=self.deadline, order=self.order)
+
+    def restore(self, state: PauseState) -> None:
+        """Go on where another one stood."""
+        self.since = state.since
+        self.deadline = state.deadline
+        self.order = state.order
 
     def begin(self, *, by: str, reason: str, seconds: float | None, now: float) -> None:
         """Pause for `seconds`, or as long as may be; again: longer, to the same limit.

@@ -4,6 +4,7 @@ from agent.call.capture import evidence
 from agent.call.commands import Play
 from agent.call.joint import Joint
 from agent.call.legs import Legs
+from agent.call.state import PlayingState, PlayState
 from agent.media.pool import PlayEnded
 from agent.model.recording import NoticeEvidence
 
@@ -17,6 +18,37 @@ class Playing:
         self._tokens: dict[int, tuple[str, Play]] = {}
         self._unplayed: set[str] = set()
         self._evidence: NoticeEvidence | None = None
+
+    @property
+    def state(self) -> PlayingState:
+        """All of it, for `restore` in another process."""
+        return PlayingState(
+            plays=tuple(
+                PlayState(
+                    token=token,
+                    leg=leg,
+                    legs=play.legs,
+                    sound=play.sound,
+                    loop=play.loop,
+                    notice=play.notice,
+                )
+                for token, (leg, play) in self._tokens.items()
+            ),
+            unplayed=frozenset(self._unplayed),
+            evidence=self._evidence,
+        )
+
+    def restore(self, state: PlayingState) -> None:
+        """Go on where another one stood."""
+        self._tokens = {
+            one.token: (
+                one.leg,
+                Play(legs=one.legs, sound=one.sound, loop=one.loop, notice=one.notice),
+            )
+            for one in state.plays
+        }
+        self._unplayed = set(state.unplayed)
+        self._evidence = state.evidence
 
     def play(self, command: Play) -> None:
         """Begin; a new sound takes the place of what a leg hears."""

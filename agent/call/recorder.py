@@ -9,7 +9,7 @@ soon as its envelope is sealed; what stays until sealing is the one-way journal 
 import asyncio
 import itertools
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,8 @@ from typing import Final
 import msgspec
 import structlog
 
+from agent.call.keeper import Keeper
+from agent.call.state import SegmentState
 from agent.common.clock import monotonic_ns, utc_ns
 from agent.common.errors import AgentError
 from agent.common.tasks import TaskSet
@@ -50,9 +52,23 @@ class OpenSegment:
     "Whether capture was interrupted: a worker died, a disk filled."
     journals: list[Path] = field(default_factory=list)
     "Those that exist, in the order of their epochs."
-    ending: bool = False
-    "Whether its end was told to the worker: what fails now ends no other segment."
-    closed: "asyncio.Future[RecordingClosed | None]"
+    end: SegmentEnd | None = None
+    "Told to the worker: what fails from then on ends no other segment."
+    closed: "asyncio.Future[bool]"
+    "Whether its journal is whole."
+
+    @property
+    def state(self) -> SegmentState:
+        """All of it but the key, for the process after this one."""
+        return SegmentState(
+            recording_id=self.recording_id,
+            call_id=self.call_id,
+            key_id=self.key_id,
+            recipient=self.recipient,
+            gap=self.gap,
+            end=self.end,
+            closed=self.closed.result() if self.closed.done() else None,
+        )
 
 
 class Recorder:
@@ -73,6 +89,7 @@ class Recorder:
         quality: Sequence[Recipient],
         min_free_bytes: int,
         on_failed: Callable[[str, str, bool], None],
+        keeper: Keeper | None = None,
     ) -> None:
         self._media = media
         self._spool = spool
@@ -82,6 +99,7 @@ class Recorder:
         self._quality = tuple(quality)
         self._min_free_bytes = min_free_bytes
         self._on_failed = on_failed
+        self._keeper = keeper
         self._segments: dict[str, OpenSegment] = {}
         self._log = structlog.get_logger()
         self._tasks = TaskSet(self._task_failed)
@@ -106,6 +124,47 @@ class Recorder:
             self._log.error("spool_refused", reason=str(error))
             return False
         return True
+
+    # -- taking over --------------------------------------------------------------
+
+    def resume(self, states: Iterable[SegmentState], keys: Mapping[str, bytes]) -> None:
+        """Go on with segments of the process before; those without a key are left.
+
+        To be called when the media workers have been told of them, and recovery has
+        been told to leave them alone.
+        """
+        for state in states:
+            key = keys.get(state.recording_id)
+            if key is None:
+                continue
+            closed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            if state.closed is not None:
+                closed.set_result(state.closed)
+            segment = OpenSegment(
+                recording_id=state.recording_id,
+                call_id=state.call_id,
+                key_id=state.key_id,
+                recipient=state.recipient,
+                journal_key=key,
+                gap=state.gap,
+                journals=self._spool.journals_of(state.recording_id),
+                end=state.end,
+                closed=closed,
+            )
+            self._segments[segment.recording_id] = segment
+            if state.end is not None:
+                self._tasks.spawn(
+                    self._finish(segment, state.end),
+                    name=f"finish-{segment.recording_id}",
+                )
+
+    def segment(self, recording_id: str) -> OpenSegment | None:
+        """A segment that is captured, or waits to be sealed."""
+        return self._segments.get(recording_id)
+
+    def has_envelope(self, recording_id: str) -> bool:
+        """Whether a segment's key envelope is durable, so that it may be written."""
+        return self._spool.envelope_path(recording_id).exists()
 
     # -- opening --------------------------------------------------------------
 
@@ -133,6 +192,8 @@ class Recorder:
             closed=asyncio.get_running_loop().create_future(),
         )
         self._segments[segment.recording_id] = segment
+        if self._keeper is not None:
+            self._keeper.keep_segment(segment.state, segment.journal_key)
         self._media.start_recording(
             segment.recording_id,
             legs=legs,
@@ -176,8 +237,10 @@ class Recorder:
 
     def opened(self, event: RecordingOpened) -> None:
         """A journal exists on disk."""
-        if (segment := self._segments.get(event.recording)) is not None:
-            segment.journals.append(Path(event.path))
+        segment, path = self._segments.get(event.recording), Path(event.path)
+        # A worker tells it again to another main process.
+        if segment is not None and path not in segment.journals:
+            segment.journals.append(path)
 
     def failed(self, recording_id: str, reason: str) -> None:
         """A worker cannot go on writing a journal."""
@@ -188,26 +251,39 @@ class Recorder:
         """A journal is complete and durable."""
         segment = self._segments.get(event.recording)
         if segment is not None and not segment.closed.done():
-            segment.closed.set_result(event)
+            segment.closed.set_result(True)
+            self._keep(segment)
 
     def interrupted(self, recording_id: str) -> None:
         """The worker that captured a segment died; another goes on with it."""
         if (segment := self._segments.get(recording_id)) is not None:
             segment.gap = True
+            self._keep(segment)
+
+    def _keep(self, segment: OpenSegment) -> None:
+        """Let the process after this one know what has become of a segment."""
+        if self._keeper is not None and segment.recording_id in self._segments:
+            self._keeper.keep_segment(segment.state, None)
+
+    def _forget(self, recording_id: str) -> None:
+        self._segments.pop(recording_id, None)
+        if self._keeper is not None:
+            self._keeper.forget_segment(recording_id)
 
     def _capture_broke(self, segment: OpenSegment, reason: str) -> None:
         if segment.gap and segment.closed.done():
             return
         segment.gap = True
         if not segment.closed.done():
-            segment.closed.set_result(None)
+            segment.closed.set_result(False)
+        self._keep(segment)
         self._log.error(
             "recording_failed",
             call_id=segment.call_id,
             recording_id=segment.recording_id,
             reason=reason,
         )
-        if not segment.ending:
+        if segment.end is None:
             self._on_failed(segment.call_id, reason, bool(segment.journals))
 
     # -- while it runs --------------------------------------------------------
@@ -227,14 +303,14 @@ class Recorder:
 
     def close(self, segment: OpenSegment, cause: EndCause) -> None:
         """End a segment now; finishing and storing go on behind."""
-        segment.ending = True
         outcome = Outcome.PARTIAL if segment.gap else Outcome.RECORDED
-        end = SegmentEnd(
+        segment.end = end = SegmentEnd(
             ended_at=utc_ns(),
             ended_monotonic_ns=monotonic_ns(),
             cause=cause,
             outcome=outcome,
         )
+        self._keep(segment)
         self._media.stop_recording(segment.recording_id, msgspec.json.encode(end))
         self._tasks.spawn(
             self._finish(segment, end), name=f"finish-{segment.recording_id}"
@@ -245,7 +321,7 @@ class Recorder:
         done, _ = await asyncio.wait({segment.closed}, timeout=CLOSE_TIMEOUT)
         if not done:
             segment.gap = True
-        return bool(done) and segment.closed.result() is not None and not segment.gap
+        return bool(done) and segment.closed.result() and not segment.gap
 
     async def _finish(self, segment: OpenSegment, end: SegmentEnd) -> None:
         recording_id = segment.recording_id
@@ -253,7 +329,7 @@ class Recorder:
             end = msgspec.structs.replace(end, outcome=Outcome.PARTIAL)
         if not segment.journals:
             # Nothing was ever written: the envelope opens nothing and goes too.
-            self._segments.pop(recording_id, None)
+            self._forget(recording_id)
             self._spool.purge(recording_id)
             await self._note(segment, self._ledger.forget_recording(recording_id))
             return
@@ -267,7 +343,7 @@ class Recorder:
             end=end,
         )
         finished = await self._finish_for_sure(segment, job)
-        self._segments.pop(recording_id, None)
+        self._forget(recording_id)
         sealed = self._ledger.advance(
             recording_id, RecordingState.SEALED, verdict=finished.verdict
         )

@@ -187,6 +187,25 @@ class RouteTable:
     def peer_named(self, name: str) -> PeerConfig | None:
         return self._peers.get(name)
 
+    def resumed(
+        self, name: str, direction: CallDirection, *, exempt: bool, emergency: bool
+    ) -> Plan | None:
+        """What is left of the plan of a call two already talk in.
+
+        None if the route of that name is no more.
+        """
+        route = next((route for route in self._routes if route.name == name), None)
+        if route is None:
+            return None
+        return Plan(
+            route=route,
+            direction=direction,
+            steps=(),
+            rounds=(),
+            exempt=exempt,
+            emergency=emergency,
+        )
+
     def destination(
         self, peer: PeerConfig, uri: Uri, *, is_officer: Callable[[str], bool]
     ) -> Destination:

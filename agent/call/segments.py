@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from agent.call.commands import Alarm, CloseRecording, Command, OpenRecording
 from agent.call.pause import NotRecordedError, Pause
+from agent.call.state import SegmentsState
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import NoticeEvidence
 
@@ -36,6 +37,31 @@ class Segments:
         "When the open segment is full, in monotonic seconds."
         self.pause = Pause(emit, max_length=max_pause)
         "It outlasts a segment: the next one begins in it."
+
+    @property
+    def state(self) -> SegmentsState:
+        """All of it, for `restore` in another process."""
+        return SegmentsState(
+            number=self._number,
+            failed=self._failed,
+            kept=self._kept,
+            unrecorded=self._unrecorded,
+            wanted=self.wanted,
+            is_open=self.is_open,
+            deadline=self.deadline,
+            pause=self.pause.state,
+        )
+
+    def restore(self, state: SegmentsState) -> None:
+        """Go on where another one stood."""
+        self._number = state.number
+        self._failed = state.failed
+        self._kept = state.kept
+        self._unrecorded = state.unrecorded
+        self.wanted = state.wanted
+        self.is_open = state.is_open
+        self.deadline = state.deadline
+        self.pause.restore(state.pause)
 
     def open(
         self,

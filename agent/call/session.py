@@ -9,9 +9,8 @@ that are already cleared are the rule, not the exception.
 Inputs are methods, outputs are the commands of `agent.call.commands`.
 """
 
-import itertools
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from agent.call import commands as out, refusal
@@ -27,12 +26,24 @@ from agent.call.notices import NOTICE_LIMIT, Notices
 from agent.call.phases import TRANSITIONS, Input, Phase
 from agent.call.routing import INBOUND_STEPS, Plan, Step
 from agent.call.segments import Segments
+from agent.call.state import SessionState
 from agent.common.weakly import weakly
 from agent.model.call import CallDirection, EndCause, Outcome
 from agent.model.recording import NoticeEvidence, RecordState
 
 FIRST: Final = "a"
 "The leg of the party that rang."
+
+
+class LegNames(Iterator[str]):
+    """Names of the other legs of one call, `b1` and so on."""
+
+    given = 0
+    "How many there are."
+
+    def __next__(self) -> str:
+        self.given += 1
+        return f"b{self.given}"
 
 
 class CallSession:
@@ -50,7 +61,7 @@ class CallSession:
         self._early = False
         "Whether the first party hears us without having been answered."
         self._deadline: float | None = None
-        self._names = map("b{}".format, itertools.count(1))
+        self._names = LegNames()
         self._hunt = Hunt(
             plan.rounds,
             names=self._names,
@@ -77,6 +88,33 @@ class CallSession:
         self.partner = ""
         "The leg that has answered the first; empty until one has."
         self.outcome: Outcome | None = None
+
+    @property
+    def state(self) -> SessionState | None:
+        """All of it while two talk, for `restore` in another process; else None."""
+        talk = self.conversation
+        if talk is None or self.outcome is not None:
+            return None
+        return SessionState(
+            partner=self.partner,
+            legs_named=self._names.given,
+            notices=self._notices.state,
+            segments=self._segments.state,
+            conversation=talk.kept,
+        )
+
+    def restore(self, state: SessionState) -> None:
+        """Go on where another one stood."""
+        self.phase = Phase.TALKING
+        self.partner = state.partner
+        self._names.given = state.legs_named
+        self._notices = Notices.restore(state.notices)
+        self._segments.restore(state.segments)
+        kept = state.conversation
+        self.conversation = self._converse(
+            kept.talkers, officers=kept.officers, announced=kept.announced
+        )
+        self.conversation.restore(kept)
 
     # -- inputs ---------------------------------------------------------------
 
@@ -255,6 +293,11 @@ class CallSession:
         return leg in self._running_hunt.ringing
 
     @property
+    def ringing(self) -> frozenset[str]:
+        """Every leg of which that is true."""
+        return frozenset(self._running_hunt.ringing)
+
+    @property
     def hunts(self) -> bool:
         """Whether targets are rung for the first party, and none has answered."""
         return self.conversation is None and bool(self._hunt.ringing)
@@ -372,19 +415,32 @@ class CallSession:
         officers = {FIRST}
         if inbound:
             officers = {self.partner} if self._officer_answered else set()
-        self.conversation = Conversation(
+        self.conversation = self._converse(
+            (FIRST, self.partner),
+            officers=officers,
+            announced=self._have_heard(inbound=inbound),
+        )
+        self.conversation.begin(now)
+
+    def _converse(
+        self,
+        talkers: tuple[str, ...],
+        *,
+        officers: Iterable[str],
+        announced: Iterable[str],
+    ) -> Conversation:
+        return Conversation(
             self._emit,
             route=self._plan.route,
             direction=self._plan.direction,
-            talkers=(FIRST, self.partner),
+            talkers=talkers,
             officers=officers,
-            announced=self._have_heard(inbound=inbound),
+            announced=announced,
             segments=self._segments,
             notices=self._notices,
             names=self._names,
             over=weakly(self._talk_over),
         )
-        self.conversation.begin(now)
 
     def _talk_over(self, cause: EndCause) -> None:
         self._end(self._segments.outcome, cause)

@@ -64,6 +64,16 @@ class Transfers:
             raise ReferenceError("the call is gone")
         return call
 
+    @property
+    def state(self) -> tuple[str, int]:
+        """The REFER under way, and how many came into the call: for `restore`."""
+        return self._key, self._newcomers
+
+    def restore(self, key: str, newcomers: int) -> None:
+        """Go on where another one stood."""
+        self._key = key
+        self._newcomers = newcomers
+
     # -- REFER ------------------------------------------------------------------
 
     def referred(self, leg: Leg, event: sip.ReferReceived) -> None:

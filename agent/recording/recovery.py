@@ -27,16 +27,32 @@ class Recovered:
     `left`: the disk does not take it now; the next start tries again."""
 
 
-async def recover(spool: Spool, ledger: Ledger) -> list[Recovered]:
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """What goes on where the run before stood, and is none of recovery's business."""
+
+    recordings: frozenset[str] = frozenset()
+    calls: frozenset[str] = frozenset()
+
+
+async def recover(
+    spool: Spool, ledger: Ledger, taken: TakenOver = TakenOver()
+) -> list[Recovered]:
     """Seal what a killed run left; close its ledger rows. Raises LedgerError, OSError.
 
     To be called before anything is recorded, and after the last writer of the run
-    before has ended.
+    before has ended, but for the recordings that were `taken` over.
     """
-    found = [_seal(spool, recording_id) for recording_id in spool.list_journals()]
+    found = [
+        _seal(spool, recording_id)
+        for recording_id in spool.list_journals()
+        if recording_id not in taken.recordings
+    ]
     sealed = spool.list_sealed()
     there = {*sealed, *spool.list_journals(), *spool.list_quarantined()}
     for recording_id in spool.list_envelopes():
+        if recording_id in taken.recordings:
+            continue
         # The envelope is written first: its recording's journal never was, or it is
         # sealed with a copy of this. The ledger first: a start killed in between
         # finds the envelope again.
@@ -52,14 +68,15 @@ async def recover(spool: Spool, ledger: Ledger) -> list[Recovered]:
             # Its call may have been closed as recorded, a moment before the end.
             await ledger.note_partial(await ledger.call_of(recovered.recording_id))
     for recording in await ledger.open_recordings():
-        if recording.recording_id in there:
+        if recording.recording_id in there | taken.recordings:
             continue
         if recording.state == RecordingState.OPEN:
             await ledger.forget_recording(recording.recording_id)
         elif recording.state == RecordingState.STORED:
             await ledger.advance(recording.recording_id, RecordingState.PURGED)
     for row in await ledger.open_calls():
-        await _close(ledger, row)
+        if row.call_id not in taken.calls:
+            await _close(ledger, row)
     return found
 
 

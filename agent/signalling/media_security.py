@@ -82,6 +82,16 @@ class MediaSecurity:
         self._spent = False
 
     @property
+    def state(self) -> tuple[Protection | None, bool]:
+        """What is agreed, and whether its key is spent: for `restore`."""
+        return self._current, self._spent
+
+    def restore(self, current: Protection | None, *, spent: bool) -> None:
+        """Go on where another one stood."""
+        self._current = current
+        self._spent = spent
+
+    @property
     def keys_spent(self) -> bool:
         """Whether `spend_key` was called and no new key is agreed yet."""
         return self._spent

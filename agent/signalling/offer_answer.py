@@ -6,7 +6,8 @@ number and order for as long as the leg lives.
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Self
 
 from agent.model.media import (
     COMFORT_NOISE,
@@ -39,13 +40,13 @@ from agent.signalling.audio_media import (
     those_offered,
 )
 from agent.signalling.media_security import (
-    PLAIN,
     RTP,
     MediaSecurity,
     Protection,
     RandomBytes,
     offers_srtp,
 )
+from agent.signalling.negotiation_state import NegotiationState, Ours, Shape
 from agent.signalling.not_acceptable import (
     INCOMPATIBLE_ADDRESS,
     INCOMPATIBLE_FORMAT,
@@ -63,25 +64,6 @@ from agent.signalling.sdp import (
 )
 
 __all__ = ["NotAcceptableError", "OfferAnswer"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """What may not change from one description of a leg to the next."""
-
-    refused: tuple[Media, ...] = ()
-    "All m-lines, with port 0; that at `audio` is a place-holder."
-    audio: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Ours:
-    """What a description of ours says that its answer is measured by."""
-
-    codecs: tuple[Codec, ...] = ()
-    direction: Direction = Direction.SENDRECV
-    protection: Protection = PLAIN
-    rtcp_mux: bool = True
 
 
 class OfferAnswer:
@@ -112,14 +94,17 @@ class OfferAnswer:
         self._session_id = session_id
         self._username = username
         self._codecs = tuple(codecs)
+        self._secure = secure
+        self._srtp = srtp
+        self._clear_keys = clear_keys
         self._types = PayloadTypes()
         self._ptime = DEFAULT_PTIME
         self._noise = False
         self._version = 0
         self._sent = b""
-        self._shape = _Shape((refused_section("audio", RTP, ("0",)),))
-        self._offered = _Ours()
-        self._agreed = _Ours()
+        self._shape = Shape((refused_section("audio", RTP, ("0",)),))
+        self._offered = Ours()
+        self._agreed = Ours()
         self._security = MediaSecurity(
             secure=secure,
             policy=srtp,
@@ -134,6 +119,73 @@ class OfferAnswer:
         self.record_preference = ""
         "What the peer would like (section 7.1.3): `on`, `off`, `pause`, or nothing."
         self._current: NegotiatedAudio | None = None
+
+    @property
+    def state(self) -> NegotiationState:
+        """All of it, for `restore` in another process."""
+        numbers, meanings = self._types.state
+        protection, keys_spent = self._security.state
+        return NegotiationState(
+            address=self._address,
+            session_id=self._session_id,
+            username=self._username,
+            codecs=self._codecs,
+            secure=self._secure,
+            srtp=self._srtp,
+            clear_keys=self._clear_keys,
+            numbers=numbers,
+            meanings=meanings,
+            ptime=self._ptime,
+            noise=self._noise,
+            description_version=self._version,
+            sent=self._sent,
+            shape=self._shape,
+            offered=self._offered,
+            agreed=self._agreed,
+            protection=protection,
+            keys_spent=keys_spent,
+            answerable=self._answerable,
+            pending=self._pending,
+            current=self._current,
+            record=self.record,
+            told_record=self._told_record,
+            record_preference=self.record_preference,
+        )
+
+    @classmethod
+    def restore(
+        cls,
+        state: NegotiationState,
+        *,
+        random_bytes: RandomBytes = secrets.token_bytes,
+    ) -> Self:
+        """A negotiation that goes on where another one stood."""
+        found = cls(
+            address=state.address,
+            session_id=state.session_id,
+            codecs=state.codecs,
+            username=state.username,
+            secure=state.secure,
+            srtp=state.srtp,
+            clear_keys=state.clear_keys,
+            random_bytes=random_bytes,
+        )
+        found._types.restore(state.numbers, state.meanings)
+        found._security.restore(state.protection, spent=state.keys_spent)
+        found._ptime = state.ptime
+        found._noise = state.noise
+        found._version = state.description_version
+        found._sent = state.sent
+        found._shape = state.shape
+        found._offered = state.offered
+        found._agreed = state.agreed
+        found._answerable = state.answerable
+        found._pending = state.pending
+        found._current = state.current
+        found.record = state.record
+        found._told_record = state.told_record
+        found.record_preference = state.record_preference
+        return found
 
     @property
     def current(self) -> NegotiatedAudio | None:
@@ -192,7 +244,7 @@ class OfferAnswer:
         protection = self._security.offer()
         numbered = self._types.numbered(codecs or self._stable_first())
         mux = self._current is None or self._current.rtcp_mux
-        self._offered = _Ours(numbered, direction, protection, mux)
+        self._offered = Ours(numbered, direction, protection, mux)
         rates = dict.fromkeys(codec.clock_rate for codec in numbered)
         events = {
             rate: self._types.number(TELEPHONE_EVENT, rate, DEFAULT_EVENTS[rate])
@@ -242,7 +294,7 @@ class OfferAnswer:
         """
         return self._receive_answer(body, self._agreed)
 
-    def _receive_answer(self, body: bytes, ours: _Ours) -> NegotiatedAudio:
+    def _receive_answer(self, body: bytes, ours: Ours) -> NegotiatedAudio:
         description = _parsed(body)
         if len(description.media) <= self._shape.audio:
             raise NotAcceptableError("The answer has too few media.")
@@ -285,7 +337,7 @@ class OfferAnswer:
         moved = current is not None and current.remote != audio.remote
         protection = self._security.answer(media, moved=moved)
         audio = replace(audio, srtp=protection.keys)
-        self._shape = _Shape(
+        self._shape = Shape(
             tuple(
                 refused_section(other.kind, other.protocol, other.formats)
                 for other in description.media
@@ -293,7 +345,7 @@ class OfferAnswer:
             index,
         )
         self._answerable = False
-        self._agreed = _Ours((codec,), audio.direction, protection, audio.rtcp_mux)
+        self._agreed = Ours((codec,), audio.direction, protection, audio.rtcp_mux)
         self._take(audio, protection, description, media)
         ours = next(ours for ours in self._codecs if same_codec(ours, codec))
         event = audio.telephone_event

@@ -25,6 +25,25 @@ class PayloadTypes:
         self._numbers: dict[Encoding, int] = {}
         self._meanings: dict[int, Encoding] = {}
 
+    @property
+    def state(
+        self,
+    ) -> tuple[tuple[tuple[str, int, int], ...], tuple[tuple[int, str, int], ...]]:
+        """Encodings with their numbers, and numbers with their meanings."""
+        return (
+            tuple((name, rate, n) for (name, rate), n in self._numbers.items()),
+            tuple((n, name, rate) for n, (name, rate) in self._meanings.items()),
+        )
+
+    def restore(
+        self,
+        numbers: Iterable[tuple[str, int, int]],
+        meanings: Iterable[tuple[int, str, int]],
+    ) -> None:
+        """Go on where another one stood."""
+        self._numbers = {(name, rate): n for name, rate, n in numbers}
+        self._meanings = {n: (name, rate) for n, name, rate in meanings}
+
     def learn(self, number: int, name: str, clock_rate: int) -> None:
         """The peer uses `number` for an encoding."""
         encoding = name.upper(), clock_rate

@@ -7,7 +7,7 @@ loop. Time is the loop's, and goes on when `advance` says so.
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,42 +16,64 @@ import structlog
 from agent.call.config import PeerConfig, RouteConfig
 from agent.call.control import CallControl
 from agent.call.joint import Joint
+from agent.call.keeper import Keeper
 from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
+from agent.call.takeover import take_over
 from agent.formats.age import KeyKind, generate_identity
+from agent.formats.checkpoint import HEADER_SIZE, Checkpoint
 from agent.formats.codecs.g711 import encode_alaw, encode_ulaw
 from agent.identity.directory import Directory, OfficerEntry
 from agent.identity.numbers import FINLAND
+from agent.media.events import MediaEvent
 from agent.media.sound import Sound
-from agent.model.media import PCMA, PCMU, Address, Codec, Direction, SrtpPolicy
 from agent.model.recording import Verdict
 from agent.recording.finisher import Finished, FinisherError, FinishJob
+from agent.recording.journal_keys import SLOT_SIZE, JournalKeys
 from agent.recording.ledger import Ledger, LedgerRow, read_rows
 from agent.recording.spool import Spool
 from agent.service.app import EXTENSIONS
 from agent.signalling.config import Listener
 from agent.signalling.guard import Guard
-from agent.signalling.not_acceptable import NotAcceptableError
-from agent.signalling.offer_answer import OfferAnswer
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.flow import Flow
-from agent.signalling.sip.message import Request, response_to
-from agent.signalling.sip.parser import parse_message
+from agent.signalling.sip.message import Request
 from agent.signalling.sip.timers import DEFAULT_TIMERS
-from agent.signalling.sip.uri import NameAddr, Uri, parse_uri
+from agent.signalling.sip.uri import Uri
 from agent.signalling.useragent import UserAgent
+from tests.call.party import (
+    AGENT,
+    CALLER,
+    OFFICER,
+    SECOND,
+    SERVICE,
+    STRANGER,
+    THIRD,
+    TRUNK,
+    Party,
+    until,
+)
 from tests.call.switch import Switch
 from tests.fakes.media import RecordingMediaPool
 
-AGENT = Address("192.0.2.1", 5060)
-TRUNK = Address("192.0.2.10", 5060)
-OFFICER = Address("192.0.2.20", 5060)
-SECOND = Address("192.0.2.21", 5060)
-THIRD = Address("192.0.2.22", 5060)
-STRANGER = Address("203.0.113.66", 5060)
-SERVICE = "0295000000"
-CALLER = "0401234567"
+__all__ = [
+    "AGENT",
+    "CALLER",
+    "NOTICE",
+    "OFFICER",
+    "SECOND",
+    "SERVICE",
+    "STRANGER",
+    "THIRD",
+    "TRUNK",
+    "Finishers",
+    "Party",
+    "Site",
+    "key",
+    "until",
+]
+
 NOTICE = Sound(
     name="fi-0",
     sha256="00" * 32,
@@ -60,15 +82,6 @@ NOTICE = Sound(
     pcmu=encode_ulaw(bytes(6400)),
     language="fi",
 )
-
-
-async def until(condition: Callable[[], object], what: str = "") -> None:
-    """Let the loop run until it is true; fails after ten seconds."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"never came true: {what or condition}")
-        await asyncio.sleep(0)
 
 
 class Steered(UserAgent):
@@ -86,229 +99,6 @@ class Steered(UserAgent):
         if (gate := self.held.get(uri.user or "")) is not None:
             await gate.wait()
         return await super().flows_to(uri) if self.ways is None else list(self.ways)
-
-
-class Party:
-    """A telephone or a trunk: one real user agent core."""
-
-    def __init__(
-        self,
-        switch: Switch,
-        address: Address,
-        user: str,
-        *,
-        supported: tuple[str, ...] = (),
-    ) -> None:
-        self.address = address
-        self.user = user
-        self.switch = switch
-        self.srtp = SrtpPolicy.OFFER
-        self.events: list[Any] = []
-        self.answers = True
-        self.codecs: tuple[Codec, ...] = (PCMA, PCMU)
-        self.early = False
-        self.refuses = 0
-        "A status to refuse calls with."
-        self.redirects = ""
-        "What the Contact of that refusal says."
-        self.refuses_offers = 0
-        self.holds_back = False
-        "Leaves offers in a call unanswered until `accept_change`."
-        self.answer_body: bytes | None = None
-        "Answers calls with these words instead of its own."
-        self.session = ""
-        self.notified: list[str] = []
-        "What NOTIFYs have told, `200 OK` and the like."
-        self.negotiation = self._new_negotiation()
-        self._negotiations: dict[str, OfferAnswer] = {}
-        self.core = UserAgentCore(
-            rng=random.Random(address.host),
-            timers=DEFAULT_TIMERS,
-            product="party",
-            supported=supported,
-        )
-        self.agent = UserAgent(self.core, [Listener("udp", address)], self._on)
-        switch.plug(self.agent, address, self._take_notify)
-
-    def _new_negotiation(self) -> OfferAnswer:
-        address = Address(self.address.host, 30000)
-        return OfferAnswer(
-            address=address,
-            session_id=7,
-            codecs=self.codecs,
-            secure=self.address in self.switch.secure,
-            srtp=self.srtp,
-        )
-
-    @property
-    def uri(self) -> Any:
-        return parse_uri(f"sip:{self.user}@{self.address}")
-
-    @property
-    def names(self) -> list[str]:
-        return [type(event).__name__ for event in self.events]
-
-    def of(self, kind: type) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    async def heard(self, kind: type, count: int = 1) -> Any:
-        """Wait for the `count`th event of a kind."""
-        await until(lambda: len(self.of(kind)) >= count, f"{self.user}: {kind}")
-        return self.of(kind)[count - 1]
-
-    def call(
-        self,
-        number: str = SERVICE,
-        *,
-        late: bool = False,
-        body: bytes | None = None,
-        max_forwards: int = 70,
-        headers: Sequence[tuple[str, str]] = (),
-        from_: NameAddr | None = None,
-    ) -> None:
-        self.negotiation = self._new_negotiation()
-        target = parse_uri(f"sip:{number}@{AGENT}" if number else f"sip:{AGENT}")
-        offer = b"" if late else self.negotiation.offer()
-        self.session = self.core.invite(
-            uri=target,
-            flow=self.switch.flow(self.address, AGENT),
-            from_=from_ or NameAddr(None, self.uri, ()),
-            to=NameAddr(None, target, ()),
-            contact=self.uri,
-            body=offer if body is None else body,
-            headers=headers,
-            max_forwards=max_forwards,
-            now=self.agent.now,
-        )
-        self._negotiations[self.session] = self.negotiation
-        self.agent.flush()
-
-    def send(self, method: str, *headers: tuple[str, str], session: str = "") -> None:
-        """Send a request in a dialog of this party's."""
-        found: Any = self.core._sessions.get(session or self.session)
-        found._link.send(method, self.agent.now, headers=headers, owned=False)
-        self.agent.flush()
-
-    def refer(self, to: str, *, session: str = "") -> None:
-        """Ask for a transfer."""
-        self.send("REFER", ("Refer-To", f"<{to}>"), session=session)
-
-    def replaces(self, session: str = "") -> str:
-        """The Replaces that names a dialog of this party's, as the agent sees it."""
-        found: Any = self.core._sessions.get(session or self.session)
-        dialog = found._link.dialog
-        return (
-            f"{dialog.call_id};to-tag={dialog.remote.tag};from-tag={dialog.local.tag}"
-        )
-
-    async def told(self, status: int) -> None:
-        """Wait for the NOTIFY that tells of a status."""
-        await until(
-            lambda: any(one.startswith(f"{status} ") for one in self.notified),
-            f"{self.user}: NOTIFY of {status}, not {self.notified}",
-        )
-
-    def ring(self, status: int = 180, body: bytes = b"") -> None:
-        self.core.ring(self.session, self.agent.now, status=status, body=body)
-        self.agent.flush()
-
-    def pick_up(self, body: bytes) -> None:
-        self.core.accept(self.session, self.agent.now, contact=self.uri, body=body)
-        self.agent.flush()
-
-    def hang_up(self) -> None:
-        self.core.hang_up(self.session, self.agent.now)
-        self.agent.flush()
-
-    def change(self, direction: Direction) -> None:
-        """Offer another direction, seen from this party."""
-        body = self.negotiation.offer(direction=direction)
-        self.core.reoffer(self.session, self.agent.now, body=body)
-        self.agent.flush()
-
-    def accept_change(self, event: sip.OfferReceived) -> None:
-        if event.body is None:
-            body = self.negotiation.offer()
-        else:
-            try:
-                body, _ = self.negotiation.answer(event.body)
-            except NotAcceptableError as error:
-                # Our own offer has met it, and waits to be sent again.
-                self.core.refuse_offer(
-                    event.session, self.agent.now, status=error.status
-                )
-                self.agent.flush()
-                return
-        self.core.accept_offer(event.session, self.agent.now, body=body)
-        self.agent.flush()
-
-    @property
-    def direction(self) -> Direction | None:
-        current = self.negotiation.current
-        return None if current is None else current.direction
-
-    def _take_notify(self, data: bytes) -> bytes | None:
-        """Answer a NOTIFY, which our own core, no subscriber, would refuse."""
-        if not data.startswith(b"NOTIFY "):
-            return None
-        notify = parse_message(data)
-        assert isinstance(notify, Request)
-        self.notified.append(notify.body.decode().removeprefix("SIP/2.0 ").strip())
-        return response_to(notify, 200).to_bytes()
-
-    def _on(self, event: Any) -> None:
-        self.events.append(event)
-        if (known := self._negotiations.get(event.session)) is not None:
-            self.negotiation = known
-        match event:
-            case sip.InviteReceived():
-                self._invited(event)
-            case sip.Accepted():
-                body = event.response.body
-                if self.negotiation.pending:
-                    self.negotiation.receive_answer(body)
-                elif body:  # we made no offer: this is one
-                    answer, _ = self.negotiation.answer(body)
-                    if self.answer_body is not None:
-                        answer = self.answer_body
-                    self.core.acknowledge(event.session, self.agent.now, body=answer)
-            case sip.OfferReceived():
-                if self.refuses_offers:
-                    self.core.refuse_offer(
-                        event.session, self.agent.now, status=self.refuses_offers
-                    )
-                elif not self.holds_back:
-                    self.accept_change(event)
-            case sip.OfferAnswered():
-                self.negotiation.receive_answer(event.response.body)
-            case sip.OfferRefused():
-                self.negotiation.cancel_offer()
-            case sip.Acknowledged() if self.negotiation.pending and event.request.body:
-                self.negotiation.receive_answer(event.request.body)
-            case _:
-                pass
-
-    def _invited(self, event: sip.InviteReceived) -> None:
-        self.session = event.session
-        now = self.agent.now
-        if self.refuses:
-            headers = [("Contact", self.redirects)] if self.redirects else []
-            self.core.refuse(event.session, now, status=self.refuses, headers=headers)
-            return
-        self.negotiation = self._new_negotiation()
-        self._negotiations[event.session] = self.negotiation
-        if event.request.body:
-            answer, _ = self.negotiation.answer(event.request.body)
-        else:
-            answer = self.negotiation.offer()
-        if self.early:
-            self.core.ring(event.session, now, status=183, body=answer)
-        else:
-            self.core.ring(event.session, now)
-        if self.answers:
-            if self.answer_body is not None:
-                answer = self.answer_body
-            self.core.accept(event.session, now, contact=self.uri, body=answer)
 
 
 class Finishers:
@@ -389,6 +179,9 @@ class Site:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.offset = 0.0
+        self.restless = False
+        "Whether another main process takes over after every event of calls."
+        self.taken_over = 0
         self.switch = Switch()
         self.trunk = Party(self.switch, TRUNK, CALLER)
         self.officer = Party(self.switch, OFFICER, "201")
@@ -423,14 +216,79 @@ class Site:
         self.spool.prepare()
         self.ledger = TestLedger(self.root / "ledger.sqlite", hash_key=b"k" * 32)
         await self.ledger.start()
-        guard = Guard(rate=0.001, burst=2, max_sources=10)
-        self.control = CallControl(ledger=self.ledger, guard=guard, max_calls=max_calls)
+        directory = Directory(
+            officers
+            if officers is not None
+            else [OfficerEntry("201", "One", str(key(seed=3)))]
+        )
+        table = RouteTable(
+            peers or self._peers(trunk or {}, phones or {}),
+            [*routes, *self._routes(inbound or {}, outbound or {})],
+            emergency=emergency,
+            exempt=exempt,
+            identity=FINLAND,
+        )
+        self.memory = bytearray(HEADER_SIZE + 2 * 1_000_000)
+        self.key_memory = bytearray(10 * SLOT_SIZE)
+        checkpoint = Checkpoint.create(self.memory, bytes(16))
+        self.keeper = Keeper(checkpoint, JournalKeys(self.key_memory))
+
+        def connect() -> None:
+            self._connect(
+                table,
+                directory,
+                max_calls=max_calls,
+                max_segment=max_segment,
+                min_free=min_free,
+            )
+
+        self._connect_again = connect
+        rng = random.Random(3)
+        self.core = UserAgentCore(
+            rng=rng,
+            timers=DEFAULT_TIMERS,
+            product="agent",
+            supported=EXTENSIONS,
+            admit=self._admit,
+        )
+        self.agent = Steered(self.core, [Listener("udp", AGENT)], self._on_sip)
+        flush = self.agent.flush
+
+        def commit_and_flush() -> None:
+            self.keeper.commit()
+            flush()
+
+        self.agent.flush = commit_and_flush  # type: ignore[method-assign]
+        self.switch.plug(self.agent, AGENT)
         self.media = RecordingMediaPool(
-            on_event=self.control.on_media,
+            on_event=self._on_media,
             journal_directory=self.spool.journal_directory,
         )
         self.finishers = Finishers()
         self.uploads = Uploads()
+        connect()
+        for agent in (
+            self.agent,
+            self.trunk.agent,
+            self.officer.agent,
+            self.second.agent,
+            self.third.agent,
+            self.stranger.agent,
+        ):
+            await agent.start()
+
+    def _connect(
+        self,
+        routes: RouteTable,
+        directory: Directory,
+        *,
+        max_calls: int,
+        max_segment: float,
+        min_free: int,
+    ) -> None:
+        """Make what knows of calls: call control and the recorder."""
+        guard = Guard(rate=0.001, burst=2, max_sources=10)
+        self.control = CallControl(ledger=self.ledger, guard=guard, max_calls=max_calls)
         media: Any = self.media
         finishers: Any = self.finishers
         uploads: Any = self.uploads
@@ -443,57 +301,64 @@ class Site:
             quality=(key(seed=1), key(seed=2)),
             min_free_bytes=min_free,
             on_failed=self.control.on_recording_failed,
-        )
-        rng = random.Random(3)
-        self.core = UserAgentCore(
-            rng=rng,
-            timers=DEFAULT_TIMERS,
-            product="agent",
-            supported=EXTENSIONS,
-            admit=self.control.admit,
-        )
-        self.agent = Steered(self.core, [Listener("udp", AGENT)], self.control.on_sip)
-        self.switch.plug(self.agent, AGENT)
-        directory = Directory(
-            officers
-            if officers is not None
-            else [OfficerEntry("201", "One", str(key(seed=3)))]
+            keeper=self.keeper,
         )
         self.joint = Joint(
             user_agent=self.agent,
             media=media,
             recorder=self.recorder,
-            routes=RouteTable(
-                peers or self._peers(trunk or {}, phones or {}),
-                [*routes, *self._routes(inbound or {}, outbound or {})],
-                emergency=emergency,
-                exempt=exempt,
-                identity=FINLAND,
-            ),
+            routes=routes,
             directory=lambda: directory,
             notices={"fi.wav": NOTICE},
             identity=FINLAND,
             mask=lambda number: "…",
             host="host",
             software="agent/0",
-            rng=rng,
+            rng=random.Random(3),
             advertised="",
             max_segment=max_segment,
             spawn=self.control.spawn,
             register=self.control.register,
             call_of=self.control.call_of,
             guard=self.control.guard,
+            keeper=self.keeper,
         )
         self.control.connect(self.joint)
-        for agent in (
-            self.agent,
-            self.trunk.agent,
-            self.officer.agent,
-            self.second.agent,
-            self.third.agent,
-            self.stranger.agent,
-        ):
-            await agent.start()
+
+    def _admit(self, request: Request, flow: Flow) -> int | None:
+        return self.control.admit(request, flow)
+
+    def _on_sip(self, event: sip.Event) -> None:
+        self.control.on_sip(event)
+        if self.restless and not self.control._tasks and not self.recorder._tasks:
+            calls = list(self.control._calls.values())
+            if calls and all(call.state is not None for call in calls):
+                self._take_over()
+                self.taken_over += 1
+
+    def _on_media(self, event: MediaEvent) -> None:
+        self.control.on_media(event)
+
+    async def take_over(self) -> None:
+        """Another main process: of calls it knows what the one before has kept.
+
+        Its signalling and its workers are taken to be as they were.
+        """
+        self.keeper.commit()
+        await self.control.close()
+        await self.recorder.stop()
+        self._take_over()
+
+    def _take_over(self) -> None:
+        self.keeper.commit()
+        if (timer := self.control._timer) is not None:
+            timer.cancel()
+        checkpoint = Checkpoint.open(self.memory, bytes(16))
+        self.keeper = Keeper(checkpoint, JournalKeys(self.key_memory))
+        self._connect_again()
+        self.recorder.resume(self.keeper.segments(), self.keeper.keys.all())
+        take_over(self.control, self.keeper.calls(), self.keeper.endings(), ())
+        self.agent.flush()
 
     def _peers(
         self, trunk: dict[str, Any], phones: dict[str, Any]

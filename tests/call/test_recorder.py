@@ -114,7 +114,7 @@ async def test_late_words_of_workers_change_nothing(site: Site) -> None:
         RecordingClosed(recording=recording, path="", packets=0, blocks=0, bytes=0)
     )
     [segment] = recorder._segments.values()
-    assert segment.closed.result() is None
+    assert not segment.closed.result()
 
 
 async def test_without_workers_or_room_nothing_can_be_recorded(site: Site) -> None:

@@ -1,12 +1,14 @@
 import contextlib
 
+import msgspec
 from hypothesis import given, strategies as st
 
 from agent.call import commands as do
 from agent.call.pause import PauseError
 from agent.call.phases import Phase
-from agent.call.routing import Step
+from agent.call.routing import Destination, Step
 from agent.call.session import FIRST, CallSession
+from agent.call.state import SessionState
 from agent.model.call import Outcome
 from tests.call.sessions import (
     EARLY,
@@ -17,6 +19,7 @@ from tests.call.sessions import (
     call,
     commands,
     evidence,
+    talking,
 )
 
 ACTIONS = (
@@ -42,7 +45,7 @@ ACTIONS = (
 
 
 def apply(session: CallSession, action: str, now: float) -> None:
-    rung = min(session._hunt.ringing, default="b1")
+    rung = min(session._running_hunt.ringing, default="b1")
     match action:
         case "acknowledged":
             session.acknowledged(now)
@@ -141,3 +144,96 @@ def test_any_walk_keeps_the_promises(
     if steps == EXEMPT:
         assert not opened
         assert session.outcome is Outcome.EXEMPT
+
+
+TALK = (
+    "notice played",
+    "notice failed",
+    "ringing",
+    "answered",
+    "refused",
+    "redirected",
+    "timer",
+    "first left",
+    "partner left",
+    "recording failed",
+    "identified",
+    "transfer",
+    "held transfer",
+    "taken back",
+    "replaced",
+    "pause",
+    "resume",
+    "stop",
+)
+
+
+def talk(session: CallSession, action: str, now: float) -> None:
+    conversation = session.conversation
+    assert conversation is not None
+    to = Destination(rounds=(("sip:9@h",), ("sip:8@h", "sip:7@h")), staff=True)
+    leg = min(conversation.talkers, default=FIRST)
+    match action:
+        case "identified":
+            officer = not conversation.is_officer(leg)
+            conversation.identified(leg, now, officer=officer)
+        case "transfer" | "held transfer":
+            held = action == "held transfer"
+            conversation.transfer(leg, to, now, held=held)
+        case "taken back":
+            conversation.taken_back(leg, now)
+        case "replaced":
+            newcomer = session.new_name()
+            conversation.replaced(
+                leg, newcomer, now, officer=True, announced=False, exempt=now % 2 == 0
+            )
+        case _:
+            apply(session, action, now)
+
+
+def reborn(session: CallSession) -> CallSession:
+    """One that is made of what the other has left to the process after it."""
+    assert session.state is not None
+    document = msgspec.msgpack.encode(session.state)
+    found = CallSession(session._plan, can_record=session._can_record, max_segment=50.0)
+    found.restore(msgspec.msgpack.decode(document, type=SessionState))
+    return found
+
+
+@given(
+    failure=st.sampled_from(["refuse", "unrecorded"]),
+    before=st.lists(st.sampled_from(TALK), max_size=12),
+    after=st.lists(st.sampled_from(TALK), max_size=12),
+)
+def test_who_takes_over_goes_on_as_the_other_would_have(
+    failure: str, before: list[str], after: list[str]
+) -> None:
+    session = talking(
+        max_segment=50.0,
+        max_pause=5.0,
+        on_recording_failure=failure,
+        on_notice_failure=failure,
+    )
+    now = 10.0
+    for action in before:
+        now += 1.0
+        talk(session, action, now)
+    commands(session)
+    if session.state is None:
+        assert session.outcome is not None
+        return
+    other = reborn(session)
+    assert other.state == session.state
+    for action in after:
+        now += 1.0
+        talk(session, action, now)
+        talk(other, action, now)
+        assert commands(other) == commands(session)
+        assert other.get_timer() == session.get_timer()
+        assert other.outcome == session.outcome
+
+
+def test_a_call_that_is_being_set_up_leaves_nothing() -> None:
+    session = call()
+    session.begin(("fi",), 0.0)
+    assert session.state is None

@@ -1,0 +1,98 @@
+"""Calls of the main process before this one, made to run again from their states."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from agent.call.active import ActiveCall
+from agent.call.control import CallControl
+from agent.call.joint import Joint, RunningCall
+from agent.call.leg import Leg
+from agent.call.passthrough import PassthroughCall
+from agent.call.state import AnyCallState, CallState, EndingState, LegState
+from agent.signalling.sip.message import Request
+from agent.signalling.sip.parser import parse_message
+
+
+def take_over(
+    control: CallControl,
+    calls: Sequence[AnyCallState],
+    endings: Sequence[EndingState],
+    sessions: Sequence[str],
+) -> None:
+    """Let `calls` go on, and clear what of `sessions` belongs to none of them.
+
+    To be called once the user agent core, the media workers and the recorder have
+    gone on with theirs. Nothing is sent before the user agent's next `flush`.
+    """
+    joint = control.joint
+    log = structlog.get_logger()
+    taken: list[RunningCall] = []
+    for state in calls:
+        try:
+            call = _revived(joint, control, state)
+        except Exception as error:
+            log.critical("call_not_resumed", call_id=state.call_id, exc_info=error)
+            continue
+        if call is None:
+            log.error("call_not_resumed", call_id=state.call_id, reason="no such route")
+            continue
+        control.adopt(call)
+        taken.append(call)
+    _clear(joint, {*sessions}.difference(*(call.names for call in taken)))
+    for ending in endings:
+        found = [joint.recorder.segment(name) for name in ending.segments]
+        segments = [segment for segment in found if segment is not None]
+        control.settle(ending, segments)
+    for call in taken:
+        control.guard(call, call.caught_up)
+    log.warning("calls_resumed", calls=len(taken), of=len(calls), ended=len(endings))
+
+
+def _clear(joint: Joint, sessions: set[str]) -> None:
+    """End what no call of ours has: it was being set up, or cannot go on."""
+    core, now = joint.user_agent.core, joint.user_agent.now
+    for session in sorted(sessions):
+        core.hang_up(session, now)
+
+
+def _revived(
+    joint: Joint, control: CallControl, state: AnyCallState
+) -> RunningCall | None:
+    plan = joint.routes.resumed(
+        state.route,
+        state.direction,
+        exempt=not isinstance(state, CallState) or state.exempt,
+        emergency=state.emergency,
+    )
+    invite = parse_message(state.invite)
+    if plan is None or not isinstance(invite, Request):
+        return None
+    if not isinstance(state, CallState):
+        direct_call = PassthroughCall(
+            joint,
+            call_id=state.call_id,
+            plan=plan,
+            invite=invite,
+            first=_leg(joint, state.first),
+            finished=control.finished,
+        )
+        direct_call.restore(state, _leg(joint, state.second))
+        return direct_call
+    legs = [_leg(joint, leg) for leg in state.legs]
+    call = ActiveCall(
+        joint,
+        call_id=state.call_id,
+        plan=plan,
+        invite=invite,
+        first=legs[0],
+        caller=state.caller,
+        called=state.called,
+        finished=control.finished,
+    )
+    call.restore(state, legs)
+    return call
+
+
+def _leg(joint: Joint, state: LegState) -> Leg:
+    return Leg.restore(state, joint.routes.peer_named(state.peer))

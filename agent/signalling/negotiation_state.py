@@ -1,0 +1,66 @@
+"""The negotiation of one leg as it outlives the main process: sans-IO.
+
+It holds SRTP keys: the document never leaves memory.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from agent.model.media import Address, Codec, Direction, NegotiatedAudio, SrtpPolicy
+from agent.model.recording import RecordState
+from agent.signalling.media_security import PLAIN, Protection
+from agent.signalling.sdp import Media
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What may not change from one description of a leg to the next."""
+
+    refused: tuple[Media, ...] = ()
+    "All m-lines, with port 0; that at `audio` is a place-holder."
+    audio: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What a description of ours says that its answer is measured by."""
+
+    codecs: tuple[Codec, ...] = ()
+    direction: Direction = Direction.SENDRECV
+    protection: Protection = PLAIN
+    rtcp_mux: bool = True
+
+
+class NegotiationState(msgspec.Struct, frozen=True, kw_only=True):
+    """All that an `OfferAnswer` knows."""
+
+    address: Address
+    session_id: int
+    username: str
+    codecs: tuple[Codec, ...]
+    secure: bool
+    srtp: SrtpPolicy
+    clear_keys: bool
+    numbers: tuple[tuple[str, int, int], ...]
+    "Encoding name, clock rate and payload type, …"
+    meanings: tuple[tuple[int, str, int], ...]
+    "… and what each payload type has meant last."
+    ptime: int
+    noise: bool
+    description_version: int
+    sent: bytes
+    shape: Shape
+    offered: Ours
+    agreed: Ours
+    protection: Protection | None
+    keys_spent: bool
+    answerable: bool
+    pending: bool
+    current: NegotiatedAudio | None
+    record: RecordState | None
+    told_record: RecordState | None
+    record_preference: str
+
+    def __repr__(self) -> str:
+        return "NegotiationState(…)"
