@@ -142,6 +142,9 @@ class ActiveCall:
         for name in talk.talkers:
             if name not in reached:
                 self._session.left(name, now, cause=EndCause.AGENT_DIED)
+        if self.capture.lost:
+            self.log.error("segment_lost")
+            talk.segment_lost(now)
         self._session.handle_timer(now)
         self.run()
 

@@ -138,6 +138,11 @@ class Capture:
             self._joint.recorder.mark(self._open, mark)
 
     @property
+    def lost(self) -> bool:
+        """Whether nobody can ever open what is being captured."""
+        return self._open is not None and self._joint.recorder.is_lost(self._open)
+
+    @property
     def interrupted(self) -> bool:
         """Whether capture of any segment broke, for however short a time."""
         return self._broke or any(segment.gap for segment in self.segments)

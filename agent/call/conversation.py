@@ -240,6 +240,11 @@ class Conversation:
             self._segments.note_failure(kept=kept)
             self._input(Input.RECORDING_FAILED, now)
 
+    def segment_lost(self, now: float) -> None:
+        """What is being captured can never be opened: another segment must do."""
+        if self._segments.is_open:
+            self._input(Input.SEGMENT_FULL, now)
+
     def media_timeout(self, now: float) -> None:
         """All legs have been silent for the configured time."""
         self._input(Input.MEDIA_TIMEOUT, now)

@@ -6,7 +6,7 @@ nothing, whoever is killed after it is known by everything the peers have heard.
 a service manager that keeps our memory there is no Keeper, and nothing is paid.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -21,13 +21,20 @@ from agent.call.state import (
 from agent.common.errors import AgentError
 from agent.formats.checkpoint import Checkpoint, CheckpointFullError
 from agent.recording.journal_keys import JournalKeys
+from agent.signalling.kept import (
+    ConnectionStateError,
+    SavedConnection,
+    decode_connection,
+)
 
 CALL: Final = "call/"
 MEDIA: Final = "media/"
 SESSION: Final = "session/"
 ENDING: Final = "ending/"
+CONNECTION: Final = "connection/"
 SEGMENT: Final = "segment/"
 "How keys begin; the id of the thing follows."
+ATTEMPTS: Final = "attempts"
 
 
 class UnknownStateError(AgentError):
@@ -51,7 +58,7 @@ class Keeper:
     """Kept calls, sessions and recordings of one main process.
 
     `session_of` and `media_of` give what signalling and media want kept, encoded; None
-    for nothing.
+    for nothing. `connections_changed` gives what is to be kept of connections.
     """
 
     def __init__(self, checkpoint: Checkpoint, keys: JournalKeys) -> None:
@@ -59,6 +66,7 @@ class Keeper:
         self.keys = keys
         self.session_of: Callable[[str], bytes | None] = lambda _: None
         self.media_of: Callable[[str], bytes | None] = lambda _: None
+        self.connections_changed: Callable[[], dict[str, bytes | None]] = dict
         self._changed: dict[str, KeptCall] = {}
         self._ended: dict[str, EndingState] = {}
         self._log = structlog.get_logger()
@@ -74,17 +82,27 @@ class Keeper:
         changes: dict[str, bytes | None] = {}
         for session in sessions:
             changes[SESSION + session] = self.session_of(session)
+        for name, connection in self.connections_changed().items():
+            changes[CONNECTION + name] = connection
         changed, self._changed = self._changed, {}
         for call_id, call in changed.items():
-            state = call.state
-            if state is not None or CALL + call_id in self._checkpoint:
-                changes[CALL + call_id] = _encoded(state)
+            document = self._document_of(call)
+            if document is not None or CALL + call_id in self._checkpoint:
+                changes[CALL + call_id] = document
                 changes[MEDIA + call_id] = self.media_of(call_id)
         ended, self._ended = self._ended, {}
         for call_id, ending in ended.items():
             if CALL + call_id in self._checkpoint:
                 changes[ENDING + call_id] = msgspec.msgpack.encode(ending)
         self._update(changes)
+
+    def _document_of(self, call: KeptCall) -> bytes | None:
+        try:
+            state = call.state
+        except Exception as error:  # noqa: BLE001 - reported; the call itself goes on
+            self._log.critical("state_failed", call_id=call.call_id, exc_info=error)
+            return None
+        return None if state is None else msgspec.msgpack.encode(state)
 
     def end(self, ending: EndingState) -> None:
         """A call is over: what is left of it is a row of the ledger."""
@@ -111,6 +129,27 @@ class Keeper:
         self.keys.forget(recording_id)
         self._update({SEGMENT + recording_id: None})
 
+    def keep_media(self, call_id: str) -> None:
+        """The media of a call has changed, and nothing else of it."""
+        if CALL + call_id in self._checkpoint:
+            self._update({MEDIA + call_id: self.media_of(call_id)})
+
+    # -- attempts -----------------------------------------------------------------
+
+    def count_attempt(self, most: int) -> None:
+        """Another process begins with what is kept. Raises UnknownStateError.
+
+        Then `most` have failed one after the other: no `attempt_succeeded` came.
+        """
+        attempts = int(self._checkpoint.get(ATTEMPTS) or b"0") + 1
+        if attempts > most:
+            raise UnknownStateError(f"{most} processes have failed with the state.")
+        self._update({ATTEMPTS: str(attempts).encode()})
+
+    def attempt_succeeded(self) -> None:
+        """This process goes on with what was kept."""
+        self._update({ATTEMPTS: None})
+
     # -- what was kept ------------------------------------------------------------
 
     def calls(self) -> list[AnyCallState]:
@@ -124,6 +163,20 @@ class Keeper:
     def segments(self) -> list[SegmentState]:
         """Every recording that is not sealed. Raises UnknownStateError."""
         return self._read(SEGMENT, SegmentState)
+
+    def connections(self) -> dict[str, SavedConnection]:
+        """What was noted of connections, by name, as far as it is understood."""
+        found = {}
+        for name, document in self.documents(CONNECTION).items():
+            try:
+                found[name] = decode_connection(document)
+            except ConnectionStateError as error:
+                self._log.warning("connection_unknown", reason=str(error))
+        return found
+
+    def keep_connections(self, changes: Mapping[str, bytes | None]) -> None:
+        """Note what is told of connections, or with None that there is nothing."""
+        self._update({CONNECTION + name: saved for name, saved in changes.items()})
 
     def documents(self, prefix: str) -> dict[str, bytes]:
         """What is kept under keys that begin so, by the rest of the key."""
@@ -155,10 +208,6 @@ class Keeper:
             # What is out of date is worse than nothing.
             self._log.error("state_not_kept", reason=str(error))
             self._checkpoint.update(dict.fromkeys(news))
-
-
-def _encoded(state: AnyCallState | None) -> bytes | None:
-    return None if state is None else msgspec.msgpack.encode(state)
 
 
 class _Version(msgspec.Struct):

@@ -9,7 +9,7 @@ soon as its envelope is sealed; what stays until sealing is the one-way journal 
 import asyncio
 import itertools
 import os
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -127,15 +127,21 @@ class Recorder:
 
     # -- taking over --------------------------------------------------------------
 
-    def resume(self, states: Iterable[SegmentState], keys: Mapping[str, bytes]) -> None:
-        """Go on with segments of the process before; those without a key are left.
+    def resume(
+        self,
+        states: Iterable[SegmentState],
+        taken: Container[str],
+        keys: Mapping[str, bytes],
+    ) -> None:
+        """Go on with segments of the process before.
 
-        To be called when the media workers have been told of them, and recovery has
-        been told to leave them alone.
+        Those that are not `taken`, because they are sealed, and those without a key
+        are recovery's business.
         """
         for state in states:
             key = keys.get(state.recording_id)
-            if key is None:
+            if key is None or state.recording_id not in taken:
+                self._forget(state.recording_id)
                 continue
             closed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             if state.closed is not None:
@@ -152,6 +158,9 @@ class Recorder:
                 closed=closed,
             )
             self._segments[segment.recording_id] = segment
+            if self.is_lost(segment):
+                segment.gap = True
+                closed.set_result(False)
             if state.end is not None:
                 self._tasks.spawn(
                     self._finish(segment, state.end),
@@ -162,9 +171,18 @@ class Recorder:
         """A segment that is captured, or waits to be sealed."""
         return self._segments.get(recording_id)
 
-    def has_envelope(self, recording_id: str) -> bool:
-        """Whether a segment's key envelope is durable, so that it may be written."""
-        return self._spool.envelope_path(recording_id).exists()
+    def grant_again(self) -> None:
+        """Let the workers write what they may, whether they were told before or not."""
+        for segment in self._segments.values():
+            if self._is_durable(segment):
+                self._media.grant_journal(segment.recording_id)
+
+    def is_lost(self, segment: OpenSegment) -> bool:
+        """Whether its private key went with the process before, and no envelope is."""
+        return segment.end is None and not self._is_durable(segment)
+
+    def _is_durable(self, segment: OpenSegment) -> bool:
+        return self._spool.envelope_path(segment.recording_id).exists()
 
     # -- opening --------------------------------------------------------------
 
@@ -227,6 +245,8 @@ class Recorder:
             self._capture_broke(segment, f"its envelope cannot be kept: {error}")
             return
         self._media.grant_journal(segment.recording_id)
+        if self._keeper is not None:
+            self._keeper.keep_media(segment.call_id)
 
     def _write_envelope(
         self, recording_id: str, key: SegmentKey, recipients: tuple[Recipient, ...]

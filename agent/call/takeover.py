@@ -1,6 +1,6 @@
 """Calls of the main process before this one, made to run again from their states."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 
@@ -10,20 +10,21 @@ from agent.call.joint import Joint, RunningCall
 from agent.call.leg import Leg
 from agent.call.passthrough import PassthroughCall
 from agent.call.state import AnyCallState, CallState, EndingState, LegState
+from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.parser import parse_message
 
 
-def take_over(
+def adopt(
     control: CallControl,
     calls: Sequence[AnyCallState],
     endings: Sequence[EndingState],
-    sessions: Sequence[str],
-) -> None:
+    sessions: Iterable[str],
+) -> list[RunningCall]:
     """Let `calls` go on, and clear what of `sessions` belongs to none of them.
 
-    To be called once the user agent core, the media workers and the recorder have
-    gone on with theirs. Nothing is sent before the user agent's next `flush`.
+    To be called once the user agent core and the recorder have gone on with theirs;
+    what media tells then reaches its call. `catch_up` is to follow.
     """
     joint = control.joint
     log = structlog.get_logger()
@@ -44,16 +45,26 @@ def take_over(
         found = [joint.recorder.segment(name) for name in ending.segments]
         segments = [segment for segment in found if segment is not None]
         control.settle(ending, segments)
-    for call in taken:
+    if calls or endings:
+        log.warning("calls_resumed", calls=len(taken), of=len(calls))
+    return taken
+
+
+def catch_up(control: CallControl, calls: Iterable[RunningCall]) -> None:
+    """Media goes on, and messages can be sent: see what came to an end meanwhile."""
+    for call in calls:
         control.guard(call, call.caught_up)
-    log.warning("calls_resumed", calls=len(taken), of=len(calls), ended=len(endings))
 
 
 def _clear(joint: Joint, sessions: set[str]) -> None:
     """End what no call of ours has: it was being set up, or cannot go on."""
     core, now = joint.user_agent.core, joint.user_agent.now
     for session in sorted(sessions):
-        core.hang_up(session, now)
+        try:
+            core.refuse(session, now, status=503, headers=[("Retry-After", "1")])
+        except LocalSipError:
+            # It has been answered, or the call is ours: BYE, or CANCEL.
+            core.hang_up(session, now)
 
 
 def _revived(

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import resource
 from pathlib import Path
 from typing import Annotated, Final
@@ -10,6 +11,7 @@ from cyclopts import Parameter
 
 from agent.service.app import Agent
 from agent.service.config import load
+from agent.service.fdstore import ServiceManager
 from agent.service.logs import configure
 
 _OBJECTS: Final = 20_000
@@ -33,7 +35,8 @@ def command(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> N
     else:
         runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     with runner:
-        agent = Agent(settings, config.resolve().parent)
+        manager = ServiceManager(os.environ)
+        agent = Agent(settings, config.resolve().parent, manager)
         runner.run(agent.serve(ready=_spare_the_collector))
 
 

@@ -30,6 +30,8 @@ _RECORD: Final = struct.Struct(">IIBB")
 _PUT: Final = 1
 _REMOVE: Final = 2
 MAX_KEY: Final = 255
+SMALL: Final = 1 << 20
+"Bytes up to which a log grows in any case before it is compacted."
 
 Memory = memoryview | bytearray | mmap
 
@@ -67,6 +69,8 @@ class Checkpoint:
         self._size = (len(memory) - HEADER_SIZE) // 2
         self._slot = slot
         self._start = self._end = slot.area(self._size)
+        self._live = 0
+        "Bytes of all values that count."
         self._places: dict[str, tuple[int, int]] = {}
         "Of each key: where its value begins and ends."
         self.openings = openings
@@ -147,9 +151,14 @@ class Checkpoint:
         if any(len(record.key.encode()) > MAX_KEY for record in records):
             raise CheckpointError("A key is too long.")
         needed = sum(record.size for record in records)
-        if self._end + needed > self._start + self._size:
+        if self._end - self._start + needed > self._bound:
             self._compact(needed)
         self._append(records)
+
+    @property
+    def _bound(self) -> int:
+        """How long the log may grow: what is dead in it takes locked memory too."""
+        return min(self._size, max(SMALL, 4 * self._live))
 
     # -- the log ------------------------------------------------------------------
 
@@ -174,10 +183,12 @@ class Checkpoint:
             self._note(record.kind, record.key, first - len(record.value or b""), first)
 
     def _note(self, kind: int, key: str, begin: int, end: int) -> None:
+        before = self._places.pop(key, None)
+        if before is not None:
+            self._live -= before[1] - before[0]
         if kind == _PUT:
             self._places[key] = begin, end
-        else:
-            self._places.pop(key, None)
+            self._live += end - begin
 
     def _replay(self) -> None:
         limit = self._start + self._size
@@ -208,7 +219,7 @@ class Checkpoint:
         # left records that must not be taken for ours.
         self._slot = _Slot(self._slot.generation + 1, self.openings)
         self._start = self._end = self._slot.area(self._size)
-        self._places = {}
+        self._places, self._live = {}, 0
         self._append(records)
         self._slot.write(self._memory)
         # The old area holds what has been removed: nobody shall find it.

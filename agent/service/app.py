@@ -13,41 +13,48 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import structlog
 
 from agent import __version__
 from agent.call.authentication import phone_authentication
 from agent.call.control import CallControl
 from agent.call.joint import Joint
+from agent.call.keeper import Keeper
 from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
+from agent.call.takeover import adopt, catch_up
 from agent.common.errors import AgentError
 from agent.common.ids import SecureRandom
 from agent.common.tasks import TaskSet
 from agent.formats.age import KeyKind, Recipient, parse_recipient
 from agent.identity.directory import Directory
 from agent.media.encoding import encode
-from agent.media.pool import MediaPool, retire_orphans
+from agent.media.pool import MediaPool
 from agent.media.sound import Sound
 from agent.media.sounds import SoundError, load_notice
 from agent.media.tones import busy, congestion, ringback
 from agent.model.recording import RecordingState
 from agent.recording.finisher import FinisherPool
 from agent.recording.ledger import Ledger, load_hash_key
-from agent.recording.recovery import recover
+from agent.recording.recovery import TakenOver, recover
 from agent.recording.spool import Spool
 from agent.service.commands import Commands
 from agent.service.config import Config, ConfigError
 from agent.service.control import ControlServer
 from agent.service.credentials import Credentials, read_credentials
+from agent.service.fdstore import ServiceManager
 from agent.service.logs import Masker
+from agent.service.succession import Succession
 from agent.signalling.config import parse_listen, parse_nameserver
 from agent.signalling.guard import Guard
+from agent.signalling.kept import KeptConnections
 from agent.signalling.prober import Prober
 from agent.signalling.registrar import Registrar
 from agent.signalling.resolver import Resolver
 from agent.signalling.secrets import Secrets
 from agent.signalling.sip.core import UserAgentCore
+from agent.signalling.sip.state import encode_state
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.uri import parse_uri
 from agent.signalling.tls import TlsContexts
@@ -61,6 +68,8 @@ EXTENSIONS: Final = ("100rel", "timer", "replaces", "norefersub")
 "SIP option tags that peers may require of us."
 DRAIN_SECONDS: Final = 5.0
 SEAL_SECONDS: Final = 30.0
+PROVEN_SECONDS: Final = 2.0
+"After that, what was taken over is not what ends this process."
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +178,13 @@ def _read_directory(
 class Agent:
     """The whole daemon."""
 
-    def __init__(self, config: Config, base: Path) -> None:
+    def __init__(
+        self, config: Config, base: Path, manager: ServiceManager | None = None
+    ) -> None:
+        """`manager` is who has started this process, if it is a service manager."""
         self._config = config
         self._base = base
+        self._manager = manager or ServiceManager({})
         self._stop = asyncio.Event()
         self._log = structlog.get_logger()
 
@@ -190,8 +203,10 @@ class Agent:
             self._log.info("ready", version=__version__, host=config.agent.name)
             if ready is not None:
                 ready()
+            self._manager.tell("READY=1")
             await self._stop.wait()
             self._log.info("stopping")
+            self._manager.tell("STOPPING=1")
 
     async def _start(self, material: Material, stack: AsyncExitStack) -> None:
         config = self._config
@@ -205,19 +220,12 @@ class Agent:
         ledger = Ledger(root / "ledger.sqlite", hash_key=load_hash_key(root))
         await ledger.start()
         stack.push_async_callback(ledger.close)
-        # A worker that outlived its main may still be closing journals.
-        if orphans := await retire_orphans(root / "run"):
-            self._log.warning("orphans_retired", workers=orphans)
-        for found in await recover(spool, ledger):
-            bad = found.action in {"left", "quarantined"}
-            level = self._log.error if bad else self._log.warning
-            level("recovered", recording_id=found.recording_id, action=found.action)
+        succession = Succession(self._manager)
+        succession.begin(config.sip.max_calls)
+        keeper, left = succession.keeper, succession.inheritance
         tasks = TaskSet(self._part_failed)
         stack.push_async_callback(tasks.close)
         uploader = self._uploader(spool, ledger, material)
-        tasks.spawn(uploader.run(), name="uploader")
-        for digest, data in material.notice_files.items():
-            tasks.spawn(uploader.ensure_notice(digest, data), name=f"notice-{digest}")
         finishers = FinisherPool(
             spool, workers=config.recording.finishers, kept=config.recording.format
         )
@@ -241,6 +249,7 @@ class Agent:
         stack.push_async_callback(media.stop)
         for sound in self._sounds(material):
             media.add_sound(sound)
+        taken = left.taken(spool)
         recorder = Recorder(
             media=media,
             spool=spool,
@@ -250,6 +259,7 @@ class Agent:
             quality=material.quality,
             min_free_bytes=config.recording.min_free_mb * 1024 * 1024,
             on_failed=control.on_recording_failed,
+            keeper=keeper,
         )
         stack.push_async_callback(recorder.stop)
         # Tags and branches protect dialogs: they must not be foreseeable.
@@ -280,6 +290,9 @@ class Agent:
             is_emergency=control.is_emergency,
         )
         listeners = [parse_listen(entry) for entry in config.sip.listen]
+        kept = None if keeper is None else KeptConnections(self._manager)
+        if keeper is not None and kept is not None:
+            keeper.connections_changed = kept.changed
         user_agent = UserAgent(
             core,
             listeners,
@@ -298,6 +311,9 @@ class Agent:
             in_emergency=control.in_emergency,
             max_connections=config.sip.max_connections,
             connection_idle=config.sip.connection_idle,
+            sockets=succession.sockets,
+            kept=kept,
+            connections=succession.connections,
         )
         loop.add_signal_handler(signal.SIGHUP, user_agent.reload_tls)
         control.connect(
@@ -322,9 +338,28 @@ class Agent:
                 register=control.register,
                 call_of=control.call_of,
                 guard=control.guard,
+                keeper=keeper,
             )
         )
+        if keeper is not None:
+            self._keep(keeper, media, user_agent)
+            loop.add_signal_handler(signal.SIGUSR2, self._leave, keeper)
+            core.resume(left.sessions, loop.time())
+            recorder.resume(left.segments, taken.recordings, keeper.keys.all())
+        names = [state.session for state in left.sessions]
+        calls = adopt(control, left.calls, left.endings, names)
+        await media.resume(left.media, {} if keeper is None else keeper.keys.all())
+        await self._recover(spool, ledger, taken)
+        tasks.spawn(uploader.run(), name="uploader")
+        for digest, data in material.notice_files.items():
+            tasks.spawn(uploader.ensure_notice(digest, data), name=f"notice-{digest}")
         await user_agent.start()
+        succession.keep_sockets(user_agent.sockets())
+        recorder.grant_again()
+        catch_up(control, calls)
+        user_agent.flush()
+        if keeper is not None:
+            loop.call_later(PROVEN_SECONDS, keeper.attempt_succeeded)
         stack.callback(user_agent.close)
         stack.push_async_callback(control.close)
         stack.push_async_callback(recorder.drain, SEAL_SECONDS)
@@ -347,6 +382,37 @@ class Agent:
         for registrar in registrars:
             registering.spawn(registrar.run(), name=f"register-{registrar.peer}")
         registering.spawn(prober.run(), name="prober")
+
+    def _keep(self, keeper: Keeper, media: MediaPool, user_agent: UserAgent) -> None:
+        """Have everything kept that the process after this one needs."""
+        core = user_agent.core
+        core.track()
+
+        def session_of(session: str) -> bytes | None:
+            state = core.state_of(session)
+            return None if state is None else encode_state(state)
+
+        def media_of(call_id: str) -> bytes | None:
+            state = media.state_of(call_id)
+            return msgspec.msgpack.encode(state) if state.legs else None
+
+        keeper.session_of = session_of
+        keeper.media_of = media_of
+        user_agent.before_sending = keeper.commit
+
+    def _leave(self, keeper: Keeper) -> None:
+        """Go at once, and leave the calls to the process after this one."""
+        keeper.commit()
+        keeper.attempt_succeeded()
+        self._log.warning("leaving")
+        # As if it were killed: that way out is the one that has to work anyway.
+        os._exit(0)
+
+    async def _recover(self, spool: Spool, ledger: Ledger, taken: TakenOver) -> None:
+        for found in await recover(spool, ledger, taken):
+            bad = found.action in {"left", "quarantined"}
+            level = self._log.error if bad else self._log.warning
+            level("recovered", recording_id=found.recording_id, action=found.action)
 
     def _uploader(self, spool: Spool, ledger: Ledger, material: Material) -> Uploader:
         async def stored(recording_id: str) -> None:

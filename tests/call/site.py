@@ -19,7 +19,7 @@ from agent.call.joint import Joint
 from agent.call.keeper import Keeper
 from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
-from agent.call.takeover import take_over
+from agent.call.takeover import adopt, catch_up
 from agent.formats.age import KeyKind, generate_identity
 from agent.formats.checkpoint import HEADER_SIZE, Checkpoint
 from agent.formats.codecs.g711 import encode_alaw, encode_ulaw
@@ -356,8 +356,11 @@ class Site:
         checkpoint = Checkpoint.open(self.memory, bytes(16))
         self.keeper = Keeper(checkpoint, JournalKeys(self.key_memory))
         self._connect_again()
-        self.recorder.resume(self.keeper.segments(), self.keeper.keys.all())
-        take_over(self.control, self.keeper.calls(), self.keeper.endings(), ())
+        keys = self.keeper.keys.all()
+        self.recorder.resume(self.keeper.segments(), keys, keys)
+        self.recorder.grant_again()
+        keeper, control = self.keeper, self.control
+        catch_up(control, adopt(control, keeper.calls(), keeper.endings(), ()))
         self.agent.flush()
 
     def _peers(

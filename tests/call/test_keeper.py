@@ -189,3 +189,26 @@ def test_all_of_it_can_be_forgotten() -> None:
     kept.keeper.clear()
     assert kept.next().documents("") == {}
     assert not any(kept.keys)
+
+
+def test_a_state_that_ends_every_process_is_given_up() -> None:
+    kept = Kept()
+    for _ in range(3):
+        kept.keeper.count_attempt(3)
+    with pytest.raises(UnknownStateError, match="3 processes"):
+        kept.keeper.count_attempt(3)
+    kept.keeper.attempt_succeeded()
+    kept.keeper.count_attempt(3)
+
+
+def test_a_call_whose_state_cannot_be_made_goes_on_without() -> None:
+    kept, call = Kept(), Call()
+    kept.keeper.changed(call)
+    kept.keeper.commit()
+    broken: Any = property(lambda _: 1 / 0)
+    kept.keeper.changed(type("Broken", (Call,), {"state": broken})())
+    with structlog.testing.capture_logs() as log:
+        kept.keeper.commit()
+    assert [entry["event"] for entry in log] == ["state_failed"]
+    # A state of before would be worse than none.
+    assert kept.next().calls() == []

@@ -1,6 +1,7 @@
 """Main processes that take over from each other in the middle of calls."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import msgspec
 import pytest
 
 from agent.call.state import CallState
-from agent.call.takeover import take_over
+from agent.call.takeover import adopt
 from agent.media.events import RecordingClosed
 from agent.model.call import EndCause, Outcome
 from agent.model.media import Direction
@@ -143,7 +144,7 @@ async def test_a_call_that_was_being_set_up_is_cleared(calm: Site) -> None:
     assert calm.keeper.calls() == []
     await calm.control.close()
     calm._connect_again()
-    take_over(calm.control, (), (), sessions)
+    adopt(calm.control, (), (), sessions)
     calm.agent.flush()
     await calm.officer.heard(sip.Cancelled)
     await calm.trunk.heard(sip.Ended)
@@ -193,7 +194,7 @@ async def test_a_call_whose_route_is_no_more_is_cleared(calm: Site) -> None:
     sessions = list(calm.core._sessions._by_id)
     calm._connect_again()
     calm.joint.routes._routes = ()
-    take_over(calm.control, calls, (), sessions)
+    adopt(calm.control, calls, (), sessions)
     calm.agent.flush()
     await calm.officer.heard(sip.Ended)
     await calm.trunk.heard(sip.Ended)
@@ -208,8 +209,9 @@ async def test_a_state_that_makes_no_sense_hurts_no_other_call(calm: Site) -> No
     assert isinstance(state, CallState)
     broken = msgspec.structs.replace(state, call_id="broken", legs=())
     calm._connect_again()
-    calm.recorder.resume(calm.keeper.segments(), calm.keeper.keys.all())
-    take_over(calm.control, [broken, state], (), ())
+    keys = calm.keeper.keys.all()
+    calm.recorder.resume(calm.keeper.segments(), keys, keys)
+    adopt(calm.control, [broken, state], (), ())
     assert calm.control.active_calls == 1
 
 
@@ -235,3 +237,23 @@ async def test_a_call_past_us_without_one_of_its_ends_is_cleared(calm: Site) -> 
     lose(calm, call.names[1])
     await calm.take_over()
     await calm.officer.heard(sip.Ended)
+
+
+async def test_a_segment_whose_envelope_never_came_is_begun_anew(calm: Site) -> None:
+    await calm.start()
+    never = threading.Event()
+    write = lambda *_: never.wait(1)  # noqa: E731
+    calm.recorder._write_envelope = write  # type: ignore[method-assign]
+    calm.trunk.call()
+    await calm.officer.heard(sip.Acknowledged)
+    await until(lambda: calm.media.begins, "a segment")
+    await calm.take_over()
+    await until(lambda: calm.media.verbs["grant_journal"], "another segment")
+    never.set()
+    first, second = calm.media.begins
+    assert first.group == second.group
+    calm.trunk.hang_up()
+    row = await ended(calm, Outcome.PARTIAL)
+    assert [recording.recording_id for recording in row.recordings] == [
+        second.recording_id
+    ]

@@ -19,7 +19,8 @@ class Ended:
 
     seen: list[Any]
 
-    def __init__(self, config: Any, base: Any) -> None:
+    def __init__(self, config: Any, base: Any, manager: Any) -> None:
+        assert not manager.there
         Ended.seen = [config, base]
 
     async def serve(self, ready: Callable[[], None]) -> None:

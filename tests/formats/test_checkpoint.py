@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 from agent.formats import checkpoint as module
 from agent.formats.checkpoint import (
     HEADER_SIZE,
+    SMALL,
     Checkpoint,
     CheckpointError,
     CheckpointFullError,
@@ -59,6 +60,16 @@ def test_a_full_area_goes_on_in_the_other_with_what_counts() -> None:
     for round_ in range(100):
         log.put("changes", b"%03d" % round_ * 20)
     assert held(memory) == {"stays": b"s" * 50, "changes": b"099" * 20}
+
+
+def test_what_is_dead_takes_no_more_memory_than_it_must() -> None:
+    memory = fresh(8 * SMALL)
+    log = Checkpoint.open(memory, BOOT)
+    for round_ in range(100):
+        log.put("changes", bytes([round_]) * (SMALL // 10))
+    written = [at for at in range(0, len(memory), SMALL // 10) if memory[at]]
+    assert max(at % (8 * SMALL) for at in written) < 1.2 * SMALL
+    assert held(memory) == {"changes": bytes([99]) * (SMALL // 10)}
 
 
 def test_compaction_leaves_nothing_of_what_was_removed() -> None:

@@ -1,0 +1,65 @@
+"""A daemon as units of a booted systemd."""
+
+import sys
+from pathlib import Path
+
+from tests.lab.booted import Booted
+from tests.lab.daemon import ROOT, Daemon
+
+MAIN = "recording-agent.service"
+UNITS = ROOT / "systemd"
+
+
+class Service:
+    """The site of `daemon`, run by the units that the project ships."""
+
+    def __init__(self, system: Booted, daemon: Daemon) -> None:
+        self.system = system
+        self.daemon = daemon
+        for unit in UNITS.glob("*.service"):
+            system.write(f"/etc/systemd/system/{unit.name}", unit.read_text())
+        self._amend(MAIN, f"-m agent run --config {daemon.config}")
+        system.run("systemctl", "daemon-reload")
+
+    def _amend(self, unit: str, arguments: str) -> None:
+        # The test's folder is its owner's alone.
+        log = self.daemon.log_path
+        self.system.write(
+            f"/etc/systemd/system/{unit}.d/test.conf",
+            f"""[Service]
+User=root
+ExecStart=
+ExecStart={sys.executable} {arguments}
+WorkingDirectory={ROOT}
+StandardOutput=append:{log}
+StandardError=append:{log}
+""",
+        )
+
+    def start(self) -> None:
+        """Start it; returns when it has said READY=1."""
+        self.system.run("systemctl", "start", MAIN)
+
+    def stop(self) -> None:
+        """Stop it, and end its calls."""
+        self.system.run("systemctl", "stop", MAIN)
+
+    def restart(self) -> None:
+        """Restart it; returns when the new one has said READY=1."""
+        self.system.run("systemctl", "restart", MAIN)
+
+    def kill(self) -> None:
+        """kill -9 of main; returns when the next one has said READY=1."""
+        offset = self.log_size
+        self.system.kill(MAIN)
+        self.daemon.wait_for("ready", offset=offset)
+
+    @property
+    def log_size(self) -> int:
+        path: Path = self.daemon.log_path
+        return path.stat().st_size if path.exists() else 0
+
+    @property
+    def descriptors(self) -> int:
+        """How many systemd keeps for main."""
+        return int(self.system.show(MAIN, "NFileDescriptorStore"))
