@@ -16,6 +16,8 @@ class MediaConfig(
     "First and last port; RTP takes the even ones, RTCP the odd ones above them."
     workers: int = 0
     "Media worker processes; 0: one per core."
+    spares: int = 1
+    "Workers that stand by, each to take the place of one that dies at once."
     timeout: float = 60.0
     "Seconds without RTP after which a leg that should be heard counts as silent."
     one_way_after: float = 10.0

@@ -53,7 +53,14 @@ class OpenLeg(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     leg: str
     resumed: bool = False
-    "Whether a worker that died had it: its sockets may be latched already."
+    """Whether a worker that died had it: its sockets may be latched already, and
+    packets wait in them, which are for `Listen` to take."""
+
+
+class Listen(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """All is told that a resumed leg's packets need: its bridge, its recording."""
+
+    legs: tuple[str, ...]
 
 
 class Configure(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -169,6 +176,7 @@ Command = (
     Hello
     | AddSound
     | OpenLeg
+    | Listen
     | Configure
     | Play
     | StopPlaying

@@ -1,9 +1,10 @@
-"""All worker processes of a pool: who is up, and who takes a call's legs."""
+"""All worker processes of a pool: who is up, who stands by, who takes a call's legs."""
 
 import asyncio
 import contextlib
 import os
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,9 @@ from agent.common.clock import monotonic_ns
 from agent.media import control
 from agent.media.config import MediaConfig
 from agent.media.errors import NoWorkerError
+from agent.media.link import WorkerLink
 from agent.media.placement import Placement
+from agent.media.spare import Spare
 from agent.media.supervisor import Supervisor
 
 READY_SECONDS: Final = 3.0
@@ -34,20 +37,23 @@ class Crew:
         on_ready: Callable[[int], None],
         on_given_up: Callable[[int], None],
     ) -> None:
-        hello = control.Hello(
+        self._directory = directory
+        self._hello = control.Hello(
             version=control.VERSION,
             timeout=config.timeout,
             one_way_after=config.one_way_after,
             silent_after=config.silent_after,
             fsync_interval=config.fsync_interval,
         )
+        self._names = count()
+        self._sounds: dict[str, tuple[control.AddSound, int]] = {}
         self._on_lost = on_lost
         self._on_ready = on_ready
         self._workers = [
             Supervisor(
                 index,
-                directory / f"media-{index}.sock",
-                hello,
+                self._hire,
+                self._take_spare,
                 on_report=on_report,
                 on_lost=self._lost,
                 on_ready=self._ready,
@@ -55,6 +61,7 @@ class Crew:
             )
             for index in range(config.workers or os.cpu_count() or 1)
         ]
+        self._spares = [Spare(self._hire) for _ in range(config.spares)]
         self._lost_ns = [0] * len(self._workers)
         self._turn = asyncio.Event()
         "Set, and replaced, whenever a worker comes back."
@@ -68,11 +75,45 @@ class Crew:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+        for spare in self._spares:
+            spare.start()
 
     async def stop(self) -> None:
         """Let the workers close every journal and leg, and end."""
+        await asyncio.gather(*(spare.stop() for spare in self._spares))
         await asyncio.gather(*(worker.stop() for worker in self._workers))
         self.placement.clear()
+        for _, fd in self._sounds.values():
+            os.close(fd)
+        self._sounds.clear()
+
+    def add_sound(self, message: control.AddSound, memory: int) -> None:
+        """Give a sound of a new name to every worker, present and future.
+
+        `memory` is a descriptor, which is the crew's from now on.
+        """
+        if message.name in self._sounds:
+            os.close(memory)
+            return
+        self._sounds[message.name] = message, memory
+        for worker in self._workers:
+            worker.tell(message, (memory,))
+        for spare in self._spares:
+            if spare.link is not None:
+                spare.link.send(message, (memory,))
+
+    async def _hire(self) -> WorkerLink:
+        """A new worker that knows every sound. Raises MediaError."""
+        link = WorkerLink(self._directory / f"media-{next(self._names)}.sock")
+        await link.start(self._hello)
+        for message, memory in self._sounds.values():
+            link.send(message, (memory,))
+        return link
+
+    def _take_spare(self) -> WorkerLink | None:
+        standing_by = (spare for spare in self._spares if spare.link is not None)
+        found = next(standing_by, None)
+        return None if found is None else found.take()
 
     # -- one worker -----------------------------------------------------------
 
@@ -93,11 +134,6 @@ class Crew:
     ) -> None:
         """Send to a worker, if it is up. Raises ControlError as its supervisor does."""
         self._workers[worker].tell(message, fds)
-
-    def tell_all(self, message: control.Command, fds: tuple[int, ...] = ()) -> None:
-        """Send to every worker that is up."""
-        for worker in self._workers:
-            worker.tell(message, fds)
 
     def flush(self) -> None:
         """Send what they were told, without waiting for the loop's next turn."""
@@ -133,6 +169,11 @@ class Crew:
     def workers_up(self) -> int:
         """Workers that take legs."""
         return sum(worker.up for worker in self._workers)
+
+    @property
+    def spares_up(self) -> int:
+        """Workers that stand by."""
+        return sum(spare.link is not None for spare in self._spares)
 
     @property
     def workers_lost(self) -> int:

@@ -127,11 +127,15 @@ class MediaLeg:
     # -- what was negotiated --------------------------------------------------
 
     def adopt_latch(self) -> None:
-        """Find the latch of an earlier process in the socket it left connected."""
+        """Find the latch of an earlier process in the socket it left connected.
+
+        What has come since then waits in the socket until the leg is listened to.
+        """
         peer = sockets.peer_of(self.rtp)
         if peer is not None:
             self.reception.resume(peer)
-            self._attach(peer)
+            self._connected = True
+            self._direct(self.rtp.send)
 
     def configure(self, audio: NegotiatedAudio, latch: Latch) -> None:
         """Obey a (re)negotiation. Raises ValueError if an address is none."""

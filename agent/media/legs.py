@@ -1,10 +1,10 @@
 """The legs of a pool: who is where, and what becomes of their ports."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from agent.common.clock import monotonic
-from agent.media.control import Play
+from agent.media import control
 from agent.media.crew import Crew
 from agent.media.events import (
     KeysSpent,
@@ -61,17 +61,21 @@ class Legs:
         self._legs[leg.name] = leg
         self._crew.placement.add(leg.call, leg.name, leg.worker)
 
-    def tell_anew(self, legs: Sequence[LegMemory]) -> None:
-        """Tell a fresh worker all that one before it knew of legs it is to have."""
+    def tell_anew(self, call: str) -> None:
+        """Tell a fresh worker all that one before it knew of the legs of a call."""
+        legs = self.of_call(call)
         spent = [leg.name for leg in legs if leg.spend_key()]
-        for leg in legs:
-            if leg.closing:
-                self.lose(leg)
-        legs = [leg for leg in legs if not leg.closing]
         for message, fds in leg_commands(legs):
             self._crew.tell(legs[0].worker, message, fds)
         for name in spent:
             self._later(KeysSpent(leg=name))
+
+    def listen(self, call: str) -> None:
+        """Have a worker hear legs that it was told of anew, and all that goes on."""
+        legs = self.of_call(call)
+        if legs:
+            names = tuple(leg.name for leg in legs)
+            self._crew.tell(legs[0].worker, control.Listen(legs=names))
 
     def refuse(self, leg: str) -> None:
         """A leg of an earlier main process cannot be had again."""
@@ -120,7 +124,7 @@ class Legs:
         self._schedule_sweep()
 
 
-def unplayed(play: Play) -> PlayEnded:
+def unplayed(play: control.Play) -> PlayEnded:
     """What is told of a playout of which nothing was sent."""
     return PlayEnded(
         leg=play.leg,

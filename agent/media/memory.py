@@ -133,6 +133,8 @@ class RecordingMemory:
     granted: bool = False
     end: bytes | None = field(default=None, repr=False)
     "The last note, once it was told to stop."
+    lost: bool = False
+    "Whether no worker has it now."
     _recent: deque[tuple[int, bytes]] = field(
         default_factory=lambda: deque(maxlen=_MAX_RECENT), repr=False
     )

@@ -37,8 +37,8 @@ from agent.media.events import (
     WorkerReady,
 )
 from agent.media.legs import Legs, unplayed
-from agent.media.link import retire_orphans
 from agent.media.memory import LegMemory, leg_commands
+from agent.media.orphans import retire_orphans
 from agent.media.playable import pack
 from agent.media.ports import PortPool
 from agent.media.reception import canonical_host
@@ -82,6 +82,7 @@ class PoolStats:
     workers_up: int
     workers_lost: int
     "Since the start."
+    spares_up: int
     legs: int
     recordings: int
     ports_free: int
@@ -118,7 +119,6 @@ class MediaPool:
         ports = PortPool(first, last, drain=config.drain)
         self._legs = Legs(self._crew, ports, self._later)
         self._recordings = Recordings(self._crew, journal_directory, self._later)
-        self._sounds: dict[str, tuple[control.AddSound, int]] = {}
         self._tokens = 0
         "Of playouts, given out so far."
 
@@ -148,9 +148,6 @@ class MediaPool:
         await self._crew.stop()
         self._legs.close()
         self._recordings.clear()
-        for _, fd in self._sounds.values():
-            os.close(fd)
-        self._sounds.clear()
 
     @property
     def workers_up(self) -> int:
@@ -168,6 +165,7 @@ class MediaPool:
         return PoolStats(
             workers_up=self.workers_up,
             workers_lost=self._crew.workers_lost,
+            spares_up=self._crew.spares_up,
             legs=len(self._legs),
             recordings=len(self._recordings),
             ports_free=self._legs.ports.free,
@@ -210,15 +208,11 @@ class MediaPool:
 
         Raises OSError if there is no memory for it.
         """
-        if sound.name in self._sounds:
-            return
         fd = os.memfd_create("sound", os.MFD_CLOEXEC)
         with open(fd, "wb", closefd=False) as file:
             memory, parts = pack(sound)
             file.write(memory)
-        message = control.AddSound(name=sound.name, parts=parts)
-        self._sounds[sound.name] = message, fd
-        self._crew.tell_all(message, (fd,))
+        self._crew.add_sound(control.AddSound(name=sound.name, parts=parts), fd)
 
     # -- legs -----------------------------------------------------------------
 
@@ -297,6 +291,7 @@ class MediaPool:
         # To a worker that is not up nothing is told now, but everything when it is.
         for addressed in leg_commands([found]):
             self._crew.tell(new, *addressed)
+        self._crew.tell(new, control.Listen(legs=(leg,)))
 
     def _tell(self, leg: LegMemory, message: control.Command) -> None:
         self._crew.tell(leg.worker, message)
@@ -448,10 +443,14 @@ class MediaPool:
                 self._legs.lose(leg)
 
     def _on_ready(self, worker: int) -> None:
-        for sound, fd in self._sounds.values():
-            self._crew.tell(worker, sound, (fd,))
-        self._legs.tell_anew(self._legs.in_worker(worker))
-        self._recordings.worker_ready(worker)
+        lost_ns = self._crew.lost_ns(worker)
+        calls = dict.fromkeys(leg.call for leg in self._legs.in_worker(worker))
+        for call in calls:
+            # One call after the other: the first need not wait for the last.
+            self._legs.tell_anew(call)
+            self._recordings.tell_anew(worker, lost_ns, call)
+            self._legs.listen(call)
+        self._recordings.tell_anew(worker, lost_ns)
         self._on_event(WorkerReady(worker=worker))
 
     def _on_given_up(self, worker: int) -> None:

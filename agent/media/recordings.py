@@ -59,6 +59,7 @@ class Recordings:
             begin=begin,
             started_ns=monotonic_ns(),
             tapped=(tapped, tapped),
+            lost=not self._crew.up(worker),
         )
         try:
             self._crew.tell(worker, memory.start_command(self._journals))
@@ -97,11 +98,9 @@ class Recordings:
         if found is None or found.end is not None:
             return
         found.end = end
-        if self._crew.up(found.worker):
-            message = control.StopRecording(recording=recording, end=end)
-            self._crew.tell(found.worker, message)
-        else:
-            self._give_up(found)
+        # One that has no worker now is closed by the next.
+        message = control.StopRecording(recording=recording, end=end)
+        self._crew.tell(found.worker, message)
 
     def states_of(self, call: str) -> tuple[RecordingState, ...]:
         """What another main process needs of a call's recordings."""
@@ -123,21 +122,24 @@ class Recordings:
         return tuple(found.name for found in self._in(worker))
 
     def worker_lost(self, worker: int) -> None:
-        """What was being closed there is lost; all else has a successor."""
+        """All of it is for a successor to go on with."""
         for recording in self._in(worker):
-            if recording.end is not None:
-                self._give_up(recording)
+            recording.lost = True
 
     def worker_given_up(self, worker: int) -> None:
         """There will be no successor."""
         for recording in self._in(worker):
             self._give_up(recording)
 
-    def worker_ready(self, worker: int) -> None:
-        """Go on in the successor, in a new journal that begins with the gap."""
-        lost_ns = self._crew.lost_ns(worker)
+    def tell_anew(self, worker: int, lost_ns: int, call: str = "") -> None:
+        """Go on in a fresh worker, in new journals that begin with the gap.
+
+        With those of one call, or with all that were not told yet.
+        """
         for recording in self._in(worker):
-            self._tell_anew(recording, lost_ns)
+            if recording.lost and call in {"", recording.call}:
+                recording.lost = False
+                self._tell_anew(recording, lost_ns)
 
     def resume(self, recordings: Iterable[RecordingMemory]) -> None:
         """Go on, in new journals, with recordings of an earlier main process.

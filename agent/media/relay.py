@@ -89,6 +89,9 @@ class Relay:
                 self._add_sound(command, descriptors)
             case control.OpenLeg():
                 self._open_leg(command, descriptors, now_ns)
+            case control.Listen():
+                for leg in command.legs:
+                    self._listen(leg)
             case control.Configure():
                 self._configure(command)
             case control.Play():
@@ -144,9 +147,14 @@ class Relay:
         self._legs[leg.name] = leg
         if command.resumed:
             leg.adopt_latch()
-        self._loop.add_reader(rtp.fileno(), leg.on_rtp)
-        self._loop.add_reader(rtcp.fileno(), leg.on_rtcp)
+        else:
+            self._listen(leg.name)
         self._schedule_report(leg, now_ns)
+
+    def _listen(self, name: str) -> None:
+        if (leg := self._legs.get(name)) is not None:
+            self._loop.add_reader(leg.rtp.fileno(), leg.on_rtp)
+            self._loop.add_reader(leg.rtcp.channel.fileno(), leg.on_rtcp)
 
     def _on_source(self, leg: MediaLeg) -> None:
         reception = leg.reception
@@ -282,8 +290,12 @@ class Relay:
     def _start_recording(self, command: control.StartRecording, now_ns: int) -> None:
         name = command.recording
         legs = [self._legs.get(leg) for leg in command.legs]
-        if None in legs or name in self._recordings:
-            self._fail(name, "no-leg" if None in legs else "twice")
+        if name in self._recordings:
+            self._fail(name, "twice")
+            return
+        if None in legs and not command.epoch:
+            # Of one that another worker had, what is there must still be kept.
+            self._fail(name, "no-leg")
             return
         header = JournalHeader(
             recording_id=name,

@@ -35,9 +35,10 @@ async def resume(
             one, other = legs.get(leg.leg), legs.get(leg.partner)
             if one is not None and other is not None:
                 one.join(other)
-        legs.tell_anew(legs.of_call(state.call))
+        legs.tell_anew(state.call)
         recordings.resume(
             RecordingMemory.of(recording, state.call, worker, key)
             for recording in state.recordings
             if (key := keys.get(recording.recording)) is not None
         )
+        legs.listen(state.call)

@@ -1,9 +1,8 @@
-"""Keeps one worker process alive: start, notice a death, replace, give up a while."""
+"""Keeps one place for a worker filled: notice a death, replace, give up a while."""
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from agent.common.clock import monotonic
@@ -23,15 +22,16 @@ BACK_OFF: Final = 10.0
 class Supervisor:
     """One place for a worker, and whoever is in it.
 
-    `on_lost` is called when the worker died; `on_ready` when its successor can be
-    told everything; `on_given_up` when there will be none for a while.
+    `spare` gives a successor that stands by, or None; `hire` a new one, which takes a
+    while. `on_lost` is called when the worker died; `on_ready` when its successor can
+    be told everything; `on_given_up` when there will be none for a while.
     """
 
     def __init__(
         self,
         index: int,
-        path: Path,
-        hello: control.Hello,
+        hire: Callable[[], Awaitable[WorkerLink]],
+        spare: Callable[[], WorkerLink | None],
         *,
         on_report: Callable[[control.Report], None],
         on_lost: Callable[[int], None],
@@ -43,8 +43,8 @@ class Supervisor:
         "Whether there is a worker that can be told something."
         self.given_up = False
         self.lost = 0
-        self._path = path
-        self._hello = hello
+        self._hire = hire
+        self._spare = spare
         self._on_report = on_report
         self._on_lost = on_lost
         self._on_ready = on_ready
@@ -61,8 +61,7 @@ class Supervisor:
 
     async def start(self) -> None:
         """Start the first worker. Raises MediaError."""
-        await self._spawn()
-        self.up = True
+        self._place(await self._hire())
 
     async def stop(self) -> None:
         """Let the worker close its journals and end."""
@@ -86,12 +85,11 @@ class Supervisor:
         if self._link is not None:
             self._link.flush()
 
-    async def _spawn(self) -> None:
-        link = WorkerLink(
-            self._path, on_report=self._on_report, on_lost=self._worker_died
-        )
-        await link.start(self._hello)
+    def _place(self, link: WorkerLink) -> None:
+        link.serve(self._on_report, self._worker_died)
         self._link = link
+        self.given_up = False
+        self.up = True
 
     def _worker_died(self) -> None:
         self.up = False
@@ -101,7 +99,12 @@ class Supervisor:
         self._on_lost(self.index)
         if self._stopping:
             return
-        self._tasks.spawn(self._replace(), name=f"media-worker-{self.index}-replace")
+        link = None if self._died_too_often() else self._spare()
+        if link is None:
+            self._tasks.spawn(self._replace(), name=f"media-worker-{self.index}")
+        else:
+            self._place(link)
+            self._on_ready(self.index)
 
     async def _replace(self) -> None:
         while True:
@@ -111,12 +114,10 @@ class Supervisor:
                 await asyncio.sleep(BACK_OFF)
                 self._deaths.clear()
             try:
-                await self._spawn()
+                self._place(await self._hire())
             except MediaError:
                 self._deaths.append(monotonic())
                 continue
-            self.given_up = False
-            self.up = True
             self._on_ready(self.index)
             return
 

@@ -58,6 +58,7 @@ class RecordingMediaPool:
         return PoolStats(
             workers_up=self.workers_up,
             workers_lost=0,
+            spares_up=0,
             legs=len(self.open),
             recordings=len(self.begins) - len(self.ends),
             ports_free=0 if self.no_ports else 100,

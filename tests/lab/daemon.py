@@ -75,6 +75,7 @@ class Daemon:
         phones: str = "",
         spool: Path | None = None,
         workers: int = 1,
+        spares: int = 0,
     ) -> None:
         ports = free_ports(2 + max(2, len(officers)))
         self.root = root
@@ -115,6 +116,7 @@ listen = ["udp:127.0.0.1:{self.sip}"]
 [media]
 ports = [40000, 47999]
 workers = {workers}
+spares = {spares}
 {media}
 [[peers]]
 name = "trunk"

@@ -276,6 +276,7 @@ async def site(
     ports: tuple[int, int],
     sounds: Sequence[Sound] = (),
     workers: int = 1,
+    spares: int = 0,
     timeout_s: float = 60.0,
     drain: float = 0.05,
 ) -> AsyncIterator[Site]:
@@ -283,6 +284,7 @@ async def site(
     config = MediaConfig(
         ports=ports,
         workers=workers,
+        spares=spares,
         timeout=timeout_s,
         drain=drain,
         fsync_interval=0.05,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.media import control, link
+from agent.media import channel, control, link
 from agent.media.errors import MediaError
-from agent.media.link import WorkerLink, retire_orphans
+from agent.media.link import WorkerLink
 from agent.model.call import EndCause
 from tests.media.phones import PATIENCE
 
@@ -22,9 +22,11 @@ class Watched:
     def __init__(self, path: Path) -> None:
         self.reports: list[control.Report] = []
         self.lost = asyncio.Event()
-        self.link = WorkerLink(
-            path, on_report=self.reports.append, on_lost=self.lost.set
-        )
+        self.link = WorkerLink(path)
+
+    async def start(self) -> None:
+        await self.link.start(HELLO)
+        self.link.serve(self.reports.append, self.lost.set)
 
     async def gone(self) -> bool:
         async with asyncio.timeout(PATIENCE):
@@ -33,7 +35,7 @@ class Watched:
 
 async def test_a_worker_is_started_and_retired(tmp_path: Path) -> None:
     watched = Watched(tmp_path / "media-0.sock")
-    await watched.link.start(HELLO)
+    await watched.start()
     assert (tmp_path / "media-0.sock").stat().st_mode & 0o777 == 0o600
     pid = watched.link.pid
     assert pid is not None
@@ -48,13 +50,13 @@ async def test_a_deep_directory_is_no_matter(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 100) / ("e" * 100)
     deep.mkdir(parents=True)
     watched = Watched(deep / "media-0.sock")
-    await watched.link.start(HELLO)
+    await watched.start()
     await watched.link.retire(EndCause.AGENT_STOPPED)
 
 
 async def test_a_death_is_told_once(tmp_path: Path) -> None:
     watched = Watched(tmp_path / "media-0.sock")
-    await watched.link.start(HELLO)
+    await watched.start()
     os.kill(watched.link.pid or 0, signal.SIGKILL)
     assert await watched.gone()
     watched.link.send(control.CloseLeg(leg="void"))
@@ -64,9 +66,9 @@ async def test_a_death_is_told_once(tmp_path: Path) -> None:
 async def test_a_worker_that_does_not_read_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "MAX_QUEUED", 1_000_000)
+    monkeypatch.setattr(channel, "MAX_QUEUED", 1_000_000)
     watched = Watched(tmp_path / "media-0.sock")
-    await watched.link.start(HELLO)
+    await watched.start()
     os.kill(watched.link.pid or 0, signal.SIGSTOP)
     for _ in range(20):
         watched.link.send(control.Mark(recording="r", note=bytes(100_000)))
@@ -75,7 +77,7 @@ async def test_a_worker_that_does_not_read_is_killed(
 
 async def test_what_has_to_wait_is_sent_in_order(tmp_path: Path) -> None:
     watched = Watched(tmp_path / "media-0.sock")
-    await watched.link.start(HELLO)
+    await watched.start()
     pid = watched.link.pid or 0
     os.kill(pid, signal.SIGSTOP)
     for _ in range(20):
@@ -96,7 +98,7 @@ async def test_commands_are_sent_together_at_the_turn_or_at_a_flush(
         send(channel, data, descriptors)
 
     watched = Watched(tmp_path / "media-0.sock")
-    await watched.link.start(HELLO)
+    await watched.start()
     monkeypatch.setattr(control, "send", spy)
     one, two, three = (control.CloseLeg(leg=leg) for leg in ("a", "b", "c"))
     watched.link.send(one)
@@ -116,10 +118,10 @@ async def test_a_worker_that_cannot_start_is_told(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(MediaError, match=r"died at its start|cannot be"):
-        await Watched(tmp_path / "media-0.sock").link.start(HELLO)
+        await Watched(tmp_path / "media-0.sock").start()
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
     with pytest.raises(MediaError, match="cannot be started"):
-        await Watched(tmp_path / "media-0.sock").link.start(HELLO)
+        await Watched(tmp_path / "media-0.sock").start()
 
 
 async def test_a_worker_that_does_not_answer_is_told(
@@ -131,7 +133,7 @@ async def test_a_worker_that_does_not_answer_is_told(
     script.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(script))
     with pytest.raises(MediaError, match="does not answer"):
-        await Watched(tmp_path / "media-0.sock").link.start(HELLO)
+        await Watched(tmp_path / "media-0.sock").start()
 
 
 async def test_a_worker_of_another_version_is_refused(
@@ -141,7 +143,7 @@ async def test_a_worker_of_another_version_is_refused(
     version = control.VERSION
     monkeypatch.setattr(control, "VERSION", version + 1)
     with pytest.raises(MediaError, match=f"speaks version {version}"):
-        await watched.link.start(HELLO)
+        await watched.start()
     await watched.link.kill()
 
 
@@ -150,22 +152,9 @@ async def test_a_worker_that_does_not_end_is_killed(
 ) -> None:
     monkeypatch.setattr(link, "RETIRE_SECONDS", 0.1)
     watched = Watched(tmp_path / "media-0.sock")
-    await watched.link.start(HELLO)
+    await watched.start()
     pid = watched.link.pid or 0
     os.kill(pid, signal.SIGSTOP)
     await watched.link.retire(EndCause.AGENT_STOPPED)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-
-
-async def test_orphans_are_retired(tmp_path: Path) -> None:
-    stale = tmp_path / "media-1.sock"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind(str(stale))
-    watched = Watched(tmp_path / "media-0.sock")
-    await watched.link.start(HELLO)
-    assert await retire_orphans(tmp_path) == 1
-    assert await watched.gone()
-    assert os.listdir(tmp_path) == []  # noqa: PTH208
-    assert await retire_orphans(tmp_path) == 0
-    await watched.link.kill()

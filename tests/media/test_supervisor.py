@@ -2,11 +2,14 @@ import asyncio
 import os
 import signal
 import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from agent.media import control, supervisor
+from agent.media.link import WorkerLink
+from agent.media.spare import Spare
 from agent.media.supervisor import Supervisor
 from tests.media.phones import PATIENCE
 
@@ -19,15 +22,23 @@ class Place:
     def __init__(self, directory: Path) -> None:
         self.told: list[str] = []
         self._news = asyncio.Event()
+        self.spare = Spare(self._hire)
+        self._directory = directory
+        self._names = count()
         self.supervisor = Supervisor(
             7,
-            directory / "media-7.sock",
-            HELLO,
+            self._hire,
+            self.spare.take,
             on_report=lambda _: None,
             on_lost=lambda index: self._tell(f"lost {index}"),
             on_ready=lambda index: self._tell(f"ready {index}"),
             on_given_up=lambda index: self._tell(f"given up {index}"),
         )
+
+    async def _hire(self) -> WorkerLink:
+        link = WorkerLink(self._directory / f"media-{next(self._names)}.sock")
+        await link.start(HELLO)
+        return link
 
     def _tell(self, what: str) -> None:
         self.told.append(what)
@@ -85,3 +96,19 @@ async def test_stopping_ends_a_replacement_that_is_under_way(tmp_path: Path) -> 
     assert place.told == ["lost 7"]
     assert not place.supervisor.up
     place.supervisor.tell(control.CloseLeg(leg="void"))
+
+
+async def test_who_stands_by_takes_the_place_at_once(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    await place.supervisor.start()
+    place.spare.start(0.0)
+    async with asyncio.timeout(PATIENCE):
+        while place.spare.link is None:
+            await asyncio.sleep(0)
+    standing_by = place.spare.link.pid
+    place.kill()
+    await place.until("lost 7", "ready 7")
+    assert place.supervisor.pid == standing_by
+    assert place.spare.link is None
+    await place.spare.stop()
+    await place.supervisor.stop()

@@ -202,6 +202,38 @@ def test_commands_of_one_record_take_their_own_descriptors(main: Main) -> None:
             assert {hear(listener), hear(listener)} == {b"one", b"two"}
 
 
+def test_what_waits_for_a_resumed_leg_waits_until_all_is_told(main: Main) -> None:
+    main.hello()
+    with Phone() as customer, Phone() as officer:
+        sockets = {}
+        for leg, phone in (("c", customer), ("o", officer)):
+            pair = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+            for channel in pair:
+                channel.bind((HOST, 0))
+                channel.settimeout(0)
+            # As a worker leaves it that has found its peer.
+            pair[0].connect(phone.rtp.getsockname())
+            phone.agent = type(phone.agent)(*pair[0].getsockname())
+            sockets[leg] = pair
+        said = [customer.say(audio_bytes(n)) for n in range(5)]
+        for leg, phone in (("c", customer), ("o", officer)):
+            fds = tuple(channel.fileno() for channel in sockets[leg])
+            main.tell(control.OpenLeg(leg=leg, resumed=True), fds=fds)
+            audio = phone.negotiated()
+            main.tell(control.Configure(leg=leg, audio=audio, latch=Latch.ADDRESS))
+        main.tell(control.Bridge(a="c", b="o"))
+        recording, path = main.record()  # it has seen to all that was said until then
+        assert not select.select([officer.rtp], [], [], 0)[0]
+        main.tell(control.Listen(legs=("c", "o", "nobody")))
+        assert [hear(officer) for _ in said] == [packet[12:] for packet in said]
+        main.tell(control.StopRecording(recording=recording, end=b'{"type":"end"}'))
+        main.report(RecordingClosed)
+        records = read_journal(path.read_bytes(), KEY).records
+        assert [r.packet for r in records if isinstance(r, PacketRecord)] == said
+        for channel in (*sockets["c"], *sockets["o"]):
+            channel.close()
+
+
 def test_another_main_process_may_take_over(main: Main, legs: Legs) -> None:
     customer, officer = legs
     recording, path = main.record()
