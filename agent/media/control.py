@@ -100,7 +100,10 @@ class Unbridge(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class StartRecording(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Tap two legs from now on; nothing touches the disk before Grant."""
+    """Tap two legs from now on; nothing touches the disk before Grant.
+
+    Comes with one descriptor, of the memory of its open block, if `kept`.
+    """
 
     recording: str
     legs: tuple[str, str]
@@ -111,6 +114,8 @@ class StartRecording(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     path: str
     notes: tuple[bytes, ...]
     "The first notes of the journal, in order."
+    kept: bool = False
+    "Whether what is not written yet is to outlive the worker."
 
     def __repr__(self) -> str:
         return f"StartRecording(recording={self.recording!r}, …)"

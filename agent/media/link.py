@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,7 @@ class WorkerLink:
         self._path = path
         self._on_report: Callable[[control.Report], None] = _ignore
         self._on_lost: Callable[[], None] = _nothing
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
         self._watched = -1
         "A descriptor of the process, readable once it has died."
@@ -51,13 +52,11 @@ class WorkerLink:
         try:
             with listen(self._path) as listener:
                 fd = listener.fileno()
-                self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "agent.media.worker",
-                    str(fd),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.DEVNULL,
+                # Not asyncio's: a thread of its would tell of the death, and later.
+                self._process = subprocess.Popen(  # noqa: S603, ASYNC220
+                    [sys.executable, "-m", "agent.media.worker", str(fd)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
                     pass_fds=(fd,),
                     env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
                 )
@@ -135,8 +134,6 @@ class WorkerLink:
         self._kill_process()
         if self._watched >= 0:
             await self._ended.wait()
-        if self._process is not None:
-            await self._process.wait()
 
     def _take(self, report: control.Report, descriptors: list[int]) -> None:
         for fd in descriptors:
@@ -163,6 +160,8 @@ class WorkerLink:
         asyncio.get_running_loop().remove_reader(self._watched)
         os.close(self._watched)
         self._watched = -1
+        if self._process is not None:
+            self._process.wait()  # it has ended: this takes its zombie away
         # What it said last is still in the channel.
         if self._channel is not None:
             self._channel.drain()

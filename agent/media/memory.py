@@ -4,6 +4,7 @@ Each `commands` method gives the messages that put a fresh worker where a dead o
 stood.
 """
 
+import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,9 @@ from agent.model.recording import SegmentMark
 RECENT_NS: Final = 3 * BLOCK_NS
 "Younger notes may have been lost with a block that was not written: repeated."
 _MAX_RECENT: Final = 64
+IN_HAND_NS: Final = 100_000_000
+"""What a killed worker may have taken from its sockets, and put nowhere: one packet,
+as old as a busy machine makes it."""
 
 Addressed = tuple[control.Command, tuple[int, ...]]
 "A message and the descriptors that go with it."
@@ -135,6 +139,8 @@ class RecordingMemory:
     "The last note, once it was told to stop."
     lost: bool = False
     "Whether no worker has it now."
+    open_block: int | None = None
+    "Memory of what is not written yet; None where the kernel gives none."
     _recent: deque[tuple[int, bytes]] = field(
         default_factory=lambda: deque(maxlen=_MAX_RECENT), repr=False
     )
@@ -181,6 +187,12 @@ class RecordingMemory:
         """Remember a note for as long as it may be lost."""
         self._recent.append((now_ns, note))
 
+    def close(self) -> None:
+        """It is over: its memory may go."""
+        if self.open_block is not None:
+            os.close(self.open_block)
+            self.open_block = None
+
     def tap(self, leg: str, *, on: bool) -> None:
         """Remember whether a leg is journalled."""
         first, second = self.tapped
@@ -196,9 +208,10 @@ class RecordingMemory:
 
     def start_command(
         self, directory: Path, notes: tuple[bytes, ...] = ()
-    ) -> control.StartRecording:
+    ) -> Addressed:
         """The message that starts a journal file; `notes` follow the begin note."""
-        return control.StartRecording(
+        fds = () if self.open_block is None else (self.open_block,)
+        message = control.StartRecording(
             recording=self.name,
             legs=self.legs,
             tapped=self.tapped,
@@ -207,14 +220,17 @@ class RecordingMemory:
             epoch=self.epoch,
             path=str(self.path(directory)),
             notes=(self.begin, *notes),
+            kept=bool(fds),
         )
+        return message, fds
 
     def commands(
         self, directory: Path, lost_ns: int, now_ns: int
     ) -> Iterator[Addressed]:
-        """A new journal file, with a gap from the last block that is certain."""
+        """A new journal file, with a gap from where something may be missing."""
         self.epoch += 1
-        gap_ns = max(lost_ns - BLOCK_NS, self.started_ns)
+        uncertain_ns = BLOCK_NS if self.open_block is None else IN_HAND_NS
+        gap_ns = max(lost_ns - uncertain_ns, self.started_ns)
         recent = [note for at, note in self._recent if at >= lost_ns - RECENT_NS]
         gap = [
             msgspec.json.encode(
@@ -222,7 +238,7 @@ class RecordingMemory:
             )
             for at, kind in ((gap_ns, "gap-begin"), (now_ns, "gap-end"))
         ]
-        yield self.start_command(directory, (*recent, *gap)), ()
+        yield self.start_command(directory, (*recent, *gap))
         if self.granted:
             yield control.Grant(recording=self.name), ()
         if self.end is not None:

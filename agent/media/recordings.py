@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from agent.common.clock import monotonic_ns, utc_ns
+from agent.common.memory import MemoryRefusedError
 from agent.media import control
 from agent.media.crew import Crew
 from agent.media.errors import ControlError
 from agent.media.events import MediaEvent, RecordingFailed
 from agent.media.memory import RecordingMemory
+from agent.media.open_block import create_open_block
 from agent.media.state import RecordingState
 
 
@@ -60,10 +62,12 @@ class Recordings:
             started_ns=monotonic_ns(),
             tapped=(tapped, tapped),
             lost=not self._crew.up(worker),
+            open_block=_open_block(),
         )
         try:
-            self._crew.tell(worker, memory.start_command(self._journals))
+            self._crew.tell(worker, *memory.start_command(self._journals))
         except ControlError:
+            memory.close()
             self.refuse(recording, "note-too-long")
             return
         self._recordings[recording] = memory
@@ -109,11 +113,13 @@ class Recordings:
 
     def forget(self, recording: str) -> None:
         """It is closed, or has failed."""
-        self._recordings.pop(recording, None)
+        if (found := self._recordings.pop(recording, None)) is not None:
+            found.close()
 
     def clear(self) -> None:
         """Forget everything."""
-        self._recordings.clear()
+        for recording in list(self._recordings):
+            self.forget(recording)
 
     # -- the death of a worker ------------------------------------------------
 
@@ -166,5 +172,14 @@ class Recordings:
         return [found for found in self._recordings.values() if found.worker == worker]
 
     def _give_up(self, recording: RecordingMemory) -> None:
-        del self._recordings[recording.name]
+        self.forget(recording.name)
         self.refuse(recording.name, "worker-lost")
+
+
+def _open_block() -> int | None:
+    try:
+        return create_open_block()
+    except MemoryRefusedError:
+        # It is recorded all the same; a dying worker then costs what it has not
+        # written, and the gap says so.
+        return None

@@ -12,11 +12,13 @@ from typing import Final
 import msgspec
 
 from agent.common.clock import monotonic_ns, utc_ns
+from agent.common.memory import MemoryRefusedError
 from agent.formats.journal import SALT_SIZE, JournalHeader, JournalLimitError
 from agent.media import control, events, tapping
 from agent.media.announcement import Announcement
 from agent.media.leg import MediaLeg
 from agent.media.loop import Loop, Timer
+from agent.media.open_block import OpenBlock
 from agent.media.playable import Octets, Playable, unpack
 from agent.media.playout import Playout
 from agent.media.tap import BLOCK_NS, JournalTap, Target
@@ -103,7 +105,7 @@ class Relay:
             case control.Unbridge():
                 self._unbridge(command.leg)
             case control.StartRecording():
-                self._start_recording(command, now_ns)
+                self._start_recording(command, descriptors, now_ns)
             case control.Grant():
                 if (found := self._recordings.get(command.recording)) is not None:
                     found.tap.grant()
@@ -287,8 +289,11 @@ class Relay:
 
     # -- recordings -----------------------------------------------------------
 
-    def _start_recording(self, command: control.StartRecording, now_ns: int) -> None:
+    def _start_recording(
+        self, command: control.StartRecording, descriptors: list[int], now_ns: int
+    ) -> None:
         name = command.recording
+        open_block = _open_block(descriptors.pop(0)) if command.kept else None
         legs = [self._legs.get(leg) for leg in command.legs]
         if name in self._recordings:
             self._fail(name, "twice")
@@ -315,13 +320,13 @@ class Relay:
                 self._writer,
                 lambda reason: self._fail(name, reason),
                 now_ns,
+                open_block,
             )
         except JournalLimitError:
             self._fail(name, "bad-header")
             return
         self._recordings[name] = _Recording(tap, command.legs)
-        for note in command.notes:
-            tap.note(note, now_ns)
+        tap.begin(command.notes, now_ns)
         for index, (leg, on) in enumerate(zip(legs, command.tapped, strict=True)):
             if leg is not None and on and not tap.failed:
                 leg.tap, leg.tap_index = tap, index
@@ -362,6 +367,7 @@ class Relay:
         found = self._recordings.pop(name, None)
         if found is not None:
             self._untap(found)
+            found.tap.close()
         self._emit(events.RecordingFailed(recording=name, reason=reason, errno=errno))
 
     def _on_written(self) -> None:
@@ -387,6 +393,7 @@ class Relay:
                     self._fail(result.journal, reason, result.errno)
                 case Closed():
                     del self._recordings[result.journal]
+                    found.tap.close()
                     self._emit(
                         events.RecordingClosed(
                             recording=result.journal,
@@ -423,3 +430,16 @@ class Relay:
     def _on_written_at_end(self) -> None:
         os.eventfd_write(self._wake, 1)
         self._on_written()
+
+
+def _open_block(fd: int) -> OpenBlock | None:
+    """The memory of a recording, if the kernel will keep it off the disk.
+
+    If it will not, the call is recorded all the same: what a dying worker then loses
+    is what it has not written, as the gap says.
+    """
+    try:
+        return OpenBlock(fd)
+    except (MemoryRefusedError, OSError):
+        os.close(fd)
+        return None

@@ -1,13 +1,15 @@
 """One recording in the worker: from tapped packets to sealed blocks.
 
-Blocks stay in this process's memory until the key envelope is known to be durable;
-before that, nothing of a recording touches the disk.
+Blocks stay in memory until the key envelope is known to be durable; before that,
+nothing of a recording touches the disk. What is not written yet also stands in memory
+that outlives this process, where there is some.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from agent.formats.journal import (
     BlockSealer,
@@ -17,6 +19,7 @@ from agent.formats.journal import (
     pack_note,
     pack_packet,
 )
+from agent.media.open_block import OpenBlock
 
 BLOCK_NS: Final = 900_000_000
 "Age at which a block is sealed: with the hand-over, a killed process loses ≤ 1 s."
@@ -31,7 +34,9 @@ class Writer(Protocol):
     """Where blocks go; JournalWriter's half that a tap needs."""
 
     def open(self, journal: str, path: Path) -> None: ...
-    def append(self, journal: str, data: bytes) -> bool: ...
+    def append(
+        self, journal: str, data: bytes, written: Callable[[], None]
+    ) -> bool: ...
     def close(self, journal: str) -> None: ...
 
 
@@ -59,6 +64,7 @@ class JournalTap:
         writer: Writer,
         on_failed: Callable[[str], None],
         now_ns: int,
+        open_block: OpenBlock | None = None,
     ) -> None:
         self.recording = target.header.recording_id
         self.path = target.path
@@ -70,7 +76,11 @@ class JournalTap:
         self._on_failed = on_failed
         self._started_ns = now_ns
         self._granted = False
-        self._waiting = [target.header.to_bytes()]
+        self._open_block = open_block
+        self._sealed_at = 0 if open_block is None else open_block.end
+        "Where the open block begins in that memory."
+        self._keep = open_block.put if open_block is not None else _keep_not
+        self._waiting = [_Waiting(target.header.to_bytes(), _nothing)]
         self._waiting_bytes = 0
         self._records: list[bytes] = []
         self._size = 0
@@ -87,7 +97,9 @@ class JournalTap:
 
     def add(self, leg: int, arrival_ns: int, packet: bytes) -> None:
         """Take one packet, as it was received."""
-        self._records.append(pack_packet(leg, arrival_ns, packet))
+        record = pack_packet(leg, arrival_ns, packet)
+        self._keep(record)
+        self._records.append(record)
         self.packets += 1
         self._size += len(packet)
         if self._size >= BLOCK_BYTES:
@@ -113,18 +125,37 @@ class JournalTap:
             else:
                 kept.append(record)
         self._records = kept
+        if self._open_block is not None:
+            self._open_block.take_back(self._sealed_at)
+            for record in kept:
+                self._keep(record)
+
+    def begin(self, notes: Sequence[bytes], now_ns: int) -> None:
+        """Put the first notes, and behind the first what a dead worker left."""
+        rest = b"" if self._open_block is None else self._open_block.rest()
+        for note in notes[:1]:
+            self._add_note(note)
+        if rest:
+            self._records.append(rest)
+        for note in notes[1:]:
+            self._add_note(note)
+        self.seal(now_ns)
 
     def note(self, note: bytes, now_ns: int) -> None:
         """Put a note behind the packets so far, in a block of its own at once."""
         if self.failed or self.ended:
             return
+        self._add_note(note)
+        self.seal(now_ns)
+
+    def _add_note(self, note: bytes) -> None:
         try:
             record = pack_note(note)
         except JournalLimitError:
             self.fail("note-too-long")
             return
+        self._keep(record)
         self._records.append(record)
-        self.seal(now_ns)
 
     def seal(self, now_ns: int) -> None:
         """Seal what there is and pass it on."""
@@ -134,6 +165,8 @@ class JournalTap:
             records = b"".join(self._records)
             self._records.clear()
             self._size = 0
+            if self._open_block is not None:
+                self._sealed_at = self._open_block.end
             try:
                 self._pass_on(self._sealer.seal(records))
             except JournalLimitError:
@@ -155,8 +188,8 @@ class JournalTap:
         self._granted = True
         self._writer.open(self.recording, self.path)
         waiting, self._waiting = self._waiting, []
-        for data in waiting:
-            self._pass_on(data)
+        for one in waiting:
+            self._pass_on(*one)
         if self.ended and not self.failed:
             self._writer.close(self.recording)
 
@@ -179,12 +212,36 @@ class JournalTap:
         self._waiting.clear()
         self._on_failed(reason)
 
-    def _pass_on(self, data: bytes) -> None:
+    def close(self) -> None:
+        """Nothing more comes: what was kept is wiped."""
+        if self._open_block is not None:
+            self._open_block.close()
+
+    def _pass_on(self, data: bytes, written: Callable[[], None] | None = None) -> None:
         if self.failed:
             return
+        written = written or self._when_written()
         if not self._granted:
-            self._waiting.append(data)
+            self._waiting.append(_Waiting(data, written))
             self._waiting_bytes += len(data)
-        elif not self._writer.append(self.recording, data):
+        elif not self._writer.append(self.recording, data, written):
             self._writer.close(self.recording)
             self.fail("overload")
+
+    def _when_written(self) -> Callable[[], None]:
+        """What is kept now need not be, once the block sealed last is written."""
+        block = self._open_block
+        return _nothing if block is None else partial(block.written, block.end)
+
+
+class _Waiting(NamedTuple):
+    data: bytes
+    written: Callable[[], None]
+
+
+def _keep_not(_: bytes) -> bool:
+    return False
+
+
+def _nothing() -> None:
+    """Nothing was kept."""

@@ -58,6 +58,7 @@ class _Open:
 class _Append:
     journal: str
     data: bytes
+    written: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +106,14 @@ class JournalWriter:
         """Create a new file; tells Opened, or Failed if it cannot be or exists."""
         self._put(_Open(journal, path))
 
-    def append(self, journal: str, data: bytes) -> bool:
-        """Queue bytes; False if the disk is so far behind that no more is taken."""
+    def append(self, journal: str, data: bytes, written: Callable[[], None]) -> bool:
+        """Queue bytes; False if the disk is so far behind that no more is taken.
+
+        `written` is called, in the writer's thread, once the kernel has them.
+        """
         if self._queued + len(data) > self._max_queued:
             return False
-        self._put(_Append(journal, data))
+        self._put(_Append(journal, data, written))
         return True
 
     def close(self, journal: str) -> None:
@@ -179,6 +183,7 @@ class JournalWriter:
                 return
             elif isinstance(order, _Append):
                 self._write(file, order.data)
+                order.written()
             else:
                 os.fdatasync(file.fd)
                 del self._files[order.journal]

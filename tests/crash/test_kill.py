@@ -255,15 +255,20 @@ async def test_a_restart_takes_over_from_workers_that_still_record(
     assert_nothing_is_left(daemon)
 
 
+@pytest.mark.parametrize("spares", [0, 1])
 async def test_a_call_survives_its_media_worker(
-    daemon_at: Callable[..., Daemon],
+    daemon_at: Callable[..., Daemon], spares: int
 ) -> None:
-    daemon = daemon_at().start()
+    daemon = daemon_at(spares=spares).start()
     async with parties(daemon) as call:
         await call.connect()
         remote = call.caller.audio
         await asyncio.sleep(2.0)
-        [worker] = daemon.media_workers()
+        worker = min(daemon.media_workers())
+        if spares:
+            async with asyncio.timeout(10):
+                while len(daemon.media_workers()) < 2:
+                    await asyncio.sleep(0.05)
         os.kill(worker, signal.SIGKILL)
         killed_ns = time.monotonic_ns()
         await daemon.logged("media_worker_ready")
@@ -277,17 +282,17 @@ async def test_a_call_survives_its_media_worker(
         await daemon.logged("stored")
     row = await closed_row(daemon)
     assert row.outcome == "partial"
-    assert 0 < row.missing_ms < 3000
+    # One packet that the dead worker had in its hands, at most.
+    assert row.missing_ms <= 40
     [recording] = daemon.recordings()
     assert recording.manifest.outcome == "partial"
     assert recording.manifest.end_cause == "caller-hangup"
-    assert recording.manifest.gaps
+    ours = [gap for gap in recording.manifest.gaps if gap.reason == "gap"]
+    assert sum(gap.duration_ms for gap in ours) <= 40
     left, right = channels(recording.wav)
     assert abs(len(left) / 8000 - total) < 0.2
     for samples, frequency in ((left, 1000), (right, 1700)):
-        before, after_ = samples[: 2 * 8000], samples[-2 * 8000 :]
-        assert tone_seconds(before, frequency) > 2.0 - BOUND - SLACK
-        assert tone_seconds(after_, frequency) > 1.7
+        assert tone_seconds(samples, frequency) > total - 0.3
     daemon.stop()
     assert_nothing_is_left(daemon)
 

@@ -99,14 +99,14 @@ def test_a_leg_has_one_partner() -> None:
 def test_taps_are_remembered(recording: RecordingMemory) -> None:
     recording.tap("o", on=False)
     recording.tap("x", on=False)
-    assert recording.start_command(JOURNALS).tapped == (True, False)
+    assert recording.start_command(JOURNALS)[0].tapped == (True, False)
     recording.tap("c", on=False)
     recording.tap("o", on=True)
-    assert recording.start_command(JOURNALS).tapped == (False, True)
+    assert recording.start_command(JOURNALS)[0].tapped == (False, True)
 
 
 def test_every_writer_has_its_own_file(recording: RecordingMemory) -> None:
-    first = recording.start_command(JOURNALS)
+    first, _ = recording.start_command(JOURNALS)
     told = [m for m, _ in recording.commands(JOURNALS, 200 * SECOND, 201 * SECOND)]
     (second,) = told
     assert isinstance(second, control.StartRecording)

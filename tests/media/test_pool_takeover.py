@@ -31,27 +31,30 @@ async def standing_by(running: Site) -> None:
             await asyncio.sleep(0)
 
 
-async def test_what_is_said_while_nobody_listens_waits_for_the_successor(
+async def test_nothing_is_lost_with_a_worker(
     running: Site, customer: Phone, officer: Phone
 ) -> None:
     await talk(running, customer, officer)
     recording = await running.record(("c", "o"))
+    said = [customer.say(audio_bytes(n)) for n in range(10)]
+    answered = [officer.say(audio_bytes(50 + n)) for n in range(10)]
     await running.settle()
     (worker,) = running.pool.worker_pids
     os.kill(worker, signal.SIGSTOP)
-    said = [customer.say(audio_bytes(n)) for n in range(10)]
-    answered = [officer.say(audio_bytes(50 + n)) for n in range(10)]
+    said += [customer.say(audio_bytes(10 + n)) for n in range(10)]
+    answered += [officer.say(audio_bytes(60 + n)) for n in range(10)]
     os.kill(worker, signal.SIGKILL)
     await running.event(WorkerReady)
-    heard = await officer.hear_many(10), await customer.hear_many(10)
+    heard = await officer.hear_many(20), await customer.hear_many(20)
     assert [p.payload for p in heard[0]] == [packet[12:] for packet in said]
     assert [p.payload for p in heard[1]] == [packet[12:] for packet in answered]
     await running.event(RecordingOpened)
     running.pool.stop_recording(recording, b'{"type":"end"}')
     await running.event(RecordingClosed)
-    journal = running.journal(recording, 1)
-    assert packets(journal, 0) == said
-    assert packets(journal, 1) == answered
+    first, second = (running.journal(recording, epoch) for epoch in (0, 1))
+    assert first.header.salt != second.header.salt
+    assert packets(first, 0) + packets(second, 0) == said
+    assert packets(first, 1) + packets(second, 1) == answered
 
 
 async def test_who_takes_over_knows_every_sound_and_another_stands_by(

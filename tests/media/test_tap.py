@@ -1,3 +1,5 @@
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -11,6 +13,7 @@ from agent.formats.journal import (
     PacketRecord,
     read_journal,
 )
+from agent.media.open_block import OpenBlock, create_open_block
 from agent.media.tap import (
     BLOCK_BYTES,
     MAX_WAIT_BYTES,
@@ -42,15 +45,18 @@ class Disk:
         self.data = b""
         self.log: list[str] = []
         self.full = False
+        self.stalled = False
 
     def open(self, journal: str, path: Path) -> None:
         assert (journal, path) == (TARGET.header.recording_id, TARGET.path)
         self.log.append("open")
 
-    def append(self, _: str, data: bytes) -> bool:
+    def append(self, _: str, data: bytes, written: Callable[[], None]) -> bool:
         if self.full:
             return False
         self.data += data
+        if not self.stalled:
+            written()
         return True
 
     def close(self, _: str) -> None:
@@ -238,3 +244,80 @@ def test_a_journal_that_is_full_ends_the_recording(
 
 def test_no_key_in_a_representation() -> None:
     assert "journal_key" not in repr(TARGET)
+
+
+# -- what outlives the process ------------------------------------------------
+
+
+@pytest.fixture
+def kept(disk: Disk) -> Iterator[int]:
+    """Memory that a tap and its successors share."""
+    fd = create_open_block()
+    yield fd
+    os.close(fd)
+
+
+def tap_with(kept: int, disk: Disk) -> JournalTap:
+    tap = JournalTap(TARGET, disk, lambda _: None, 0, OpenBlock(os.dup(kept)))
+    tap.grant()
+    return tap
+
+
+def packet(n: int) -> PacketRecord:
+    return PacketRecord(0, n, PACKET[:-1] + bytes([n]))
+
+
+def test_a_successor_writes_what_a_dead_worker_had_not(kept: int, disk: Disk) -> None:
+    dead = tap_with(kept, disk)
+    dead.begin([b"begin"], 0)
+    dead.add(*packet(1))
+    dead.seal(2)
+    dead.add(*packet(2))
+    disk.stalled = True
+    dead.seal(3)
+    dead.add(*packet(3))
+    dead.note(b"mark", 4)
+    dead.add(*packet(4))
+    next_disk = Disk()
+    successor = tap_with(kept, next_disk)
+    successor.begin([b"begin", b"gap"], 5)
+    successor.add(*packet(5))
+    successor.seal(6)
+    assert next_disk.journal().records == [
+        NoteRecord(b"begin"),
+        *(packet(n) for n in (2, 3)),
+        NoteRecord(b"mark"),
+        packet(4),
+        NoteRecord(b"gap"),
+        packet(5),
+    ]
+    # All of it is written now: a third finds nothing.
+    last_disk = Disk()
+    tap_with(kept, last_disk).begin([b"begin"], 7)
+    assert last_disk.journal().records == [NoteRecord(b"begin")]
+
+
+def test_what_waits_for_the_grant_is_not_lost_with_its_worker(
+    kept: int, disk: Disk
+) -> None:
+    dead = JournalTap(TARGET, disk, lambda _: None, 0, OpenBlock(os.dup(kept)))
+    dead.begin([b"begin"], 0)
+    dead.add(*packet(1))
+    dead.seal(2)
+    tap_with(kept, disk).begin([b"begin"], 3)
+    assert disk.journal().records == [
+        NoteRecord(b"begin"),
+        NoteRecord(b"begin"),
+        packet(1),
+    ]
+
+
+def test_when_it_is_over_nothing_is_left(kept: int, disk: Disk) -> None:
+    tap = tap_with(kept, disk)
+    tap.add(*packet(1))
+    assert PACKET[:50] in os.pread(kept, 1 << 20, 0)
+    tap.close()
+    assert not os.pread(kept, 1 << 20, 0).strip(b"\0")
+    without = JournalTap(TARGET, disk, lambda _: None, 0)
+    without.begin([], 0)
+    without.close()

@@ -3,6 +3,7 @@ import os
 import resource
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,15 @@ class Desk:
     """A writer, and a place where its results can be waited for."""
 
     def __init__(self, **options: int) -> None:
+        self.written: list[bytes] = []
         self._arrived = threading.Semaphore(0)
         self.writer = JournalWriter(
             fsync_interval=0.01, notify=self._arrived.release, **options
         )
+
+    def append(self, journal: str, data: bytes) -> bool:
+        written = partial(self.written.append, data)
+        return self.writer.append(journal, data, written)
 
     def result(self) -> Result:
         assert self._arrived.acquire(timeout=10)
@@ -37,10 +43,11 @@ def test_a_journal_from_beginning_to_end(desk: Desk, tmp_path: Path) -> None:
     desk.writer.open("a", path)
     assert desk.result() == Opened("a")
     assert path.stat().st_mode & 0o777 == 0o600
-    assert desk.writer.append("a", b"one")
-    assert desk.writer.append("a", b"two")
+    assert desk.append("a", b"one")
+    assert desk.append("a", b"two")
     desk.writer.close("a")
     assert desk.result() == Closed("a", 6)
+    assert desk.written == [b"one", b"two"]
     assert path.read_bytes() == b"onetwo"
 
 
@@ -49,7 +56,7 @@ def test_a_file_that_exists_is_never_touched(desk: Desk, tmp_path: Path) -> None
     path.write_bytes(b"another's")
     desk.writer.open("a", path)
     assert desk.result() == Failed("a", errno.EEXIST)
-    desk.writer.append("a", b"mine")
+    desk.append("a", b"mine")
     desk.writer.close("a")
     desk.writer.open("b", tmp_path / "b.journal")
     assert desk.result() == Opened("b")
@@ -72,13 +79,13 @@ def test_a_full_disk_is_told_once_and_the_thread_lives_on(
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        desk.writer.append("a", bytes(900))
-        desk.writer.append("a", bytes(900))
-        desk.writer.append("a", bytes(900))
+        desk.append("a", bytes(900))
+        desk.append("a", bytes(900))
+        desk.append("a", bytes(900))
         assert desk.result() == Failed("a", errno.EFBIG)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    desk.writer.append("b", b"goes on")
+    desk.append("b", b"goes on")
     desk.writer.close("b")
     assert desk.result() == Closed("b", 7)
 
@@ -91,7 +98,7 @@ def test_a_failing_sync_is_told_once(
 
     monkeypatch.setattr(os, "fdatasync", refuse)
     desk.writer.open("a", tmp_path / "a.journal")
-    desk.writer.append("a", b"data")
+    desk.append("a", b"data")
     assert desk.result() == Opened("a")
     assert desk.result() == Failed("a", errno.EIO)
 
@@ -102,14 +109,14 @@ def test_what_is_written_is_synced_at_the_interval(
     synced = threading.Semaphore(0)
     monkeypatch.setattr(os, "fdatasync", lambda fd: synced.release())
     desk.writer.open("a", tmp_path / "a.journal")
-    desk.writer.append("a", b"data")
+    desk.append("a", b"data")
     assert synced.acquire(timeout=10)
 
 
 def test_a_queue_that_is_full_takes_no_more() -> None:
     desk = Desk(max_queued=10)
-    assert desk.writer.append("a", bytes(10))
-    assert not desk.writer.append("a", b"1")
+    assert desk.append("a", bytes(10))
+    assert not desk.append("a", b"1")
     desk.writer.stop()
 
 
@@ -117,7 +124,7 @@ def test_stopping_writes_and_closes_all(tmp_path: Path) -> None:
     desk = Desk()
     for name in "ab":
         desk.writer.open(name, tmp_path / name)
-        desk.writer.append(name, b"data")
+        desk.append(name, b"data")
     desk.writer.start()
     desk.writer.stop()
     assert sorted(map(repr, desk.writer.results)) == sorted(
