@@ -177,6 +177,33 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     pid: int
 
 
+class HeldLeg(msgspec.Struct, frozen=True, kw_only=True):
+    """A leg that a worker has; comes with two descriptors, RTP and RTCP."""
+
+    leg: str
+    playing: int
+    "Token of what plays to it; 0 if nothing does."
+
+
+class HeldRecording(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording that a worker has; comes with its open block's memory, if kept."""
+
+    recording: str
+    epoch: int
+    opened: str
+    "Path of its journal; empty while there is none."
+    kept: bool
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """After Welcome: a part of what the worker has, for a main process that is new."""
+
+    legs: tuple[HeldLeg, ...] = ()
+    recordings: tuple[HeldRecording, ...] = ()
+    last: bool = False
+    "Whether that was all."
+
+
 Command = (
     Hello
     | AddSound
@@ -195,7 +222,7 @@ Command = (
     | CloseLeg
     | Retire
 )
-Report = Welcome | WorkerEvent
+Report = Welcome | Held | WorkerEvent
 
 _LIST_HEADER: Final = 5
 "Octets before the messages of a record that has several, at most."

@@ -4,19 +4,25 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 from typing import Final
 
 from agent.common.clock import monotonic_ns
 from agent.media import control
+from agent.media.apart import Apart
 from agent.media.config import MediaConfig
 from agent.media.errors import NoWorkerError
+from agent.media.events import WorkerEvent
+from agent.media.holdings import Holdings
 from agent.media.link import WorkerLink
 from agent.media.placement import Placement
 from agent.media.spare import Spare
+from agent.media.spawning import Spawning
 from agent.media.supervisor import Supervisor
 
+APART_SECONDS: Final = 120.0
+"""How long workers that are units of their own go on without a main process: until it
+has been restarted, however slowly."""
 READY_SECONDS: Final = 3.0
 "How long a new leg waits for a worker that is being replaced."
 
@@ -32,20 +38,26 @@ class Crew:
         config: MediaConfig,
         directory: Path,
         *,
-        on_report: Callable[[control.Report], None],
+        apart: bool,
+        on_report: Callable[[WorkerEvent], None],
         on_lost: Callable[[int], None],
         on_ready: Callable[[int], None],
         on_given_up: Callable[[int], None],
     ) -> None:
-        self._directory = directory
-        self._hello = control.Hello(
+        workers = config.workers or os.cpu_count() or 1
+        hello = control.Hello(
             version=control.VERSION,
             timeout=config.timeout,
             one_way_after=config.one_way_after,
             silent_after=config.silent_after,
             fsync_interval=config.fsync_interval,
+            orphan_seconds=APART_SECONDS if apart else control.ORPHAN_SECONDS,
         )
-        self._names = count()
+        self._source = (
+            Apart(directory, hello, workers + config.spares)
+            if apart
+            else Spawning(directory, hello, workers)
+        )
         self._sounds: dict[str, tuple[control.AddSound, int]] = {}
         self._on_lost = on_lost
         self._on_ready = on_ready
@@ -59,7 +71,7 @@ class Crew:
                 on_ready=self._ready,
                 on_given_up=on_given_up,
             )
-            for index in range(config.workers or os.cpu_count() or 1)
+            for index in range(workers)
         ]
         self._spares = [Spare(self._hire) for _ in range(config.spares)]
         self._lost_ns = [0] * len(self._workers)
@@ -68,20 +80,41 @@ class Crew:
         self.placement = Placement()
 
     async def start(self) -> None:
-        """Spawn the workers and shake hands with each. Raises MediaError."""
-        results = await asyncio.gather(
-            *(worker.start() for worker in self._workers), return_exceptions=True
-        )
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        """Fill every place with a worker, those first that have something already.
+
+        Raises MediaError.
+        """
+        links = await self._source.begin()
+        links.sort(key=lambda link: len(link.holdings), reverse=True)
+        for worker in self._workers:
+            worker.begin(links.pop(0) if links else None)
         for spare in self._spares:
-            spare.start()
+            spare.begin(links.pop(0) if links else None)
+
+    def detach(self) -> None:
+        """Let the workers go on without this process, which is about to end."""
+        for worker in self._workers:
+            worker.detach()
+        for spare in self._spares:
+            spare.detach()
+        self._close()
+
+    def holdings(self, worker: int) -> Holdings:
+        """What a worker had when it was met, and nobody took yet."""
+        return self._workers[worker].holdings
+
+    @property
+    def places(self) -> range:
+        """The indices of the workers."""
+        return range(len(self._workers))
 
     async def stop(self) -> None:
         """Let the workers close every journal and leg, and end."""
         await asyncio.gather(*(spare.stop() for spare in self._spares))
         await asyncio.gather(*(worker.stop() for worker in self._workers))
+        self._close()
+
+    def _close(self) -> None:
         self.placement.clear()
         for _, fd in self._sounds.values():
             os.close(fd)
@@ -104,8 +137,7 @@ class Crew:
 
     async def _hire(self) -> WorkerLink:
         """A new worker that knows every sound. Raises MediaError."""
-        link = WorkerLink(self._directory / f"media-{next(self._names)}.sock")
-        await link.start(self._hello)
+        link = await self._source.hire()
         for message, memory in self._sounds.values():
             link.send(message, (memory,))
         return link

@@ -1,7 +1,7 @@
 """The legs of a pool: who is where, and what becomes of their ports."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 
 from agent.common.clock import monotonic
 from agent.media import control
@@ -13,7 +13,12 @@ from agent.media.events import (
     MediaEvent,
     PlayEnded,
 )
-from agent.media.memory import LegMemory, leg_commands
+from agent.media.memory import (
+    LegMemory,
+    bridge_commands,
+    leg_commands,
+    play_commands,
+)
 from agent.media.ports import PortPool
 
 
@@ -61,12 +66,20 @@ class Legs:
         self._legs[leg.name] = leg
         self._crew.placement.add(leg.call, leg.name, leg.worker)
 
-    def tell_anew(self, call: str) -> None:
-        """Tell a fresh worker all that one before it knew of the legs of a call."""
+    def tell_anew(self, call: str, fresh: Container[str] | None = None) -> None:
+        """Tell a worker all that one before it knew of the legs of a call.
+
+        `fresh` are those it does not have itself; None: all of them.
+        """
         legs = self.of_call(call)
-        spent = [leg.name for leg in legs if leg.spend_key()]
-        for message, fds in leg_commands(legs):
+        new = [leg for leg in legs if fresh is None or leg.name in fresh]
+        spent = [leg.name for leg in new if leg.spend_key()]
+        for message, fds in leg_commands(new):
             self._crew.tell(legs[0].worker, message, fds)
+        for message in bridge_commands(legs):
+            self._crew.tell(legs[0].worker, message)
+        for message in play_commands(new):
+            self._crew.tell(legs[0].worker, message)
         for name in spent:
             self._later(KeysSpent(leg=name))
 
@@ -76,10 +89,6 @@ class Legs:
         if legs:
             names = tuple(leg.name for leg in legs)
             self._crew.tell(legs[0].worker, control.Listen(legs=names))
-
-    def refuse(self, leg: str) -> None:
-        """A leg of an earlier main process cannot be had again."""
-        self._later(LegClosed(leg=leg, stats=LegStats()))
 
     def lose(self, leg: LegMemory) -> None:
         """There is no worker that could tell of its end."""

@@ -14,6 +14,8 @@ from agent.media import control
 from agent.media.channel import Channel
 from agent.media.control_socket import connect, listen
 from agent.media.errors import MediaError
+from agent.media.events import WorkerEvent
+from agent.media.holdings import Holdings
 from agent.model.call import EndCause
 
 START_SECONDS: Final = 15.0
@@ -30,7 +32,9 @@ class WorkerLink:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._on_report: Callable[[control.Report], None] = _ignore
+        self._early: list[WorkerEvent] = []
+        "What it told before anybody had a use for it."
+        self._on_report: Callable[[WorkerEvent], None] = self._early.append
         self._on_lost: Callable[[], None] = _nothing
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
@@ -39,8 +43,12 @@ class WorkerLink:
         self._welcome: asyncio.Future[None] | None = None
         self._ended = asyncio.Event()
         self._retiring = False
+        self._met = False
+        "Whether it runs, was started by somebody else, and has said who it is."
         self.pid: int | None = None
         "Of the process, once there is one."
+        self.holdings = Holdings()
+        "What it had when it was met."
 
     @property
     def ended(self) -> bool:
@@ -65,13 +73,21 @@ class WorkerLink:
             raise MediaError(f"A media worker cannot be started: {error}.") from error
         await self._greet(hello)
 
+    async def attach(self, hello: control.Hello) -> None:
+        """Connect to one that somebody else started, shake hands, learn what it has.
+
+        One of another version is told to close its journals and to end: whoever
+        started it starts another, of today's. Raises MediaError.
+        """
+        await self._greet(hello)
+
     async def _greet(self, hello: control.Hello) -> None:
         self._welcome = asyncio.get_running_loop().create_future()
         try:
             self._channel = Channel(
                 connect(self._path),
                 on_report=self._take,
-                on_closed=self._kill_process,
+                on_closed=self._hung_up,
             )
             self._channel.send(hello)
             async with asyncio.timeout(START_SECONDS):
@@ -82,6 +98,10 @@ class WorkerLink:
         except OSError as error:
             await self.kill()
             raise MediaError(f"A media worker cannot be reached: {error}.") from error
+        except MediaError:
+            # It may have journals of an earlier main process to close.
+            await (self.retire(EndCause.AGENT_STOPPED) if self._met else self.kill())
+            raise
         except BaseException:
             # Also when the start itself is cancelled: nobody else knows of it.
             await self.kill()
@@ -91,7 +111,7 @@ class WorkerLink:
 
     def serve(
         self,
-        on_report: Callable[[control.Report], None],
+        on_report: Callable[[WorkerEvent], None],
         on_lost: Callable[[], None],
     ) -> None:
         """Tell what the worker says, and, once, that it has died.
@@ -102,6 +122,9 @@ class WorkerLink:
         if self.ended:
             raise MediaError("A media worker died while it stood by.")
         self._on_report, self._on_lost = on_report, on_lost
+        for report in self._early:
+            on_report(report)
+        self._early.clear()
 
     def send(self, message: control.Command, descriptors: tuple[int, ...] = ()) -> None:
         """Queue a message, to be sent before the loop turns again, or at `flush`.
@@ -124,7 +147,8 @@ class WorkerLink:
             async with asyncio.timeout(RETIRE_SECONDS):
                 await self._ended.wait()
         await self.kill()
-        self._path.unlink(missing_ok=True)
+        if self._process is not None:
+            self._path.unlink(missing_ok=True)
 
     async def kill(self) -> None:
         """End it at once, as a crash would."""
@@ -134,19 +158,48 @@ class WorkerLink:
         self._kill_process()
         if self._watched >= 0:
             await self._ended.wait()
+        self.holdings.close()
+
+    def detach(self) -> None:
+        """Let it go on without this process, which is about to end."""
+        self._retiring = True
+        if self._channel is not None:
+            self._channel.close()
+        if self._watched >= 0:
+            self._unwatch()
+        self.holdings.close()
 
     def _take(self, report: control.Report, descriptors: list[int]) -> None:
+        match report:
+            case control.Welcome():
+                self._meet(report)
+            case control.Held():
+                self.holdings.add(report, descriptors)
+                if report.last and self._welcome and not self._welcome.done():
+                    self._welcome.set_result(None)
+            case _:
+                self._on_report(report)
         for fd in descriptors:
             os.close(fd)
-        if not isinstance(report, control.Welcome):
-            self._on_report(report)
-        elif self._welcome is not None and not self._welcome.done():
-            if report.version == control.VERSION:
-                self._welcome.set_result(None)
-            else:
-                self._welcome.set_exception(
-                    MediaError(f"A media worker speaks version {report.version}.")
-                )
+
+    def _meet(self, welcome: control.Welcome) -> None:
+        if self._watched < 0:
+            try:
+                self._watch(welcome.pid)
+            except OSError:
+                self._refuse("A media worker has died.")
+                return
+            self._met = True
+        if welcome.version != control.VERSION:
+            self._refuse(f"A media worker speaks version {welcome.version}.")
+
+    def _refuse(self, reason: str) -> None:
+        if self._welcome is not None and not self._welcome.done():
+            self._welcome.set_exception(MediaError(reason))
+
+    def _hung_up(self) -> None:
+        self._kill_process()
+        self._refuse("A media worker has hung up.")
 
     # -- the process ----------------------------------------------------------
 
@@ -157,28 +210,27 @@ class WorkerLink:
         asyncio.get_running_loop().add_reader(self._watched, self._died)
 
     def _died(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._watched)
-        os.close(self._watched)
-        self._watched = -1
+        self._unwatch()
         if self._process is not None:
             self._process.wait()  # it has ended: this takes its zombie away
         # What it said last is still in the channel.
         if self._channel is not None:
             self._channel.drain()
         self._ended.set()
-        if self._welcome is not None and not self._welcome.done():
-            self._welcome.set_exception(MediaError("A media worker died at its start."))
+        if self._welcome is not None:
+            self._refuse("A media worker died at its start.")
         elif not self._retiring:
             self._on_lost()
+
+    def _unwatch(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._watched)
+        os.close(self._watched)
+        self._watched = -1
 
     def _kill_process(self) -> None:
         if self._watched >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._watched, signal.SIGKILL)
-
-
-def _ignore(_: control.Report) -> None:
-    """A worker that stands by has nothing to tell."""
 
 
 def _nothing() -> None:

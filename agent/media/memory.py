@@ -72,6 +72,20 @@ class LegMemory:
             closing=self.closing,
         )
 
+    def repeated(self, playing: int, *, partner: str) -> Iterator[control.Command]:
+        """What a worker that has it may not have been told, or done, yet.
+
+        It is playing this token now, or 0; `partner` may be empty.
+        """
+        if self.configured is not None:
+            yield self.configured
+        if not partner:
+            yield control.Unbridge(leg=self.name)
+        if playing and self.play is None:
+            yield control.StopPlaying(leg=self.name)
+        if self.closing:
+            yield control.CloseLeg(leg=self.name)
+
     def open_command(self, *, resumed: bool) -> Addressed:
         """The message that hands the sockets over."""
         fds = self.ports.rtp.fileno(), self.ports.rtcp.fileno()
@@ -103,20 +117,28 @@ class LegMemory:
 
 
 def leg_commands(legs: Sequence[LegMemory]) -> Iterator[Addressed]:
-    """Open, configure, bridge and play, as it was.
-
-    A notice that was interrupted begins anew: what counts is that all of it is sent.
-    """
+    """Open and configure, as it was."""
     for leg in legs:
         yield leg.open_command(resumed=True)
         if leg.configured is not None:
             yield leg.configured, ()
+
+
+def bridge_commands(legs: Sequence[LegMemory]) -> Iterator[control.Command]:
+    """Bridge, as it was."""
     for leg in legs:
         if leg.partner is not None:
-            yield control.Bridge(a=leg.name, b=leg.partner.name), ()
+            yield control.Bridge(a=leg.name, b=leg.partner.name)
+
+
+def play_commands(legs: Sequence[LegMemory]) -> Iterator[control.Command]:
+    """Play what was being played, after the bridges, which would break it off.
+
+    A notice that was interrupted begins anew: what counts is that all of it is sent.
+    """
     for leg in legs:
         if leg.play is not None:
-            yield leg.play, ()
+            yield leg.play
 
 
 @dataclass(slots=True)
@@ -206,6 +228,19 @@ class RecordingMemory:
         """Of its present journal file."""
         return directory / f"{self.name}.{self.epoch}.journal"
 
+    def repeated(self) -> Iterator[control.Command]:
+        """What a worker that has it may not have been told, or done, yet."""
+        for leg, on in zip(self.legs, self.tapped, strict=True):
+            yield control.Tap(recording=self.name, leg=leg, on=on)
+        newest_ns = max((at for at, _ in self._recent), default=0)
+        for at, note in self._recent:
+            if at >= newest_ns - RECENT_NS:
+                yield control.Mark(recording=self.name, note=note)
+        if self.granted:
+            yield control.Grant(recording=self.name)
+        if self.end is not None:
+            yield control.StopRecording(recording=self.name, end=self.end)
+
     def start_command(
         self, directory: Path, notes: tuple[bytes, ...] = ()
     ) -> Addressed:
@@ -229,6 +264,9 @@ class RecordingMemory:
     ) -> Iterator[Addressed]:
         """A new journal file, with a gap from where something may be missing."""
         self.epoch += 1
+        while self.path(directory).exists():
+            # Another main process may have come further than it could tell.
+            self.epoch += 1
         uncertain_ns = BLOCK_NS if self.open_block is None else IN_HAND_NS
         gap_ns = max(lost_ns - uncertain_ns, self.started_ns)
         recent = [note for at, note in self._recent if at >= lost_ns - RECENT_NS]

@@ -33,6 +33,7 @@ from agent.media.events import (
     RecordingFailed,
     RecordingOpened,
     SourceChanged,
+    WorkerEvent,
     WorkerLost,
     WorkerReady,
 )
@@ -43,7 +44,7 @@ from agent.media.playable import pack
 from agent.media.ports import PortPool
 from agent.media.reception import canonical_host
 from agent.media.recordings import Recordings
-from agent.media.resuming import resume
+from agent.media.resuming import Resuming
 from agent.media.sound import Sound
 from agent.media.state import MediaState
 from agent.model.media import Address, Latch, NegotiatedAudio
@@ -103,13 +104,19 @@ class MediaPool:
         runtime_directory: Path,
         on_event: Callable[[MediaEvent], None],
         journal_directory: Path,
+        workers_apart: bool = False,
     ) -> None:
+        """`workers_apart`: a service manager starts and ends the workers, not we."""
+        self._apart = workers_apart
+        self._early: list[WorkerEvent] | None = [] if workers_apart else None
+        "What workers told before `resume`, in which they may speak of calls of now."
         self._config = config
         self._directory = runtime_directory
         self._on_event = on_event
         self._crew = Crew(
             config,
             runtime_directory,
+            apart=workers_apart,
             on_report=self._on_report,
             on_lost=self._on_lost,
             on_ready=self._on_ready,
@@ -136,7 +143,8 @@ class MediaPool:
             raise MediaError(f"{self._directory} cannot be used: {error}.") from error
         _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-        await retire_orphans(self._directory)
+        if not self._apart:
+            await retire_orphans(self._directory)
         try:
             await self._crew.start()
         except BaseException:
@@ -146,6 +154,13 @@ class MediaPool:
     async def stop(self) -> None:
         """Close every journal and leg, end the workers, give the ports back."""
         await self._crew.stop()
+        self._legs.close()
+        self._recordings.clear()
+
+    async def detach(self) -> None:
+        """Leave workers that are apart to another main process, with all they have."""
+        self._crew.flush()
+        self._crew.detach()
         self._legs.close()
         self._recordings.clear()
 
@@ -195,11 +210,18 @@ class MediaPool:
     ) -> None:
         """Take calls up where an earlier main process left them.
 
-        `keys` are journal keys by recording; a recording without one ends. To be
-        called once, after `start`. What came of anything meanwhile is told by events.
+        `keys` are journal keys by recording; a recording without one ends, as does all
+        that workers have and no state names: before this returns. To be called once,
+        after `start`, where workers are apart in any case. What came of anything
+        meanwhile is told by events.
         """
-        await resume(states, keys, self._crew, self._legs, self._recordings)
         self._tokens = max([self._tokens, *(state.tokens for state in states)])
+        resuming = Resuming(self._crew, self._legs, self._recordings, self._later)
+        early, self._early = self._early or [], None
+        await resuming.resume(states, keys, early)
+        for report in early:
+            self._on_report(report)
+        await resuming.finish()
 
     # -- sounds ---------------------------------------------------------------
 
@@ -405,10 +427,11 @@ class MediaPool:
 
     # -- what the workers say -------------------------------------------------
 
-    def _on_report(self, report: control.Report) -> None:
+    def _on_report(self, report: WorkerEvent) -> None:
+        if self._early is not None:
+            self._early.append(report)
+            return
         match report:
-            case control.Welcome():
-                return
             case PlayEnded():
                 leg = self._legs.get(report.leg)
                 if leg and leg.play and leg.play.token == report.token:

@@ -89,19 +89,8 @@ class PortPool:
             return pair
         raise NoPortsError(f"No RTP port is free on {address}{refusal}.")
 
-    def claim(self, address: str, port: int) -> PortPair:
-        """Bind a certain pair, which an earlier process had. Raises NoPortsError."""
-        try:
-            pair = _bind(address, port)
-        except OSError as error:
-            raise NoPortsError(
-                f"RTP port {port} is not free on {address} ({error.strerror})."
-            ) from error
-        self.adopt(pair)
-        return pair
-
     def adopt(self, pair: PortPair) -> None:
-        """Count a pair in that was bound elsewhere."""
+        """Count a pair in that is bound already."""
         with contextlib.suppress(ValueError):
             # Another range may be configured by now.
             self._free.remove(pair.port)
@@ -134,6 +123,22 @@ class PortPool:
         for draining in self._draining:
             draining.pair.close()
         self._draining.clear()
+
+
+def bound(address: str, port: int) -> PortPair:
+    """A certain pair, which an earlier process had. Raises NoPortsError."""
+    try:
+        return _bind(address, port)
+    except OSError as error:
+        raise NoPortsError(
+            f"RTP port {port} is not free on {address} ({error.strerror})."
+        ) from error
+
+
+def adopted(rtp: int, rtcp: int) -> PortPair:
+    """A pair that another process has bound, from its descriptors."""
+    channels = socket.socket(fileno=rtp), socket.socket(fileno=rtcp)
+    return PortPair(channels[0].getsockname()[1], *channels)
 
 
 def _empty(pair: PortPair) -> int:

@@ -1,6 +1,7 @@
 """The recordings of a pool: what their workers are told, and their successors."""
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from agent.common.clock import monotonic_ns, utc_ns
@@ -28,6 +29,10 @@ class Recordings:
         self._journals = journals
         self._later = later
         self._recordings: dict[str, RecordingMemory] = {}
+        self._strays: set[str] = set()
+        "Which nobody has asked for, and that are being closed."
+        self._turn = asyncio.Event()
+        "Set when one is gone."
 
     def __len__(self) -> int:
         return len(self._recordings)
@@ -115,6 +120,8 @@ class Recordings:
         """It is closed, or has failed."""
         if (found := self._recordings.pop(recording, None)) is not None:
             found.close()
+        self._strays.discard(recording)
+        self._turn.set()
 
     def clear(self) -> None:
         """Forget everything."""
@@ -147,22 +154,34 @@ class Recordings:
                 recording.lost = False
                 self._tell_anew(recording, lost_ns)
 
-    def resume(self, recordings: Iterable[RecordingMemory]) -> None:
-        """Go on, in new journals, with recordings of an earlier main process.
+    def resume(self, memory: RecordingMemory, *, lost: bool) -> None:
+        """Go on with a recording of an earlier main process.
 
-        What one of them lacks begins when its last journal was written last.
+        If its worker is `lost` too, in a new journal; what is missing then begins when
+        the last one was written last. One that was ending by then is over.
         """
-        for memory in recordings:
-            self._recordings[memory.name] = memory
-            path = memory.path(self._journals)
-            try:
-                age_ns = utc_ns() - path.stat().st_mtime_ns
-            except OSError:
-                # It was never granted, or is stored under another name by now.
-                lost_ns = memory.started_ns
-            else:
-                lost_ns = monotonic_ns() - max(0, age_ns)
-            self._tell_anew(memory, lost_ns)
+        self._recordings[memory.name] = memory
+        if not lost:
+            for message in memory.repeated():
+                self._crew.tell(memory.worker, message)
+            return
+        memory.open_block = _open_block()
+        path = memory.path(self._journals)
+        try:
+            age_ns = utc_ns() - path.stat().st_mtime_ns
+        except OSError:
+            # It was never granted, or is stored under another name by now.
+            lost_ns = memory.started_ns
+        else:
+            lost_ns = monotonic_ns() - max(0, age_ns)
+        self._tell_anew(memory, lost_ns)
+
+    async def gone(self, names: Collection[str]) -> None:
+        """Wait until none of these is in a worker any more."""
+        self._strays.update(names)
+        while self._strays:
+            await self._turn.wait()
+            self._turn.clear()
 
     def _tell_anew(self, memory: RecordingMemory, lost_ns: int) -> None:
         for message, fds in memory.commands(self._journals, lost_ns, monotonic_ns()):

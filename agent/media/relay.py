@@ -3,7 +3,7 @@
 import os
 import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -16,6 +16,7 @@ from agent.common.memory import MemoryRefusedError
 from agent.formats.journal import SALT_SIZE, JournalHeader, JournalLimitError
 from agent.media import control, events, tapping
 from agent.media.announcement import Announcement
+from agent.media.holdings import parts
 from agent.media.leg import MediaLeg
 from agent.media.loop import Loop, Timer
 from agent.media.open_block import OpenBlock
@@ -34,6 +35,8 @@ _NS_PER_TICK: Final = 125_000
 class _Recording:
     tap: JournalTap
     legs: tuple[str, str]
+    epoch: int
+    opened: bool = False
 
 
 class Relay:
@@ -64,6 +67,8 @@ class Relay:
             one_way_after=one_way_after,
             silent_after=silent_after,
         )
+        self._deaf: set[str] = set()
+        "Legs that are not listened to yet."
         self._sounds: dict[str, Playable] = {}
         self._recordings: dict[str, _Recording] = {}
         self._playing: dict[str, Timer] = {}
@@ -131,6 +136,38 @@ class Relay:
             os.close(fd)
         self._sounds[command.name] = unpack(memory, command.parts)
 
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing that could be lost."""
+        return not self._legs and not self._recordings
+
+    def held(self) -> Iterator[tuple[control.Held, tuple[int, ...]]]:
+        """What there is, for a main process that does not know it."""
+        return parts(
+            (
+                (
+                    control.HeldLeg(
+                        leg=leg.name,
+                        playing=leg.playout.token if leg.playout is not None else 0,
+                    ),
+                    (leg.rtp.fileno(), leg.rtcp.channel.fileno()),
+                )
+                for leg in self._legs.values()
+            ),
+            (
+                (
+                    control.HeldRecording(
+                        recording=name,
+                        epoch=found.epoch,
+                        opened=str(found.tap.path) if found.opened else "",
+                        kept=bool(found.tap.kept_in),
+                    ),
+                    found.tap.kept_in,
+                )
+                for name, found in self._recordings.items()
+            ),
+        )
+
     # -- legs -----------------------------------------------------------------
 
     def _open_leg(
@@ -149,12 +186,15 @@ class Relay:
         self._legs[leg.name] = leg
         if command.resumed:
             leg.adopt_latch()
-        else:
+        self._deaf.add(leg.name)
+        if not command.resumed:
             self._listen(leg.name)
         self._schedule_report(leg, now_ns)
 
     def _listen(self, name: str) -> None:
-        if (leg := self._legs.get(name)) is not None:
+        if name in self._deaf:
+            self._deaf.discard(name)
+            leg = self._legs[name]
             self._loop.add_reader(leg.rtp.fileno(), leg.on_rtp)
             self._loop.add_reader(leg.rtcp.channel.fileno(), leg.on_rtcp)
 
@@ -182,7 +222,8 @@ class Relay:
 
     def _bridge(self, command: control.Bridge) -> None:
         a, b = self._legs.get(command.a), self._legs.get(command.b)
-        if a is None or b is None or a is b:
+        if a is None or b is None or a is b or a.partner is b:
+            # A main process that is new repeats what it knows.
             return
         for leg in (a, b):
             self._stop_playing(leg.name)
@@ -206,6 +247,7 @@ class Relay:
         self._stop_playing(name)
         self._unbridge(name)
         del self._legs[name]
+        self._deaf.discard(name)
         self._reporting.pop(name).cancel()
         leg.send_report(now_ns, bye=True)
         self._loop.remove(leg.rtp.fileno())
@@ -325,7 +367,7 @@ class Relay:
         except JournalLimitError:
             self._fail(name, "bad-header")
             return
-        self._recordings[name] = _Recording(tap, command.legs)
+        self._recordings[name] = _Recording(tap, command.legs, command.epoch)
         tap.begin(command.notes, now_ns)
         for index, (leg, on) in enumerate(zip(legs, command.tapped, strict=True)):
             if leg is not None and on and not tap.failed:
@@ -382,6 +424,7 @@ class Relay:
                 continue
             match result:
                 case Opened():
+                    found.opened = True
                     self._emit(
                         events.RecordingOpened(
                             recording=result.journal, path=str(found.tap.path)

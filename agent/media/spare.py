@@ -31,6 +31,13 @@ class Spare:
         """Who stands by, if anybody does."""
         return self._link
 
+    def begin(self, link: WorkerLink | None) -> None:
+        """Take the first one; None: get one, in a while."""
+        if link is None or link.ended:
+            self.start()
+        else:
+            self._place(link)
+
     def start(self, delay: float = SETTLE) -> None:
         """Get one, in a while."""
         self._tasks.spawn(self._fill(delay), name="media-spare-fill")
@@ -41,6 +48,13 @@ class Spare:
         if link is not None:
             self.start()
         return link
+
+    def detach(self) -> None:
+        """Let it go on by itself: this process is about to end."""
+        self._tasks.cancel()
+        link, self._link = self._link, None
+        if link is not None:
+            link.detach()
 
     async def stop(self) -> None:
         """Let it end."""
@@ -54,12 +68,14 @@ class Spare:
             await asyncio.sleep(delay)
             delay = BACK_OFF
             try:
-                link = await self._hire()
-                link.serve(lambda _: None, self._lost)
+                self._place(await self._hire())
             except MediaError:
                 # Nobody's call depends on it; it is tried again.
                 continue
-            self._link = link
+
+    def _place(self, link: WorkerLink) -> None:
+        link.serve(lambda _: None, self._lost)
+        self._link = link
 
     def _lost(self) -> None:
         self._link = None

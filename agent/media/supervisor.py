@@ -9,6 +9,8 @@ from agent.common.clock import monotonic
 from agent.common.tasks import TaskSet
 from agent.media import control
 from agent.media.errors import MediaError
+from agent.media.events import WorkerEvent
+from agent.media.holdings import Holdings
 from agent.media.link import WorkerLink
 from agent.model.call import EndCause
 
@@ -33,7 +35,7 @@ class Supervisor:
         hire: Callable[[], Awaitable[WorkerLink]],
         spare: Callable[[], WorkerLink | None],
         *,
-        on_report: Callable[[control.Report], None],
+        on_report: Callable[[WorkerEvent], None],
         on_lost: Callable[[int], None],
         on_ready: Callable[[int], None],
         on_given_up: Callable[[int], None],
@@ -59,9 +61,26 @@ class Supervisor:
         """Process id of the worker, if it is up."""
         return self._link.pid if self.up and self._link is not None else None
 
-    async def start(self) -> None:
-        """Start the first worker. Raises MediaError."""
-        self._place(await self._hire())
+    @property
+    def holdings(self) -> Holdings:
+        """What the worker had when it was met, and nobody took yet."""
+        return Holdings() if self._link is None else self._link.holdings
+
+    def begin(self, link: WorkerLink | None) -> None:
+        """Take the first worker; None: there is none yet."""
+        if link is None or link.ended:
+            self._tasks.spawn(self._replace(), name=f"media-worker-{self.index}")
+        else:
+            self._place(link)
+
+    def detach(self) -> None:
+        """Let the worker go on by itself: this process is about to end."""
+        self._stopping = True
+        self._tasks.cancel()
+        if self._link is not None:
+            self._link.detach()
+        self.up = False
+        self._link = None
 
     async def stop(self) -> None:
         """Let the worker close its journals and end."""

@@ -91,6 +91,11 @@ class JournalTap:
         return self._sealer.blocks
 
     @property
+    def kept_in(self) -> tuple[int, ...]:
+        """The descriptor of the memory that outlives this process, if there is one."""
+        return () if self._open_block is None else (self._open_block.fd,)
+
+    @property
     def granted(self) -> bool:
         """Whether it may write, or has written, to the disk."""
         return self._granted

@@ -1,8 +1,9 @@
-"""One media worker: `python -m agent.media.worker LISTENING_FD`.
+"""One media worker: `python -m agent.media.worker LISTENING_FD`, or `--listen PATH`.
 
-It is given a listening control socket, and serves one main process at a time. When
-the main process goes away it relays and journals on for a while, so that another
-can take over; then it closes its journals and ends.
+It serves one main process at a time. When the main process goes away it relays and
+journals on for a while, so that another can take over; then it closes its journals and
+ends. With a path it is a unit of its own, which a service manager starts and ends, and
+which waits for a main process for as long as it has nothing to lose.
 """
 
 import gc
@@ -13,10 +14,13 @@ import signal
 import socket
 import sys
 from collections import deque
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from agent.common.clock import monotonic_ns
 from agent.media import control
+from agent.media.control_socket import listen
 from agent.media.errors import ControlError
 from agent.media.events import WorkerEvent
 from agent.media.loop import Loop, Timer
@@ -36,11 +40,16 @@ _NS: Final = 1_000_000_000
 class Worker:
     """The control channel of one worker process, and its end."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, *, apart: bool = False) -> None:
         self._listener = listener
+        self._apart = apart
         self._loop = Loop()
         self._channel: socket.socket | None = None
+        self._greeting: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        "What the main process must be told first."
         self._unsent: deque[bytes] = deque(maxlen=MAX_UNSENT)
+        "Kept while there is no main process, for the next one."
+        self._greeted = False
         self._relay: Relay | None = None
         self._orphan_ns = int(control.ORPHAN_SECONDS * _NS)
         self._orphaned: Timer | None = None
@@ -62,7 +71,18 @@ class Worker:
 
     # -- main processes, one at a time ----------------------------------------
 
+    def stop(self, cause: EndCause) -> None:
+        """Close every journal, and end."""
+        self._cause = cause
+        self._loop.stop()
+
+    def add_reader(self, fd: int, handler: Callable[[], None]) -> None:
+        """Call `handler` whenever `fd` is readable."""
+        self._loop.add_reader(fd, handler)
+
     def _wait_for_main(self) -> None:
+        if self._apart and (self._relay is None or self._relay.idle):
+            return
         self._orphaned = self._loop.call_at(
             monotonic_ns() + self._orphan_ns, lambda _: self._loop.stop()
         )
@@ -90,7 +110,8 @@ class Worker:
         self._loop.remove(channel.fileno())
         channel.close()
         self._channel = None
-        self._unsent.clear()
+        self._greeting.clear()
+        self._greeted = False
         self._wait_for_main()
 
     def _on_channel(self) -> None:
@@ -128,8 +149,7 @@ class Worker:
             case control.Hello():
                 self._greet(command)
             case control.Retire():
-                self._cause = EndCause(command.cause)
-                self._loop.stop()
+                self.stop(EndCause(command.cause))
             case _:
                 if self._relay is None:
                     raise ControlError("The main process did not say Hello.")
@@ -137,8 +157,10 @@ class Worker:
 
     def _greet(self, hello: control.Hello) -> None:
         # A main process of another version learns ours, and decides.
-        if self._relay is None and hello.version == control.VERSION:
+        known = hello.version == control.VERSION
+        if known:
             self._orphan_ns = int(hello.orphan_seconds * _NS)
+        if known and self._relay is None:
             self._relay = Relay(
                 self._loop,
                 self._report,
@@ -148,43 +170,55 @@ class Worker:
                 fsync_interval=hello.fsync_interval,
                 rng=random.SystemRandom(),
             )
-        self._report(control.Welcome(version=control.VERSION, pid=os.getpid()))
+        welcome = control.Welcome(version=control.VERSION, pid=os.getpid())
+        self._greeting.append((control.encode(welcome), ()))
+        if known and self._relay is not None:
+            for part, descriptors in self._relay.held():
+                self._greeting.append((control.encode(part), descriptors))
+        self._greeted = known
+        if self._channel is not None:
+            self._flush(self._channel)
 
     # -- reports --------------------------------------------------------------
 
-    def _report(self, report: control.Welcome | WorkerEvent) -> None:
+    def _report(self, report: WorkerEvent) -> None:
+        self._unsent.append(control.encode(report))
         if self._channel is not None:
-            self._unsent.append(control.encode(report))
             self._flush(self._channel)
 
     def _flush(self, channel: socket.socket) -> None:
-        waited = bool(self._unsent)
-        while self._unsent:
-            try:
-                channel.send(self._unsent[0])
-            except BlockingIOError:
-                self._loop.want_write(channel.fileno(), on=True)
-                return
-            except OSError:
-                # Its end is told by the next read.
-                self._unsent.clear()
-                return
-            self._unsent.popleft()
+        waited = bool(self._greeting or self._unsent)
+        try:
+            self._send(channel)
+        except BlockingIOError:
+            self._loop.want_write(channel.fileno(), on=True)
+            return
+        except OSError:
+            # Its end is told by the next read.
+            return
         if waited:
             self._loop.want_write(channel.fileno(), on=False)
+
+    def _send(self, channel: socket.socket) -> None:
+        while self._greeting:
+            control.send(channel, *self._greeting[0])
+            self._greeting.popleft()
+        while self._greeted and self._unsent:
+            channel.send(self._unsent[0])
+            self._unsent.popleft()
 
     def _flush_at_end(self, channel: socket.socket) -> None:
         channel.settimeout(1.0)
         try:
-            while self._unsent:
-                channel.send(self._unsent.popleft())
+            self._send(channel)
         except OSError:
             # The main process is gone: the journals themselves tell.
             self._unsent.clear()
 
 
 def main() -> None:
-    """Entry point of the process; the argument is an inherited descriptor."""
+    """Entry point of the process."""
+    apart = sys.argv[1] == "--listen"
     # The main process decides when its calls end; a terminal's or a service
     # manager's signal reaches it too.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -194,11 +228,24 @@ def main() -> None:
         forbid_dumps()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    worker = Worker(socket.socket(fileno=int(sys.argv[1])))
+    if apart:
+        worker = Worker(listen(Path(sys.argv[2])), apart=True)
+        _end_at_sigterm(worker)
+    else:
+        worker = Worker(socket.socket(fileno=int(sys.argv[1])))
     # What exists now lives as long as the process: no collection need visit it.
     gc.collect()
     gc.freeze()
     worker.run()
+
+
+def _end_at_sigterm(worker: Worker) -> None:
+    """A unit of its own is ended by its service manager."""
+    awake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    worker.add_reader(awake, lambda: worker.stop(EndCause.AGENT_STOPPED))
+    signal.set_wakeup_fd(wake)
+    # The signal wakes the loop; a handler of Python's own must be there for that.
+    signal.signal(signal.SIGTERM, lambda *_: None)
 
 
 if __name__ == "__main__":

@@ -153,7 +153,9 @@ def _udp() -> socket.socket:
 class Site:
     """A pool, and the events it told."""
 
-    def __init__(self, config: MediaConfig, directory: Path) -> None:
+    def __init__(
+        self, config: MediaConfig, directory: Path, *, apart: bool = False
+    ) -> None:
         self.journals = directory / "journal"
         self.journals.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.events: list[MediaEvent] = []
@@ -164,6 +166,7 @@ class Site:
             runtime_directory=directory / "run",
             on_event=self._on_event,
             journal_directory=self.journals,
+            workers_apart=apart,
         )
 
     def _on_event(self, event: MediaEvent) -> None:

@@ -117,7 +117,7 @@ async def test_a_worker_that_cannot_start_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(MediaError, match=r"died at its start|cannot be"):
+    with pytest.raises(MediaError, match=r"died at its start|cannot be|hung up"):
         await Watched(tmp_path / "media-0.sock").start()
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
     with pytest.raises(MediaError, match="cannot be started"):

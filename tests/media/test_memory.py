@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from agent.media import control
-from agent.media.memory import LegMemory, RecordingMemory, leg_commands
+from agent.media.memory import (
+    LegMemory,
+    RecordingMemory,
+    bridge_commands,
+    leg_commands,
+    play_commands,
+)
 from agent.media.ports import PortPair
 from agent.media.tap import BLOCK_NS
 from agent.model.media import Latch
@@ -49,10 +55,12 @@ def test_a_successor_is_told_sockets_then_bridges_then_sounds() -> None:
         control.Configure,
         control.OpenLeg,
         control.OpenLeg,
-        control.Bridge,
-        control.Bridge,
-        control.Play,
     ]
+    assert list(bridge_commands(legs)) == [
+        control.Bridge(a="a", b="b"),
+        control.Bridge(a="b", b="a"),
+    ]
+    assert list(play_commands(legs)) == [c.play]
     message, fds = told[0]
     assert message == control.OpenLeg(leg="a", resumed=True)
     assert fds == (a.ports.rtp.fileno(), a.ports.rtcp.fileno())
@@ -143,6 +151,30 @@ def test_a_gap_does_not_begin_before_the_recording(recording: RecordingMemory) -
     ((start, _),) = recording.commands(JOURNALS, lost_ns, lost_ns + SECOND)
     assert isinstance(start, control.StartRecording)
     assert json.loads(start.notes[1])["at_monotonic_ns"] == recording.started_ns
+
+
+def test_a_worker_that_has_a_leg_is_told_what_it_may_have_missed() -> None:
+    memory = leg("c")
+    memory.closing = True
+    assert list(memory.repeated(3, partner="")) == [
+        control.Unbridge(leg="c"),
+        control.StopPlaying(leg="c"),
+        control.CloseLeg(leg="c"),
+    ]
+    memory.closing = False
+    memory.play = control.Play(leg="c", token=3, sounds=(), loop=False)
+    assert list(memory.repeated(3, partner="o")) == []
+    memory.ports.close()
+
+
+def test_a_journal_that_is_there_is_not_begun_again(
+    recording: RecordingMemory, tmp_path: Path
+) -> None:
+    recording.path(tmp_path).touch()
+    (tmp_path / "r.1.journal").touch()
+    ((start, _),) = recording.commands(tmp_path, 200 * SECOND, 201 * SECOND)
+    assert isinstance(start, control.StartRecording)
+    assert (start.epoch, start.path) == (2, str(tmp_path / "r.2.journal"))
 
 
 def test_no_key_in_a_representation(recording: RecordingMemory) -> None:

@@ -57,7 +57,7 @@ class Place:
 
 async def test_a_dead_worker_is_replaced(tmp_path: Path) -> None:
     place = Place(tmp_path)
-    await place.supervisor.start()
+    place.supervisor.begin(await place._hire())
     first = place.supervisor.pid
     place.kill()
     await place.until("lost 7", "ready 7")
@@ -74,7 +74,7 @@ async def test_successors_that_cannot_start_are_deaths_too(
 ) -> None:
     monkeypatch.setattr(supervisor, "BACK_OFF", 0.05)
     place = Place(tmp_path)
-    await place.supervisor.start()
+    place.supervisor.begin(await place._hire())
     python = sys.executable
     monkeypatch.setattr(sys, "executable", "/bin/false")
     place.kill()
@@ -89,7 +89,7 @@ async def test_successors_that_cannot_start_are_deaths_too(
 
 async def test_stopping_ends_a_replacement_that_is_under_way(tmp_path: Path) -> None:
     place = Place(tmp_path)
-    await place.supervisor.start()
+    place.supervisor.begin(await place._hire())
     place.kill()
     await place.until("lost 7")
     await place.supervisor.stop()
@@ -100,7 +100,7 @@ async def test_stopping_ends_a_replacement_that_is_under_way(tmp_path: Path) -> 
 
 async def test_who_stands_by_takes_the_place_at_once(tmp_path: Path) -> None:
     place = Place(tmp_path)
-    await place.supervisor.start()
+    place.supervisor.begin(await place._hire())
     place.spare.start(0.0)
     async with asyncio.timeout(PATIENCE):
         while place.spare.link is None:

@@ -406,3 +406,33 @@ def test_a_killed_main_process_leaves_whole_journals(tmp_path: Path) -> None:
     assert journal.complete
     notes = [r.note for r in journal.records if isinstance(r, NoteRecord)]
     assert note_kinds(notes) == ["begin", "agent-died"]
+
+
+def test_a_unit_of_its_own_waits_and_ends_when_it_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "media-0.sock"
+    with subprocess.Popen(
+        [sys.executable, "-m", "agent.media.worker", "--listen", str(path)]
+    ) as process:
+        deadline = monotonic() + PATIENCE
+        while not path.exists():
+            assert monotonic() < deadline
+            select.select([], [], [], 0.01)
+        for _ in range(2):
+            # One after another that has nothing for it costs it nothing.
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+                channel.settimeout(PATIENCE)
+                channel.connect(str(path))
+                hello = control.Hello(
+                    version=control.VERSION,
+                    timeout=60.0,
+                    fsync_interval=2.0,
+                    orphan_seconds=0.0,
+                )
+                channel.send(control.encode(hello))
+                assert isinstance(
+                    control.decode_report(control.receive(channel)[0]), control.Welcome
+                )
+                last = control.decode_report(control.receive(channel)[0])
+                assert last == control.Held(last=True)
+        process.terminate()
+        assert process.wait(PATIENCE) == 0

@@ -1,0 +1,79 @@
+"""Workers that are units of their own: a service manager starts them, not we."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Final
+
+from agent.common.clock import monotonic
+from agent.media.control import Hello
+from agent.media.errors import MediaError, NoWorkerError
+from agent.media.link import WorkerLink
+
+GRACE: Final = 2.0
+"Seconds at the start after which those who have answered will do."
+PATIENCE: Final = 15.0
+"Seconds at the start after which there must be one."
+AGAIN: Final = 0.05
+"Seconds between two looks for one that has been restarted."
+
+
+class Apart:
+    """Finds workers at `media-0.sock` and the following, `places` of them."""
+
+    def __init__(self, directory: Path, hello: Hello, places: int) -> None:
+        self._hello = hello
+        self._links: dict[Path, WorkerLink | None] = {
+            directory / f"media-{number}.sock": None for number in range(places)
+        }
+        "Who is at each socket; None if nobody is known to be."
+        self._busy: set[Path] = set()
+        "Where somebody is being spoken to for the first time."
+
+    async def begin(self) -> list[WorkerLink]:
+        """All that answer before long. Raises NoWorkerError if none does."""
+        started = monotonic()
+        found: list[WorkerLink] = []
+        while len(found) < len(self._links):
+            found += await self._look()
+            waited = monotonic() - started
+            if waited > (GRACE if found else PATIENCE):
+                break
+            await asyncio.sleep(AGAIN)
+        if not found:
+            raise NoWorkerError("No media worker answers at its socket.")
+        return found
+
+    async def hire(self) -> WorkerLink:
+        """The next that answers and has no place yet; waits for as long as it takes."""
+        while True:
+            for path in self._links:
+                with contextlib.suppress(MediaError):
+                    if (link := await self._meet(path)) is not None:
+                        return link
+            await asyncio.sleep(AGAIN)
+
+    async def _look(self) -> list[WorkerLink]:
+        met = await asyncio.gather(
+            *(self._meet(path) for path in self._links), return_exceptions=True
+        )
+        for failure in met:
+            if isinstance(failure, BaseException) and not isinstance(
+                failure, MediaError
+            ):
+                raise failure
+        return [link for link in met if isinstance(link, WorkerLink)]
+
+    async def _meet(self, path: Path) -> WorkerLink | None:
+        """Whoever is at a socket, if that is news. Raises MediaError."""
+        known = self._links[path]
+        if path in self._busy or (known is not None and not known.ended):
+            return None
+        link = WorkerLink(path)
+        self._busy.add(path)
+        try:
+            await link.attach(self._hello)
+        finally:
+            self._busy.discard(path)
+        self._links[path] = link
+        return link

@@ -1,0 +1,223 @@
+"""Workers that are units of their own: main processes come and go, media does not."""
+
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agent.media import apart, control
+from agent.media.config import MediaConfig
+from agent.media.pool import (
+    LegClosed,
+    NoWorkerError,
+    PlayEnded,
+    RecordingClosed,
+    RecordingOpened,
+    WorkerLost,
+    WorkerReady,
+)
+from agent.media.state import MediaState
+from tests.media.pairs import FIRST, NOTICE, continuous, notes, packets, talk
+from tests.media.phones import KEY, Phone, Site, audio_bytes, note_kinds
+from tests.media.secure_phone import SecurePhone
+from tests.media.units import Units, units
+
+
+@pytest.fixture
+def running_units(tmp_path: Path) -> Iterator[Units]:
+    with units(tmp_path / "run", 2) as running:
+        yield running
+
+
+@asynccontextmanager
+async def main_process(directory: Path) -> AsyncIterator[Site]:
+    """One main process after another, by and by; leaves its workers alone."""
+    config = MediaConfig(
+        ports=(FIRST, FIRST + 99),
+        workers=1,
+        spares=1,
+        drain=0.05,
+        fsync_interval=0.05,
+    )
+    running = Site(config, directory, apart=True)
+    await running.pool.start()
+    try:
+        running.pool.add_sound(NOTICE)
+        yield running
+    finally:
+        await running.pool.detach()
+
+
+def stored(running: Site, call: str = "call") -> MediaState:
+    """The state as it is written and read."""
+    data = msgspec.msgpack.encode(running.pool.state_of(call))
+    return msgspec.msgpack.decode(data, type=MediaState)
+
+
+async def test_calls_and_recordings_do_not_notice_a_new_main_process(
+    tmp_path: Path, running_units: Units, customer: Phone, officer: Phone
+) -> None:
+    async with main_process(tmp_path) as first:
+        await first.pool.resume([], {})
+        await talk(first, customer, officer)
+        recording = await first.record(("c", "o"))
+        said = [customer.say(audio_bytes(1))]
+        heard = [await officer.hear()]
+        await first.settle()
+        state = stored(first)
+    # Nobody is there; and nobody is missed.
+    said.append(customer.say(audio_bytes(2)))
+    heard.append(await officer.hear())
+    async with main_process(tmp_path) as second:
+        await second.pool.resume([state], {recording: KEY})
+        opened = await second.event(RecordingOpened)
+        assert opened.path.endswith(f"{recording}.0.journal")
+        said.append(customer.say(audio_bytes(3)))
+        heard.append(await officer.hear())
+        await second.settle()
+        assert stored(second).legs == state.legs
+        second.pool.mark(recording, b'{"type":"mark","kind":"codecs"}')
+        second.pool.stop_recording(recording, b'{"type":"end"}')
+        closed = await second.event(RecordingClosed)
+        assert (closed.path, closed.packets) == (opened.path, 3)
+        second.pool.close_leg("c")
+        assert (await second.event(LegClosed)).stats.received == 5
+        assert not second.told(WorkerLost)
+    assert continuous(heard)
+    journal = second.journal(recording)
+    assert journal.complete
+    assert packets(journal, 0) == said
+    assert note_kinds(notes(journal)) == ["begin", "codecs", "end"]
+
+
+async def test_keys_and_rollover_counts_go_on_under_a_new_main_process(
+    tmp_path: Path, running_units: Units, officer: Phone
+) -> None:
+    with SecurePhone(ssrc=0xC0, seed=10) as customer:
+        customer.sequence = 0xFFF0
+        async with main_process(tmp_path) as first:
+            await first.pool.resume([], {})
+            await talk(first, customer, officer)
+            for n in range(40):
+                customer.say(audio_bytes(n))
+                officer.say(audio_bytes(n))
+                await officer.hear()
+                before = await customer.hear()
+            state = stored(first)
+        async with main_process(tmp_path) as second:
+            await second.pool.resume([state], {})
+            customer.say(b"on")
+            assert (await officer.hear()).payload == b"on"
+            officer.say(b"and on")
+            after = await customer.hear()
+            assert (after.payload, after.ssrc) == (b"and on", before.ssrc)
+            assert continuous([before, after])
+            assert customer.unauthentic == 0
+
+
+async def test_what_nobody_claims_is_ended(
+    tmp_path: Path, running_units: Units, customer: Phone, officer: Phone
+) -> None:
+    async with main_process(tmp_path) as first:
+        await first.pool.resume([], {})
+        await talk(first, customer, officer)
+        recording = await first.record(("c", "o"))
+        never = await first.record(("c", "o"), grant=False)
+    async with main_process(tmp_path) as second:
+        await second.pool.resume([], {})
+        journal = second.journal(recording)
+        assert journal.complete
+        assert note_kinds(notes(journal)) == ["begin", "agent-died"]
+        assert not (second.journals / f"{never}.0.journal").exists()
+        assert {(await second.event(LegClosed)).leg for _ in "co"} == {"c", "o"}
+        # Its ports are free again.
+        await talk(second, customer, officer)
+
+
+async def test_what_is_on_its_way_when_a_main_process_dies_is_not_lost(
+    tmp_path: Path, running_units: Units, customer: Phone, officer: Phone
+) -> None:
+    async with main_process(tmp_path) as first:
+        await first.pool.resume([], {})
+        await talk(first, customer, officer)
+        recording = await first.record(("c", "o"))
+        other = await first.record(("c", "o"))
+        token = first.pool.play("o", ["notice"])
+        await officer.hear()
+        first.pool.stop_recording(recording, b'{"type":"end"}')
+        first.pool.flush()
+        # Written down, and never said.
+        first.pool.tap(other, "o", on=False)
+        first.pool.stop_recording(other, b'{"type":"end"}')
+        first.pool._crew._workers[0]._link._channel._queue.clear()
+        state = stored(first)
+    async with main_process(tmp_path) as second:
+        await second.pool.resume([state], {recording: KEY, other: KEY})
+        closed = {(await second.event(RecordingClosed)).recording for _ in range(2)}
+        assert closed == {recording, other}
+        assert (await second.event(PlayEnded)).token == token
+        assert second.pool.play("c", ["notice"]) == token + 1
+        assert second.pool.stats.recordings == 0
+
+
+async def test_a_worker_that_died_with_its_main_process_is_replaced(
+    tmp_path: Path, running_units: Units, customer: Phone, officer: Phone
+) -> None:
+    async with main_process(tmp_path) as first:
+        await first.pool.resume([], {})
+        await talk(first, customer, officer)
+        recording = await first.record(("c", "o"))
+        state = stored(first)
+        (worker,) = first.pool.worker_pids
+    os.kill(worker, signal.SIGKILL)
+    async with main_process(tmp_path) as second:
+        await second.pool.resume([state], {recording: KEY})
+        assert (await second.event(WorkerLost)).recordings == (recording,)
+        said = await second.latch("c", customer)
+        assert [p.payload for p in await officer.hear_many(2)] == [
+            packet[12:] for packet in said
+        ]
+        second.pool.stop_recording(recording, b'{"type":"end"}')
+        closed = await second.event(RecordingClosed)
+        assert closed.path.endswith(f"{recording}.1.journal")
+        # Its successor dies too, and who stands by takes over.
+        (worker,) = second.pool.worker_pids
+        os.kill(worker, signal.SIGKILL)
+        await second.event(WorkerLost)
+        await second.event(WorkerReady)
+        said = [customer.say(b"one"), customer.say(b"two")]
+        assert [p.payload for p in await officer.hear_many(2)] == [b"one", b"two"]
+
+
+async def test_a_worker_of_another_version_closes_its_journals_and_is_restarted(
+    tmp_path: Path,
+    running_units: Units,
+    customer: Phone,
+    officer: Phone,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with main_process(tmp_path) as first:
+        await first.pool.resume([], {})
+        await talk(first, customer, officer)
+        recording = await first.record(("c", "o"))
+        before = running_units.pids()
+    monkeypatch.setattr(control, "VERSION", control.VERSION + 1)
+    monkeypatch.setattr(apart, "PATIENCE", 3.0)
+    # What the service manager starts instead is of the same old version here.
+    newer = main_process(tmp_path)
+    with pytest.raises(NoWorkerError):
+        await newer.__aenter__()
+    assert first.journal(recording).complete
+    assert not before & running_units.pids()
+
+
+async def test_somebody_must_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apart, "PATIENCE", 0.1)
+    with pytest.raises(NoWorkerError, match="No media worker"):
+        await main_process(tmp_path).__aenter__()
