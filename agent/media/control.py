@@ -19,7 +19,7 @@ from agent.media.events import WorkerEvent
 from agent.media.sound import SoundPart
 from agent.model.media import Latch, NegotiatedAudio
 
-VERSION: Final = 4
+VERSION: Final = 5
 MAX_MESSAGE: Final = 160 * 1024
 "Bytes of one message: a note of 60 kB fits, and the kernel's default send buffer too."
 MAX_DESCRIPTORS: Final = 16
@@ -108,6 +108,8 @@ class StartRecording(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     recording: str
     legs: tuple[str, str]
     tapped: tuple[bool, bool]
+    since_ns: tuple[int, int] = (0, 0)
+    "When that changed last, for each leg."
     journal_key: bytes
     key_id: bytes
     epoch: int

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ IN_HAND_NS: Final = 100_000_000
 """What a killed worker may have taken from its sockets, and put nowhere: one packet,
 as old as a busy machine makes it."""
 
+_T = TypeVar("_T")
 Addressed = tuple[control.Command, tuple[int, ...]]
 "A message and the descriptors that go with it."
 
@@ -154,6 +155,8 @@ class RecordingMemory:
     begin: bytes = field(repr=False)
     started_ns: int
     tapped: tuple[bool, bool] = (True, True)
+    since_ns: tuple[int, int] = (0, 0)
+    "When that changed last."
     epoch: int = 0
     "Counts the journal files: one for each worker that had it."
     granted: bool = False
@@ -182,6 +185,7 @@ class RecordingMemory:
             begin=state.begin,
             started_ns=state.started_ns,
             tapped=state.tapped,
+            since_ns=state.since_ns,
             epoch=state.epoch,
             granted=state.granted,
             end=state.end,
@@ -199,6 +203,7 @@ class RecordingMemory:
             begin=self.begin,
             started_ns=self.started_ns,
             tapped=self.tapped,
+            since_ns=self.since_ns,
             epoch=self.epoch,
             granted=self.granted,
             end=self.end,
@@ -215,14 +220,12 @@ class RecordingMemory:
             os.close(self.open_block)
             self.open_block = None
 
-    def tap(self, leg: str, *, on: bool) -> None:
-        """Remember whether a leg is journalled."""
-        first, second = self.tapped
-        if leg == self.legs[0]:
-            first = on
-        elif leg == self.legs[1]:
-            second = on
-        self.tapped = first, second
+    def tap(self, leg: str, *, on: bool, at_ns: int) -> None:
+        """Remember whether a leg is journalled, and since when."""
+        for index in (0, 1):
+            if leg == self.legs[index]:
+                self.tapped = _with(self.tapped, index, on)
+                self.since_ns = _with(self.since_ns, index, at_ns)
 
     def path(self, directory: Path) -> Path:
         """Of its present journal file."""
@@ -230,8 +233,8 @@ class RecordingMemory:
 
     def repeated(self) -> Iterator[control.Command]:
         """What a worker that has it may not have been told, or done, yet."""
-        for leg, on in zip(self.legs, self.tapped, strict=True):
-            yield control.Tap(recording=self.name, leg=leg, on=on)
+        for leg, on, at_ns in zip(self.legs, self.tapped, self.since_ns, strict=True):
+            yield control.Tap(recording=self.name, leg=leg, on=on, at_ns=at_ns)
         newest_ns = max((at for at, _ in self._recent), default=0)
         for at, note in self._recent:
             if at >= newest_ns - RECENT_NS:
@@ -250,6 +253,7 @@ class RecordingMemory:
             recording=self.name,
             legs=self.legs,
             tapped=self.tapped,
+            since_ns=self.since_ns,
             journal_key=self.journal_key,
             key_id=self.key_id,
             epoch=self.epoch,
@@ -281,3 +285,7 @@ class RecordingMemory:
             yield control.Grant(recording=self.name), ()
         if self.end is not None:
             yield control.StopRecording(recording=self.name, end=self.end), ()
+
+
+def _with(pair: tuple[_T, _T], index: int, value: _T) -> tuple[_T, _T]:
+    return (pair[0], value) if index else (value, pair[1])

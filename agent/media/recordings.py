@@ -97,7 +97,7 @@ class Recordings:
     def tap(self, recording: str, leg: str, *, on: bool, at_ns: int) -> None:
         """Journal one leg from `at_ns` on, or stop doing so then."""
         if (found := self._recordings.get(recording)) is not None:
-            found.tap(leg, on=on)
+            found.tap(leg, on=on, at_ns=at_ns)
             message = control.Tap(recording=recording, leg=leg, on=on, at_ns=at_ns)
             self._crew.tell(found.worker, message)
 

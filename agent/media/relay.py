@@ -97,8 +97,10 @@ class Relay:
             case control.OpenLeg():
                 self._open_leg(command, descriptors, now_ns)
             case control.Listen():
-                for leg in command.legs:
-                    self._listen(leg)
+                for name in command.legs:
+                    if name in self._deaf:
+                        tapping.catch_up(self._legs[name], now_ns)
+                        self._listen(name)
             case control.Configure():
                 self._configure(command)
             case control.Play():
@@ -186,17 +188,16 @@ class Relay:
         self._legs[leg.name] = leg
         if command.resumed:
             leg.adopt_latch()
-        self._deaf.add(leg.name)
-        if not command.resumed:
+            self._deaf.add(leg.name)
+        else:
             self._listen(leg.name)
         self._schedule_report(leg, now_ns)
 
     def _listen(self, name: str) -> None:
-        if name in self._deaf:
-            self._deaf.discard(name)
-            leg = self._legs[name]
-            self._loop.add_reader(leg.rtp.fileno(), leg.on_rtp)
-            self._loop.add_reader(leg.rtcp.channel.fileno(), leg.on_rtcp)
+        leg = self._legs[name]
+        self._deaf.discard(name)
+        self._loop.add_reader(leg.rtp.fileno(), leg.on_rtp)
+        self._loop.add_reader(leg.rtcp.channel.fileno(), leg.on_rtcp)
 
     def _on_source(self, leg: MediaLeg) -> None:
         reception = leg.reception
@@ -368,10 +369,17 @@ class Relay:
             self._fail(name, "bad-header")
             return
         self._recordings[name] = _Recording(tap, command.legs, command.epoch)
+        for index, (on, at_ns) in enumerate(
+            zip(command.tapped, command.since_ns, strict=True)
+        ):
+            if not on:
+                # It was told to stop, and may have died before it did.
+                tap.leave_out(index, at_ns)
         tap.begin(command.notes, now_ns)
         for index, (leg, on) in enumerate(zip(legs, command.tapped, strict=True)):
             if leg is not None and on and not tap.failed:
                 leg.tap, leg.tap_index = tap, index
+                leg.tap_since_ns = command.since_ns[index]
         self._schedule_seal(tap, now_ns)
 
     def _schedule_seal(self, tap: JournalTap, now_ns: int) -> None:

@@ -39,6 +39,8 @@ class RecordingState(msgspec.Struct, frozen=True, kw_only=True):
     started_ns: int
     "CLOCK_MONOTONIC, as all times here."
     tapped: tuple[bool, bool]
+    since_ns: tuple[int, int] = (0, 0)
+    "When that changed last."
     epoch: int
     granted: bool
     end: bytes | None = None

@@ -5,7 +5,7 @@ nothing of a recording touches the disk. What is not written yet also stands in 
 that outlives this process, where there is some.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from agent.formats.journal import (
     BlockSealer,
     JournalHeader,
     JournalLimitError,
+    NoteRecord,
     iter_records,
     pack_note,
     pack_packet,
@@ -77,6 +78,7 @@ class JournalTap:
         self._started_ns = now_ns
         self._granted = False
         self._open_block = open_block
+        self._left_out: dict[int, int] = {}
         self._sealed_at = 0 if open_block is None else open_block.end
         "Where the open block begins in that memory."
         self._keep = open_block.put if open_block is not None else _keep_not
@@ -138,6 +140,8 @@ class JournalTap:
     def begin(self, notes: Sequence[bytes], now_ns: int) -> None:
         """Put the first notes, and behind the first what a dead worker left."""
         rest = b"" if self._open_block is None else self._open_block.rest()
+        if rest and self._left_out:
+            rest = b"".join(self._allowed(rest))
         for note in notes[:1]:
             self._add_note(note)
         if rest:
@@ -145,6 +149,17 @@ class JournalTap:
         for note in notes[1:]:
             self._add_note(note)
         self.seal(now_ns)
+
+    def leave_out(self, leg: int, at_ns: int) -> None:
+        """Of what a dead worker left, take nothing that the leg said from then on."""
+        self._left_out[leg] = at_ns
+
+    def _allowed(self, rest: bytes) -> Iterator[bytes]:
+        for record in iter_records(rest):
+            if isinstance(record, NoteRecord):
+                yield pack_note(record.note)
+            elif record[1] < self._left_out.get(record[0], record[1] + 1):
+                yield pack_packet(*record)
 
     def note(self, note: bytes, now_ns: int) -> None:
         """Put a note behind the packets so far, in a block of its own at once."""

@@ -24,3 +24,11 @@ def stop(leg: MediaLeg, tap: JournalTap, index: int, at_ns: int) -> None:
         leg.take_before(at_ns)
         leg.tap = None
         tap.drop_since(index, at_ns)
+
+
+def catch_up(leg: MediaLeg, now_ns: int) -> None:
+    """Take what has waited for a worker, each packet as of when it arrived."""
+    tap, leg.tap = leg.tap, None
+    leg.take_before(leg.tap_since_ns)
+    leg.tap = tap
+    leg.take_before(now_ns)

@@ -151,7 +151,7 @@ async def test_what_is_on_its_way_when_a_main_process_dies_is_not_lost(
         first.pool.stop_recording(recording, b'{"type":"end"}')
         first.pool.flush()
         # Written down, and never said.
-        first.pool.tap(other, "o", on=False)
+        first.pool.tap(other, "o", on=False, at_ns=0)
         first.pool.stop_recording(other, b'{"type":"end"}')
         first.pool._crew._workers[0]._link._channel._queue.clear()
         state = stored(first)

@@ -105,12 +105,13 @@ def test_a_leg_has_one_partner() -> None:
 
 
 def test_taps_are_remembered(recording: RecordingMemory) -> None:
-    recording.tap("o", on=False)
-    recording.tap("x", on=False)
+    recording.tap("o", on=False, at_ns=7)
+    recording.tap("x", on=False, at_ns=8)
     assert recording.start_command(JOURNALS)[0].tapped == (True, False)
-    recording.tap("c", on=False)
-    recording.tap("o", on=True)
-    assert recording.start_command(JOURNALS)[0].tapped == (False, True)
+    recording.tap("c", on=False, at_ns=9)
+    recording.tap("o", on=True, at_ns=10)
+    start, _ = recording.start_command(JOURNALS)
+    assert (start.tapped, start.since_ns) == ((False, True), (9, 10))
 
 
 def test_every_writer_has_its_own_file(recording: RecordingMemory) -> None:

@@ -312,6 +312,24 @@ def test_what_waits_for_the_grant_is_not_lost_with_its_worker(
     ]
 
 
+def test_what_is_dropped_is_dropped_from_what_is_kept_too(
+    kept: int, disk: Disk
+) -> None:
+    dead = tap_with(kept, disk)
+    dead.add(0, 1, PACKET)
+    dead.seal(2)
+    for leg, at in ((0, 3), (1, 4), (0, 5), (1, 6)):
+        dead.add(leg, at, PACKET)
+    dead.drop_since(0, 4)
+    # That the other leg was to stop as well reached nobody.
+    next_disk = Disk()
+    successor = tap_with(kept, next_disk)
+    successor.leave_out(1, 6)
+    successor.begin([b"begin"], 7)
+    records = next_disk.journal().records[1:]
+    assert [record[:2] for record in records] == [(0, 3), (1, 4)]
+
+
 def test_when_it_is_over_nothing_is_left(kept: int, disk: Disk) -> None:
     tap = tap_with(kept, disk)
     tap.add(*packet(1))

@@ -78,3 +78,19 @@ def test_what_was_held_back_in_a_pause_stays_out(bench: Bench) -> None:
     leg.on_rtp()
     assert len(bench.phones[1].heard()) == 2
     assert journalled(tap, disk) == [said]
+
+
+def test_a_successor_takes_what_waited_as_of_when_it_arrived(bench: Bench) -> None:
+    leg, tap, disk = listening(bench)
+    phone = bench.phones[0]
+    phone.say(b"secret")
+    since = monotonic_ns()
+    said = phone.say(b"said")
+    arrived = monotonic_ns()
+    leg.tap, leg.tap_index, leg.tap_since_ns = tap, 0, since
+    tapping.catch_up(leg, monotonic_ns())
+    assert len(bench.phones[1].heard()) == 2
+    assert journalled(tap, disk) == [said]
+    (record,) = disk.journal().records
+    # The kernel's clock is the other one, to which ours is compared.
+    assert record.arrival_ns < arrived + 1_000_000  # type: ignore[union-attr]
