@@ -25,6 +25,7 @@ from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
 from agent.call.takeover import adopt, catch_up
 from agent.common.errors import AgentError
+from agent.common.files import make_private_directory
 from agent.common.ids import SecureRandom
 from agent.common.tasks import TaskSet
 from agent.formats.age import KeyKind, Recipient, parse_recipient
@@ -239,11 +240,14 @@ class Agent:
         control = CallControl(
             ledger=ledger, guard=guard, max_calls=config.sip.max_calls
         )
+        # With a runtime directory of the unit's, the workers are units too.
+        shared = os.environ.get("RUNTIME_DIRECTORY") if keeper is not None else None
         media = MediaPool(
             config.media,
-            runtime_directory=root / "run",
+            runtime_directory=Path(shared) if shared else root / "run",
             on_event=control.on_media,
             journal_directory=spool.journal_directory,
+            workers_apart=bool(shared),
         )
         await media.start()
         stack.push_async_callback(media.stop)
@@ -364,6 +368,7 @@ class Agent:
         stack.push_async_callback(control.close)
         stack.push_async_callback(recorder.drain, SEAL_SECONDS)
         stack.push_async_callback(control.drain, DRAIN_SECONDS)
+        make_private_directory(root / "run")
         server = ControlServer(root / "run", Commands(control.orders))
         server.start()
         stack.push_async_callback(server.close)

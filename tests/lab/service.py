@@ -7,6 +7,8 @@ from tests.lab.booted import Booted
 from tests.lab.daemon import ROOT, Daemon
 
 MAIN = "recording-agent.service"
+WORKERS = ("recording-agent-media@0.service", "recording-agent-media@1.service")
+"One that works, one that stands by."
 UNITS = ROOT / "systemd"
 
 
@@ -19,6 +21,10 @@ class Service:
         for unit in UNITS.glob("*.service"):
             system.write(f"/etc/systemd/system/{unit.name}", unit.read_text())
         self._amend(MAIN, f"-m agent run --config {daemon.config}")
+        socket = "%t/recording-agent/media-%i.sock"
+        self._amend(
+            "recording-agent-media@.service", f"-m agent.media.worker --listen {socket}"
+        )
         system.run("systemctl", "daemon-reload")
 
     def _amend(self, unit: str, arguments: str) -> None:
@@ -38,11 +44,11 @@ StandardError=append:{log}
 
     def start(self) -> None:
         """Start it; returns when it has said READY=1."""
-        self.system.run("systemctl", "start", MAIN)
+        self.system.run("systemctl", "start", *WORKERS, MAIN)
 
     def stop(self) -> None:
         """Stop it, and end its calls."""
-        self.system.run("systemctl", "stop", MAIN)
+        self.system.run("systemctl", "stop", MAIN, *WORKERS)
 
     def restart(self) -> None:
         """Restart it; returns when the new one has said READY=1."""
