@@ -298,7 +298,8 @@ async def test_a_pool_finishes_many(pool: FinisherPool, spool: Spool) -> None:
     done = await asyncio.gather(*(pool.finish(s.job(spool)) for s in segments))
     assert [finished.recording_id for finished in done] == [s.id for s in segments]
     [pid] = pids(pool)
-    assert os.getpriority(os.PRIO_PROCESS, pid) >= NICE
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, pid) >= min(19, ours + NICE)
 
 
 async def test_a_pool_is_renewed_when_idle_never_beside_its_queue(
