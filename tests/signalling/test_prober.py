@@ -11,8 +11,9 @@ from agent.signalling.config import Listener
 from agent.signalling.prober import Prober
 from agent.signalling.probing import PeerState
 from agent.signalling.sip.core import UserAgentCore
+from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.timers import Timers
-from agent.signalling.sip.uri import parse_uri
+from agent.signalling.sip.uri import Uri, parse_uri
 from agent.signalling.useragent import UserAgent
 from tests.ports import free_ports
 
@@ -23,8 +24,15 @@ async def until(condition: Any) -> None:
             await asyncio.sleep(0)
 
 
-def user_agent(port: int) -> UserAgent:
-    return UserAgent(
+class Mistaken(UserAgent):
+    """One with a mistake of ours in it."""
+
+    async def flows_to(self, uri: Uri) -> list[Flow]:
+        raise ValueError("a mistake")
+
+
+def user_agent(port: int, kind: type[UserAgent] = UserAgent) -> UserAgent:
+    return kind(
         UserAgentCore(
             rng=random.Random(port), timers=Timers(t1=0.01, t2=0.02), product="test"
         ),
@@ -73,14 +81,9 @@ async def test_peers_go_down_and_come_up(monkeypatch: pytest.MonkeyPatch) -> Non
     await asyncio.sleep(0)
 
 
-async def test_a_mistake_of_ours_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    agent = user_agent(free_ports(1)[0])
+async def test_a_mistake_of_ours_is_told() -> None:
+    agent = user_agent(free_ports(1)[0], Mistaken)
     await agent.start()
-
-    async def broken(_: Any) -> Any:
-        raise ValueError("a mistake")
-
-    monkeypatch.setattr(agent, "flows_to", broken)
     with structlog.testing.capture_logs() as log:
         prober = Prober(agent, {"pbx": (parse_uri("sip:a"), 0.01)}, random.Random(1))
         running = asyncio.get_running_loop().create_task(prober.run())
