@@ -15,6 +15,7 @@ from tests.lab.scenes import (
     OFFICER_HZ,
     check_recorded,
     lacks_tone,
+    officer_ends,
     our_phone,
     talk,
 )
@@ -50,11 +51,7 @@ async def test_it_calls_and_the_officer_hangs_up(
         customer(daemon, tmp_path) as caller,
     ):
         await caller.dial(daemon.number())
-        await staff.connected.wait()
-        await talk(daemon, staff)
-        staff.hang_up()
-        await caller.closed()
-        await check_recorded(daemon, "officer-hangup")
+        await officer_ends(daemon, caller, staff)
 
 
 @proves("baresip", "as an officer: busy, the next one rings")

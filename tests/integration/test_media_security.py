@@ -15,6 +15,7 @@ from tests.lab.scenes import (
     OFFICER_HZ,
     check_recorded,
     has_tone,
+    officer_ends,
     our_phone,
     talk,
 )
@@ -123,10 +124,6 @@ async def test_linphone_with_srtp(
             sip=f"{shown(site)}\nmedia_encryption=srtp\nmedia_encryption_mandatory=1",
         ) as caller,
     ):
-        caller.type(f"call sip:{SERVICE}@127.0.0.1:{site.port};transport=tls")
-        await officer.connected.wait()
-        await talk(daemon, officer)
-        officer.hang_up()
-        await caller.shows("ended")
-        await check_recorded(daemon, "officer-hangup")
+        await caller.dial(f"sip:{SERVICE}@127.0.0.1:{site.port};transport=tls")
+        await officer_ends(daemon, caller, officer)
     assert has_tone(caller.heard, OFFICER_HZ)

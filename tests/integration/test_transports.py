@@ -13,6 +13,7 @@ from tests.lab.scenes import (
     CUSTOMER_HZ,
     OFFICER_HZ,
     check_recorded,
+    officer_ends,
     our_phone,
     talk,
 )
@@ -52,12 +53,8 @@ async def test_baresip_calls(
         ) as caller,
     ):
         await caller.dial(f"sip:{SERVICE}@127.0.0.1:{port};transport={transport}")
-        await officer.connected.wait()
-        await talk(daemon, officer)
-        officer.hang_up()
-        await caller.happens("CALL_CLOSED")
+        await officer_ends(daemon, caller, officer)
         assert caller.spoke(transport.upper())
-        await check_recorded(daemon, "officer-hangup")
 
 
 @pytest.mark.parametrize(
@@ -131,13 +128,9 @@ async def test_kamailio_does_tls(
         ) as caller,
     ):
         await caller.dial(f"sip:{SERVICE}@127.0.0.1:{public};transport=tls")
-        await officer.connected.wait()
-        await talk(daemon, officer)
-        officer.hang_up()
-        await caller.happens("CALL_CLOSED")
+        await officer_ends(daemon, caller, officer)
         assert caller.spoke("TLS")
         assert proxy.passed_by_route("BYE") == 1
-        await check_recorded(daemon, "officer-hangup")
 
 
 @pytest.mark.parametrize(
@@ -200,9 +193,5 @@ async def test_linphone_calls(
             sip=shown(site),
         ) as caller,
     ):
-        caller.type(f"call sip:{SERVICE}@127.0.0.1:{port};transport={transport}")
-        await officer.connected.wait()
-        await talk(daemon, officer)
-        officer.hang_up()
-        await caller.shows("ended")
-        await check_recorded(daemon, "officer-hangup")
+        await caller.dial(f"sip:{SERVICE}@127.0.0.1:{port};transport={transport}")
+        await officer_ends(daemon, caller, officer)

@@ -106,6 +106,15 @@ async def check_recorded(
     return recording
 
 
+async def officer_ends(daemon: Daemon, caller: SoftPhone, officer: Phone) -> Recording:
+    """Our phone answers another's call, both talk, and ours hangs up."""
+    await officer.connected.wait()
+    await talk(daemon, officer)
+    officer.hang_up()
+    await caller.closed()
+    return await check_recorded(daemon, "officer-hangup")
+
+
 def check_held(daemon: Daemon, recording: Recording) -> None:
     """Held and resumed once, both channels silent meanwhile and whole around it."""
     assert len(daemon.log("held")) == len(daemon.log("resumed")) == 1
