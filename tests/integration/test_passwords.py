@@ -14,7 +14,7 @@ from tests.lab.calls import ended
 from tests.lab.daemon import Daemon
 from tests.lab.kamailio import kamailio
 from tests.lab.linphone import linphone
-from tests.lab.scenes import CUSTOMER_HZ, OFFICER_HZ, our_phone
+from tests.lab.scenes import CUSTOMER_HZ, OFFICER_HZ, our_phone, talk
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
@@ -65,10 +65,9 @@ async def test_baresip_answers_a_challenge(
             account=";auth_user=201;auth_pass=word-201",
         ) as officer,
     ):
-        await officer.dial(f"sip:{CUSTOMER}@127.0.0.1:{daemon.sip}")
+        await officer.dial(daemon.number(CUSTOMER))
         await customer.connected.wait()
-        await daemon.logged("recording_begun")
-        await asyncio.sleep(1)
+        await talk(daemon)
         await officer.hang_up()
         await customer.ended.wait()
         await ended(daemon, "recorded", "officer-hangup")
@@ -94,11 +93,10 @@ async def test_linphone_answers_a_challenge(
             more=login,
         ) as officer,
     ):
-        officer.type(f"call sip:{CUSTOMER}@127.0.0.1:{daemon.sip}")
+        await officer.dial(daemon.number(CUSTOMER))
         await customer.connected.wait()
-        await daemon.logged("recording_begun")
-        await asyncio.sleep(1)
-        officer.hang_up()
+        await talk(daemon)
+        await officer.hang_up()
         await customer.ended.wait()
         await ended(daemon, "recorded", "officer-hangup")
     assert daemon.log("password_refused") == []
