@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Coroutine
 
 from agent.common.tasks import TaskSet
 
@@ -39,3 +40,21 @@ async def test_close_cancels_what_still_runs() -> None:
     await tasks.close()
     assert len(tasks) == 0
     assert failures == []
+
+
+async def test_what_has_not_begun_leaves_nothing_unawaited() -> None:
+    """A coroutine that was given to another is that one's to await."""
+    begun: list[str] = []
+
+    async def inner() -> None:
+        begun.append("inner")
+        await asyncio.Event().wait()
+
+    async def outer(work: Coroutine[object, object, None]) -> None:
+        await work
+
+    tasks = TaskSet(lambda name, error: None)
+    tasks.spawn(outer(inner()), name="t")
+    await tasks.close()
+    assert begun == ["inner"]
+    assert len(tasks) == 0
