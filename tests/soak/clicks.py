@@ -1,0 +1,71 @@
+"""What became of a call's frames: each is a click that tells call, leg and index."""
+
+from dataclasses import dataclass, field
+
+from agent.formats.container import read_wav
+from tests.bench.load import FRAME, Call, payload
+
+FRAME_MS = 20
+SAMPLES_PER_MS = FRAME // FRAME_MS
+EDGE = 5
+"Frames at a talk's ends that may have crossed the answer or the BYE."
+
+
+@dataclass
+class Clicks:
+    """Frames of any number of legs, as they were found in recordings."""
+
+    expected: int = 0
+    lost: int = 0
+    "Nowhere in the recording."
+    misplaced: int = 0
+    "More than a frame away from the place that the leg's first frame gives them."
+    runs: list[int] = field(default_factory=list)
+    "Lengths of the runs of lost frames, in ms."
+    unheard: int = 0
+    "Frames that the other phone did not get."
+
+    def examine(self, call: Call, wav: bytes, until: tuple[int, int] = (0, 0)) -> None:
+        """Look up every frame of a call; `until` cuts what was sent, if set."""
+        track = read_wav(wav)
+        for side, leg in enumerate(call.legs):
+            samples = track.samples[side::2]
+            first = (call.first_of_officer if side == 0 else 0) + EDGE
+            last = (until[side] or leg.sent) - EDGE
+            anchor = -1
+            while anchor < 0 and first < last:
+                anchor = samples.find(payload(call.number, side, first))
+                first += anchor < 0
+            self._examine(call, side, samples, range(first, last), anchor)
+
+    def heard(self, call: Call) -> None:
+        """Count what a live call's phones did not hear of each other."""
+        for side, leg in enumerate(call.legs):
+            first = (call.first_of_officer if side == 0 else 0) + EDGE
+            got = call.legs[1 - side].got_frames
+            self.unheard += sum(n not in got for n in range(first, leg.sent - EDGE))
+
+    def _examine(
+        self, call: Call, side: int, samples: bytes, frames: range, anchor: int
+    ) -> None:
+        run = 0
+        for index in frames:
+            wanted = payload(call.number, side, index)
+            place = anchor + (index - frames.start) * FRAME
+            self.expected += 1
+            if samples[place : place + FRAME] == wanted:
+                run = self._end_run(run)
+                continue
+            at = samples.find(wanted)
+            if at < 0:
+                self.lost += 1
+                run += 1
+                continue
+            run = self._end_run(run)
+            self.misplaced += abs(at - place) > FRAME
+        self._end_run(run)
+
+    def _end_run(self, run: int) -> int:
+        if run:
+            self.runs.append(run * FRAME_MS)
+        return 0
