@@ -39,6 +39,7 @@ class SecurePhone(Phone):
         self.outward = Direction(self.suite, self.key)
         self.inward = Direction(self.suite, self.agents_key)
         self.unauthentic = 0
+        self.rollovers_heard = 0
 
     def negotiated(
         self,
@@ -68,11 +69,15 @@ class SecurePhone(Phone):
 
     def opened(self, data: bytes) -> RtpPacket | None:
         """What the agent's packet holds; None if it is not under its key."""
-        try:
-            return parse_rtp(self.inward.unprotect(data))
-        except BadTagError:
-            self.unauthentic += 1
-            return None
+        for rollovers in (self.rollovers_heard, self.rollovers_heard + 1):
+            try:
+                packet = parse_rtp(self.inward.unprotect(data, rollovers))
+            except BadTagError:
+                continue
+            self.rollovers_heard = rollovers
+            return packet
+        self.unauthentic += 1
+        return None
 
     async def hear(self) -> RtpPacket:
         async with asyncio.timeout(PATIENCE):

@@ -172,3 +172,46 @@ async def test_a_dead_workers_key_sends_no_more(
         await running.event(RecordingClosed)
         assert said[-1] in packets(running.journal(recording, 1), 0)
         assert holds_a_key(tmp_path, customer) == []
+
+
+async def test_no_context_begins_again_under_a_key_whose_count_has_wrapped(
+    running: Site, other: SecurePhone
+) -> None:
+    with SecurePhone(ssrc=0xC0, seed=10) as customer:
+        await talk(running, customer, other)
+        before = set()
+        # As far as a receiver follows: both ways, theirs and ours go round once.
+        for n in range(30):
+            for speaker, listener in ((customer, other), (other, customer)):
+                speaker.sequence += 2900
+                speaker.say(audio_bytes(n))
+                before.add((await listener.hear()).ssrc)
+        assert customer.unauthentic == other.unauthentic == 0
+        assert customer.rollovers_heard >= 1 <= other.rollovers_heard
+        (pid,) = running.pool.worker_pids
+        os.kill(pid, signal.SIGKILL)
+        await running.event(WorkerReady)
+        assert {(await running.event(KeysSpent)).leg for _ in "co"} == {"c", "o"}
+        await running.settle()
+        # Whatever they say is taken, and nothing goes out under the old keys.
+        for n in range(3):
+            customer.say(audio_bytes(n))
+            other.say(audio_bytes(n))
+        await running.settle()
+        assert customer.heard() == other.heard() == []
+        assert customer.unauthentic == other.unauthentic == 0
+        for leg, phone, seed in (("c", customer, 98), ("o", other, 99)):
+            phone.rekey(agents_key=new_key(seed))
+            running.pool.configure(leg, phone.negotiated())
+        await running.settle()
+        for speaker, listener in ((customer, other), (other, customer)):
+            speaker.say(b"under the new key")
+            heard = await listener.hear()
+            assert heard.payload == b"under the new key"
+            assert heard.ssrc not in before
+        for leg in "co":
+            running.pool.close_leg(leg)
+            stats = (
+                await running.event(LegClosed, lambda e, leg=leg: e.leg == leg)
+            ).stats
+            assert stats.unauthenticated == 0
