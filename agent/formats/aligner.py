@@ -1,6 +1,6 @@
 """Two legs into one stereo track: the customer left, the officer right."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,12 +17,13 @@ from agent.formats.codecs.g711 import (
 from agent.formats.codecs.opus import is_wide
 from agent.formats.compression import compress
 from agent.formats.container import SampleFormat, wav_header, wav_padding
+from agent.formats.cues import Cue, chapters, wav_cues
 from agent.formats.durations import is_opus
 from agent.formats.loudness import LevelMeter
 from agent.formats.rendering import STEP, LegAudio, Samples, is_known
 from agent.formats.stretching import stretched
 from agent.formats.timeline import LegResult
-from agent.model.recording import RecordingFormat
+from agent.model.recording import OPUS_BITRATE, RecordingFormat
 
 MAX_CHUNK: Final = 1 << 20
 "Octets of one chunk: what the finisher holds of the track at a time."
@@ -59,8 +60,19 @@ class StereoTrack:
         """What `file` may measure both channels with."""
         return LevelMeter(self.sample_rate), LevelMeter(self.sample_rate)
 
-    def file(self, meters: Meters | None = None) -> Iterator[bytes]:
-        """The audio file, in order, in pieces of about 1 MiB at most."""
+    def file(
+        self,
+        meters: Meters | None = None,
+        cues: Sequence[Cue] = (),
+        opus_bitrate: int = OPUS_BITRATE,
+    ) -> Iterator[bytes]:
+        """The audio file, in order, in pieces of about 1 MiB at most.
+
+        Args:
+            meters: what the samples are to be measured with on the way.
+            cues: moments that players shall show.
+            opus_bitrate: bits a second of each channel, if it becomes Opus.
+        """
         law = self.format.law
         if law is None:
             yield from compress(
@@ -68,11 +80,16 @@ class StereoTrack:
                 opus=self.format is AudioFormat.OPUS,
                 sample_rate=self.sample_rate,
                 samples=self.samples,
+                comments=chapters(cues, self.sample_rate),
+                opus_bitrate=opus_bitrate,
             )
             return
-        yield wav_header(law, self.sample_rate, CHANNELS, self.samples)
+        after = wav_cues(cues)
+        yield wav_header(
+            law, self.sample_rate, CHANNELS, self.samples, after=len(after)
+        )
         yield from self._companded(law, meters)
-        yield wav_padding(law, CHANNELS, self.samples)
+        yield wav_padding(law, CHANNELS, self.samples) + after
 
     def linear(self, meters: Meters | None = None) -> Iterator[Samples]:
         """The samples as arrays of (count, 2), at most 1 MiB at a time."""

@@ -58,11 +58,19 @@ class Wav(NamedTuple):
     samples: bytes
 
 
-def wav_header(format: str, sample_rate: int, channels: int, samples: int) -> bytes:  # noqa: A002
+def wav_header(
+    format: str,  # noqa: A002
+    sample_rate: int,
+    channels: int,
+    samples: int,
+    *,
+    after: int = 0,
+) -> bytes:
     """Everything before the audio of a file with `samples` samples per channel.
 
     `format` is one of SampleFormat. After an odd number of audio octets the file
-    wants `wav_padding`. Raises ContainerError if it would not fit into RIFF's 4 GiB.
+    wants `wav_padding`; then come `after` octets of other chunks. Raises
+    ContainerError if it would not fit into RIFF's 4 GiB.
     """
     kind = SampleFormat(format)
     block = channels * kind.width
@@ -77,7 +85,7 @@ def wav_header(format: str, sample_rate: int, channels: int, samples: int) -> by
         # All but PCM need the size of the (empty) extension and a fact chunk.
         chunks += _chunk(b"fmt ", layout + b"\0\0")
         chunks += _chunk(b"fact", (samples & 0xFFFFFFFF).to_bytes(4, "little"))
-    riff = 4 + len(chunks) + _CHUNK.size + size + size % 2
+    riff = 4 + len(chunks) + _CHUNK.size + size + size % 2 + after
     if riff > 0xFFFFFFFF:
         raise ContainerError("a WAV file cannot be longer than 4 GiB")
     return _CHUNK.pack(b"RIFF", riff) + b"WAVE" + chunks + _CHUNK.pack(b"data", size)

@@ -28,7 +28,7 @@ class Coder(NamedTuple):
 
 
 G711: Final = Coder(93.2, 1.0, 0.0, 4.3)
-"Without concealment (G.113 table I.3): the recording has silence where a packet was."
+"Without concealment (G.113 appendix I): the recording has silence where a packet was."
 WIDE: Final = Coder(129.0, 1.29, 13.0, 4.3)
 """G.722 at 64 kbit/s (G.107.1, Ie,wb of G.113). For Opus nothing is published, and for
 neither a robustness without concealment: G.711's is assumed."""
@@ -41,7 +41,7 @@ def coder_of(name: str) -> Coder:
 
 
 def rating(coder: Coder, loss: float, burst_ratio: float) -> float:
-    """The transmission rating R on the coder's scale: G.107 equation 7-29.
+    """The transmission rating R on the coder's scale: G.107 section 7.5.
 
     Args:
         coder: what speech was coded by.

@@ -1,4 +1,4 @@
-"""Ogg pages around Opus packets: RFC 3533 and RFC 7845, as one mono stream needs.
+"""Ogg pages around Opus packets: RFC 3533 and RFC 7845, as one stream needs.
 
 libsndfile reads and writes Opus in Ogg only. So packets off the wire are wrapped to
 be decoded, and what was encoded is unwrapped to be sent.
@@ -7,7 +7,7 @@ be decoded, and what was encoded is unwrapped to be sent.
 import zlib
 from collections.abc import Iterable, Iterator
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from agent.common.errors import AgentError
 
@@ -39,18 +39,18 @@ def wrap_opus(packets: Iterable[tuple[bytes, int]], sample_rate: int) -> bytes:
     """
     head = b"OpusHead" + bytes((1, 1, 0, 0)) + sample_rate.to_bytes(4, "little")
     out = [
-        _page(0, _FIRST, 0, [head + bytes(3)]),
-        _page(1, 0, 0, [b"OpusTags" + bytes(8)]),
+        page(0, _FIRST, 0, [head + bytes(3)]),
+        page(1, 0, 0, [b"OpusTags" + bytes(8)]),
     ]
     ticks = 0
     waiting: list[bytes] = []
     for packet, duration in packets:
         if len(waiting) == PAGE_PACKETS:
-            out.append(_page(len(out), 0, ticks, waiting))
+            out.append(page(len(out), 0, ticks, waiting))
             waiting = []
         waiting.append(packet)
         ticks += duration
-    out.append(_page(len(out), _LAST, ticks, waiting))
+    out.append(page(len(out), _LAST, ticks, waiting))
     return b"".join(out)
 
 
@@ -77,7 +77,36 @@ def unwrap(data: bytes) -> Iterator[bytes]:
                 packet.clear()
 
 
-def _page(number: int, flags: int, granule: int, packets: list[bytes]) -> bytes:
+class Page(NamedTuple):
+    """The first page of some bytes."""
+
+    serial: int
+    body: bytes
+    rest: bytes
+    "What follows the page."
+
+
+def split_page(data: bytes) -> Page | None:
+    """The first page of what was written without a fault; None if it is not whole."""
+    if len(data) < _HEADER.size:
+        return None
+    _, _, _, _, serial, _, _, count = _HEADER.unpack_from(data)
+    start = _HEADER.size + count
+    end = start + sum(data[_HEADER.size : start])
+    if len(data) < max(start, end):
+        return None
+    return Page(serial, data[start:end], data[end:])
+
+
+def page(
+    number: int,
+    flags: int,
+    granule: int,
+    packets: list[bytes],
+    *,
+    serial: int = _SERIAL,
+) -> bytes:
+    """One page of whole packets, of at most 255 segments together."""
     sizes = b"".join(
         b"\xff" * (len(packet) // 255) + bytes((len(packet) % 255,))
         for packet in packets
@@ -85,8 +114,6 @@ def _page(number: int, flags: int, granule: int, packets: list[bytes]) -> bytes:
     body = sizes + b"".join(packets)
 
     def header(crc: int) -> bytes:
-        return _HEADER.pack(
-            b"OggS", 0, flags, granule, _SERIAL, number, crc, len(sizes)
-        )
+        return _HEADER.pack(b"OggS", 0, flags, granule, serial, number, crc, len(sizes))
 
     return header(checksum(header(0) + body)) + body

@@ -44,6 +44,8 @@ _SPANS: Final = {
     "gap-begin": (GapReason.GAP, True),
     "gap-end": (GapReason.GAP, False),
 }
+SPAN_MARKS: Final = frozenset(_SPANS)
+"Kinds of marks that say from when to when a leg's silence has a known reason."
 # In a gap of its own the agent does not know what was held; and of a held party
 # whose recording is paused, the pause is what somebody must answer for.
 _PRECEDENCE: Final = (GapReason.GAP, GapReason.PAUSE, GapReason.HOLD)

@@ -23,6 +23,21 @@ class RecordingFormat(StrEnum):
     "Smallest, and the only one that loses anything."
 
 
+MIN_OPUS_BITRATE: Final = 6000
+MAX_OPUS_BITRATE: Final = 256_000
+"Bits a second of each channel that libsndfile takes."
+OPUS_BITRATE: Final = 24_000
+"Bits a second of each channel: what is said stays as clear as it was on the wire."
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """As what recordings are kept, and how well."""
+
+    format: RecordingFormat = RecordingFormat.WIRE
+    opus_bitrate: int = OPUS_BITRATE
+    "Bits a second of each channel; it varies with what is heard."
+
+
 class Verdict(StrEnum):
     """On the quality of a recording, or of one leg; formats.quality has the rules."""
 

@@ -13,6 +13,7 @@ import msgspec
 
 from agent.common.errors import AgentError
 from agent.formats.aligner import Meters, StereoTrack, align
+from agent.formats.cues import Cue, cue_points
 from agent.formats.gap_map import gap_map
 from agent.formats.journal import JournalError, NoteRecord, iter_blocks, iter_records
 from agent.formats.manifest import (
@@ -25,9 +26,10 @@ from agent.formats.manifest import (
     moment,
 )
 from agent.formats.quality import assess, overall
-from agent.formats.timeline import LegResult, LegTimeline
+from agent.formats.timeline import SPAN_MARKS, LegResult, LegTimeline
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import (
+    OPUS_BITRATE,
     Note,
     RecordingFormat,
     SegmentBegin,
@@ -55,14 +57,30 @@ class Assembled:
     track: StereoTrack
     legs: tuple[LegResult, LegResult]
     pauses: tuple[Pause, ...]
+    marks: tuple[SegmentMark, ...]
+    "From when to when parties were held, recording paused, the agent not listening."
     whole: bool
     "Whether every journal was complete."
     meters: Meters = field(init=False)
 
-    def file(self) -> Iterator[bytes]:
+    def file(self, opus_bitrate: int = OPUS_BITRATE) -> Iterator[bytes]:
         """The audio file in pieces; what passes is measured."""
         self.meters = self.track.meters()
-        return self.track.file(self.meters)
+        return self.track.file(self.meters, self.cues(), opus_bitrate)
+
+    def cues(self) -> tuple[Cue, ...]:
+        """What players show: the segment, the notice's end, holds, pauses and gaps."""
+        begin = self.begin
+        moments = [(0, f"segment {begin.segment}")]
+        moments += [
+            (notice.ended_at - begin.started_at, "notice-end")
+            for notice in begin.notices
+        ]
+        moments += [
+            (mark.at_monotonic_ns - begin.started_monotonic_ns, mark.kind)
+            for mark in self.marks
+        ]
+        return cue_points(moments, self.track.sample_rate, self.track.samples)
 
     def manifest(self, audio_sha256: str, audio_size: int) -> Manifest:
         """What is said of it, once `file` has been read to its end.
@@ -158,6 +176,7 @@ class _Collector:
         self.timelines: tuple[LegTimeline, LegTimeline] | None = None
         self.pauses = Pauses()
         self.last_arrival_ns = 0
+        self.marks: list[SegmentMark] = []
 
     def note(self, note: Note) -> None:
         if isinstance(note, SegmentBegin):
@@ -178,6 +197,8 @@ class _Collector:
     def _mark(
         self, timelines: tuple[LegTimeline, LegTimeline], note: SegmentMark
     ) -> None:
+        if note.kind in SPAN_MARKS:
+            self.marks.append(note)
         for number, timeline in enumerate(timelines):
             if note.codecs is not None:
                 timeline.set_codecs(_codecs(note.codecs, number))
@@ -224,7 +245,15 @@ def assemble(
     pauses = collector.pauses.between(
         collector.begin.started_monotonic_ns, ended.ended_monotonic_ns
     )
-    return Assembled(collector.begin, ended, track, (customer, officer), pauses, whole)
+    return Assembled(
+        begin=collector.begin,
+        end=ended,
+        track=track,
+        legs=(customer, officer),
+        pauses=pauses,
+        marks=tuple(collector.marks),
+        whole=whole,
+    )
 
 
 def digest(chunks: Iterator[bytes]) -> tuple[str, int]:

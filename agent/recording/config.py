@@ -2,7 +2,13 @@
 
 import msgspec
 
-from agent.model.recording import RecordingFormat
+from agent.model.recording import (
+    MAX_OPUS_BITRATE,
+    MIN_OPUS_BITRATE,
+    OPUS_BITRATE,
+    Kept,
+    RecordingFormat,
+)
 
 
 class RecordingConfig(
@@ -13,6 +19,8 @@ class RecordingConfig(
     recipients: tuple[str, ...]
     "age recipients of each quality member and of the offline recovery key."
     format: RecordingFormat = RecordingFormat.WIRE
+    opus_bitrate: int = OPUS_BITRATE
+    "Bits a second of each channel, with the format `opus`."
     emergency: tuple[str, ...] = ("112",)
     "Matched before any route; never announced, recorded, refused or limited."
     exempt: tuple[str, ...] = ()
@@ -29,3 +37,12 @@ class RecordingConfig(
             raise ValueError("max_segment must be at least 1 second")
         if not self.emergency:
             raise ValueError("emergency must name at least one number")
+        if not MIN_OPUS_BITRATE <= self.opus_bitrate <= MAX_OPUS_BITRATE:
+            raise ValueError(
+                f"opus_bitrate must be {MIN_OPUS_BITRATE} to {MAX_OPUS_BITRATE}"
+            )
+
+    @property
+    def kept(self) -> Kept:
+        """As what recordings are kept."""
+        return Kept(format=self.format, opus_bitrate=self.opus_bitrate)

@@ -32,7 +32,7 @@ from agent.formats.journal import HEADER_SIZE, JournalError, peek_header
 from agent.formats.manifest import Manifest, moment
 from agent.formats.timeline import GapReason
 from agent.model.call import Outcome
-from agent.model.recording import RecordingFormat, SegmentEnd
+from agent.model.recording import Kept, SegmentEnd
 from agent.recording.assembly import assemble, digest
 from agent.recording.spool import SealedObject, Spool
 
@@ -88,7 +88,7 @@ class FinisherPool:
         spool: Spool,
         *,
         workers: int = 0,
-        kept: RecordingFormat = RecordingFormat.WIRE,
+        kept: Kept = Kept(),  # noqa: B008 - frozen
     ) -> None:
         self._spool = spool
         self._kept = kept
@@ -193,7 +193,9 @@ def _follow_parent() -> None:
 
 
 def finish(
-    job: FinishJob, root: Path, kept: RecordingFormat = RecordingFormat.WIRE
+    job: FinishJob,
+    root: Path,
+    kept: Kept = Kept(),  # noqa: B008 - frozen
 ) -> Finished:
     """Seal one segment in the spool at `root` and forget its journals.
 
@@ -221,21 +223,21 @@ def finish(
     return finished
 
 
-def _finish(job: FinishJob, spool: Spool, kept: RecordingFormat) -> Finished:
+def _finish(job: FinishJob, spool: Spool, kept: Kept) -> Finished:
     identity = job.recording_id
     work = spool.begin_work(identity)
     recipient = parse_recipient(job.recipient)
     with ExitStack() as stack:
         files = [stack.enter_context(path.open("rb")) for path in job.journals]
         assembled = assemble(
-            [file.read for file in files], job.journal_key, job.end, kept=kept
+            [file.read for file in files], job.journal_key, job.end, kept=kept.format
         )
     plain = hashlib.sha256()
     size = 0
 
     def tee() -> Iterable[bytes]:
         nonlocal size
-        for chunk in assembled.file():
+        for chunk in assembled.file(kept.opus_bitrate):
             plain.update(chunk)
             size += len(chunk)
             yield chunk

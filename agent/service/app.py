@@ -228,7 +228,7 @@ class Agent:
         stack.push_async_callback(tasks.close)
         uploader = self._uploader(spool, ledger, material)
         finishers = FinisherPool(
-            spool, workers=config.recording.finishers, kept=config.recording.format
+            spool, workers=config.recording.finishers, kept=config.recording.kept
         )
         await finishers.start()
         stack.push_async_callback(finishers.close)

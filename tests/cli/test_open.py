@@ -17,6 +17,7 @@ from agent.formats.age import (
     identity_file,
     protect_identity_file,
 )
+from agent.formats.container import read_wav
 from agent.recording.finisher import finish
 from agent.recording.spool import Spool
 from tests.cli.conftest import DiskSite
@@ -54,7 +55,7 @@ def store(spool: Spool, segment: Segment, root: Path) -> None:
 
 def check(out: Path, segment: Segment) -> None:
     wav = out / f"{segment.id}.wav"
-    assert wav.read_bytes().endswith(stereo(range(50), 50))
+    assert read_wav(wav.read_bytes()).samples == stereo(range(50), 50)
     assert wav.stat().st_mode & 0o777 == 0o600
     manifest = msgspec.json.decode((out / f"{segment.id}.json").read_bytes())
     assert manifest["id"] == segment.id

@@ -49,6 +49,13 @@ def test_alaw_header_octets() -> None:
     )
 
 
+def test_what_comes_after_the_audio_is_counted_in() -> None:
+    header = wav_header("alaw", 8000, 1, 3, after=20)
+    data = header + b"abc" + wav_padding("alaw", 1, 3) + bytes(20)
+    assert int.from_bytes(data[4:8], "little") == len(data) - 8
+    assert read_wav(data).samples == b"abc"
+
+
 def test_ulaw_differs_in_its_tag() -> None:
     alaw, ulaw = wav_header("alaw", 8000, 1, 4), wav_header("ulaw", 8000, 1, 4)
     assert alaw[20] == 6

@@ -4,7 +4,15 @@ import pytest
 import soundfile
 from hypothesis import given, strategies as st
 
-from agent.formats.ogg import PAGE_PACKETS, OggError, checksum, unwrap, wrap_opus
+from agent.formats.ogg import (
+    PAGE_PACKETS,
+    OggError,
+    checksum,
+    page,
+    split_page,
+    unwrap,
+    wrap_opus,
+)
 
 EMPTY_FRAME = b"\x98"
 "Narrow-band CELT of 20 ms, not sent."
@@ -28,6 +36,15 @@ def test_what_is_wrapped_is_unwrapped(packets: list[bytes]) -> None:
     assert head.startswith(b"OpusHead")
     assert tags == b"OpusTags" + bytes(8)
     assert rest == packets
+
+
+def test_a_page_is_split_off_once_it_is_whole() -> None:
+    data = page(3, 0, 0, [b"a" * 300, b"b"], serial=77) + b"OggS"
+    found = split_page(data)
+    assert found is not None
+    assert found == (77, b"a" * 300 + b"b", b"OggS")
+    for length in range(len(data) - 4):
+        assert split_page(data[:length]) is None
 
 
 @pytest.mark.parametrize("count", [1, PAGE_PACKETS, PAGE_PACKETS + 1, 500])

@@ -1,6 +1,7 @@
 import io
 
 import pytest
+from msgspec.structs import replace
 
 from agent.formats.audio_format import AudioFormat
 from agent.formats.container import read_wav
@@ -17,6 +18,7 @@ from agent.formats.rtp.packet import RtpPacket
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import SegmentMark
 from agent.recording.assembly import Assembled, AssemblyError, assemble, digest
+from tests.formats.cue_chunks import wav_labels
 from tests.recording.segments import (
     CALLER,
     FRAME,
@@ -198,6 +200,37 @@ def test_hold_of_both_legs_and_of_one() -> None:
         (0, 800, 200, "hold"),
         (1, 200, 200, "hold"),
     ]
+
+
+def test_cues_are_exact_to_the_sample() -> None:
+    customer_only = SegmentMark(at_monotonic_ns=START + 801 * MS, kind="hold", leg=0)
+    changed = SegmentMark(at_monotonic_ns=START, kind="changed", leg=0)
+    data = written(
+        note(changed), block(range(10)), note(mark(10, "hold")),
+        note(mark(20, "resume")), block(range(20, 40)), note(customer_only),
+        note(mark(50, "resume")), note(end(50)),
+    )  # fmt: skip
+    result = assembled(data)
+    expected = [
+        (0, "segment 0, notice-end"),
+        (10 * FRAME, "hold"),
+        (20 * FRAME, "resume"),
+        (801 * 8, "hold"),
+    ]
+    assert list(result.cues()) == expected
+    assert wav_labels(b"".join(result.file())) == expected
+    assert read_wav(b"".join(result.file())).samples == samples(result)
+
+
+def test_a_notice_that_ended_later_is_a_cue_of_its_own() -> None:
+    [notice] = begin(ID).notices
+    late = replace(notice, ended_at=STARTED_AT + 500 * MS)
+    first = replace(begin(ID), notices=(notice, late), segment=2)
+    data = journal(quality(), ID, [note(first), block(range(50)), note(end(50))])
+    assert assembled(data).cues() == (
+        (0, "segment 2, notice-end"),
+        (4000, "notice-end"),
+    )
 
 
 def test_one_way() -> None:
