@@ -211,6 +211,8 @@ async def test_another_format_is_kept_if_so_configured(
     assert call.recording.manifest.audio.format == format_
     suffix = "opus" if kept == "opus" else "flac"
     assert call.recording.id in daemon.stored(f".{suffix}.age")
+    assert b"CHAPTER001NAME=segment 1, notice-end" in call.recording.wav
+    assert call.recording.manifest.verdict == "good"
     check_tones(call, 8000)
 
 

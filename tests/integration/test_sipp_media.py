@@ -20,6 +20,7 @@ from agent.formats.codecs.g711 import (
 from agent.formats.rtp.packet import RtpPacket, parse_rtp
 from agent.model.media import PCMA, PCMU, Address
 from agent.signalling.offer_answer import OfferAnswer
+from tests.formats.cue_chunks import wav_labels
 from tests.integration.conftest import tone
 from tests.lab.calls import (
     TalkativePhone,
@@ -159,6 +160,12 @@ def check_hold(daemon: Daemon, recording: Recording, talker: int) -> None:
     assert {gap.leg for gap in gaps} == {0, 1}
     [gap] = [g for g in gaps if g.leg == talker]
     assert gap.duration_ms > 700
+    begun, (held, hold), (resumed, resume) = wav_labels(recording.wav)
+    assert begun == (0, "segment 1, notice-end")
+    assert (hold, resume) == ("hold", "resume")
+    # The map's gap lies between them, but for the frame that was cut.
+    assert 0 <= gap.start_ms * 8 - held < 160 + 8
+    assert -8 <= (gap.start_ms + gap.duration_ms) * 8 - resumed < 4 * 160
     start = (gap.start_ms + 40) * 8
     end = (gap.start_ms + gap.duration_ms - 40) * 8
     audio = channel(recording, talker)
