@@ -292,6 +292,7 @@ class Agent:
             max_sessions=4 * config.sip.max_calls,
             limits_of=control.limits_of,
             is_emergency=control.is_emergency,
+            session_names=f"s{rng.getrandbits(32):08x}-",
         )
         listeners = [parse_listen(entry) for entry in config.sip.listen]
         kept = None if keeper is None else KeptConnections(self._manager)

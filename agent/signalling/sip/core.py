@@ -136,7 +136,13 @@ class UserAgentCore(Commands):
         credentials_for: CredentialsFor | None = None,
         limits_of: LimitsOf = lambda _: UNLIMITED,
         is_emergency: Callable[[str], bool] = lambda _: False,
+        session_names: str = "s",
     ) -> None:
+        """`session_names` is how the names of new sessions begin.
+
+        A core that goes on where another stood needs other names than that had: what
+        is over leaves no state, and so nothing that would keep its name.
+        """
         self._pass_up = frozenset(pass_up)
         self._layer = transaction.TransactionLayer(
             rng=rng,
@@ -159,6 +165,7 @@ class UserAgentCore(Commands):
             supported=supported,
             session_expires=session_expires,
             min_se=min_se,
+            session_names=session_names,
         )
         super().__init__(user)
         self._touched: set[SessionId] = set()

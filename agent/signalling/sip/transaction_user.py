@@ -55,6 +55,7 @@ class TransactionUser:
         supported: Sequence[str],
         session_expires: int = 0,
         min_se: int = MIN_SE,
+        session_names: str = "s",
     ) -> None:
         self.rng = rng
         self.timers = timers
@@ -80,6 +81,7 @@ class TransactionUser:
         self._layer = layer
         self._product = product
         self._owners: dict[str, SessionId] = {}
+        self._session_names = session_names
         self._session_count = 0
 
     def emit(self, event: Event) -> None:
@@ -90,11 +92,13 @@ class TransactionUser:
         """The name of one more session."""
         self.stats.sessions += 1
         self._session_count += 1
-        return f"s{self._session_count}"
+        return f"{self._session_names}{self._session_count}"
 
     def keep_free(self, session: SessionId) -> None:
         """A session of another process has that name: no other will get it."""
-        self._session_count = max(self._session_count, int(session[1:]))
+        number = session.removeprefix(self._session_names)
+        if number != session and number.isdecimal():
+            self._session_count = max(self._session_count, int(number))
 
     def new_tag(self) -> str:
         """A From- or To-tag: 64 bits, for they name and protect the dialog."""

@@ -45,10 +45,13 @@ class Keeper:
             for data, flow in old.data_to_send():
                 wire.inject(data, flow.local, flow.remote)
         self.deaths += 1
-        core = new_core(1000 * self.deaths + self.phone.address.port, **self.options)
+        seed = 1000 * self.deaths + self.phone.address.port
+        core = new_core(seed, **self.options)
         core.track()
         core.resume([decode_state(one) for one in self.records.values()], wire.now)
         core.stats.sessions = old.stats.sessions
+        # Names never come again: the service draws anew how they begin.
+        core._user.keep_free(f"s{old.stats.sessions}")
         self.phone.core = core
         self.phone.attach()
 

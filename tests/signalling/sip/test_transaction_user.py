@@ -1,4 +1,5 @@
 import random
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.signalling.sip.transaction.samples import make_request
 FLOW = Flow("udp", Address("192.0.2.2", 5060), Address("192.0.2.1", 5060))
 
 
-def new(seed: int = 1) -> tuple[TransactionUser, TransactionLayer]:
+def new(seed: int = 1, **more: Any) -> tuple[TransactionUser, TransactionLayer]:
     layer = TransactionLayer(rng=random.Random(seed))
     user = TransactionUser(
         layer,
@@ -27,6 +28,7 @@ def new(seed: int = 1) -> tuple[TransactionUser, TransactionLayer]:
         product="agent/1",
         allow=("INVITE", "ACK"),
         supported=("timer",),
+        **more,
     )
     return user, layer
 
@@ -122,3 +124,14 @@ def test_capabilities_and_events() -> None:
     )
     user.emit(Cancelled("s1"))
     assert list(user.events) == [Cancelled("s1")]
+
+
+def test_no_session_gets_a_name_that_another_process_has_given() -> None:
+    user, _ = new()
+    for taken in ("s4", "s7f-9", "x"):
+        user.keep_free(taken)
+    assert user.new_session() == "s5"
+    other, _ = new(session_names="s7f-")
+    for taken in ("s12", "s7f-2", "s7f-x"):
+        other.keep_free(taken)
+    assert other.new_session() == "s7f-3"
