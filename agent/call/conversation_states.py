@@ -1,11 +1,13 @@
 """The states of a conversation as a table: talking, transfers, and the end."""
 
 from collections.abc import Mapping
-from enum import Enum, auto
+from enum import auto
 from typing import Final
 
+from agent.signalling.sip.symbol import Symbol
 
-class State(Enum):
+
+class State(Symbol):
     """Where a conversation stands."""
 
     TALKING = auto()
@@ -18,7 +20,7 @@ class State(Enum):
     OVER = auto()
 
 
-class Input(Enum):
+class Input(Symbol):
     """What can happen to a conversation."""
 
     TRANSFER = auto()

@@ -4,11 +4,13 @@ What happens while they talk stands in `agent.call.conversation`.
 """
 
 from collections.abc import Mapping
-from enum import Enum, auto
+from enum import auto
 from typing import Final
 
+from agent.signalling.sip.symbol import Symbol
 
-class Phase(Enum):
+
+class Phase(Symbol):
     """Where a call stands."""
 
     OFFERED = auto()
@@ -25,7 +27,7 @@ class Phase(Enum):
     ENDED = auto()
 
 
-class Input(Enum):
+class Input(Symbol):
     """What can happen to a call before its parties talk."""
 
     BEGIN = auto()

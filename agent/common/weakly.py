@@ -6,8 +6,7 @@ waits for the collector of cycles: its work grows with everything a call has tou
 
 import weakref
 from collections.abc import Callable
-from types import MethodType
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -19,10 +18,11 @@ def weakly(method: Callable[P, T]) -> Callable[P, T]:
     For parts that nobody asks anything of once their whole is gone: they would get a
     ReferenceError.
     """
-    bound = cast("MethodType", method)
+    bound: Any = method
     function, reference = bound.__func__, weakref.ref(bound.__self__)
 
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+    # In quotes, for what is not is looked up each time.
+    def call(*args: "P.args", **kwargs: "P.kwargs") -> "T":
         whole = reference()
         if whole is None:
             raise ReferenceError(f"{function.__qualname__}: its object is gone")

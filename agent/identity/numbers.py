@@ -50,8 +50,9 @@ def normalise(number: str, config: IdentityConfig = FINLAND) -> str:
     back without blanks and control characters, at most MAX_NUMBER long. Applying it
     again changes nothing.
     """
-    text = "".join(c for c in number if c.isprintable() and not c.isspace())
-    text = text[:MAX_NUMBER]
+    # Of all blanks the one of ASCII alone is printable.
+    text = number if number.isprintable() else "".join(filter(str.isprintable, number))
+    text = text.replace(" ", "")[:MAX_NUMBER]
     international = config.international_prefix
     # People write +358 (0)40: the zero is for callers from within the country.
     if text.startswith("+") or (international and text.startswith(international)):

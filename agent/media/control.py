@@ -22,6 +22,7 @@ from agent.model.media import Latch, NegotiatedAudio
 VERSION: Final = 5
 MAX_MESSAGE: Final = 160 * 1024
 "Bytes of one message: a note of 60 kB fits, and the kernel's default send buffer too."
+_CUT: Final = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
 MAX_DESCRIPTORS: Final = 16
 "Of one record."
 ORPHAN_SECONDS: Final = 5.0
@@ -297,7 +298,7 @@ def receive(channel: socket.socket) -> tuple[bytes, list[int]]:
     for level, kind, body in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             descriptors.frombytes(body)
-    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+    if flags & _CUT:
         for fd in descriptors:
             os.close(fd)
         raise ControlError("A control message was cut.")

@@ -94,6 +94,11 @@ ALLOW: Final = (
     *("INFO", "UPDATE", "PRACK", "REFER", "SUBSCRIBE"),
 )
 "Methods that are understood."
+_OF_REQUESTS_OF_OURS: Final = (
+    transaction.ResponseReceived,
+    transaction.TransactionFailed,
+)
+"Events that may lead to a request being sent again, or elsewhere."
 
 
 class UserAgentCore(Commands):
@@ -315,9 +320,10 @@ class UserAgentCore(Commands):
 
     def _take_events(self, now: float) -> None:
         while (event := self._layer.next_event()) is not None:
-            if self._sent_again(event, now) or self._moved(event, now):
-                continue
-            event = self._user.resending.named(event)
+            if isinstance(event, _OF_REQUESTS_OF_OURS):
+                if self._sent_again(event, now) or self._moved(event, now):
+                    continue
+                event = self._user.resending.named(event)
             session = self._session_of(event)
             if session is not None:
                 if isinstance(event, transaction.RequestReceived):

@@ -29,8 +29,11 @@ MAX_URI: Final = 2048
 "Characters. RFC 4475's longest is a tenth of it; 414 exists for what is longer."
 
 # What nearly every URI in a call looks like, and the From, To or Contact around it:
-# nothing to unescape, no parameters but a tag.
-_PLAIN_URI: Final = rf"(sips?):(?:([\w\-.+*#]++)@)?({HOST})(?::([0-9]{{1,5}}+))?"
+# nothing to unescape, no parameter of the header but a tag.
+_PLAIN_URI: Final = (
+    rf"(sips?):(?:([\w\-.+*#]++)@)?({HOST})(?::([0-9]{{1,5}}+))?"
+    r"((?:;[\w\-.]++(?:=[\w\-.]++)?)*)"
+)
 _PLAIN = re.compile(_PLAIN_URI, re.ASCII)
 _PLAIN_ADDR = re.compile(rf"<({_PLAIN_URI})>(?:;tag=({TOKEN}))?", re.ASCII)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+")
@@ -174,10 +177,11 @@ def parse_uri(text: str) -> Uri:
     return _parse_any(text) if plain is None else _plain_uri(text, *plain.groups())
 
 
-def _plain_uri(
-    wire: str, scheme: str, user: str | None, host: str, port: str | None
+def _plain_uri(  # noqa: PLR0917 - the groups of one pattern
+    wire: str, scheme: str, user: str | None, host: str, port: str | None, params: str
 ) -> Uri:
-    return Uri(scheme, user, parse_host(host), parse_port(port), wire=wire)
+    found = _parse_uri_params(params) if params else ()
+    return Uri(scheme, user, parse_host(host), parse_port(port), found, wire=wire)
 
 
 def _parse_any(text: str) -> Uri:
@@ -334,8 +338,8 @@ def parse_name_addr(text: str) -> NameAddr:
     text = text.strip(WHITESPACE)
     plain = _PLAIN_ADDR.fullmatch(text)
     if plain is not None and plain.end(1) <= MAX_URI:
-        wire, scheme, user, host, port, tag = plain.groups()
-        inner = _plain_uri(wire, scheme, user, host, port)
+        wire, scheme, user, host, port, uri_params, tag = plain.groups()
+        inner = _plain_uri(wire, scheme, user, host, port, uri_params)
         return NameAddr(None, inner, () if tag is None else (("tag", tag),))
     if text.startswith('"'):
         end = match_quoted(text)
