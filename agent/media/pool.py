@@ -128,6 +128,8 @@ class MediaPool:
         self._recordings = Recordings(self._crew, journal_directory, self._later)
         self._tokens = 0
         "Of playouts, given out so far."
+        self.orphans_retired = 0
+        "Workers of a dead main process, which have closed their journals."
 
     # -- life -----------------------------------------------------------------
 
@@ -144,7 +146,7 @@ class MediaPool:
         _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
         if not self._apart:
-            await retire_orphans(self._directory)
+            self.orphans_retired = await retire_orphans(self._directory)
         try:
             await self._crew.start()
         except BaseException:

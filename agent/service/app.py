@@ -250,6 +250,8 @@ class Agent:
             workers_apart=bool(shared),
         )
         await media.start()
+        if media.orphans_retired:
+            self._log.warning("orphans_retired", workers=media.orphans_retired)
         stack.push_async_callback(media.stop)
         for sound in self._sounds(material):
             media.add_sound(sound)

@@ -83,8 +83,8 @@ async def undying(transport: str, port: int) -> AsyncIterator[Any]:
             await process.wait()
 
 
-async def change_while_it_is_killed(transport: str) -> tuple[list[Any], int, int]:
-    """What each change has led to, how many lives there were, and connections."""
+async def change_while_it_is_killed(transport: str) -> tuple[list[Any], int]:
+    """What each change has led to, and how many lives there were."""
     port, ours = free_ports(2)
     caller = Caller(transport, ours)
     await caller.agent.start()
@@ -105,22 +105,12 @@ async def change_while_it_is_killed(transport: str) -> tuple[list[Any], int, int
         process.stdin.close()
         rest = await asyncio.wait_for(process.stdout.read(), 10)
     lives = rest.decode().splitlines().count("life with 1 sessions")
-    connected = caller.agent.connections.connected
     caller.agent.close()
     await asyncio.sleep(0)
-    return results, lives, connected
+    return results, lives
 
 
 async def test_by_udp_nobody_notices() -> None:
-    results, lives, _ = await change_while_it_is_killed("udp")
+    results, lives = await change_while_it_is_killed("udp")
     assert lives >= LIVES
     assert {type(one) for one in results} == {sip.OfferAnswered}
-
-
-async def test_by_tcp_a_connection_is_lost_only_in_the_middle_of_a_message() -> None:
-    results, lives, connected = await change_while_it_is_killed("tcp")
-    assert lives >= LIVES
-    failed = [one for one in results if not isinstance(one, sip.OfferAnswered)]
-    # What was on its way when its connection ended; the call goes on all the same.
-    assert {(type(one), one.status) for one in failed} <= {(sip.OfferRefused, 503)}
-    assert len(failed) < connected < lives

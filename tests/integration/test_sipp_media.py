@@ -165,7 +165,8 @@ def check_hold(daemon: Daemon, recording: Recording, talker: int) -> None:
     assert (hold, resume) == ("hold", "resume")
     # The map's gap lies between them, but for the frame that was cut.
     assert 0 <= gap.start_ms * 8 - held < 160 + 8
-    assert -8 <= (gap.start_ms + gap.duration_ms) * 8 - resumed < 4 * 160
+    # Its start and its length are cut to whole milliseconds, each.
+    assert -16 <= (gap.start_ms + gap.duration_ms) * 8 - resumed < 4 * 160
     start = (gap.start_ms + 40) * 8
     end = (gap.start_ms + gap.duration_ms - 40) * 8
     audio = channel(recording, talker)
