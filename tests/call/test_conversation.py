@@ -108,6 +108,18 @@ def test_a_full_segment_is_followed_by_the_next() -> None:
     assert opened.segment == 2
 
 
+def test_a_segment_that_can_never_be_opened_is_followed_by_the_next() -> None:
+    talk = Talk()
+    talk.it.segment_lost(1.0)
+    closed, opened = talk.take()
+    assert isinstance(closed, do.CloseRecording)
+    assert isinstance(opened, do.OpenRecording)
+    assert opened.segment == 2
+    silent = Talk(wanted=False)
+    silent.it.segment_lost(1.0)  # there is none
+    assert silent.take() == []
+
+
 def test_a_broken_recording_ends_it_or_does_not() -> None:
     talk = Talk()
     talk.it.recording_failed("disk full", 1.0, kept=True)

@@ -1,6 +1,16 @@
 import msgspec
 
-from agent.call.state import AnyCallState, CallState, DirectCallState, LegState
+from agent.call.state import (
+    AnyCallState,
+    CallState,
+    CaptureState,
+    ConversationState,
+    DirectCallState,
+    LegState,
+    NoticesState,
+    SegmentsState,
+    SessionState,
+)
 from agent.model.call import CallDirection
 from agent.model.media import Address
 from agent.signalling.sip.flow import Flow
@@ -20,7 +30,24 @@ def test_no_document_shows_who_talks() -> None:
         first=LEG,
         second=LEG,
     )
-    for shown in (repr(LEG), repr(direct)):
+    call = CallState(
+        call_id="c",
+        route="r",
+        direction=CallDirection.INBOUND,
+        caller="0401234567",
+        called="0401234567",
+        invite=b"INVITE sip:0401234567",
+        legs=(LEG, LEG),
+        session=SessionState(
+            partner="b",
+            legs_named=2,
+            notices=NoticesState(),
+            segments=SegmentsState(),
+            conversation=ConversationState(state="TALKING", talkers=("a", "b")),
+        ),
+        capture=CaptureState(group="g"),
+    )
+    for shown in (repr(LEG), repr(direct), repr(call)):
         assert "0401234567" not in shown
 
 

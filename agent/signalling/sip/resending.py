@@ -123,18 +123,17 @@ class Resending:
         sent = self._sent.get(key)
         return key if sent is None else sent.name
 
-    def named(self, event: transaction.Event) -> transaction.Event:
+    def named(
+        self, event: transaction.ResponseReceived | transaction.TransactionFailed
+    ) -> transaction.Event:
         """The event as the sender of the request knows it.
 
         One that ends the transaction ends what is remembered here too.
         """
-        match event:
-            case transaction.ResponseReceived():
-                final = event.response.status >= 200
-            case transaction.TransactionFailed():
-                final = True
-            case _:
-                return event
+        final = (
+            isinstance(event, transaction.TransactionFailed)
+            or event.response.status >= 200
+        )
         sent = self._sent.get(event.key)
         if sent is None:
             return event

@@ -90,6 +90,10 @@ class Uri(msgspec.Struct, frozen=True, eq=False):
             return NotImplemented
         return self._parts == other._parts
 
+    def __ne__(self, other: object) -> bool:
+        # A struct's own would tell by identity.
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(self._parts)
 

@@ -207,6 +207,15 @@ def test_uris_that_do_not_match(one: str, other: str) -> None:
     assert not parse_uri(one).matches(parse_uri(other))
 
 
+def test_what_it_is_does_not_depend_on_how_it_was_written() -> None:
+    escaped, plain = parse_uri("sip:%61@example.org"), parse_uri("sip:a@example.org")
+    assert str(escaped) != str(plain)
+    assert escaped == plain
+    assert not escaped != plain  # noqa: SIM202 - both operators are ours
+    assert len({escaped, plain}) == 1
+    assert plain != "sip:a@example.org"
+
+
 def test_the_user_is_not_in_the_repr() -> None:
     one = parse_name_addr('"Alice" <sip:alice:pw@example.com>;tag=1')
     assert repr(one) == "NameAddr(Uri(sip:…@example.com))"
