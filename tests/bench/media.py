@@ -9,6 +9,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from agent.formats.age import KeyKind
@@ -16,7 +17,7 @@ from agent.formats.container import read_wav
 from agent.model.media import Address
 from tests.bench.load import FRAME, Call, Load, payload
 from tests.bench.usage import machine, usage
-from tests.lab.daemon import SERVICE, Daemon
+from tests.lab.daemon import SERVICE, Daemon, Recording
 
 
 def compare(call: Call, wav: bytes, late: list[float]) -> tuple[int, int]:
@@ -42,6 +43,19 @@ def compare(call: Call, wav: bytes, late: list[float]) -> tuple[int, int]:
             frame = samples[at : at + FRAME]
             found += frame == payload(call.number, side, index)
     return found, expected
+
+
+def compare_all(
+    load: Load, recordings: Iterable[Recording], late: list[float]
+) -> tuple[int, int, int]:
+    """How many recordings these are, their frames found, and those expected."""
+    by_caller = {f"+3584{call.number:08d}": call for call in load.calls}
+    found = expected = compared = 0
+    for recording in recordings:
+        call = by_caller[recording.manifest.caller]
+        one, of = compare(call, recording.wav, late)
+        found, expected, compared = found + one, expected + of, compared + 1
+    return compared, found, expected
 
 
 def main() -> None:
@@ -140,15 +154,9 @@ def run(daemon: Daemon, arguments: argparse.Namespace) -> None:
     print(f"CPU after the calls, finishing and storing: {after.cpu - during.cpu:.1f} s")
     print(f"memory: {peak:.0f} MB at most, all processes")
 
-    found = expected = compared = 0
     late: list[float] = []
-    by_caller = {f"+3584{c.number:08d}": c for c in load.calls}
-    for index, recording in enumerate(sorted(daemon.recordings(), key=lambda r: r.id)):
-        if index % 10:
-            continue
-        call = by_caller[recording.manifest.caller]
-        one, of = compare(call, recording.wav, late)
-        found, expected, compared = found + one, expected + of, compared + 1
+    some = sorted(daemon.recordings(), key=lambda recording: recording.id)[::10]
+    compared, found, expected = compare_all(load, some, late)
     print(
         f"compared sample by sample: {compared} recordings,"
         f" {found} of {expected} frames exact and in place"

@@ -18,7 +18,7 @@ from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.uri import NameAddr, parse_uri
 from agent.signalling.useragent import UserAgent
-from tests.lab.daemon import free_ports
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.crash
 

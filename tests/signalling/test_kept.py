@@ -30,7 +30,7 @@ from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.uri import NameAddr, parse_uri
 from agent.signalling.stream import StreamTransport
 from agent.signalling.useragent import UserAgent
-from tests.lab.daemon import free_ports
+from tests.ports import free_ports
 from tests.signalling.streams import MESSAGE, WRITERS, connect, got, until
 
 

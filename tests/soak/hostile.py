@@ -20,7 +20,7 @@ from typing import Final
 
 from agent.model.media import Address
 from tests.bench.load import Load
-from tests.bench.media import compare
+from tests.bench.media import compare_all
 from tests.bench.usage import machine
 from tests.lab.daemon import ROOT, SERVICE, Daemon
 from tests.lab.flood import media_datagram
@@ -93,12 +93,7 @@ def run(
         flood.stop()
     failed = [c.failed or "never ended" for c in load.calls if c.failed or not c.ended]
     daemon.wait_for("stored", count=calls, timeout=60)
-    by_caller = {f"+3584{call.number:08d}": call for call in load.calls}
-    found = expected = recordings = 0
-    for recording in daemon.recordings():
-        call = by_caller[recording.manifest.caller]
-        one, of = compare(call, recording.wav, [])
-        found, expected, recordings = found + one, expected + of, recordings + 1
+    recordings, found, expected = compare_all(load, daemon.recordings(), [])
     load.close()
     return Result(
         datagrams=datagrams,

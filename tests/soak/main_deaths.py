@@ -16,7 +16,7 @@ from pathlib import Path
 
 from agent.model.media import Address
 from tests.bench.load import Load
-from tests.bench.media import compare
+from tests.bench.media import compare_all
 from tests.bench.usage import machine
 from tests.lab.booted import booted
 from tests.lab.daemon import SERVICE, Daemon
@@ -81,12 +81,7 @@ def run(service: Service, *, calls: int, rounds: int, seed: int) -> None:
         raise deaths.failed
     failed = [c.failed or "never ended" for c in load.calls if c.failed or not c.ended]
     daemon.wait_for("stored", count=calls, timeout=60)
-    by_caller = {f"+3584{call.number:08d}": call for call in load.calls}
-    found = expected = recordings = 0
-    for recording in daemon.recordings():
-        call = by_caller[recording.manifest.caller]
-        one, of = compare(call, recording.wav, [])
-        found, expected, recordings = found + one, expected + of, recordings + 1
+    recordings, found, expected = compare_all(load, daemon.recordings(), [])
     load.close()
     restarts = deaths.seconds
     print(f"deaths of main: {len(restarts)}, calls: {calls}")
