@@ -15,10 +15,11 @@ from agent.call.identities import Identities
 from agent.call.invitation import Inviter
 from agent.call.joint import CallStatus, Joint
 from agent.call.leg import Leg
+from agent.call.leg_names import FIRST
 from agent.call.legs import Legs
 from agent.call.playing import Playing
 from agent.call.routing import Plan
-from agent.call.session import FIRST, CallSession
+from agent.call.session import CallSession
 from agent.call.state import CallState
 from agent.call.transfers import Transfers
 from agent.common.errors import AgentError

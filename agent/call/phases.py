@@ -46,7 +46,7 @@ class Input(Symbol):
 
 # What is not in this table changes nothing; refusals of targets are the hunt's business
 # until none is left. scripts/draw-states reads it: the names
-# are those of CallSession's private methods, without the underscore.
+# are those of Setup's private methods, without the underscore.
 TRANSITIONS: Final[Mapping[tuple[Phase, Input], str]] = {
     (Phase.OFFERED, Input.BEGIN): "advance",
     (Phase.OFFERED, Input.FIRST_LEFT): "abandon",

@@ -1,10 +1,10 @@
 from agent.call.phases import TRANSITIONS, Input, Phase
-from agent.call.session import CallSession
+from agent.call.setup import Setup
 
 
 def test_every_action_of_the_table_is_a_method() -> None:
     for action in TRANSITIONS.values():
-        assert callable(getattr(CallSession, f"_{action}"))
+        assert callable(getattr(Setup, f"_{action}"))
 
 
 def test_nothing_happens_to_a_call_that_has_ended() -> None:

@@ -4,10 +4,11 @@ import msgspec
 from hypothesis import given, strategies as st
 
 from agent.call import commands as do
+from agent.call.leg_names import FIRST
 from agent.call.pause import PauseError
 from agent.call.phases import Phase
 from agent.call.routing import Destination, Step
-from agent.call.session import FIRST, CallSession
+from agent.call.session import CallSession
 from agent.call.state import SessionState
 from agent.model.call import Outcome
 from tests.call.sessions import (
@@ -45,7 +46,7 @@ ACTIONS = (
 
 
 def apply(session: CallSession, action: str, now: float) -> None:
-    rung = min(session._running_hunt.ringing, default="b1")
+    rung = min(session.ringing, default="b1")
     match action:
         case "acknowledged":
             session.acknowledged(now)
@@ -139,7 +140,7 @@ def test_any_walk_keeps_the_promises(
     cleared = {c.leg for c in seen if isinstance(c, do.HangUp)}
     if session.phase is Phase.ENDED:
         # Who was rung and neither refused nor talked is never left ringing.
-        assert not session._hunt.ringing
+        assert not session._setup.hunt.ringing
         assert {session.partner} - {""} <= cleared <= rung | {FIRST}
     if steps == EXEMPT:
         assert not opened
@@ -195,7 +196,7 @@ def reborn(session: CallSession) -> CallSession:
     """One that is made of what the other has left to the process after it."""
     assert session.state is not None
     document = msgspec.msgpack.encode(session.state)
-    found = CallSession(session._plan, can_record=session._can_record, max_segment=50.0)
+    found = CallSession(session._plan, can_record=True, max_segment=50.0)
     found.restore(msgspec.msgpack.decode(document, type=SessionState))
     return found
 

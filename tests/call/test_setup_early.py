@@ -3,9 +3,10 @@
 import pytest
 
 from agent.call import commands as do
+from agent.call.leg_names import FIRST
 from agent.call.notices import NOTICE_LIMIT
 from agent.call.phases import Phase
-from agent.call.session import FIRST, CallSession
+from agent.call.session import CallSession
 from agent.model.call import EndCause, Outcome
 from tests.call.sessions import EARLY, TARGETS, call, commands, evidence
 
