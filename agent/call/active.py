@@ -1,38 +1,32 @@
-"""One call as it runs: the state machine's commands carried out, events fed to it.
+"""One call as it runs: events are fed to its state machine, commands are carried out.
 
-What an event means is decided in `session`; what is agreed on a leg, in `legs`; what
-is sent to a target, in `invitation`; what is recorded, in `capture`; what a header
-says, in `signalling.b2bua`.
+What an event means is decided in `session`, to which those of SIP come by `sip_events`;
+its commands are carried out in `performing`. What is agreed on a leg, `legs` knows;
+what is sent to a target, `invitation`; what is recorded, `capture`.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 
 from agent.call import commands as do
 from agent.call.answering import Answering
 from agent.call.capture import Capture
 from agent.call.hearing import Heard, Hearing
-from agent.call.identities import Identities
-from agent.call.invitation import Inviter
+from agent.call.invitation import UNREACHABLE, Inviter
 from agent.call.joint import CallStatus, Joint
 from agent.call.leg import Leg
-from agent.call.leg_names import FIRST
 from agent.call.legs import Legs
+from agent.call.performing import Performing
 from agent.call.playing import Playing
 from agent.call.routing import Plan
 from agent.call.session import CallSession
+from agent.call.sip_events import SipEvents
 from agent.call.state import CallState
 from agent.call.transfers import Transfers
-from agent.common.errors import AgentError
 from agent.common.weakly import weakly
-from agent.identity.tags import officer_number
 from agent.media.pool import PlayEnded
-from agent.model.call import CallDirection, EndCause
-from agent.signalling import b2bua
-from agent.signalling.offer_answer import NotAcceptableError
+from agent.model.call import EndCause
 from agent.signalling.sip import core as sip
-from agent.signalling.sip.authorization import CHALLENGING
-from agent.signalling.sip.message import Request, Response
-from agent.signalling.sip.uri import parse_uri
+from agent.signalling.sip.message import Request
 
 
 class ActiveCall:
@@ -52,11 +46,11 @@ class ActiveCall:
     ) -> None:
         self._joint = joint
         self.call_id = call_id
+        self.log = joint.log.bind(call_id=call_id)
         self._plan = plan
         self._invite = invite
         self._caller = caller
         self._called = called
-        self._finished = finished
         self._session = CallSession(
             plan,
             can_record=plan.exempt or joint.recorder.can_record(),
@@ -72,8 +66,6 @@ class ActiveCall:
             on_apart=weakly(self._apart),
         )
         open_media = weakly(self._open_media)
-        self._inviter = Inviter(joint, self._legs, invite, open_media)
-        self._identities = Identities(joint, call_id=call_id, plan=plan)
         self._playing = Playing(joint, self._legs)
         self._transfers = Transfers(joint, self, self._session, self._legs, open_media)
         self._answering = Answering(
@@ -85,7 +77,39 @@ class ActiveCall:
             open_media=open_media,
         )
         self.capture = Capture(joint, call_id=call_id, plan=plan, called=called)
-        self.log = joint.log.bind(call_id=call_id)
+        inviter = Inviter(
+            joint,
+            self._session,
+            self._legs,
+            invite,
+            plan=plan,
+            called=called,
+            log=self.log,
+            open_media=open_media,
+        )
+        self._performing = Performing(
+            joint,
+            self,
+            self._session,
+            self._legs,
+            inviter=inviter,
+            answering=self._answering,
+            playing=self._playing,
+            transfers=self._transfers,
+            capture=self.capture,
+            finished=finished,
+        )
+        self._sip_events = SipEvents(
+            joint,
+            self._session,
+            self._legs,
+            call_id=call_id,
+            plan=plan,
+            log=self.log,
+            answering=self._answering,
+            transfers=self._transfers,
+            hang_up=self._performing.hang_up,
+        )
         self._hearing = Hearing(
             self._legs, self.capture, self.log, lambda: joint.user_agent.now
         )
@@ -137,9 +161,9 @@ class ActiveCall:
         reached = self._legs.reached(core)
         for name in sorted(reached.difference(talk.talkers, self._session.ringing)):
             # It was about to come in, and nobody does that any more.
-            self._perform(do.HangUp(leg=name, q850=_TEMPORARY))
+            self._performing.perform(do.HangUp(leg=name, q850=_TEMPORARY))
         for name in sorted(self._session.ringing - reached):
-            self._session.target_refused(name, _UNREACHABLE, now)
+            self._session.target_refused(name, UNREACHABLE, now)
         for name in talk.talkers:
             if name not in reached:
                 self._session.left(name, now, cause=EndCause.AGENT_DIED)
@@ -179,7 +203,7 @@ class ActiveCall:
     def run(self) -> None:
         """Carry out what the state machine asks; after every event."""
         while (command := self._session.next_command()) is not None:
-            self._perform(command)
+            self._performing.perform(command)
         self._tell_recording()
         if self._joint.keeper is not None:
             self._joint.keeper.changed(self)
@@ -227,15 +251,6 @@ class ActiveCall:
     def _now(self) -> float:
         return self._joint.user_agent.now
 
-    @property
-    def _partner(self) -> Leg | None:
-        return self._legs.get(self._session.partner)
-
-    def _other(self, leg: Leg) -> Leg | None:
-        """Whom a leg talks with, if it does."""
-        talk = self._session.conversation
-        return None if talk is None else self._legs.get(talk.other(leg.name))
-
     def facing(self, former: Leg | None = None) -> Leg:
         """Whom a new leg will talk with: one that is rung, or in place of `former`."""
         talk = self._session.conversation
@@ -250,104 +265,9 @@ class ActiveCall:
     def on_sip(self, event: sip.Event) -> None:
         """One event of one of this call's SIP sessions."""
         leg = self._legs.of_session(event.session)
-        if leg is None:
-            return
-        now = self._now
-        match event:
-            case sip.Cancelled():
-                leg.gone = True
-                self._session.left(leg.name, now)
-            case sip.Progressed():
-                early = self._answering.hears(leg, event.response.body)
-                self._session.target_ringing(leg.name, now, early_media=early)
-            case sip.Accepted():
-                self._accepted(leg, event.response)
-            case sip.Refused():
-                if event.status in CHALLENGING:
-                    self.log.error("credentials_refused", leg=leg.name)
-                leg.gone = True
-                self._legs.close_media(leg)
-                self._refused(leg, event)
-            case sip.Acknowledged():
-                if not self._legs.acknowledged(leg, event.request.body):
-                    self._session.stop(now)
-                elif leg.name == FIRST:
-                    self._session.acknowledged(now)
-            case sip.ProvisionalAcknowledged():
-                self._answering.provisional_acknowledged()
-            case sip.OfferReceived():
-                leg.learn_abilities(event.request)
-                self._legs.offered(leg, event.body, self._other(leg))
-                self._transfers.resumed(leg)
-                self._identify(leg, event.request)
-            case sip.OfferAnswered():
-                self._legs.offer_answered(leg, event.response.body)
-                self._identify(leg, event.response)
-            case sip.RefreshAnswered():
-                self._legs.refreshed(leg, event.response.body)
-                self._identify(leg, event.response)
-            case sip.TargetRefreshed():
-                self._identify(leg, event.request)
-            case sip.OfferRefused():
-                self._legs.offer_refused(leg)
-            case sip.ReferReceived():
-                self._transfers.referred(leg, event)
-            case sip.Ended():
-                leg.gone = True
-                cause = None if event.reason == "bye" else EndCause.SIGNALLING_TIMEOUT
-                self._session.left(leg.name, now, cause=cause)
-            case _:
-                pass
-        self.run()
-
-    def _refused(self, leg: Leg, event: sip.Refused) -> None:
-        if event.response is not None and 300 <= event.status < 400:
-            asked = b2bua.redirections(event.response)
-            targets = self._joint.routes.reachable(
-                asked, self._plan, leg.peer, is_officer=self._joint.is_officer
-            )
-            self.log.info(
-                "redirected", leg=leg.name, asked=len(asked), followed=len(targets)
-            )
-            self._session.target_redirected(leg.name, targets, self._now)
-            return
-        status, _ = b2bua.map_failure(event.status)
-        self._session.target_refused(leg.name, status, self._now)
-
-    def _accepted(self, leg: Leg, response: Response) -> None:
-        if not self._session.rings(leg.name):
-            return  # another was faster: it has its BYE already
-        leg.learn_abilities(response)
-        try:
-            self._legs.answered(leg, response.body)
-        except NotAcceptableError as error:
-            self.log.warning("answer_unusable", leg=leg.name, reason=str(error))
-            self._perform(do.HangUp(leg=leg.name, q850=_INCOMPATIBLE))
-            self._session.target_refused(leg.name, 488, self._now)
-            return
-        if self._session.conversation is not None:
-            self.log.info("transfer_answered", leg=leg.name)
-        else:
-            inbound = self._plan.direction is CallDirection.INBOUND
-            self.log.info("officer_answered" if inbound else "customer_answered")
-            self._answering.headers = b2bua.pass_response_headers(
-                response,
-                from_trusted=leg.trusted,
-                to_trusted=self._legs.first.trusted,
-            )
-        officer = self._identities.answered(leg, response)
-        self._session.target_answered(leg.name, self._now, officer=officer)
-
-    def _identify(self, leg: Leg, message: Request | Response) -> None:
-        """See whether somebody else is at an officer's end of the call now."""
-        talk = self._session.conversation
-        inbound = self._plan.direction is CallDirection.INBOUND
-        customer = FIRST if inbound else self._session.partner
-        if talk is None or leg.name == customer:
-            return
-        officer = self._identities.changed(leg, message)
-        if officer is not None:
-            talk.identified(leg.name, self._now, officer=officer)
+        if leg is not None:
+            self._sip_events.take(leg, event)
+            self.run()
 
     def _apart(self) -> None:
         """No codec is common to the two who talk, and both were asked for one."""
@@ -414,100 +334,10 @@ class ActiveCall:
             resumes_in=None if span is None else span[1] - now,
         )
 
-    # -- commands -----------------------------------------------------------------
-
-    def _perform(self, command: do.Command) -> None:
-        match command:
-            case do.Refuse():
-                self._answering.refuse(command)
-            case do.Ring():
-                self._answering.ring(command)
-            case do.OpenEarly():
-                self._spawn(self._answering.open_early(), "early")
-            case do.Answer():
-                self._spawn(self._answering.answer(self._partner), "answer")
-            case do.Invite():
-                self._spawn(self._ring_target(command, self.facing()), "invite")
-            case do.HangUp():
-                self._hang_up(command)
-            case do.Play():
-                if command.loop:
-                    for name in command.legs:
-                        self._legs.let_hear(self._legs[name])
-                self._playing.play(command)
-            case do.Bridge():
-                a, b = self._legs[command.a], self._legs[command.b]
-                self._joint.media.bridge(a.media_id, b.media_id)
-                self._legs.joined(a, b)
-            case do.Notify():
-                self._transfers.notify(self._legs[command.leg], command.status)
-            case do.OpenRecording():
-                self.capture.open(
-                    command, self._legs[command.customer], self._legs[command.officer]
-                )
-            case do.CloseRecording():
-                self.capture.close(command.cause)
-            case do.PauseRecording():
-                self.capture.pause(command)
-            case do.ResumeRecording():
-                self.capture.resume(command)
-            case do.Alarm():
-                self.log.error("going_on_unrecorded", reason=command.reason)
-            case do.Close():
-                for leg in self._legs.all():
-                    self._legs.close_media(leg)
-                self._finished(self, command)
-
-    def _spawn(self, work: Coroutine[object, object, None], name: str) -> None:
-        """Do what takes its time, and then what the state machine makes of it."""
-
-        async def then_run() -> None:
-            await work
-            self.run()
-
-        self._joint.spawn(then_run(), name=f"{name}-{self.call_id}")
-
     async def _open_media(self, leg: Leg) -> None:
         await self._legs.open_media(leg)
         self._joint.register(leg.media_id, self)
 
-    async def _ring_target(self, command: do.Invite, facing: Leg) -> None:
-        try:
-            leg = await self._inviter.invite(
-                command.leg,
-                command.target,
-                number=self._number(command.target),
-                facing=facing,
-                wanted=lambda: self._session.rings(command.leg),
-            )
-        except (AgentError, ValueError) as error:
-            self.log.warning("target_unreachable", leg=command.leg, reason=str(error))
-            self._session.target_refused(command.leg, _UNREACHABLE, self._now)
-        else:
-            self._joint.register(leg.session, self)
 
-    def _number(self, target: str) -> str:
-        """The number of who is rung: as dialled where that leads to a target."""
-        outbound = self._plan.direction is CallDirection.OUTBOUND
-        if outbound and self._session.conversation is None:
-            return self._called
-        return officer_number(parse_uri(target))
-
-    def _hang_up(self, command: do.HangUp) -> None:
-        leg = self._legs.get(command.leg)
-        if leg is None:
-            return
-        if not leg.gone and leg.session:
-            self._joint.user_agent.core.hang_up(
-                leg.session, self._now, headers=(b2bua.reason_header(command.q850),)
-            )
-        leg.gone = True
-        self._legs.close_media(leg)
-
-
-_INCOMPATIBLE = 88
-"Q.850: incompatible destination."
 _TEMPORARY = 41
 "Q.850: temporary failure."
-_UNREACHABLE = 502
-"For a caller it is one like any other network that fails."

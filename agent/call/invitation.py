@@ -3,11 +3,19 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from structlog.typing import FilteringBoundLogger
+
+from agent.call.commands import Invite
 from agent.call.config import PeerConfig
 from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.legs import Legs
+from agent.call.routing import Plan
+from agent.call.session import CallSession
+from agent.common.errors import AgentError
 from agent.common.ids import new_id
+from agent.identity.tags import officer_number
+from agent.model.call import CallDirection
 from agent.signalling import b2bua
 from agent.signalling.sip.contact import contact_of
 from agent.signalling.sip.flow import Flow
@@ -15,6 +23,8 @@ from agent.signalling.sip.message import Request
 from agent.signalling.sip.uri import NameAddr, Uri, parse_uri
 from agent.signalling.transport import TransportError
 
+UNREACHABLE: Final = 502
+"For a caller it is one like any other network that fails."
 _HIDES_FROM: Final = frozenset({"header", "id", "user"})
 "Priv-values of RFC 3323 and RFC 3325 that withhold the caller's number."
 
@@ -22,37 +32,46 @@ _HIDES_FROM: Final = frozenset({"header", "id", "user"})
 class Inviter:
     """Rings targets on behalf of the party that rang, whose INVITE is `invite`.
 
-    `open_media(leg)` gives a leg its ports. Raises AgentError if there are none.
+    `called` is the number it dialled. `open_media(leg)` gives a leg its ports, and
+    raises AgentError if there are none.
     """
 
     def __init__(
         self,
         joint: Joint,
+        session: CallSession,
         legs: Legs,
         invite: Request,
+        *,
+        plan: Plan,
+        called: str,
+        log: FilteringBoundLogger,
         open_media: Callable[[Leg], Awaitable[None]],
     ) -> None:
         self._joint = joint
+        self._session = session
         self._legs = legs
         self._invite = invite
+        self._plan = plan
+        self._called = called
+        self._log = log
         self._open_media = open_media
 
-    async def invite(
-        self,
-        name: str,
-        target: str,
-        *,
-        number: str,
-        facing: Leg,
-        wanted: Callable[[], bool],
-    ) -> Leg:
-        """Send the INVITE of a new leg, which is to talk with `facing`.
+    async def ring(self, command: Invite, facing: Leg) -> Leg | None:
+        """Ring a target, which is to talk with `facing`; None if it cannot be rung."""
+        try:
+            return await self._ring(command.leg, command.target, facing)
+        except (AgentError, ValueError) as error:
+            self._log.warning("target_unreachable", leg=command.leg, reason=str(error))
+            self._session.target_refused(
+                command.leg, UNREACHABLE, self._joint.user_agent.now
+            )
+        return None
 
-        `number` is that of who is rung. `wanted` is asked once everything is ready.
-        Raises AgentError or ValueError if it cannot be done, or is wanted no more.
-        """
+    async def _ring(self, name: str, target: str, facing: Leg) -> Leg:
         joint, first = self._joint, self._legs.first
         uri = parse_uri(target)
+        number = self._number(uri)
         flows: Sequence[Flow] = await joint.user_agent.flows_to(uri)
         peer = joint.routes.peer_towards(uri, flows[0])
         if not self._legs.exempt:
@@ -73,7 +92,7 @@ class Inviter:
         if not first.media_open and not first.gone:
             # Both legs must be ready before either party can be let talk.
             await self._open_media(first)
-        if not wanted():
+        if not self._session.rings(name):
             leg.gone = True
             self._legs.close_media(leg)
             raise TransportError("the call went on without this leg.")
@@ -90,6 +109,13 @@ class Inviter:
             now=joint.user_agent.now,
         )
         return leg
+
+    def _number(self, target: Uri) -> str:
+        """The number of who is rung: as dialled where that leads to a target."""
+        outbound = self._plan.direction is CallDirection.OUTBOUND
+        if outbound and self._session.conversation is None:
+            return self._called
+        return officer_number(target)
 
     def _headers_towards(self, leg: Leg, facing: Leg) -> list[tuple[str, str]]:
         """What the first party says of itself, as long as it is who calls."""

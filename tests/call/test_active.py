@@ -1,4 +1,3 @@
-import asyncio
 import gc
 import weakref
 from typing import Any
@@ -6,12 +5,12 @@ from typing import Any
 import pytest
 
 from agent.call.hearing import MAX_ALARMS
-from agent.media.events import MediaHeard, MediaQuiet, PlayEnded, SourceChanged
+from agent.media.events import MediaHeard, MediaQuiet, SourceChanged
 from agent.model.call import EndCause, Outcome
 from agent.model.media import PCMU, Direction
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.uri import NameAddr, parse_name_addr, parse_uri
-from tests.call.site import OFFICER, SECOND, SERVICE, TRUNK, Party, Site, until
+from tests.call.site import OFFICER, SECOND, SERVICE, Party, Site, until
 
 
 async def test_an_inbound_call_is_announced_connected_and_recorded(site: Site) -> None:
@@ -104,74 +103,6 @@ async def test_early_media_that_is_no_description_is_passed_over(site: Site) -> 
     assert progress.response.status == 180
 
 
-async def test_the_caller_leaves_while_it_rings(site: Site) -> None:
-    await site.start()
-    site.officer.answers = False
-    site.trunk.call()
-    await site.officer.heard(sip.InviteReceived)
-    site.trunk.hang_up()
-    row = await site.ended()
-    assert (row.outcome, row.cause) == (Outcome.ABANDONED, "caller-hangup")
-    await site.officer.heard(sip.Cancelled)
-
-
-async def test_the_officer_gives_up_before_the_customer_answers(site: Site) -> None:
-    await site.start()
-    site.trunk.answers = False
-    site.officer.call("0409876543")
-    await site.trunk.heard(sip.InviteReceived)
-    await site.officer.heard(sip.Progressed)
-    site.officer.hang_up()
-    row = await site.ended()
-    assert row.outcome == Outcome.ABANDONED
-    await site.trunk.heard(sip.Cancelled)
-    assert not site.media.open
-
-
-async def test_who_does_not_answer_in_time_is_followed_by_the_next(site: Site) -> None:
-    await site.start(inbound={"ring_timeout": 20.0})
-    site.officer.answers = False
-    site.trunk.call()
-    await site.officer.heard(sip.InviteReceived)
-    await site.advance(21)
-    await site.officer.heard(sip.Cancelled)
-    await site.until_logged("recording_begun")
-    assert site.media.begins[0].officers[0].number == "202"
-
-
-async def test_nobody_answers_and_the_caller_hears_busy(site: Site) -> None:
-    await site.start(inbound={"busy_tone": 5.0})
-    site.officer.refuses = site.second.refuses = 486
-    site.trunk.call()
-    await until(lambda: ("busy",) in [told[1] for told in site.media.told("play")])
-    await site.advance(6)
-    ended = await site.trunk.heard(sip.Ended)
-    assert "cause=17" in ended.request.headers.get("Reason")
-    row = await site.ended()
-    assert (row.outcome, row.sip_status) == (Outcome.UNANSWERED, 486)
-
-
-async def test_a_customer_who_is_busy_is_told_to_the_officer(site: Site) -> None:
-    await site.start()
-    site.trunk.refuses = 486
-    site.officer.call("0409876543")
-    refused = await site.officer.heard(sip.Refused)
-    assert refused.status == 486
-    assert (await site.ended()).outcome == Outcome.UNANSWERED
-
-
-async def test_an_unusable_answer_goes_on_to_the_next_target(site: Site) -> None:
-    await site.start()
-    site.officer.answer_body = b"v=0\r\nnonsense\r\n"
-    site.trunk.call()
-    entry = await site.until_logged("answer_unusable")
-    assert entry["leg"] == "b1"
-    await site.until_logged("recording_begun")
-    ended = await site.officer.heard(sip.Ended)
-    assert "cause=88" in ended.request.headers.get("Reason")
-    assert site.media.begins[0].officers[0].number == "202"
-
-
 async def test_a_target_without_an_address_is_passed_over(site: Site) -> None:
     await site.start(inbound={"to": ("sip:201@[2001:db8::1]", f"sip:202@{SECOND}")})
     site.trunk.call()
@@ -201,75 +132,6 @@ async def test_a_call_without_ports_is_refused(site: Site) -> None:
     refused = await site.trunk.heard(sip.Refused)
     assert refused.status == 503
     assert (await site.ended()).outcome == Outcome.REJECTED
-
-
-async def test_a_caller_who_leaves_while_ports_are_opened_gets_none(site: Site) -> None:
-    await site.start()
-    site.media.gate = asyncio.Event()
-    site.trunk.call()
-    await until(lambda: site.media.told("open_leg"))
-    site.trunk.hang_up()
-    await site.until_logged("ended")
-    site.media.gate.set()
-    await until(lambda: not site.control._tasks)
-    assert not site.media.open
-    assert not site.control._by_name
-    assert site.media.verbs["configure"] == 0
-
-
-async def test_a_caller_who_leaves_while_a_leg_is_opened(site: Site) -> None:
-    await site.start()
-    site.trunk.call()
-    await until(lambda: site.media.told("play"))
-    site.media.gate = asyncio.Event()
-    await until(lambda: len(site.media.told("open_leg")) == 2)
-    site.trunk.hang_up()
-    await site.until_logged("ended")
-    site.media.gate.set()
-    await until(lambda: not site.control._tasks)
-    assert not site.media.open
-    assert not site.officer.events
-
-
-async def test_an_officer_who_leaves_while_both_legs_are_opened(site: Site) -> None:
-    await site.start()
-    site.media.gate = asyncio.Event()
-    site.officer.call("0409876543")
-    await until(lambda: site.media.told("open_leg"))
-    site.officer.hang_up()
-    await site.until_logged("ended")
-    site.media.gate.set()
-    await until(lambda: not site.control._tasks)
-    assert not site.media.open
-    assert not site.trunk.of(sip.InviteReceived)
-
-
-async def test_a_late_offer_is_answered_in_the_ack(site: Site) -> None:
-    await site.start()
-    site.trunk.call(late=True)
-    await site.until_logged("recording_begun")
-    assert site.trunk.direction is Direction.SENDRECV
-    site.trunk.hang_up()
-    assert (await site.ended()).outcome == Outcome.RECORDED
-
-
-async def test_a_late_offer_that_is_never_answered_ends_the_call(site: Site) -> None:
-    await site.start()
-    site.trunk.answer_body = b""
-    site.trunk.call(late=True)
-    await site.until_logged("answer_unusable")
-    await site.trunk.heard(sip.Ended)
-    row = await site.ended()
-    assert row.outcome == Outcome.FAILED
-
-
-async def test_an_officer_may_make_a_late_offer(site: Site) -> None:
-    await site.start()
-    site.trunk.early = True
-    site.officer.call("0409876543", late=True)
-    await site.until_logged("recording_begun")
-    # No offer goes into a provisional response that may be lost.
-    assert {e.response.status for e in site.officer.of(sip.Progressed)} == {180}
 
 
 async def test_a_notice_that_breaks_off_blocks_the_call(site: Site) -> None:
@@ -339,17 +201,6 @@ async def test_silence_on_hold_does_not_end_the_call(site: Site) -> None:
     assert (await site.ended()).cause == EndCause.MEDIA_TIMEOUT
 
 
-async def test_a_peer_that_sends_no_ack_is_cleared(site: Site) -> None:
-    await site.start()
-    site.trunk.call()
-    site.switch._ports.pop(TRUNK)
-    await until(lambda: site.switch.sent("SIP/2.0 200", to=TRUNK))
-    for _ in range(12):
-        await site.advance(4)
-    row = await site.ended()
-    assert (row.outcome, row.cause) == (Outcome.FAILED, EndCause.SIGNALLING_TIMEOUT)
-
-
 @pytest.mark.parametrize("privacy", ["id", "user", "header;critical"])
 async def test_a_hidden_number_is_not_told_to_who_is_not_trusted(
     site: Site, privacy: str
@@ -397,27 +248,6 @@ async def test_law_of_the_customer_is_offered_first(site: Site) -> None:
     assert b"RTP/AVP 0 8" in invite.request.body
 
 
-async def test_events_of_strange_sessions_change_nothing(site: Site) -> None:
-    await site.start()
-    await site.talk()
-    [call] = site.control._calls.values()
-    call.on_sip(sip.Cancelled("s999"))
-    request = site.officer.of(sip.InviteReceived)[0].request
-    call.on_sip(sip.RequestInDialog(call.names[0], "key", request))
-    stray = PlayEnded(
-        leg="x",
-        token=77,
-        completed=True,
-        frames=1,
-        sent_ms=20,
-        started_ns=1,
-        ended_ns=1,
-    )
-    call.on_play_ended(stray)  # type: ignore[attr-defined]
-    assert call.peer_name == "trunk"
-    assert not site.logged("ended")
-
-
 async def test_a_new_party_may_ring_again_after_the_end(site: Site) -> None:
     await site.start()
     for count in (1, 2):
@@ -428,23 +258,6 @@ async def test_a_new_party_may_ring_again_after_the_end(site: Site) -> None:
     assert isinstance(site.trunk, Party)
     assert site.officer.address == OFFICER
     await until(lambda: len(site.uploads.notified) == 2)
-
-
-async def test_a_target_whose_host_is_looked_up_too_long_is_passed_over(
-    site: Site,
-) -> None:
-    await site.start(inbound={"ring_timeout": 20.0})
-    gate = site.agent.held["201"] = asyncio.Event()
-    site.trunk.call()
-    await until(lambda: site.media.told("play"))
-    await site.until_logged("notice_played")
-    await site.advance(0)
-    await site.advance(21)
-    await site.until_logged("recording_begun")
-    gate.set()
-    await site.until_logged("target_unreachable")
-    assert not site.officer.events
-    assert len(site.media.open) == 2
 
 
 async def test_media_that_changes_without_a_word_is_told(site: Site) -> None:
@@ -469,17 +282,3 @@ async def test_media_that_changes_without_a_word_is_told(site: Site) -> None:
     assert len(site.logged("media_changed_unsignalled")) == 1 + MAX_ALARMS
     site.trunk.hang_up()
     await site.ended()
-
-
-async def test_digits_in_info_are_answered_and_forgotten(site: Site) -> None:
-    await site.start()
-    await site.talk()
-    site.trunk.send("INFO", ("X-Signal", "Signal=7391"))
-    await until(
-        lambda: [t for t in site.switch.sent("SIP/2.0 200", to=TRUNK) if "INFO" in t]
-    )
-    site.trunk.hang_up()
-    await site.ended()
-    # A caller's digits are often a PIN: they are neither told on nor logged.
-    assert not site.switch.sent("INFO", to=OFFICER)
-    assert "7391" not in str(site.log)
