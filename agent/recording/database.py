@@ -7,6 +7,7 @@ is full, so that the last rows still find room.
 
 import asyncio
 import contextlib
+import itertools
 import os
 import queue
 import sqlite3
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from agent.common.errors import AgentError
+from agent.common.files import sync_directory
 from agent.recording.reserve import Reserve
 
 MAX_BATCH: Final = 500
@@ -41,9 +43,18 @@ class LedgerError(AgentError):
 class Database:
     """One SQLite file. `do` returns when its change is durable."""
 
-    def __init__(self, path: Path, schema: str, *, reserve_bytes: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        migrations: Sequence[Callable[[sqlite3.Connection], None]],
+        *,
+        reserve_bytes: int,
+    ) -> None:
+        """`migrations[n]` makes a file of version n one of version n + 1."""
         self._path = path
-        self._schema = schema
+        self._migrations = migrations
+        self.set_aside: Path | None = None
+        "Where a file of a newer version went, if there was one."
         self._reserve = Reserve(path.with_suffix(".reserve"), reserve_bytes)
         self._queue: queue.SimpleQueue[list[_Work] | None] = queue.SimpleQueue()
         self._patient: list[_Work] = []
@@ -113,6 +124,7 @@ class Database:
     ) -> None:
         try:
             try:
+                self._set_newer_aside()
                 db = self._open()
             except sqlite3.Error:
                 # A full disk: the daemon must start all the same.
@@ -138,11 +150,40 @@ class Database:
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
-            db.executescript(self._schema)
+            self._migrate(db)
         except sqlite3.Error:
             db.close()
             raise
         return db
+
+    def _migrate(self, db: sqlite3.Connection) -> None:
+        """Bring the file to today's version, each step in a transaction of its own."""
+        version = _version(db)
+        for number, migrate in enumerate(self._migrations[version:], version + 1):
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                migrate(db)
+                db.execute(f"PRAGMA user_version = {number}")
+                db.execute("COMMIT")
+            except sqlite3.Error:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    def _set_newer_aside(self) -> None:
+        """Rename a file that this software does not understand; it stays whole."""
+        if not self._path.exists():
+            return
+        with contextlib.closing(sqlite3.connect(self._path)) as db:
+            version = _version(db)
+            if version <= len(self._migrations):
+                return
+            # Into the file with what stands in its log, which has its old name.
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        aside = _free_name(self._path.with_suffix(f".v{version}{self._path.suffix}"))
+        self._path.rename(aside)
+        sync_directory(self._path.parent)
+        self.set_aside = aside
 
     def _next_batch(self) -> "list[_Work] | None":
         first = self._queue.get()
@@ -216,6 +257,19 @@ class Database:
     def _keep_reserve(self, db: sqlite3.Connection) -> None:
         if self._reserve.keep():
             db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _free_name(path: Path) -> Path:
+    """`path`, or with a number behind it what nobody has."""
+    names = itertools.chain(
+        [path], (path.with_name(f"{path.name}.{n}") for n in itertools.count(1))
+    )
+    return next(name for name in names if not name.exists())
 
 
 def _act_apart(db: sqlite3.Connection, work: "_Work") -> object:

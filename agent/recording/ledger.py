@@ -17,6 +17,7 @@ from agent.common.files import write_durably
 from agent.model.call import Outcome
 from agent.model.recording import RecordingState
 from agent.recording.database import Database, LedgerError
+from agent.recording.ledger_schema import MIGRATIONS, VERSION
 
 __all__ = [
     "CallIntent",
@@ -37,32 +38,6 @@ EXPIRED_AT_ONCE: Final = 64
 RESERVE_BYTES: Final = 1 << 20
 "A few thousand rows; none of them is lost to a full disk."
 _STATES: Final = list(RecordingState)
-
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS calls (
-    call_id TEXT PRIMARY KEY,
-    sip_call_hash BLOB NOT NULL,
-    route TEXT NOT NULL,
-    direction TEXT NOT NULL,
-    begun_utc_ns INTEGER NOT NULL,
-    ended_utc_ns INTEGER,
-    outcome TEXT,
-    cause TEXT NOT NULL DEFAULT '',
-    sip_status INTEGER,
-    missing_ms INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE INDEX IF NOT EXISTS calls_begun ON calls (begun_utc_ns);
-CREATE TABLE IF NOT EXISTS recordings (
-    recording_id TEXT PRIMARY KEY,
-    call_id TEXT NOT NULL,
-    segment_group TEXT NOT NULL,
-    state TEXT NOT NULL,
-    started_utc_ns INTEGER NOT NULL,
-    changed_utc_ns INTEGER NOT NULL,
-    verdict TEXT NOT NULL DEFAULT ''
-) STRICT;
-CREATE INDEX IF NOT EXISTS recordings_call ON recordings (call_id);
-"""
 
 _COLUMNS: Final = (
     "call_id",
@@ -152,10 +127,19 @@ class Ledger:
     ) -> None:
         self._hash_key = hash_key
         self._begun = 0
-        self._database = Database(path, _SCHEMA, reserve_bytes=reserve_bytes)
+        self._database = Database(path, MIGRATIONS, reserve_bytes=reserve_bytes)
+
+    @property
+    def set_aside(self) -> Path | None:
+        """Where a newer version's ledger is kept that was found in this one's place."""
+        return self._database.set_aside
 
     async def start(self) -> None:
-        """Open the file, forget what is older than 35 days. Raises LedgerError."""
+        """Open the file, forget what is older than 35 days. Raises LedgerError.
+
+        A ledger of a newer version is set aside, unread and whole, and one begun anew:
+        calls are recorded all the same.
+        """
         await self._database.start()
         await self.expire(utc_ns() - RETENTION_NS)
 
@@ -332,12 +316,19 @@ def _recordings(rows: sqlite3.Cursor) -> list[RecordingRow]:
 def read_rows(path: Path, *, limit: int = 50) -> list[LedgerRow]:
     """The newest calls, read beside a running daemon or without one.
 
-    Raises LedgerError if there is no ledger to read.
+    Raises LedgerError if there is no ledger to read, or one of another version.
     """
     try:
         with contextlib.closing(
             sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         ) as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version != VERSION:
+                raise LedgerError(
+                    f"the ledger {path} is of version {version}, not {VERSION}.",
+                    hint="Read it with the version of this software that wrote it;"
+                    " a daemon of this version brings an older one up to date.",
+                )
             return _rows(db, db.execute(_NEWEST_CALLS, (limit,)))
     except sqlite3.Error as error:
         raise LedgerError(

@@ -220,6 +220,8 @@ class Agent:
         stack.callback(spool.close)
         ledger = Ledger(root / "ledger.sqlite", hash_key=load_hash_key(root))
         await ledger.start()
+        if ledger.set_aside is not None:
+            self._log.critical("ledger_set_aside", path=str(ledger.set_aside))
         stack.push_async_callback(ledger.close)
         succession = Succession(self._manager)
         succession.begin(config.sip.max_calls)

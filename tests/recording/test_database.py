@@ -10,7 +10,12 @@ import pytest
 
 from agent.recording.database import MAX_BATCH, Database, LedgerError
 
-SCHEMA = "CREATE TABLE IF NOT EXISTS things (name TEXT PRIMARY KEY, size INT) STRICT;"
+
+def make_things(db: sqlite3.Connection) -> None:
+    db.execute("CREATE TABLE things (name TEXT PRIMARY KEY, size INT) STRICT")
+
+
+SCHEMA = (make_things,)
 
 
 def insert(db: sqlite3.Connection, name: object, size: object = 1) -> None:

@@ -1,0 +1,58 @@
+"""The ledger's tables, and how an older file comes to have them.
+
+Each migration leads from the version that is its place in the list to the next; those
+that were ever released stay as they are.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Final
+
+_CALLS: Final = """
+CREATE TABLE IF NOT EXISTS calls (
+    call_id TEXT PRIMARY KEY,
+    sip_call_hash BLOB NOT NULL,
+    route TEXT NOT NULL,
+    direction TEXT NOT NULL,
+    begun_utc_ns INTEGER NOT NULL,
+    ended_utc_ns INTEGER,
+    outcome TEXT,
+    cause TEXT NOT NULL DEFAULT '',
+    sip_status INTEGER,
+    missing_ms INTEGER NOT NULL DEFAULT 0
+) STRICT
+"""
+_RECORDINGS: Final = """
+CREATE TABLE IF NOT EXISTS recordings (
+    recording_id TEXT PRIMARY KEY,
+    call_id TEXT NOT NULL,
+    segment_group TEXT NOT NULL,
+    state TEXT NOT NULL,
+    started_utc_ns INTEGER NOT NULL,
+    changed_utc_ns INTEGER NOT NULL
+) STRICT
+"""
+_INDEXES: Final = (
+    "CREATE INDEX IF NOT EXISTS calls_begun ON calls (begun_utc_ns)",
+    "CREATE INDEX IF NOT EXISTS recordings_call ON recordings (call_id)",
+)
+
+
+def _make_tables(db: sqlite3.Connection) -> None:
+    # Files were made before versions were counted: they have these tables already.
+    for statement in (_CALLS, _RECORDINGS, *_INDEXES):
+        db.execute(statement)
+
+
+def _add_verdict(db: sqlite3.Connection) -> None:
+    columns = db.execute("SELECT name FROM pragma_table_info('recordings')")
+    if ("verdict",) not in columns.fetchall():
+        db.execute("ALTER TABLE recordings ADD COLUMN verdict TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
+    _make_tables,
+    _add_verdict,
+)
+VERSION: Final = len(MIGRATIONS)
+"What `PRAGMA user_version` says of a file of today."
