@@ -10,6 +10,7 @@ import cyclopts
 
 from agent import __version__
 from agent.cli.terminal import console
+from agent.common.dumps import forbid_dumps
 from agent.common.errors import AgentError
 
 app: Final = cyclopts.App(
@@ -36,6 +37,8 @@ for _verb, _help in _LAZY.items():
 
 def main() -> None:
     """Entry point of the console script."""
+    # Before there is a key, whatever the verb.
+    forbid_dumps()
     try:
         app(sys.argv[1:])
     except AgentError as error:

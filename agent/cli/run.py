@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import resource
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -24,8 +23,6 @@ def command(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> N
     Args:
         config: The configuration file; relative paths in it start at its folder.
     """
-    # Keys of journals and calls are in this process's memory: no core file.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     settings = load(config)
     configure(settings.log)
     try:

@@ -9,7 +9,6 @@ from typing import Final
 
 from agent.media.reception import Source
 
-_PR_SET_DUMPABLE: Final = 4
 _SO_TIMESTAMPNS: Final = 35
 _TIMESPEC: Final = struct.Struct("=qq")
 _TIMESPEC_SPACE: Final = socket.CMSG_SPACE(_TIMESPEC.size)
@@ -108,11 +107,3 @@ def discard(channel: socket.socket) -> int:
             continue
         count += 1
     return count
-
-
-def forbid_dumps() -> None:
-    """Let no core file and no debugger of the same user see this process's audio."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))

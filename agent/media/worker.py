@@ -19,21 +19,19 @@ from pathlib import Path
 from typing import Final
 
 from agent.common.clock import monotonic_ns
+from agent.common.dumps import forbid_dumps
 from agent.media import control
 from agent.media.control_socket import listen
 from agent.media.errors import ControlError
 from agent.media.events import WorkerEvent
 from agent.media.loop import Loop, Timer
 from agent.media.relay import Relay
-from agent.media.sockets import forbid_dumps
 from agent.model.call import EndCause
 
 MAX_UNSENT: Final = 100_000
 "Reports that may wait for a main process that does not read."
 MAX_COMMANDS: Final = 256
 "Records of commands obeyed before packets have their turn again."
-DUMPABLE: Final = "RECORDING_AGENT_DUMPABLE"
-"Environment variable of the tests that look for audio in the worker's memory."
 _NS: Final = 1_000_000_000
 
 
@@ -223,9 +221,7 @@ def main() -> None:
     # manager's signal reaches it too.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if os.environ.get(DUMPABLE) != "1":
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        forbid_dumps()
+    forbid_dumps()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if apart:

@@ -25,6 +25,7 @@ from typing import Final
 
 import structlog
 
+from agent.common.dumps import forbid_dumps
 from agent.common.errors import AgentError
 from agent.formats.age import Encryptor, parse_recipient
 from agent.formats.envelope import SegmentKey
@@ -176,10 +177,11 @@ def _end(children: list[multiprocessing.process.BaseProcess], seconds: float) ->
 
 
 def _be_humble() -> None:
-    """Give way to live calls, and do not outlive the daemon.
+    """Give way to live calls, show nobody what is said, and do not outlive the daemon.
 
     A finisher that went on alone would be in the way of the next daemon's recovery.
     """
+    forbid_dumps()
     os.nice(NICE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon says when to stop
     Thread(target=_follow_parent, name="follow-parent", daemon=True).start()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from agent import __version__
+from agent.cli import app as app_module
 from agent.cli.app import app, main
 
 VERBS = ("run", "check-config", "keygen", "phone-password", "open", "calls", "demo")
@@ -41,9 +42,13 @@ def test_our_errors_are_one_line_and_exit_code_1(
     monkeypatch.setattr(
         sys, "argv", ["recording-agent", "open", "x", "-i", "/nonexistent/key"]
     )
+    forbidden = []
+    # In this process other tests go on.
+    monkeypatch.setattr(app_module, "forbid_dumps", lambda: forbidden.append(1))
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1
+    assert forbidden
     shown = capsys.readouterr().err
     assert "recording-agent: " in shown
     assert "Traceback" not in shown

@@ -1,7 +1,6 @@
 import asyncio
 import builtins
 import gc
-import resource
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -28,20 +27,11 @@ class Ended:
         ready()
 
 
-@pytest.fixture(autouse=True)
-def limits(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What was limited; the test's own process stays as it is."""
-    limits: list[Any] = []
-    monkeypatch.setattr(resource, "setrlimit", lambda *limit: limits.append(limit))
-    return limits
-
-
 @pytest.mark.parametrize("with_uvloop", [True, False])
 def test_the_daemon_runs_with_its_configuration(
     disk_site: DiskSite,
     run: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
-    limits: list[Any],
     *,
     with_uvloop: bool,
 ) -> None:
@@ -62,7 +52,6 @@ def test_the_daemon_runs_with_its_configuration(
     before = gc.get_threshold()
     try:
         assert run("run", "-c", disk_site.write()) == 0
-        assert limits == [(resource.RLIMIT_CORE, (0, 0))]
         assert gc.get_freeze_count() > 0
         assert gc.get_threshold() > before
     finally:

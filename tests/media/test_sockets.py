@@ -1,7 +1,5 @@
 import socket
-import sys
 from collections.abc import Iterator
-from subprocess import run
 
 import pytest
 
@@ -111,12 +109,3 @@ def test_a_closed_socket_cannot_part(trio: Trio) -> None:
     ours.close()
     with pytest.raises(OSError, match="Bad file descriptor"):
         sockets.disconnect(ours)
-
-
-def test_dumps_can_be_forbidden() -> None:
-    # PR_GET_DUMPABLE is 3; in a process of its own, for this one stays as it is.
-    script = (
-        "import ctypes; from agent.media.sockets import forbid_dumps; forbid_dumps();"
-        "raise SystemExit(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
-    )
-    assert run([sys.executable, "-c", script], check=False).returncode == 0

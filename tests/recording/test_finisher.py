@@ -316,6 +316,13 @@ async def test_a_pool_is_renewed_when_idle_never_beside_its_queue(
     assert [successor] != first
 
 
+async def test_a_finisher_cannot_be_dumped(pool: FinisherPool) -> None:
+    loop = asyncio.get_running_loop()
+    # PR_GET_DUMPABLE is 3.
+    asked = "__import__('ctypes').CDLL(None).prctl(3, 0, 0, 0, 0)"
+    assert await loop.run_in_executor(pool._pool, eval, asked) == 0
+
+
 async def test_a_pool_survives_its_processes_death(
     pool: FinisherPool, spool: Spool
 ) -> None:
