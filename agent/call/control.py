@@ -205,6 +205,8 @@ class CallControl:
                     recorder.interrupted(recording)
             case media.WorkerReady():
                 self._log.info("media_worker_ready", worker=event.worker)
+            case media.MemoryRefused():
+                self._log.warning("open_block_not_kept", reason=event.reason)
             case _:
                 pass
 

@@ -85,6 +85,17 @@ class RecordingClosed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     bytes: int
 
 
+class MemoryRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What a recording has not written yet would die with its worker.
+
+    The pool delivers the first one only: what is to be done is the same for all.
+    """
+
+    recording: str
+    reason: str
+    "Why the kernel keeps no such memory, and what to do."
+
+
 class MediaQuiet(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A leg that should be heard has not been for `seconds`."""
 
@@ -182,6 +193,7 @@ WorkerEvent = (
     | RecordingOpened
     | RecordingFailed
     | RecordingClosed
+    | MemoryRefused
     | MediaQuiet
     | MediaHeard
     | MediaRejected

@@ -215,7 +215,7 @@ class RecordingMemory:
         self._recent.append((now_ns, note))
 
     def close(self) -> None:
-        """It is over: its memory may go."""
+        """What is not written yet is kept no longer."""
         if self.open_block is not None:
             os.close(self.open_block)
             self.open_block = None

@@ -28,6 +28,7 @@ from agent.media.events import (
     MediaHeard,
     MediaQuiet,
     MediaRejected,
+    MemoryRefused,
     PlayEnded,
     RecordingClosed,
     RecordingFailed,
@@ -62,6 +63,7 @@ __all__ = [
     "MediaPool",
     "MediaQuiet",
     "MediaRejected",
+    "MemoryRefused",
     "NoPortsError",
     "NoWorkerError",
     "PlayEnded",
@@ -447,6 +449,9 @@ class MediaPool:
                     self._legs.forget(leg)
             case RecordingFailed() | RecordingClosed():
                 self._recordings.forget(report.recording)
+            case MemoryRefused():
+                self._recordings.not_kept(report)
+                return
             case _:
                 pass
         self._on_event(report)

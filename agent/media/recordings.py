@@ -9,7 +9,7 @@ from agent.common.memory import MemoryRefusedError
 from agent.media import control
 from agent.media.crew import Crew
 from agent.media.errors import ControlError
-from agent.media.events import MediaEvent, RecordingFailed
+from agent.media.events import MediaEvent, MemoryRefused, RecordingFailed
 from agent.media.memory import RecordingMemory
 from agent.media.open_block import create_open_block
 from agent.media.state import RecordingState
@@ -33,6 +33,7 @@ class Recordings:
         "Which nobody has asked for, and that are being closed."
         self._turn = asyncio.Event()
         "Set when one is gone."
+        self._refusal_told = False
 
     def __len__(self) -> int:
         return len(self._recordings)
@@ -67,7 +68,7 @@ class Recordings:
             started_ns=monotonic_ns(),
             tapped=(tapped, tapped),
             lost=not self._crew.up(worker),
-            open_block=_open_block(),
+            open_block=self._open_block(recording),
         )
         try:
             self._crew.tell(worker, *memory.start_command(self._journals))
@@ -165,7 +166,7 @@ class Recordings:
             for message in memory.repeated():
                 self._crew.tell(memory.worker, message)
             return
-        memory.open_block = _open_block()
+        memory.open_block = self._open_block(memory.name)
         path = memory.path(self._journals)
         try:
             age_ns = utc_ns() - path.stat().st_mtime_ns
@@ -176,12 +177,28 @@ class Recordings:
             lost_ns = monotonic_ns() - max(0, age_ns)
         self._tell_anew(memory, lost_ns)
 
+    def not_kept(self, refused: MemoryRefused) -> None:
+        """A worker cannot keep what it has not written; a gap then begins earlier."""
+        if (found := self._recordings.get(refused.recording)) is not None:
+            found.close()
+        if not self._refusal_told:
+            self._refusal_told = True
+            self._later(refused)
+
     async def gone(self, names: Collection[str]) -> None:
         """Wait until none of these is in a worker any more."""
         self._strays.update(names)
         while self._strays:
             await self._turn.wait()
             self._turn.clear()
+
+    def _open_block(self, recording: str) -> int | None:
+        try:
+            return create_open_block()
+        except MemoryRefusedError as error:
+            # It is recorded all the same.
+            self.not_kept(MemoryRefused(recording=recording, reason=str(error)))
+            return None
 
     def _tell_anew(self, memory: RecordingMemory, lost_ns: int) -> None:
         for message, fds in memory.commands(self._journals, lost_ns, monotonic_ns()):
@@ -193,12 +210,3 @@ class Recordings:
     def _give_up(self, recording: RecordingMemory) -> None:
         self.forget(recording.name)
         self.refuse(recording.name, "worker-lost")
-
-
-def _open_block() -> int | None:
-    try:
-        return create_open_block()
-    except MemoryRefusedError:
-        # It is recorded all the same; a dying worker then costs what it has not
-        # written, and the gap says so.
-        return None

@@ -336,7 +336,9 @@ class Relay:
         self, command: control.StartRecording, descriptors: list[int], now_ns: int
     ) -> None:
         name = command.recording
-        open_block = _open_block(descriptors.pop(0)) if command.kept else None
+        open_block = None
+        if command.kept:
+            open_block = self._open_block(name, descriptors.pop(0))
         legs = [self._legs.get(leg) for leg in command.legs]
         if name in self._recordings:
             self._fail(name, "twice")
@@ -381,6 +383,19 @@ class Relay:
                 leg.tap, leg.tap_index = tap, index
                 leg.tap_since_ns = command.since_ns[index]
         self._schedule_seal(tap, now_ns)
+
+    def _open_block(self, recording: str, fd: int) -> OpenBlock | None:
+        """The memory of a recording, if the kernel will keep it off the disk.
+
+        If it will not, the call is recorded all the same: what a dying worker then
+        loses is what it has not written, as the gap says.
+        """
+        try:
+            return OpenBlock(fd)
+        except (MemoryRefusedError, OSError) as error:
+            os.close(fd)
+            self._emit(events.MemoryRefused(recording=recording, reason=str(error)))
+            return None
 
     def _schedule_seal(self, tap: JournalTap, now_ns: int) -> None:
         def fire(now_ns: int) -> None:
@@ -481,16 +496,3 @@ class Relay:
     def _on_written_at_end(self) -> None:
         os.eventfd_write(self._wake, 1)
         self._on_written()
-
-
-def _open_block(fd: int) -> OpenBlock | None:
-    """The memory of a recording, if the kernel will keep it off the disk.
-
-    If it will not, the call is recorded all the same: what a dying worker then loses
-    is what it has not written, as the gap says.
-    """
-    try:
-        return OpenBlock(fd)
-    except (MemoryRefusedError, OSError):
-        os.close(fd)
-        return None

@@ -10,6 +10,7 @@ from agent.call.control import DROP, CallControl
 from agent.call.passthrough import PassthroughCall
 from agent.media.events import (
     Latched,
+    MemoryRefused,
     RecordingFailed,
     SourceChanged,
     WorkerLost,
@@ -330,6 +331,17 @@ async def test_a_lost_worker_makes_the_recording_partial(site: Site) -> None:
     assert row.outcome == Outcome.PARTIAL
     assert site.media.ends[0].outcome == "partial"
     assert [e for e in site.logged("ended") if e["level"] == "warning"]
+
+
+async def test_memory_that_the_kernel_refuses_is_told_with_what_to_do(
+    site: Site,
+) -> None:
+    await site.start()
+    reason = "Raise LimitMEMLOCK= of the unit."
+    site.media.emit(MemoryRefused(recording="r", reason=reason))
+    await site.until_logged("open_block_not_kept")
+    [told] = site.logged("open_block_not_kept")
+    assert (told["level"], told["reason"]) == ("warning", reason)
 
 
 async def test_news_of_calls_that_are_over_changes_nothing(site: Site) -> None:

@@ -1,3 +1,4 @@
+import json
 import os
 import resource
 import signal
@@ -6,8 +7,16 @@ from pathlib import Path
 import pytest
 
 from agent.common.clock import monotonic_ns
+from agent.common.memory import MemoryRefusedError
 from agent.formats.journal import PacketRecord
-from agent.media.pool import RecordingClosed, RecordingFailed, RecordingOpened
+from agent.media import recordings as module
+from agent.media.pool import (
+    MemoryRefused,
+    RecordingClosed,
+    RecordingFailed,
+    RecordingOpened,
+)
+from agent.media.tap import BLOCK_NS
 from tests.media.pairs import FIRST, notes, packets, talk
 from tests.media.phones import Phone, Site, audio_bytes, note_kinds, site
 
@@ -120,6 +129,55 @@ async def test_a_successor_stays_untapped(
     await running.event(RecordingClosed)
     assert packets(running.journal(recording, epoch=1), 0) == [after]
     assert packets(running.journal(recording), 0) == []
+
+
+async def test_memory_that_a_worker_cannot_map_is_told_once_and_in_the_gap(
+    running: Site,
+    customer: Phone,
+    officer: Phone,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # No memory at all stands for memory that may not be locked.
+    monkeypatch.setattr(
+        module, "create_open_block", lambda: os.open("/dev/null", os.O_RDWR)
+    )
+    await talk(running, customer, officer)
+    recording, other = [await running.record(("c", "o")) for _ in range(2)]
+    refused = await running.event(MemoryRefused)
+    assert refused.recording == recording
+    assert refused.reason
+    started_ns = monotonic_ns() - 2 * BLOCK_NS
+    for memory in running.pool._recordings._recordings.values():
+        memory.started_ns = started_ns
+    os.kill(running.pool.worker_pids[0], signal.SIGKILL)
+    for name in (recording, other):
+        await running.event(
+            RecordingOpened, lambda e, name=name: e.path.endswith(f"{name}.1.journal")
+        )
+    assert len(running.told(MemoryRefused)) == 1
+    running.pool.stop_recording(recording, b"{}")
+    await running.event(RecordingClosed)
+    marks = [json.loads(note) for note in notes(running.journal(recording, 1))[1:3]]
+    begin, end = (mark["at_monotonic_ns"] for mark in marks)
+    # Whatever block was open is gone with its worker.
+    assert end - begin >= BLOCK_NS
+
+
+async def test_memory_that_main_cannot_make_is_told(
+    running: Site,
+    customer: Phone,
+    officer: Phone,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse() -> int:
+        raise MemoryRefusedError("none.")
+
+    monkeypatch.setattr(module, "create_open_block", refuse)
+    await talk(running, customer, officer)
+    recording = await running.record(("c", "o"))
+    refused = await running.event(MemoryRefused)
+    assert refused.recording == recording
+    assert "LimitMEMLOCK" in refused.reason
 
 
 async def test_a_full_disk_ends_the_recording_and_not_the_call(

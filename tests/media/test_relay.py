@@ -1,5 +1,6 @@
 """The relay in this process: what the pool's tests see from outside, step by step."""
 
+import errno
 import os
 import random
 import socket
@@ -8,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from agent.common import memory
 from agent.common.clock import monotonic_ns
 from agent.common.ids import new_id
 from agent.formats.journal import read_journal
 from agent.media import control, events
 from agent.media.loop import Loop
+from agent.media.open_block import create_open_block
 from agent.media.playable import pack
 from agent.media.relay import Relay
 from agent.media.sound import Sound
@@ -243,6 +246,27 @@ def test_recordings_that_fail_leave_no_tap(
         reasons.append(failed.reason)
         assert desk.relay._legs["c"].tap is None
     assert reasons == ["bad-header", "no-leg", "note-too-long", "EEXIST"]
+
+
+def test_a_recording_goes_on_where_no_memory_can_be_locked(
+    desk: Desk, legs: Legs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    block = create_open_block()
+    monkeypatch.setattr(memory, "_lock", refuse)
+    command = start(tmp_path / "r.0.journal", kept=True)
+    fds = [block]
+    desk.relay.obey(command, fds)
+    refused = desk.until(events.MemoryRefused)
+    assert isinstance(refused, events.MemoryRefused)
+    assert refused.recording == command.recording
+    assert "Raise LimitMEMLOCK= of the unit." in refused.reason
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(block)
+    desk.obey(control.Grant(recording=command.recording))
+    desk.until(events.RecordingOpened)
 
 
 def test_the_end_closes_journals_and_says_so(
