@@ -1,9 +1,10 @@
 """Workers that are units of their own: a service manager starts them, not we."""
 
 import asyncio
-import contextlib
 from pathlib import Path
 from typing import Final
+
+import structlog
 
 from agent.common.clock import monotonic
 from agent.media.control import Hello
@@ -16,6 +17,8 @@ PATIENCE: Final = 15.0
 "Seconds at the start after which there must be one."
 AGAIN: Final = 0.05
 "Seconds between two looks for one that has been restarted."
+TOLD_AGAIN: Final = 60.0
+"Seconds between two lines of the log about one that does not answer."
 
 
 class Apart:
@@ -29,6 +32,9 @@ class Apart:
         "Who is at each socket; None if nobody is known to be."
         self._busy: set[Path] = set()
         "Where somebody is being spoken to for the first time."
+        self._tell_at: dict[Path, float] = {}
+        "When it is worth a line that one has not answered yet."
+        self._log = structlog.get_logger()
 
     async def begin(self) -> list[WorkerLink]:
         """All that answer before long. Raises NoWorkerError if none does."""
@@ -48,32 +54,39 @@ class Apart:
         """The next that answers and has no place yet; waits for as long as it takes."""
         while True:
             for path in self._links:
-                with contextlib.suppress(MediaError):
-                    if (link := await self._meet(path)) is not None:
-                        return link
+                if (link := await self._meet(path)) is not None:
+                    return link
             await asyncio.sleep(AGAIN)
 
     async def _look(self) -> list[WorkerLink]:
-        met = await asyncio.gather(
-            *(self._meet(path) for path in self._links), return_exceptions=True
-        )
-        for failure in met:
-            if isinstance(failure, BaseException) and not isinstance(
-                failure, MediaError
-            ):
-                raise failure
-        return [link for link in met if isinstance(link, WorkerLink)]
+        met = await asyncio.gather(*(self._meet(path) for path in self._links))
+        return [link for link in met if link is not None]
 
     async def _meet(self, path: Path) -> WorkerLink | None:
-        """Whoever is at a socket, if that is news. Raises MediaError."""
+        """Whoever is at a socket, if that is news."""
         known = self._links[path]
         if path in self._busy or (known is not None and not known.ended):
             return None
         link = WorkerLink(path)
         self._busy.add(path)
+        # One that was killed is back in less.
+        self._tell_at.setdefault(path, monotonic() + GRACE)
         try:
             await link.attach(self._hello)
+        except MediaError as error:
+            # It is asked again.
+            self._not_met(path, error)
+            return None
         finally:
             self._busy.discard(path)
+        del self._tell_at[path]
         self._links[path] = link
         return link
+
+    def _not_met(self, path: Path, error: MediaError) -> None:
+        now = monotonic()
+        if now >= self._tell_at[path]:
+            self._tell_at[path] = now + TOLD_AGAIN
+            self._log.warning(
+                "media_worker_unreachable", socket=path.name, reason=str(error)
+            )

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import structlog
+
 from agent.common.tasks import TaskSet
 from agent.media.errors import MediaError
 from agent.media.link import WorkerLink
@@ -25,6 +27,7 @@ class Spare:
         self._hire = hire
         self._link: WorkerLink | None = None
         self._tasks = TaskSet(_task_failed)
+        self._log = structlog.get_logger()
 
     @property
     def link(self) -> WorkerLink | None:
@@ -69,9 +72,9 @@ class Spare:
             delay = BACK_OFF
             try:
                 self._place(await self._hire())
-            except MediaError:
+            except MediaError as error:
                 # Nobody's call depends on it; it is tried again.
-                continue
+                self._log.warning("media_worker_not_started", reason=str(error))
 
     def _place(self, link: WorkerLink) -> None:
         link.serve(lambda _: None, self._lost)

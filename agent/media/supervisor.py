@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import structlog
+
 from agent.common.clock import monotonic
 from agent.common.tasks import TaskSet
 from agent.media import control
@@ -55,6 +57,7 @@ class Supervisor:
         self._deaths: deque[float] = deque(maxlen=RESPAWNS)
         self._tasks = TaskSet(self._task_failed)
         self._stopping = False
+        self._log = structlog.get_logger()
 
     @property
     def pid(self) -> int | None:
@@ -129,12 +132,16 @@ class Supervisor:
         while True:
             if self._died_too_often():
                 self.given_up = True
+                self._log.error(
+                    "media_worker_given_up", worker=self.index, seconds=BACK_OFF
+                )
                 self._on_given_up(self.index)
                 await asyncio.sleep(BACK_OFF)
                 self._deaths.clear()
             try:
                 self._place(await self._hire())
-            except MediaError:
+            except MediaError as error:
+                self._log.error("media_worker_not_started", reason=str(error))
                 self._deaths.append(monotonic())
                 continue
             self._on_ready(self.index)

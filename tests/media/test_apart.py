@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 
 from agent.media import apart, control
 from agent.media.config import MediaConfig
@@ -213,6 +214,26 @@ async def test_a_worker_of_another_version_closes_its_journals_and_is_restarted(
         await newer.__aenter__()
     assert first.journal(recording).complete
     assert not before & running_units.pids()
+
+
+async def test_a_worker_that_does_not_answer_is_told_of_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time = [100.0]
+    monkeypatch.setattr(apart, "monotonic", lambda: time[0])
+    hello = control.Hello(version=control.VERSION, timeout=60.0, fsync_interval=2.0)
+    workers = apart.Apart(tmp_path, hello, places=1)
+    told = []
+    with structlog.testing.capture_logs() as log:
+        for after in (0.0, 1.9, 0.2, 30.0, 30.0, 59.0, 1.0):
+            time[0] += after
+            assert await workers._look() == []
+            told.append(len(log))
+    # A restart takes two seconds at most; then it is a line a minute.
+    assert told == [0, 0, 1, 1, 2, 2, 3]
+    assert log[0]["event"] == "media_worker_unreachable"
+    assert log[0]["socket"] == "media-0.sock"
+    assert "cannot be reached" in log[0]["reason"]
 
 
 async def test_somebody_must_be_there(

@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import structlog
 
 from agent.media import control, supervisor
 from agent.media.link import WorkerLink
@@ -77,8 +78,12 @@ async def test_successors_that_cannot_start_are_deaths_too(
     place.supervisor.begin(await place._hire())
     python = sys.executable
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    place.kill()
-    await place.until("lost 7", "given up 7")
+    with structlog.testing.capture_logs() as log:
+        place.kill()
+        await place.until("lost 7", "given up 7")
+    told = [entry["event"] for entry in log]
+    # With the one that was killed these were three.
+    assert told == ["media_worker_not_started"] * 2 + ["media_worker_given_up"]
     assert place.supervisor.given_up
     assert not place.supervisor.up
     monkeypatch.setattr(sys, "executable", python)
