@@ -8,6 +8,7 @@ import structlog
 
 from agent.common.clock import monotonic
 from agent.media.control import Hello
+from agent.media.control_socket import control_sockets
 from agent.media.errors import MediaError, NoWorkerError
 from agent.media.link import WorkerLink
 
@@ -26,10 +27,13 @@ class Apart:
 
     def __init__(self, directory: Path, hello: Hello, places: int) -> None:
         self._hello = hello
+        self._directory = directory
         self._links: dict[Path, WorkerLink | None] = {
             directory / f"media-{number}.sock": None for number in range(places)
         }
         "Who is at each socket; None if nobody is known to be."
+        self._surplus: set[Path] = set()
+        "Of these, those beyond the places."
         self._busy: set[Path] = set()
         "Where somebody is being spoken to for the first time."
         self._tell_at: dict[Path, float] = {}
@@ -50,10 +54,40 @@ class Apart:
             raise NoWorkerError("No media worker answers at its socket.")
         return found
 
+    async def surplus(self) -> list[WorkerLink]:
+        """Workers at sockets beyond the places, which were more once, with calls."""
+        found = []
+        for path in control_sockets(self._directory):
+            if path in self._links:
+                continue
+            link = WorkerLink(path)
+            try:
+                await link.attach(self._hello)
+            except MediaError as error:
+                if not isinstance(error.__cause__, ConnectionRefusedError):
+                    self._tell(path, error)
+                # Else nobody is there: its unit was stopped, as it should be.
+                continue
+            if not link.holdings:
+                link.detach()
+                continue
+            self._links[path] = link
+            self._surplus.add(path)
+            found.append(link)
+        return found
+
+    def release(self, link: WorkerLink) -> None:
+        """Let a worker go that has nothing any more; `hire` may meet it again."""
+        link.detach()
+        self._links[link.path] = None
+        if link.path in self._surplus:
+            self._surplus.remove(link.path)
+            del self._links[link.path]
+
     async def hire(self) -> WorkerLink:
         """The next that answers and has no place yet; waits for as long as it takes."""
         while True:
-            for path in self._links:
+            for path in list(self._links):
                 if (link := await self._meet(path)) is not None:
                     return link
             await asyncio.sleep(AGAIN)
@@ -87,6 +121,9 @@ class Apart:
         now = monotonic()
         if now >= self._tell_at[path]:
             self._tell_at[path] = now + TOLD_AGAIN
-            self._log.warning(
-                "media_worker_unreachable", socket=path.name, reason=str(error)
-            )
+            self._tell(path, error)
+
+    def _tell(self, path: Path, error: MediaError) -> None:
+        self._log.warning(
+            "media_worker_unreachable", socket=path.name, reason=str(error)
+        )

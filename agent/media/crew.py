@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from agent.common.clock import monotonic_ns
 from agent.media import control
 from agent.media.apart import Apart
@@ -61,20 +63,16 @@ class Crew:
         self._sounds: dict[str, tuple[control.AddSound, int]] = {}
         self._on_lost = on_lost
         self._on_ready = on_ready
-        self._workers = [
-            Supervisor(
-                index,
-                self._hire,
-                self._take_spare,
-                on_report=on_report,
-                on_lost=self._lost,
-                on_ready=self._ready,
-                on_given_up=on_given_up,
-            )
-            for index in range(workers)
-        ]
+        self._on_report = on_report
+        self._on_given_up = on_given_up
+        self._wanted = workers
+        self._workers: list[Supervisor] = []
+        "Those wanted; behind them those that keep what they have, and take no more."
+        self._lost_ns: list[int] = []
+        for _ in range(workers):
+            self._add_place()
         self._spares = [Spare(self._hire) for _ in range(config.spares)]
-        self._lost_ns = [0] * len(self._workers)
+        self._log = structlog.get_logger()
         self._turn = asyncio.Event()
         "Set, and replaced, whenever a worker comes back."
         self.placement = Placement()
@@ -88,16 +86,39 @@ class Crew:
         links.sort(key=lambda link: len(link.holdings), reverse=True)
         for worker in self._workers:
             worker.begin(links.pop(0) if links else None)
+        # Fewer workers may be wanted than there were when their calls began.
+        busy = [link for link in links if link.holdings]
+        idle = [link for link in links if not link.holdings]
+        for link in busy + await self._source.surplus():
+            self._log.warning("media_worker_draining", socket=link.path.name)
+            self._add_place().begin(link)
         for spare in self._spares:
-            spare.begin(links.pop(0) if links else None)
+            spare.begin(idle.pop(0) if idle else None)
 
-    def detach(self) -> None:
-        """Let the workers go on without this process, which is about to end."""
-        for worker in self._workers:
-            worker.detach()
-        for spare in self._spares:
-            spare.detach()
-        self._close()
+    def _add_place(self) -> Supervisor:
+        place = Supervisor(
+            len(self._workers),
+            self._hire,
+            self._take_spare,
+            on_report=self._on_report,
+            on_lost=self._lost,
+            on_ready=self._ready,
+            on_given_up=self._on_given_up,
+        )
+        self._workers.append(place)
+        self._lost_ns.append(0)
+        return place
+
+    @property
+    def draining(self) -> list[int]:
+        """Workers that are up, and more than are wanted."""
+        return [worker.index for worker in self._workers[self._wanted :] if worker.up]
+
+    def release(self, worker: int) -> None:
+        """Let one go that is draining, and has nothing any more."""
+        if (link := self._workers[worker].leave()) is not None:
+            self._log.info("media_worker_drained", socket=link.path.name)
+            self._source.release(link)
 
     def holdings(self, worker: int) -> Holdings:
         """What a worker had when it was met, and nobody took yet."""
@@ -194,13 +215,15 @@ class Crew:
 
     def _candidates(self, call: str) -> list[Supervisor]:
         placed = self.placement.worker_of(call)
-        workers = self._workers if placed is None else [self._workers[placed]]
+        workers = self._workers[: self._wanted]
+        if placed is not None:
+            workers = [self._workers[placed]]
         return [worker for worker in workers if not worker.given_up]
 
     @property
     def workers_up(self) -> int:
         """Workers that take legs."""
-        return sum(worker.up for worker in self._workers)
+        return sum(worker.up for worker in self._workers[: self._wanted])
 
     @property
     def spares_up(self) -> int:

@@ -56,6 +56,10 @@ class Legs:
         """The legs that a worker has."""
         return [leg for leg in self if leg.worker == worker]
 
+    def bind(self, worker: int) -> bool:
+        """Whether a worker has legs, or has not yet said that one has left it."""
+        return any(worker in {leg.worker, *leg.left} for leg in self)
+
     def of_call(self, call: str) -> list[LegMemory]:
         """The legs of a call."""
         names = self._crew.placement.legs_of(call)

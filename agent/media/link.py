@@ -31,7 +31,7 @@ class WorkerLink:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._early: list[WorkerEvent] = []
         "What it told before anybody had a use for it."
         self._on_report: Callable[[WorkerEvent], None] = self._early.append
@@ -58,7 +58,7 @@ class WorkerLink:
     async def start(self, hello: control.Hello) -> None:
         """Spawn, connect, shake hands. Raises MediaError if that fails."""
         try:
-            with listen(self._path) as listener:
+            with listen(self.path) as listener:
                 fd = listener.fileno()
                 # Not asyncio's: a thread of its would tell of the death, and later.
                 self._process = subprocess.Popen(  # noqa: S603, ASYNC220
@@ -85,7 +85,7 @@ class WorkerLink:
         self._welcome = asyncio.get_running_loop().create_future()
         try:
             self._channel = Channel(
-                connect(self._path),
+                connect(self.path),
                 on_report=self._take,
                 on_closed=self._hung_up,
             )
@@ -148,7 +148,7 @@ class WorkerLink:
                 await self._ended.wait()
         await self.kill()
         if self._process is not None:
-            self._path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
 
     async def kill(self) -> None:
         """End it at once, as a crash would."""
@@ -161,8 +161,9 @@ class WorkerLink:
         self.holdings.close()
 
     def detach(self) -> None:
-        """Let it go on without this process, which is about to end."""
+        """Let it go on by itself; whoever started it ends it."""
         self._retiring = True
+        self.flush()
         if self._channel is not None:
             self._channel.close()
         if self._watched >= 0:

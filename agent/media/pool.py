@@ -16,6 +16,7 @@ from agent.common.files import make_private_directory
 from agent.media import control
 from agent.media.config import MediaConfig
 from agent.media.crew import Crew
+from agent.media.draining import Draining
 from agent.media.errors import MediaError, NoPortsError, NoWorkerError
 from agent.media.events import (
     KeysSpent,
@@ -128,6 +129,7 @@ class MediaPool:
         ports = PortPool(first, last, drain=config.drain)
         self._legs = Legs(self._crew, ports, self._later)
         self._recordings = Recordings(self._crew, journal_directory, self._later)
+        self._draining = Draining(self._crew, self._legs, self._recordings)
         self._tokens = 0
         "Of playouts, given out so far."
         self.orphans_retired = 0
@@ -158,13 +160,6 @@ class MediaPool:
     async def stop(self) -> None:
         """Close every journal and leg, end the workers, give the ports back."""
         await self._crew.stop()
-        self._legs.close()
-        self._recordings.clear()
-
-    async def detach(self) -> None:
-        """Leave workers that are apart to another main process, with all they have."""
-        self._crew.flush()
-        self._crew.detach()
         self._legs.close()
         self._recordings.clear()
 
@@ -226,6 +221,7 @@ class MediaPool:
         for report in early:
             self._on_report(report)
         await resuming.finish()
+        self._draining.look()
 
     # -- sounds ---------------------------------------------------------------
 
@@ -444,11 +440,14 @@ class MediaPool:
                 leg = self._legs.get(report.leg)
                 if leg is not None and leg.left:
                     leg.left.pop()
+                    self._draining.look()
                     return
                 if leg is not None:
                     self._legs.forget(leg)
+                self._draining.look()
             case RecordingFailed() | RecordingClosed():
                 self._recordings.forget(report.recording)
+                self._draining.look()
             case MemoryRefused():
                 self._recordings.not_kept(report)
                 return

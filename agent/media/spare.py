@@ -52,13 +52,6 @@ class Spare:
             self.start()
         return link
 
-    def detach(self) -> None:
-        """Let it go on by itself: this process is about to end."""
-        self._tasks.cancel()
-        link, self._link = self._link, None
-        if link is not None:
-            link.detach()
-
     async def stop(self) -> None:
         """Let it end."""
         await self._tasks.close()

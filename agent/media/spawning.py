@@ -29,6 +29,14 @@ class Spawning:
                 raise failure
         return links
 
+    async def surplus(self) -> list[WorkerLink]:
+        """None: those of a main process before this one have ended."""
+        return []
+
+    def release(self, link: WorkerLink) -> None:
+        """Let a worker go that has nothing any more."""
+        link.detach()
+
     async def hire(self) -> WorkerLink:
         """One more. Raises MediaError."""
         link = WorkerLink(self._directory / f"media-{next(self._names)}.sock")

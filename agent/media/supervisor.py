@@ -76,14 +76,12 @@ class Supervisor:
         else:
             self._place(link)
 
-    def detach(self) -> None:
-        """Let the worker go on by itself: this process is about to end."""
+    def leave(self) -> WorkerLink | None:
+        """Give the place up for good, and away who is in it."""
         self._stopping = True
-        self._tasks.cancel()
-        if self._link is not None:
-            self._link.detach()
         self.up = False
-        self._link = None
+        link, self._link = self._link, None
+        return link
 
     async def stop(self) -> None:
         """Let the worker close its journals and end."""

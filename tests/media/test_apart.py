@@ -1,5 +1,6 @@
 """Workers that are units of their own: main processes come and go, media does not."""
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +15,7 @@ from agent.media import apart, control
 from agent.media.config import MediaConfig
 from agent.media.pool import (
     LegClosed,
+    MediaPool,
     NoWorkerError,
     PlayEnded,
     RecordingClosed,
@@ -23,7 +25,7 @@ from agent.media.pool import (
 )
 from agent.media.state import MediaState
 from tests.media.pairs import FIRST, NOTICE, continuous, notes, packets, talk
-from tests.media.phones import KEY, Phone, Site, audio_bytes, note_kinds
+from tests.media.phones import KEY, PATIENCE, Phone, Site, audio_bytes, note_kinds
 from tests.media.secure_phone import SecurePhone
 from tests.media.units import Units, units
 
@@ -34,13 +36,27 @@ def running_units(tmp_path: Path) -> Iterator[Units]:
         yield running
 
 
+def abandon(pool: MediaPool) -> None:
+    """What the death of a main process does: its descriptors are closed."""
+    crew = pool._crew
+    for place in (*crew._workers, *crew._spares):
+        place._tasks.cancel()
+        if place._link is not None:
+            place._link.detach()
+    crew._close()
+    pool._legs.close()
+    pool._recordings.clear()
+
+
 @asynccontextmanager
-async def main_process(directory: Path) -> AsyncIterator[Site]:
+async def main_process(
+    directory: Path, *, workers: int = 1, spares: int = 1
+) -> AsyncIterator[Site]:
     """One main process after another, by and by; leaves its workers alone."""
     config = MediaConfig(
         ports=(FIRST, FIRST + 99),
-        workers=1,
-        spares=1,
+        workers=workers,
+        spares=spares,
         drain=0.05,
         fsync_interval=0.05,
     )
@@ -50,7 +66,7 @@ async def main_process(directory: Path) -> AsyncIterator[Site]:
         running.pool.add_sound(NOTICE)
         yield running
     finally:
-        await running.pool.detach()
+        abandon(running.pool)
 
 
 def stored(running: Site, call: str = "call") -> MediaState:
@@ -192,6 +208,76 @@ async def test_a_worker_that_died_with_its_main_process_is_replaced(
         await second.event(WorkerReady)
         said = [customer.say(b"one"), customer.say(b"two")]
         assert [p.payload for p in await officer.hear_many(2)] == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("spares", [0, 1])
+async def test_calls_of_workers_that_are_more_than_wanted_go_on_to_their_end(
+    tmp_path: Path,
+    running_units: Units,
+    customer: Phone,
+    officer: Phone,
+    spares: int,
+) -> None:
+    """With a spare wanted, the surplus worker's socket is not surplus itself."""
+    with Phone(ssrc=0xC2) as second_customer, Phone(ssrc=0x02) as second_officer:
+        async with main_process(tmp_path, workers=2, spares=0) as first:
+            await first.pool.resume([], {})
+            await talk(first, customer, officer)
+            await first.connect("other", "c2", second_customer)
+            await first.connect("other", "o2", second_officer)
+            first.pool.bridge("c2", "o2")
+            await first.latch("c2", second_customer)
+            await second_officer.hear_many(2)
+            recordings = [
+                await first.record(("c", "o")),
+                await first.record(("c2", "o2")),
+            ]
+            places = {leg.name: leg.worker for leg in first.pool._legs}
+            assert places["c"] != places["c2"]
+            await first.settle()
+            states = [stored(first), stored(first, "other")]
+        keys = dict.fromkeys(recordings, KEY)
+        with structlog.testing.capture_logs() as log:
+            second = main_process(tmp_path, workers=1, spares=spares)
+            async with second as running:
+                await running.pool.resume(states, keys)
+                assert running.pool.workers_up == 1
+                for said, heard in (
+                    (customer, officer),
+                    (second_customer, second_officer),
+                ):
+                    said.say(b"on")
+                    assert (await heard.hear()).payload == b"on"
+                # The new is for those that stay.
+                for n in range(3):
+                    await running.pool.open_leg(f"new{n}", f"n{n}")
+                legs = {leg.name: leg.worker for leg in running.pool._legs}
+                assert [legs[f"n{n}"] for n in range(3)] == [0, 0, 0]
+                [surplus] = running.pool._crew.draining
+                [last] = [call for call in ("c", "c2") if legs[call] == surplus]
+                recording = recordings[last == "c2"]
+                for leg in (last, last.replace("c", "o")):
+                    running.pool.close_leg(leg)
+                    await running.event(LegClosed)
+                assert running.pool._crew.draining == [surplus]
+                running.pool.stop_recording(recording, b'{"type":"end"}')
+                await running.event(RecordingClosed)
+                assert running.pool._crew.draining == []
+                if spares:
+                    # Who is done with its calls stands by from now on.
+                    async with asyncio.timeout(PATIENCE):
+                        while not running.pool.stats.spares_up:
+                            await asyncio.sleep(0)
+        journal = first.journal(recording)
+        assert journal.complete
+        assert packets(journal, 0)[-1][12:] == b"on"
+        assert not running.told(WorkerLost)
+        assert [entry["event"] for entry in log] == [
+            "media_worker_draining",
+            "media_worker_drained",
+        ]
+        units = running_units.processes.values()
+        assert all(process.poll() is None for process in units)
 
 
 async def test_a_worker_of_another_version_closes_its_journals_and_is_restarted(

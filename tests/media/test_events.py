@@ -12,6 +12,7 @@ REPORTS: list[events.WorkerEvent] = [
     events.RecordingOpened(recording="r", path="/p"),
     events.RecordingFailed(recording="r", reason="ENOSPC", errno=28),
     events.RecordingClosed(recording="r", path="/p", packets=1, blocks=2, bytes=3),
+    events.MemoryRefused(recording="r", reason="Raise the limit."),
     events.MediaQuiet(leg="l", seconds=60.0),
     events.MediaHeard(leg="l"),
     events.MediaRejected(leg="l", packets=50),
