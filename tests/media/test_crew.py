@@ -39,12 +39,14 @@ async def test_a_killed_worker_is_replaced_under_the_running_call(
 ) -> None:
     await talk(running, customer, officer)
     with Phone() as waiting:
-        await running.connect("other", "w", waiting)
-        running.pool.play("w", ["ringback"], loop=True)
-        await waiting.hear()
         recording = await running.record(("c", "o"))
         first = customer.say(b"before")
         await officer.hear()
+        # A packet is passed on first, then recorded: the worker has done with it
+        # when it has opened another leg.
+        await running.connect("other", "w", waiting)
+        running.pool.play("w", ["ringback"], loop=True)
+        await waiting.hear()
         running.pool.mark(recording, b'{"type":"mark","kind":"codecs"}')
         (worker,) = running.pool.worker_pids
         os.kill(worker, signal.SIGKILL)
