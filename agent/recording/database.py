@@ -14,6 +14,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
@@ -24,7 +25,7 @@ from agent.recording.reserve import Reserve
 MAX_BATCH: Final = 500
 "Changes in one transaction: what comes later waits for the next."
 PATIENCE: Final = 0.05
-"Seconds that a patient writer waits for a hasty one to share its commit."
+"Seconds that writers wait at most for others to share their commit."
 LOG_PAGES: Final = 1000
 "Pages in the write-ahead log after which they are copied into the database …"
 LOG_PAGES_WHEN_FULL: Final = 8
@@ -38,6 +39,17 @@ class LedgerError(AgentError):
 
     permanent = False
     hint = "Check the spool's file system; the ledger is needed to take calls."
+
+
+class Haste(Enum):
+    """How long a writer may wait for others, so that they cost one commit."""
+
+    NOW = "now"
+    "Not at all."
+    FAIR = "fair"
+    "Until PATIENCE after the commit before: not at all where writers are rare."
+    LATE = "late"
+    "For PATIENCE, or the next who does not: nobody waits for it."
 
 
 class Database:
@@ -57,10 +69,12 @@ class Database:
         "Where a file of a newer version went, if there was one."
         self._reserve = Reserve(path.with_suffix(".reserve"), reserve_bytes)
         self._queue: queue.SimpleQueue[list[_Work] | None] = queue.SimpleQueue()
-        self._patient: list[_Work] = []
+        self._waiting: list[_Work] = []
         "What no commit has been asked for yet …"
-        self._patience: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         "… and until when."
+        self._asked_at = float("-inf")
+        "When a commit was asked for last, by the loop's clock."
         self._thread: threading.Thread | None = None
         self._closed = False
         self.commits = 0
@@ -90,33 +104,44 @@ class Database:
         act: Callable[[sqlite3.Connection], T],
         *,
         grows: bool = False,
-        patient: bool = False,
+        haste: Haste = Haste.NOW,
     ) -> T:
         """Run `act` in a transaction, with whatever else is waiting.
 
-        What `grows` adds rows; it is refused the last room on a full disk. What is
-        `patient` holds nobody up: it waits for the next writer that is not, so that
-        both cost one commit, or for PATIENCE.
+        What `grows` adds rows; it is refused the last room on a full disk.
         Raises what `act` raised itself, or LedgerError: nothing was written.
         """
         if self._closed or self._thread is None:
             raise LedgerError("the ledger is closed.")
         loop = asyncio.get_running_loop()
         work = _Work(act, grows, loop, loop.create_future())
-        self._patient.append(work)
-        if not patient:
-            self._hand_over()
-        elif self._patience is None:
-            self._patience = loop.call_later(PATIENCE, self._hand_over)
+        self._waiting.append(work)
+        self._hand_over_in_time(loop, haste)
         return cast("T", await work.future)
+
+    def _hand_over_in_time(
+        self, loop: asyncio.AbstractEventLoop, haste: Haste
+    ) -> None:
+        now = loop.time()
+        since = now if haste is Haste.LATE else self._asked_at
+        due = now if haste is Haste.NOW else since + PATIENCE
+        if due <= now:
+            self._hand_over()
+        elif self._timer is None or due < self._timer.when():
+            self._stop_timer()
+            self._timer = loop.call_at(due, self._hand_over)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _hand_over(self) -> None:
         """Let the thread have what there is to do."""
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-        if self._patient:
-            works, self._patient = self._patient, []
+        self._stop_timer()
+        if self._waiting:
+            works, self._waiting = self._waiting, []
+            self._asked_at = asyncio.get_running_loop().time()
             self._queue.put(works)
 
     def _run(

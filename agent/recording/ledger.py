@@ -16,7 +16,7 @@ from agent.common.clock import utc_ns
 from agent.common.files import write_durably
 from agent.model.call import Outcome
 from agent.model.recording import RecordingState
-from agent.recording.database import Database, LedgerError
+from agent.recording.database import Database, Haste, LedgerError
 from agent.recording.ledger_schema import MIGRATIONS, VERSION
 
 __all__ = [
@@ -170,7 +170,7 @@ class Ledger:
             if expires:
                 _expire(db, intent.begun_utc_ns - RETENTION_NS, EXPIRED_AT_ONCE)
 
-        await self._database.do(begin, grows=True)
+        await self._database.do(begin, grows=True, haste=Haste.FAIR)
 
     async def close_call(
         self,
@@ -196,7 +196,7 @@ class Ledger:
                     f"call {call_id} is not open.", hint="Report this: it is a fault."
                 )
 
-        await self._database.do(close, patient=True)
+        await self._database.do(close, haste=Haste.LATE)
 
     async def note_missing(self, call_id: str, missing_ms: int) -> None:
         """So much more of a call's talk is in no journal. Raises LedgerError."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.recording.database import MAX_BATCH, Database, LedgerError
+from agent.recording.database import MAX_BATCH, Database, Haste, LedgerError
 
 
 def make_things(db: sqlite3.Connection) -> None:
@@ -58,8 +58,8 @@ async def test_many_writers_share_few_commits(database: Database) -> None:
 async def test_a_patient_writer_shares_the_next_commit(database: Database) -> None:
     loop = asyncio.get_running_loop()
     before = database.commits
-    first = loop.create_task(database.do(lambda db: insert(db, "a"), patient=True))
-    second = loop.create_task(database.do(lambda db: insert(db, "b"), patient=True))
+    first = loop.create_task(database.do(lambda db: insert(db, "a"), haste=Haste.LATE))
+    second = loop.create_task(database.do(lambda db: insert(db, "b"), haste=Haste.LATE))
     await asyncio.sleep(0)
     assert not first.done()
     # In the order they came: what is asked last sees what the others wrote.
@@ -72,8 +72,46 @@ async def test_a_patient_writer_alone_does_not_wait_for_ever(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.recording.database.PATIENCE", 0.001)
-    await database.do(lambda db: insert(db, "a"), patient=True)
-    await database.do(lambda db: insert(db, "b"), patient=True)
+    await database.do(lambda db: insert(db, "a"), haste=Haste.LATE)
+    await database.do(lambda db: insert(db, "b"), haste=Haste.LATE)
+    assert await database.do(names) == ["a", "b"]
+
+
+async def test_fair_writers_wait_only_where_writers_are_many(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+
+    def write(name: str, haste: Haste) -> "asyncio.Task[None]":
+        return loop.create_task(database.do(lambda db: insert(db, name), haste=haste))
+
+    monkeypatch.setattr("agent.recording.database.PATIENCE", 3600.0)
+    before = database.commits
+    # Nobody has written for an hour, as far as anybody knows.
+    await write("a", Haste.FAIR)
+    late, fair = write("b", Haste.LATE), write("c", Haste.FAIR)
+    await asyncio.sleep(0)
+    assert await database.do(names) == ["a", "b", "c"]
+    await asyncio.gather(late, fair)
+    assert database.commits == before + 2
+    # The hour of who came first has passed for who comes now.
+    monkeypatch.setattr("agent.recording.database.PATIENCE", 0.0)
+    await write("d", Haste.FAIR)
+    assert database.commits == before + 3
+
+
+async def test_a_fair_writer_is_not_held_up_by_a_late_one(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    await database.do(names)
+    monkeypatch.setattr("agent.recording.database.PATIENCE", 3600.0)
+    late = loop.create_task(database.do(lambda db: insert(db, "a"), haste=Haste.LATE))
+    await asyncio.sleep(0)
+    monkeypatch.setattr("agent.recording.database.PATIENCE", 0.01)
+    async with asyncio.timeout(10):
+        await database.do(lambda db: insert(db, "b"), haste=Haste.FAIR)
+        await late
     assert await database.do(names) == ["a", "b"]
 
 
@@ -81,7 +119,7 @@ async def test_a_patient_writer_is_finished_at_the_close(
     database: Database, tmp_path: Path
 ) -> None:
     writer = asyncio.get_running_loop().create_task(
-        database.do(lambda db: insert(db, "last"), patient=True)
+        database.do(lambda db: insert(db, "last"), haste=Haste.LATE)
     )
     await asyncio.sleep(0)
     await database.close()

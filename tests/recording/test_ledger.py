@@ -10,7 +10,7 @@ import pytest
 from agent.common.clock import utc_ns
 from agent.model.call import CallDirection, EndCause, Outcome
 from agent.model.recording import RecordingState
-from agent.recording.database import Database
+from agent.recording.database import Database, Haste
 from agent.recording.ledger import (
     EXPIRY_INTERVAL,
     RETENTION_NS,
@@ -229,10 +229,10 @@ async def test_a_full_disk_leaves_room_to_close(
     do = Database.do
 
     async def spy(
-        self: Database, act: object, *, grows: bool = False, patient: bool = False
+        self: Database, act: object, *, grows: bool = False, haste: Haste = Haste.NOW
     ) -> object:
         grew.append(grows)
-        return await do(self, act, grows=grows, patient=patient)  # type: ignore[arg-type]
+        return await do(self, act, grows=grows, haste=haste)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Database, "do", spy)
     await ledger.begin(intent("call"))
