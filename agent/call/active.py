@@ -207,8 +207,6 @@ class ActiveCall:
         self._tell_recording()
         if self._joint.keeper is not None:
             self._joint.keeper.changed(self)
-        # The worker first: a peer may send as soon as it hears of us.
-        self._joint.media.flush()
         self._joint.user_agent.flush()
 
     def _tell_recording(self) -> None:

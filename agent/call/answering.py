@@ -89,7 +89,7 @@ class Answering:
             self._log.info("early_media_unavailable")
             self._session.early_unavailable(self._now)
             return
-        if not await self._describe(None) or first.gone:
+        if not await self._opened() or not self._described(None) or first.gone:
             return
         self._awaits_prack = possible is EarlyMedia.RELIABLE
         self._joint.user_agent.core.ring(
@@ -108,13 +108,18 @@ class Answering:
             self._awaits_prack = False
             self._session.early_opened(self._now)
 
-    async def answer(self, partner: Leg | None) -> None:
+    @property
+    def has_media(self) -> bool:
+        """Whether it has its ports already."""
+        return self._legs.first.media_open
+
+    def answer(self, partner: Leg | None) -> None:
         """Answer it; with the description of the early media, if there was any.
 
-        `partner` is the leg that has answered before, if one has.
+        It has media. `partner` is the leg that has answered before, if one has.
         """
         first = self._legs.first
-        if await self._describe(partner) and not first.gone:
+        if self._described(partner) and not first.gone:
             self._joint.user_agent.core.accept(
                 first.session,
                 self._now,
@@ -123,24 +128,33 @@ class Answering:
                 headers=self.headers,
             )
 
-    async def _describe(self, partner: Leg | None) -> bool:
-        """Have media and a description; False if the call cannot be."""
-        first = self._legs.first
+    async def open_and_answer(self, partner: Leg | None) -> None:
+        """Give it media first."""
+        if await self._opened():
+            self.answer(partner)
+
+    async def _opened(self) -> bool:
+        """Have media; False if the call cannot be."""
         try:
-            if not first.media_open:
-                await self._open_media(first)
-            if not first.local_description:
+            if not self.has_media:
+                await self._open_media(self._legs.first)
+        except AgentError as error:
+            self._log.warning("media_refused", reason=str(error))
+            self._session.unacceptable(503, "No Media Available")
+            return False
+        return True
+
+    def _described(self, partner: Leg | None) -> bool:
+        """Have a description; False if the call cannot be."""
+        try:
+            if not self._legs.first.local_description:
                 self._legs.describe_first(partner)
         except NotAcceptableError as error:
             self._log.warning("offer_unusable", reason=str(error))
             self._refusal_headers = [error.warning(self._joint.host)]
             self._session.unacceptable(488, "Not Acceptable Here")
-        except AgentError as error:
-            self._log.warning("media_refused", reason=str(error))
-            self._session.unacceptable(503, "No Media Available")
-        else:
-            return True
-        return False
+            return False
+        return True
 
     @property
     def _now(self) -> float:

@@ -66,7 +66,11 @@ class Performing:
                 self._spawn(self._answering.open_early(), "early")
             case do.Answer():
                 partner = self._legs.get(self._session.partner)
-                self._spawn(self._answering.answer(partner), "answer")
+                if self._answering.has_media:
+                    # At once: what workers and peers are told is told together.
+                    self._answering.answer(partner)
+                else:
+                    self._spawn(self._answering.open_and_answer(partner), "answer")
             case do.Invite():
                 self._spawn(self._ring(command, self._call.facing()), "invite")
             case do.HangUp():

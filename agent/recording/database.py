@@ -119,9 +119,7 @@ class Database:
         self._hand_over_in_time(loop, haste)
         return cast("T", await work.future)
 
-    def _hand_over_in_time(
-        self, loop: asyncio.AbstractEventLoop, haste: Haste
-    ) -> None:
+    def _hand_over_in_time(self, loop: asyncio.AbstractEventLoop, haste: Haste) -> None:
         now = loop.time()
         since = now if haste is Haste.LATE else self._asked_at
         due = now if haste is Haste.NOW else since + PATIENCE

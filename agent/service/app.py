@@ -350,6 +350,7 @@ class Agent:
                 keeper=keeper,
             )
         )
+        user_agent.before_leaving = media.flush
         if keeper is not None:
             self._keep(keeper, media, user_agent)
             loop.add_signal_handler(signal.SIGUSR2, self._leave, keeper)

@@ -78,6 +78,11 @@ class UserAgent:
         }
         self._loop = asyncio.get_running_loop()
         self._started = False
+        self.before_leaving: Callable[[], None] = _nothing
+        """Called before anything leaves.
+
+        What peers may do as soon as they have it shall find all in its place.
+        """
         self.before_sending: Callable[[set[SessionId]], None] | None = None
         """Hears which sessions have changed, if the core tracks them.
 
@@ -239,6 +244,8 @@ class UserAgent:
         if not self._started:
             return
         outgoing = self.core.data_to_send()
+        if outgoing:
+            self.before_leaving()
         for data, flow in outgoing:
             if flow.reliable:
                 self._streams.send(data, flow)
@@ -308,3 +315,7 @@ def _is_of(sock: socket.socket, listener: Listener) -> bool:
 
 def _named(listeners: Sequence[Listener]) -> dict[str, Listener]:
     return {f"sip-{index}": listener for index, listener in enumerate(listeners)}
+
+
+def _nothing() -> None:
+    """Nobody has anything to put in its place."""

@@ -234,7 +234,7 @@ async def test_a_calls_task_that_fails_clears_it(
     async def fail(*_: object) -> None:
         raise KeyError("a mistake of ours")
 
-    monkeypatch.setattr(Answering, "answer", fail)
+    monkeypatch.setattr(Answering, "open_and_answer", fail)
     site.trunk.call()
     await site.until_logged("task_failed")
     await site.trunk.heard(sip.Refused)

@@ -400,6 +400,24 @@ async def test_what_is_over_the_rate_is_not_read_and_that_is_said_once() -> None
     await asyncio.sleep(0)
 
 
+async def test_what_peers_will_do_is_prepared_before_they_are_told() -> None:
+    ports = free_ports(2)
+    one, other = Party(ports[0]), Party(ports[1])
+    await one.agent.start()
+    await other.agent.start()
+    heard: list[int] = []
+    one.agent.before_leaving = lambda: heard.append(other.core.stats.received)
+    one.agent.flush()
+    assert heard == []  # nothing leaves
+    await one.call(other.address)
+    async with asyncio.timeout(5):
+        await other.events.get()
+    assert heard == [0]
+    one.agent.close()
+    other.agent.close()
+    await asyncio.sleep(0)
+
+
 async def test_another_process_goes_on_with_sockets_and_sessions() -> None:
     ports = free_ports(3)
     listeners = [
