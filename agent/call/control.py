@@ -1,7 +1,7 @@
 """Call control: the joint of signalling, media, recording and identity.
 
-Admits calls, makes an ActiveCall of each, brings every event to the call it belongs
-to, and closes the ledger row when the call is over. No error of one call leaves it.
+Admits what may come, brings every event to the call it belongs to, and closes the
+ledger row when the call is over. No error of one call leaves it.
 """
 
 import asyncio
@@ -13,25 +13,17 @@ import structlog
 
 from agent.call import commands as do
 from agent.call.active import ActiveCall
-from agent.call.codecs import for_first
-from agent.call.config import PeerConfig
+from agent.call.arrivals import Arrivals
+from agent.call.calls import Calls
 from agent.call.endings import close_row
 from agent.call.joint import Joint, RunningCall
-from agent.call.leg import Leg
 from agent.call.orders import Orders
-from agent.call.passthrough import PassthroughCall
 from agent.call.recorder import OpenSegment
-from agent.call.routing import NoRouteError, Plan
 from agent.call.state import EndingState
 from agent.common.clock import utc_ns
-from agent.common.errors import AgentError
-from agent.common.ids import new_id
 from agent.common.tasks import TaskSet
-from agent.identity.tags import caller_tag
 from agent.media import pool as media
-from agent.model.recording import WITHHELD
-from agent.recording.ledger import CallIntent, Ledger
-from agent.signalling import b2bua
+from agent.recording.ledger import Ledger
 from agent.signalling.guard import Guard
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.flow import Flow
@@ -56,21 +48,13 @@ class CallControl:
         self._ledger = ledger
         self._guard = guard
         self._max_calls = max_calls
-        self._calls: dict[str, RunningCall] = {}
-        self._by_name: dict[str, RunningCall] = {}
-        self._call_ids: dict[str, str] = {}
-        "Of the INVITEs we sent, by session."
-        self._sent: dict[str, str] = {}
-        "User part that each of those Call-IDs asked for: what comes back is a loop."
-        self._emergencies: dict[str, set[str]] = {}
-        "By emergency call, the Call-IDs of its legs: their messages pass any limit."
-        self._peer_calls: dict[str, int] = {}
+        self._calls = Calls()
         self._tasks = TaskSet(self._task_failed)
         self._timer: asyncio.TimerHandle | None = None
         self._schedule = Schedule()
         self._log = structlog.get_logger()
         self._joint: Joint | None = None
-        self._draining = False
+        self._arrivals: Arrivals | None = None
         self._idle = asyncio.Event()
         self.orders = Orders(self._calls, self.guard)
         self.refused_strangers = 0
@@ -79,12 +63,26 @@ class CallControl:
     def connect(self, joint: Joint) -> None:
         """Give control the rest of the agent; once, before any event."""
         self._joint = joint
+        self._arrivals = Arrivals(
+            joint,
+            self._calls,
+            self._ledger,
+            max_calls=self._max_calls,
+            finished=self.finished,
+        )
 
     @property
     def joint(self) -> Joint:
         if self._joint is None:
             raise RuntimeError("call control is not connected")
         return self._joint
+
+    @property
+    def arrivals(self) -> Arrivals:
+        """What takes new calls."""
+        if self._arrivals is None:
+            raise RuntimeError("call control is not connected")
+        return self._arrivals
 
     @property
     def active_calls(self) -> int:
@@ -103,25 +101,16 @@ class CallControl:
 
     def call_of(self, session: str) -> RunningCall | None:
         """The call a SIP session belongs to, if it is one of a running call."""
-        return self._by_name.get(session)
+        return self._calls.of_name(session)
 
     def register(self, name: str, call: RunningCall) -> None:
         """Bring the events of a session we began, or of a media leg, to `call`."""
-        if call.call_id not in self._calls:
-            return  # it ended while this was being made: nobody would forget the name
-        self._by_name[name] = call
         invite = self.joint.user_agent.core.invite_of(name)
-        if invite is not None:
-            self._call_ids[name] = invite.call_id
-            self._sent[invite.call_id] = invite.uri.user or ""
-            if call.call_id in self._emergencies:
-                self._emergencies[call.call_id].add(invite.call_id)
+        self._calls.register(name, call, invite)
 
     def adopt(self, call: RunningCall) -> None:
         """Go on with a call of the main process before this one."""
-        self._calls[call.call_id] = call
-        peer = call.peer_name
-        self._peer_calls[peer] = self._peer_calls.get(peer, 0) + 1
+        self._calls.add(call)
         for name in call.names:
             self.register(name, call)
 
@@ -158,16 +147,16 @@ class CallControl:
 
     def in_emergency(self, sip_call_id: str) -> bool:
         """Whether a Call-ID is that of a leg of an emergency call that goes on."""
-        return any(sip_call_id in legs for legs in self._emergencies.values())
+        return self._calls.in_emergency(sip_call_id)
 
     # -- events ---------------------------------------------------------------
 
     def on_sip(self, event: sip.Event) -> None:
         """One event of the user agent core."""
         if isinstance(event, sip.InviteReceived):
-            self._invited_safely(event)
+            self.arrivals.take(event)
             return
-        call = self._by_name.get(event.session)
+        call = self._calls.of_name(event.session)
         if call is not None:
             self.guard(call, lambda: call.on_sip(event))
 
@@ -217,7 +206,7 @@ class CallControl:
             self.guard(call, lambda: call.on_recording_failed(reason, kept=kept))
 
     def _to_call(self, name: str, act: Callable[[ActiveCall], None]) -> None:
-        call = self._by_name.get(name)
+        call = self._calls.of_name(name)
         if isinstance(call, ActiveCall):
             self.guard(call, lambda: act(call))
 
@@ -232,147 +221,6 @@ class CallControl:
             except Exception as again:  # noqa: BLE001 - reported; nothing is left to try
                 self._log.critical("call_stuck", call_id=call.call_id, exc_info=again)
         self._rearm(call)
-
-    # -- a new call -----------------------------------------------------------
-
-    def _invited_safely(self, event: sip.InviteReceived) -> None:
-        """Take a new call; if our own code fails, it is refused and no other hurt."""
-        try:
-            self._invited(event)
-        except Exception as error:  # noqa: BLE001 - reported, and the call is refused
-            self._log.critical("invite_failed", exc_info=error)
-            user_agent = self.joint.user_agent
-            user_agent.core.refuse(event.session, user_agent.now, status=500)
-
-    def _invited(self, event: sip.InviteReceived) -> None:
-        core, now = self.joint.user_agent.core, self.joint.user_agent.now
-        request = event.request
-        peer = self.joint.routes.peer_of(event.flow)
-        if peer is None:  # admitted, then removed from the table
-            core.refuse(event.session, now, status=403)
-            return
-        if b2bua.is_loop(request, self._sent):
-            self._log.warning("loop_refused", peer=peer.name)
-            core.refuse(event.session, now, status=482)
-            return
-        called = request.uri.user or ""
-        tag = caller_tag(request, trusted=peer.trusted, config=self.joint.identity)
-        number = tag.number
-        if number == WITHHELD:
-            # From those who are called, not from the recording: an officer it is.
-            number = self.joint.proven_number(request, event.flow) or number
-        if event.replaces is not None:
-            self._taken_over(event, peer, number)
-            return
-        try:
-            plan = self.joint.routes.plan(peer, called, number)
-            b2bua.next_max_forwards(request)
-        except NoRouteError as error:
-            self._log.warning("no_route", peer=peer.name, reason=str(error))
-            core.refuse(event.session, now, status=404)
-            return
-        except b2bua.TooManyHopsError:
-            core.refuse(event.session, now, status=483)
-            return
-        if not plan.emergency and (full := self._full(peer)):
-            self._log.warning("call_limit", peer=peer.name, reason=full)
-            core.refuse(
-                event.session, now, status=503, headers=(("Retry-After", "10"),)
-            )
-            return
-        self._begin(event, peer, plan, number, called)
-
-    def _taken_over(
-        self, event: sip.InviteReceived, peer: PeerConfig, number: str
-    ) -> None:
-        """An INVITE for a place in a call there is already."""
-        call = self._by_name.get(event.replaces or "")
-        if call is None or call.transfers is None:
-            core, now = self.joint.user_agent.core, self.joint.user_agent.now
-            core.refuse(event.session, now, status=481)
-            return
-        transfers, leg = call.transfers, _incoming("", event, peer, number)
-        self.guard(call, lambda: transfers.taken_over(event, leg))
-
-    def _full(self, peer: PeerConfig) -> str:
-        if self._draining:
-            return "draining"
-        if len(self._calls) >= self._max_calls:
-            return "the host's limit"
-        if peer.max_calls and self._peer_calls.get(peer.name, 0) >= peer.max_calls:
-            return "the peer's limit"
-        return ""
-
-    def _can_relay(self, plan: Plan, first: Leg, invite: Request) -> bool:
-        """Whether a call can have both its legs relayed, in what its party offers."""
-        stats = self.joint.media.stats
-        if not stats.workers_up or stats.ports_free < 2:
-            return False
-        codecs = for_first(plan.route.codecs, None)
-        return not invite.body or first.can_answer(invite.body, codecs)
-
-    def _begin(
-        self,
-        event: sip.InviteReceived,
-        peer: PeerConfig,
-        plan: Plan,
-        caller: str,
-        called: str,
-    ) -> None:
-        call_id = new_id()
-        first = _incoming("a", event, peer, caller)
-        call: RunningCall
-        if plan.exempt and not self._can_relay(plan, first, event.request):
-            call = PassthroughCall(
-                self.joint,
-                call_id=call_id,
-                plan=plan,
-                invite=event.request,
-                first=first,
-                finished=self.finished,
-            )
-        else:
-            call = ActiveCall(
-                self.joint,
-                call_id=call_id,
-                plan=plan,
-                invite=event.request,
-                first=first,
-                caller=caller,
-                called=called,
-                finished=self.finished,
-            )
-        self._calls[call_id] = call
-        if plan.emergency:
-            self._emergencies[call_id] = {event.request.call_id}
-        self._peer_calls[peer.name] = self._peer_calls.get(peer.name, 0) + 1
-        self._by_name[event.session] = call
-        intent = CallIntent(
-            call_id=call_id,
-            sip_call_id=event.request.call_id,
-            route=plan.route.name,
-            direction=plan.direction,
-            begun_utc_ns=utc_ns(),
-        )
-        self.spawn(self._begin_with_intent(call, intent, plan), name=f"begin-{call_id}")
-
-    async def _begin_with_intent(
-        self, call: RunningCall, intent: CallIntent, plan: Plan
-    ) -> None:
-        """Write the intent before the call is answered; never hold up an emergency."""
-        if plan.emergency:
-            self.guard(call, call.begin)
-        try:
-            await self._ledger.begin(intent)
-        except AgentError as error:
-            self._log.critical(
-                "ledger_unwritable", call_id=call.call_id, reason=str(error)
-            )
-            if not plan.exempt and plan.route.on_recording_failure == "refuse":
-                self.guard(call, call.refuse_unrecordable)
-                return
-        if not plan.emergency:
-            self.guard(call, call.begin)
 
     # -- the end of a call ----------------------------------------------------
 
@@ -407,18 +255,10 @@ class CallControl:
         await close_row(self.joint, self._ledger, ending, segments)
 
     def _forget(self, call: RunningCall) -> None:
-        if self._calls.pop(call.call_id, None) is None:
-            return
+        self._calls.forget(call)
         self._schedule.set(call.call_id, None)
-        self._emergencies.pop(call.call_id, None)
         if not self._calls:
             self._idle.set()
-        for name in call.names:
-            self._by_name.pop(name, None)
-            if (call_id := self._call_ids.pop(name, None)) is not None:
-                self._sent.pop(call_id, None)
-        peer = call.peer_name
-        self._peer_calls[peer] = self._peer_calls.get(peer, 1) - 1
 
     # -- time -----------------------------------------------------------------
 
@@ -453,7 +293,7 @@ class CallControl:
 
     async def drain(self, seconds: float) -> None:
         """Take no new calls; let running ones end; then clear the rest."""
-        self._draining = True
+        self.arrivals.draining = True
         if self._calls:
             self._idle.clear()
             with contextlib.suppress(TimeoutError):
@@ -473,23 +313,6 @@ class CallControl:
         call = self._calls.get(_call_id(name))
         if call is not None:
             self.guard(call, call.stop)
-
-
-def _incoming(
-    name: str, event: sip.InviteReceived, peer: PeerConfig, number: str
-) -> Leg:
-    """The leg of a party that rings us."""
-    leg = Leg(
-        name=name,
-        session=event.session,
-        flow=event.flow,
-        peer=peer,
-        media_id=new_id(),
-        number=number,
-        from_user=event.request.from_.uri.user or "",
-    )
-    leg.learn_abilities(event.request)
-    return leg
 
 
 def _call_id(task: str) -> str:

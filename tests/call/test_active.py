@@ -33,8 +33,8 @@ async def test_an_inbound_call_is_announced_connected_and_recorded(site: Site) -
     assert site.uploads.notified == [begin.recording_id]
     assert not site.media.open
     assert site.control.active_calls == 0
-    assert not site.control._by_name
-    assert not site.control._sent
+    assert not site.control._calls._by_name
+    assert not site.control._calls.sent
 
 
 async def test_an_outbound_call_is_announced_to_both(site: Site) -> None:

@@ -50,7 +50,7 @@ async def test_a_2xx_that_crosses_the_cancel_is_acked_and_byed(site: Site) -> No
     site.officer.hang_up()
     assert (await site.ended()).cause == "officer-hangup"
     assert not site.media.open
-    assert not site.control._by_name
+    assert not site.control._calls._by_name
 
 
 async def test_all_refuse_and_the_caller_hears_what_tells_most(site: Site) -> None:

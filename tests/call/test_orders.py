@@ -58,7 +58,8 @@ async def test_a_call_is_named_by_the_beginning_of_its_id(site: Site) -> None:
             orders.pause(wrong, by="uid:7")
     orders.pause(name[:8], by="uid:7")
     running = site.control._calls
-    twins = Orders(running | {name[:9] + "x": running[name]}, site.control.guard)
+    both = {**running, name[:9] + "x": running[name]}
+    twins = Orders(both, site.control.guard)
     with pytest.raises(UnknownCallError):
         twins.resume(name[:8], by="uid:7")
 

@@ -37,7 +37,7 @@ async def test_descriptions_pass_untouched(site: Site) -> None:
     row = await site.ended()
     assert (row.outcome, row.cause) == (Outcome.EXEMPT, EndCause.CALLER_HANGUP)
     assert not site.media.commands
-    assert not site.control._by_name
+    assert not site.control._calls._by_name
 
 
 async def test_the_callee_hangs_up(site: Site) -> None:
@@ -135,8 +135,8 @@ async def test_the_next_target_is_tried(site: Site) -> None:
     await site.second.heard(sip.Acknowledged)
     site.trunk.hang_up()
     await site.ended()
-    assert not site.control._by_name
-    assert not site.control._sent
+    assert not site.control._calls._by_name
+    assert not site.control._calls.sent
 
 
 async def test_the_last_refusal_is_passed_on(site: Site) -> None:

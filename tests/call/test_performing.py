@@ -38,7 +38,7 @@ async def test_a_caller_who_leaves_while_ports_are_opened_gets_none(site: Site) 
     site.media.gate.set()
     await until(lambda: not site.control._tasks)
     assert not site.media.open
-    assert not site.control._by_name
+    assert not site.control._calls._by_name
     assert site.media.verbs["configure"] == 0
 
 

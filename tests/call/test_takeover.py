@@ -153,7 +153,8 @@ async def test_a_call_that_was_being_set_up_is_cleared(calm: Site) -> None:
 async def test_a_party_that_signalling_has_lost_has_left(calm: Site) -> None:
     await calm.start()
     await established(calm)
-    session = calm.control._calls.copy().popitem()[1].names[0]
+    [call] = calm.control._calls.values()
+    session = call.names[0]
     lose(calm, session)
     await calm.take_over()
     await calm.officer.heard(sip.Ended)

@@ -96,7 +96,7 @@ async def test_blind_to_a_colleague(site: Site) -> None:
     row = await site.ended()
     assert (row.outcome, row.cause) == (Outcome.RECORDED, "caller-hangup")
     assert not site.media.open
-    assert not site.control._by_name
+    assert not site.control._calls._by_name
 
 
 async def test_blind_from_hold_frees_the_customer(site: Site) -> None:
@@ -298,7 +298,7 @@ async def test_attended_to_a_colleague(site: Site) -> None:
         (Outcome.RECORDED, "officer-hangup"),
     }
     assert not site.media.open
-    assert not site.control._by_name
+    assert not site.control._calls._by_name
 
 
 async def test_attended_asked_for_in_the_consultation(site: Site) -> None:
@@ -463,7 +463,7 @@ async def test_a_colleague_takes_a_call_over(site: Site) -> None:
     site.second.hang_up()
     assert (await site.ended()).cause == "officer-hangup"
     assert not site.media.open
-    assert not site.control._by_name
+    assert not site.control._calls._by_name
 
 
 async def test_a_colleague_picks_up_what_rings_elsewhere(site: Site) -> None:

@@ -45,7 +45,7 @@ async def test_semi_attended_while_the_colleague_rings(site: Site) -> None:
     await site.second.heard(sip.Ended)
     await until(lambda: not site.control.active_calls)
     assert not site.media.open
-    assert not site.control._by_name
+    assert not site.control._calls._by_name
 
 
 async def test_semi_attended_to_nowhere_leaves_both_calls_as_they_are(
