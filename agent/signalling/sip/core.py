@@ -261,7 +261,7 @@ class UserAgentCore(Commands):
 
     def track(self) -> None:
         """Keep account of what `state_of` and `touched` tell: from the start."""
-        self._layer.track(self._touched)
+        self._layer.table.track(self._touched)
         self._sessions.track(self._touched)
 
     def touched(self) -> set[SessionId]:
@@ -278,7 +278,7 @@ class UserAgentCore(Commands):
         Needs `track`.
         """
         found = self._sessions.get(session)
-        clients, servers = self._layer.save(session)
+        clients, servers = self._layer.table.save(session)
         if found is None and not clients and not servers:
             return None
         sent = self._user.resending.save(client.key for client in clients)
@@ -287,7 +287,7 @@ class UserAgentCore(Commands):
         names += [server.key for server in servers]
         return SessionState(
             session=session,
-            keys=self._layer.keys_given,
+            keys=self._layer.table.count,
             call=None if found is None else found.save(),
             clients=clients,
             servers=servers,
@@ -302,7 +302,7 @@ class UserAgentCore(Commands):
         """
         for state in states:
             self._user.keep_free(state.session)
-            self._layer.keep_free(state.keys)
+            self._layer.table.keep_free(state.keys)
             self._user.restore_owned(state.owned, state.session)
             self._user.resending.restore(state.sent)
             self._layer.resume(state.clients, state.servers, state.session, now)

@@ -1,5 +1,7 @@
 """What the transaction layer tells its user."""
 
+from dataclasses import dataclass
+
 import msgspec
 
 from agent.signalling.sip.flow import Flow
@@ -67,3 +69,26 @@ Event = (
     | StrayResponse
     | TransactionFailed
 )
+
+
+@dataclass(slots=True)
+class TransactionStats:
+    """Counters since the start."""
+
+    requests: int = 0
+    "New requests that got a transaction."
+    retransmissions: int = 0
+    "Requests received again."
+    responses: int = 0
+    "Responses that belong to a transaction."
+    dropped_responses: int = 0
+    "Responses that belong to none of ours; a stray 2xx is not among them."
+    refused: int = 0
+    "New requests that the admission refused or dropped."
+    overload: int = 0
+    "New requests answered 503 because the table, or its peer's share, is full."
+    larger_answers: int = 0
+    "Refusals by UDP that were larger than what they refused, and so were not sent."
+    unmatched_cancels: int = 0
+    failures: int = 0
+    "Transactions that timed out or that the network failed."

@@ -6,16 +6,15 @@ RFC 3261 sections 17 and 18, RFC 3581, RFC 6026.
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
 
 from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.headers import Via
-from agent.signalling.sip.limits import UNLIMITED, LimitsOf, PeerLimits
-from agent.signalling.sip.message import Request, Response, outweighs, response_to
+from agent.signalling.sip.limits import UNLIMITED, LimitsOf
+from agent.signalling.sip.message import Request, Response, response_to
 from agent.signalling.sip.timers import DEFAULT_TIMERS, Timers
 from agent.signalling.sip.transaction import invite_client, invite_server
+from agent.signalling.sip.transaction.admission import DROP, Admission
 from agent.signalling.sip.transaction.entries import (
     Client,
     SavedClient,
@@ -34,6 +33,7 @@ from agent.signalling.sip.transaction.events import (
     ResponseReceived,
     StrayResponse,
     TransactionFailed,
+    TransactionStats,
 )
 from agent.signalling.sip.transaction.hop import (
     COOKIE,
@@ -76,32 +76,6 @@ __all__ = [
     "TransactionStats",
 ]
 
-DROP: Final = -1
-"What an admission answers to have a request ignored."
-
-
-@dataclass(slots=True)
-class TransactionStats:
-    """Counters since the start."""
-
-    requests: int = 0
-    "New requests that got a transaction."
-    retransmissions: int = 0
-    "Requests received again."
-    responses: int = 0
-    "Responses that belong to a transaction."
-    dropped_responses: int = 0
-    "Responses that belong to none of ours; a stray 2xx is not among them."
-    refused: int = 0
-    "New requests that the admission refused or dropped."
-    overload: int = 0
-    "New requests answered 503 because the table, or its peer's share, is full."
-    larger_answers: int = 0
-    "Refusals by UDP that were larger than what they refused, and so were not sent."
-    unmatched_cancels: int = 0
-    failures: int = 0
-    "Transactions that timed out or that the network failed."
-
 
 class TransactionLayer:
     """Every transaction of one user agent, over all its flows.
@@ -109,10 +83,8 @@ class TransactionLayer:
     After each call the caller takes `next_event` until None and `data_to_send`,
     and calls `handle_timer` when `get_timer` says.
 
-    `admit` is asked about each new request other than ACK and CANCEL before it
-    costs anything: None lets it in, a status refuses it without a transaction,
-    DROP ignores it. `limits_of` says how many transactions whoever is at the other
-    end of a flow may begin; requests to a user that `is_emergency` are never too many.
+    `admit`, `limits_of` and `is_emergency` are the Admission's, which is asked about
+    each new request other than ACK and CANCEL.
     """
 
     def __init__(
@@ -128,17 +100,22 @@ class TransactionLayer:
         self.stats = TransactionStats()
         self._rng = rng
         self._timers = timers
-        self._max_transactions = max_transactions
-        self._admit = admit
-        self._limits_of = limits_of
-        self._is_emergency = is_emergency
-        self._table = TransactionTable()
+        self.table = TransactionTable()
+        "Those that are open; what is to outlive this process is saved of it."
+        self._admission = Admission(
+            self.table,
+            self.stats,
+            max_transactions=max_transactions,
+            admit=admit,
+            limits_of=limits_of,
+            is_emergency=is_emergency,
+        )
         self._schedule = Schedule()
         self._outbox: list[tuple[bytes, Flow]] = []
         self._events: deque[Event] = deque()
 
     def __len__(self) -> int:
-        return len(self._table)
+        return len(self.table)
 
     def receive(self, message: Request | Response, flow: Flow, now: float) -> None:
         """Take a parsed message; a request's top Via gets received and rport."""
@@ -148,7 +125,7 @@ class TransactionLayer:
         via = message.top_via
         match = server_key(message, via)
         stamp(message.headers, via, flow)
-        server = self._table.servers.get(match)
+        server = self.table.servers.get(match)
         if message.method == "ACK":
             self._receive_ack(message, server, flow, now)
         elif server is not None:
@@ -190,7 +167,7 @@ class TransactionLayer:
         Raises LocalSipError, and sends nothing, for an unknown key and where the
         transaction's state does not allow the response.
         """
-        server = self._table.by_key.get(key)
+        server = self.table.by_key.get(key)
         if not isinstance(server, Server):
             raise LocalSipError("There is no such server transaction.")
         server.machine.send(response.status, response.to_bytes(), now)
@@ -205,7 +182,7 @@ class TransactionLayer:
         come, nothing happens; if none comes within 64*T1, the transaction fails.
         Raises LocalSipError if `key` is no INVITE of ours.
         """
-        client = self._table.by_key.get(key)
+        client = self.table.by_key.get(key)
         if client is None:
             return
         machine = client.machine
@@ -238,7 +215,7 @@ class TransactionLayer:
 
     def transport_failed(self, flow: Flow, now: float) -> None:
         """What was sent on `flow` could not be sent, or the peer is unreachable."""
-        for entry in list(self._table.by_key.values()):
+        for entry in list(self.table.by_key.values()):
             if entry.flow == flow:
                 entry.machine.transport_failed(now)
                 self._settle(entry, flow, now)
@@ -250,7 +227,7 @@ class TransactionLayer:
         be answered, over a connection that the peer opens (section 18.2.2), and our
         own responses open another.
         """
-        for entry in list(self._table.clients.values()):
+        for entry in list(self.table.clients.values()):
             if entry.flow == flow and entry.machine.unanswered:
                 entry.machine.transport_failed(now)
                 self._settle(entry, flow, now)
@@ -262,7 +239,7 @@ class TransactionLayer:
     def handle_timer(self, now: float) -> None:
         """Fire the timers that are due."""
         while (key := self._schedule.pop_due(now)) is not None:
-            entry = self._table.by_key[key]
+            entry = self.table.by_key[key]
             entry.machine.handle_timer(now)
             self._settle(entry, entry.flow, now)
 
@@ -279,7 +256,7 @@ class TransactionLayer:
         vias = response.hops
         via = vias[0]
         method = response.cseq.method
-        client = self._table.clients.get(client_key(via.branch or "", method))
+        client = self.table.clients.get(client_key(via.branch or "", method))
         local = flow.local if client is None else client.flow.local
         ours = sent_by(via) == (local.host.lower(), local.port)
         # Section 8.1.3.3: a second Via says that it was meant for someone else.
@@ -306,7 +283,7 @@ class TransactionLayer:
     def _receive_cancel(
         self, cancel: Request, match: MatchKey, via: Via, flow: Flow, now: float
     ) -> None:
-        invite = self._table.servers.get(cancelled_key(match))
+        invite = self.table.servers.get(cancelled_key(match))
         if invite is None:
             self.stats.unmatched_cancels += 1
             self._refuse(cancel, 481, via, flow)
@@ -316,7 +293,7 @@ class TransactionLayer:
         response = response_to(cancel, 200, to_tag=tag or self._tag())
         # At most one per INVITE, so it needs no place of its own in the table.
         server = self._add_server(cancel, match, via, flow, now)
-        self._table.own(server, invite.owner)
+        self.table.own(server, invite.owner)
         server.machine.send(200, response.to_bytes(), now)
         self._answered(server, response, now)
         if invite.machine.state is invite_server.State.PROCEEDING:
@@ -325,39 +302,19 @@ class TransactionLayer:
     def _receive_new(
         self, request: Request, match: MatchKey, via: Via, flow: Flow, now: float
     ) -> None:
-        verdict = None if self._admit is None else self._admit(request, flow, now)
-        if verdict is not None:
-            self.stats.refused += 1
+        verdict = self._admission.judge(request, flow, now)
+        if isinstance(verdict, int):
             if verdict != DROP:
                 self._refuse(request, verdict, via, flow)
             return
-        limits = self._limits_of(flow)
-        if self._is_full(request, limits):
-            self.stats.overload += 1
-            self._refuse(request, 503, via, flow)
-            return
         self.stats.requests += 1
         server = self._add_server(request, match, via, flow, now)
-        self._table.charge(server, limits.name)
+        self.table.charge(server, verdict.name)
         self._events.append(RequestReceived(server.key, request, flow))
         if request.method == "INVITE":
             trying = response_to(request, 100)
             server.machine.send(100, trying.to_bytes(), now)
             self._answered(server, trying, now)
-
-    def _is_full(self, request: Request, limits: PeerLimits) -> bool:
-        """Whether there is no room for one more transaction of that peer's.
-
-        What belongs to a dialog may use a quarter more: overload must not keep calls
-        from ending.
-        """
-        if request.method == "INVITE" and self._is_emergency(request.uri.user or ""):
-            return False
-        quarters = 5 if request.to.tag is not None else 4
-        share = limits.transactions
-        return len(self._table) >= self._max_transactions * quarters // 4 or (
-            bool(share) and self._table.per_peer[limits.name] >= share * quarters // 4
-        )
 
     def _add_server(
         self, request: Request, match: MatchKey, via: Via, flow: Flow, now: float
@@ -365,11 +322,11 @@ class TransactionLayer:
         invite = request.method == "INVITE"
         back = response_flow(via, flow)
         server = new_server(
-            match, back, self._timers, self._table.new_key(), invite=invite
+            match, back, self._timers, self.table.new_key(), invite=invite
         )
         if not invite:
             server.machine.receive(request, now)
-        self._table.add(server)
+        self.table.add(server)
         self._settle(server, flow, now)
         return server
 
@@ -380,26 +337,22 @@ class TransactionLayer:
         ):
             match = old_ack_key(server.match, response)
             if match is not None:
-                self._table.add_ack(server, match)
+                self.table.add_ack(server, match)
         self._settle(server, server.flow, now)
 
     def _refuse(self, request: Request, status: int, via: Via, flow: Flow) -> None:
         response = response_to(request, status, to_tag=self._tag())
-        # Who forges a source must gain nothing by it.
-        unproved = not flow.reliable and self._limits_of(flow).stranger
-        if unproved and outweighs(response, request):
-            self.stats.larger_answers += 1
-            return
-        self._outbox.append((response.to_bytes(), response_flow(via, flow)))
+        if self._admission.may_hear(response, request, flow):
+            self._outbox.append((response.to_bytes(), response_flow(via, flow)))
 
     def _start(
         self, request: Request, flow: Flow, now: float, timers: Timers, owner: str
     ) -> Client:
         """Begin a client transaction with a request that has our Via."""
-        client = new_client(request, flow, timers, self._table.new_key())
+        client = new_client(request, flow, timers, self.table.new_key())
         client.machine.start(now)
-        self._table.add(client)
-        self._table.own(client, owner)
+        self.table.add(client)
+        self.table.own(client, owner)
         self._settle(client, flow, now)
         return client
 
@@ -420,7 +373,7 @@ class TransactionLayer:
         machine = entry.machine
         for data in machine.data_to_send():
             self._outbox.append((data, entry.flow))
-        self._table.touch(entry)
+        self.table.touch(entry)
         internal = isinstance(entry, Client) and entry.internal
         while (event := machine.next_event()) is not None:
             if internal:
@@ -434,7 +387,7 @@ class TransactionLayer:
                 self._events.append(TransactionFailed(entry.key, event.reason))
         if machine.terminated:
             self._schedule.set(entry.key, None)
-            self._table.forget(entry)
+            self.table.forget(entry)
         else:
             self._schedule.set(entry.key, machine.get_timer())
             if isinstance(entry, Client):
@@ -442,34 +395,9 @@ class TransactionLayer:
 
     # -- transactions that outlive their process --------------------------------------
 
-    def track(self, touched: set[str]) -> None:
-        """From now on note in `touched` whose transactions change.
-
-        To be called before there are any.
-        """
-        self._table.track(touched)
-
     def own(self, key: str, owner: str) -> None:
         """The server transaction `key` belongs to `owner`."""
-        self._table.own(self._table.by_key[key], owner)
-
-    def save(
-        self, owner: str
-    ) -> tuple[tuple[SavedClient, ...], tuple[SavedServer, ...]]:
-        """The transactions of `owner`, as another process can go on with them.
-
-        They share messages with the live ones. Nothing without `track`.
-        """
-        return self._table.save(owner)
-
-    @property
-    def keys_given(self) -> int:
-        """How many keys were given out."""
-        return self._table.count
-
-    def keep_free(self, keys: int) -> None:
-        """The first `keys` keys were given out by another process."""
-        self._table.count = max(self._table.count, keys)
+        self.table.own(self.table.by_key[key], owner)
 
     def resume(
         self,
@@ -486,10 +414,10 @@ class TransactionLayer:
         for client in [restored_client(one, self._timers) for one in clients]:
             if client.machine.unanswered:
                 client.machine.send_again()
-            self._table.adopt(client, owner)
+            self.table.adopt(client, owner)
             self._settle(client, client.flow, now)
         for server in [restored_server(one, self._timers) for one in servers]:
-            self._table.adopt(server, owner)
+            self.table.adopt(server, owner)
             self._settle(server, server.flow, now)
 
     def _branch(self) -> str:

@@ -107,6 +107,10 @@ class TransactionTable:
             tuple(entry.save() for entry in entries if isinstance(entry, Server)),
         )
 
+    def keep_free(self, keys: int) -> None:
+        """The first `keys` keys were given out by another process."""
+        self.count = max(self.count, keys)
+
     def adopt(self, entry: Entry, owner: str) -> None:
         """Take in one of another process, under its old key."""
         self.add(entry)

@@ -29,14 +29,14 @@ OLD_VIA = "SIP/2.0/UDP 192.0.2.1:5060;branch=1"
 
 def new_layer(seed: int = 1) -> TransactionLayer:
     layer = TransactionLayer(rng=random.Random(seed))
-    layer.track(set())
+    layer.table.track(set())
     return layer
 
 
 def next_life(layer: TransactionLayer, now: float) -> TransactionLayer:
     successor = new_layer(2)
-    successor.keep_free(layer.keys_given)
-    successor.resume(*layer.save("s"), "s", now)
+    successor.table.keep_free(layer.table.count)
+    successor.resume(*layer.table.save("s"), "s", now)
     return successor
 
 

@@ -5,10 +5,9 @@ import pytest
 from agent.model.media import Address
 from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.flow import Flow
-from agent.signalling.sip.message import Request, Response
+from agent.signalling.sip.message import Response
 from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.transaction.layer import (
-    DROP,
     AckReceived,
     CancelReceived,
     RequestReceived,
@@ -31,7 +30,6 @@ from tests.signalling.sip.transaction.samples import (
     layer_events,
     make_request,
     make_response,
-    methods,
     sent,
     statuses,
 )
@@ -188,49 +186,6 @@ def test_client_older_than_rfc_3261() -> None:
     assert len(layer) == 0
     layer.receive(make_request("ACK", via=OLD_VIA, to_tag="bob"), FROM_ALICE, 33.0)
     assert [type(e) for e in layer_events(layer)] == [AckReceived]
-
-
-def test_full_table_refuses_calls_but_lets_them_end() -> None:
-    layer = make_layer(max_transactions=4)
-    for number in range(6):
-        layer.receive(make_request(via=f"{VIA}{number}"), FROM_ALICE, 0.0)
-    assert statuses(layer) == [100, 100, 100, 100, 503, 503]
-    assert layer.stats.overload == 2
-    assert len(layer_events(layer)) == 4
-    bye = make_request("BYE", via=f"{VIA}bye", to_tag="bob")
-    layer.receive(bye, FROM_ALICE, 0.0)
-    assert [type(e) for e in layer_events(layer)] == [RequestReceived]
-    layer.receive(make_request("CANCEL", via=f"{VIA}0"), FROM_ALICE, 0.0)
-    assert [type(e) for e in layer_events(layer)] == [CancelReceived]
-    assert statuses(layer) == [200]
-    bye = make_request("BYE", via=f"{VIA}bye2", to_tag="bob")
-    layer.receive(bye, FROM_ALICE, 0.0)
-    assert statuses(layer) == [503]
-    layer.send_request(make_request("BYE"), FLOW, 0.0)
-    assert methods(layer) == ["BYE"]
-
-
-def test_admission_comes_before_any_state() -> None:
-    verdicts: dict[str, int | None] = {"a": 403, "b": DROP, "c": None}
-    asked: list[Flow] = []
-
-    def admit(request: Request, flow: Flow, _now: float) -> int | None:
-        asked.append(flow)
-        return verdicts[request.call_id]
-
-    layer = make_layer(admit=admit)
-    for call_id in "abc":
-        via = f"{VIA}{call_id}"
-        layer.receive(make_request(via=via, call_id=call_id), FROM_ALICE, 0.0)
-    assert statuses(layer) == [403, 100]
-    assert len(layer_events(layer)) == 1
-    assert len(layer) == 1
-    assert layer.stats.refused == 2
-    # Not about what belongs to something known, nor about ACK and CANCEL.
-    layer.receive(make_request(via=f"{VIA}c", call_id="c"), FROM_ALICE, 0.0)
-    layer.receive(make_request("ACK", via=f"{VIA}x"), FROM_ALICE, 0.0)
-    layer.receive(make_request("CANCEL", via=f"{VIA}x"), FROM_ALICE, 0.0)
-    assert asked == [FROM_ALICE] * 3
 
 
 def test_answers_never_go_to_a_third_party() -> None:

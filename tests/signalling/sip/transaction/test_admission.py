@@ -5,18 +5,22 @@ import random
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.limits import STRANGER, PeerLimits
 from agent.signalling.sip.message import Request
-from agent.signalling.sip.transaction.layer import TransactionLayer
+from agent.signalling.sip.transaction.layer import (
+    DROP,
+    CancelReceived,
+    RequestReceived,
+    TransactionLayer,
+)
 from agent.signalling.sip.uri import parse_uri
+from tests.signalling.sip.transaction.layers import FROM_ALICE, VIA, make_layer
 from tests.signalling.sip.transaction.samples import (
-    ALICE,
-    BOB,
+    FLOW,
     layer_events,
     make_request,
     make_response,
+    methods,
     statuses,
 )
-
-FROM_ALICE = Flow("udp", BOB, ALICE)
 
 
 def limited(share: int) -> TransactionLayer:
@@ -57,7 +61,7 @@ def test_a_peer_has_its_share_of_transactions_and_more_for_dialogs() -> None:
     statuses(layer)
     layer.handle_timer(40.0)
     assert len(layer) == 0
-    assert layer._table.per_peer["alice"] == 0
+    assert layer.table.per_peer["alice"] == 0
     assert ask(layer, 9) == []
 
 
@@ -88,3 +92,46 @@ def test_a_stranger_is_never_told_more_than_it_said() -> None:
     short.headers.remove("Max-Forwards")
     layer.receive(short, by_tcp, 0.0)
     assert statuses(layer) == [403]
+
+
+def test_full_table_refuses_calls_but_lets_them_end() -> None:
+    layer = make_layer(max_transactions=4)
+    for number in range(6):
+        layer.receive(make_request(via=f"{VIA}{number}"), FROM_ALICE, 0.0)
+    assert statuses(layer) == [100, 100, 100, 100, 503, 503]
+    assert layer.stats.overload == 2
+    assert len(layer_events(layer)) == 4
+    bye = make_request("BYE", via=f"{VIA}bye", to_tag="bob")
+    layer.receive(bye, FROM_ALICE, 0.0)
+    assert [type(e) for e in layer_events(layer)] == [RequestReceived]
+    layer.receive(make_request("CANCEL", via=f"{VIA}0"), FROM_ALICE, 0.0)
+    assert [type(e) for e in layer_events(layer)] == [CancelReceived]
+    assert statuses(layer) == [200]
+    bye = make_request("BYE", via=f"{VIA}bye2", to_tag="bob")
+    layer.receive(bye, FROM_ALICE, 0.0)
+    assert statuses(layer) == [503]
+    layer.send_request(make_request("BYE"), FLOW, 0.0)
+    assert methods(layer) == ["BYE"]
+
+
+def test_admission_comes_before_any_state() -> None:
+    verdicts: dict[str, int | None] = {"a": 403, "b": DROP, "c": None}
+    asked: list[Flow] = []
+
+    def admit(request: Request, flow: Flow, _now: float) -> int | None:
+        asked.append(flow)
+        return verdicts[request.call_id]
+
+    layer = make_layer(admit=admit)
+    for call_id in "abc":
+        via = f"{VIA}{call_id}"
+        layer.receive(make_request(via=via, call_id=call_id), FROM_ALICE, 0.0)
+    assert statuses(layer) == [403, 100]
+    assert len(layer_events(layer)) == 1
+    assert len(layer) == 1
+    assert layer.stats.refused == 2
+    # Not about what belongs to something known, nor about ACK and CANCEL.
+    layer.receive(make_request(via=f"{VIA}c", call_id="c"), FROM_ALICE, 0.0)
+    layer.receive(make_request("ACK", via=f"{VIA}x"), FROM_ALICE, 0.0)
+    layer.receive(make_request("CANCEL", via=f"{VIA}x"), FROM_ALICE, 0.0)
+    assert asked == [FROM_ALICE] * 3
