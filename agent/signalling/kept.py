@@ -3,8 +3,9 @@
 A descriptor of each is kept by somebody else, and a record says how far it had come:
 what was read, what was or is just about to be written, and what has come of a message
 that is not whole. It is written together with what that reading has led to. The kernel
-counts what really was read and written, so the next process knows whether the last one
-died in between: it goes on only where nothing is missing and no message was cut.
+counts what really was read and written, so the next process knows where in between the
+last one died: it writes what that one had noted and not written, if in the middle of a
+message. Only what was read and not noted is lost, and ends the connection.
 """
 
 import socket
@@ -17,9 +18,11 @@ from agent.common.errors import AgentError
 from agent.signalling.progress import Progress, TcpSocket, progress_of
 from agent.signalling.sip.flow import Flow
 
-CONNECTION_VERSION: Final = 1
+CONNECTION_VERSION: Final = 2
 STORED: Final = "tcp-"
 "How the names of descriptors begin; that of the connection follows."
+MAX_UNWRITTEN: Final = 64 * 1024
+"Octets noted of what is to be written: a peer so far behind is left alone, not kept."
 
 
 class DescriptorStore(Protocol):
@@ -38,6 +41,8 @@ class SavedConnection(msgspec.Struct, frozen=True, kw_only=True):
     written: int
     unread: bytes
     "Of a message that has begun."
+    unwritten: bytes = b""
+    "The last of `written`, which may not have been written after all."
 
 
 class Given(NamedTuple):
@@ -66,20 +71,27 @@ def decode_connection(data: bytes) -> SavedConnection:
     return saved
 
 
-def is_whole(given: Given) -> bool:
-    """Whether nothing was read of it, or written, but what its record says."""
+def unwritten(given: Given) -> bytes | None:
+    """What is yet to be written; None: the connection cannot go on.
+
+    That is where something was read that nobody knows of.
+    """
     saved, sock = given
     try:
-        return progress_of(sock) == Progress(saved.read, saved.written)
+        progress = progress_of(sock)
     except OSError:
-        return False
+        return None
+    missing = saved.written - progress.written
+    if progress.read != saved.read or not 0 <= missing <= len(saved.unwritten):
+        return None
+    return saved.unwritten[len(saved.unwritten) - missing :]
 
 
 class _Kept:
     def __init__(self, flow: Flow, progress: Progress) -> None:
         self.flow = flow
         self.read, self.written = progress
-        self.unread = b""
+        self.unread = self.unwritten = b""
 
 
 class KeptConnections:
@@ -109,7 +121,7 @@ class KeptConnections:
     def adopt(self, name: str, saved: SavedConnection) -> None:
         """One of another process is ours now; its descriptor is kept already."""
         kept = _Kept(saved.flow, Progress(saved.read, saved.written))
-        kept.unread = saved.unread
+        kept.unread, kept.unwritten = saved.unread, saved.unwritten
         self._kept[name] = kept
 
     def received(self, name: str, count: int, unread: bytes) -> None:
@@ -119,11 +131,17 @@ class KeptConnections:
             kept.unread = unread
             self._changed.add(name)
 
-    def sent(self, name: str, count: int) -> None:
+    def sent(self, name: str, data: bytes) -> None:
         """Octets were written, or will be as soon as `changed` was asked."""
         if (kept := self._kept.get(name)) is not None:
-            kept.written += count
+            kept.written += len(data)
+            kept.unwritten = (kept.unwritten + data)[-MAX_UNWRITTEN:]
             self._changed.add(name)
+
+    def wrote(self, name: str, pending: int) -> None:
+        """All that was sent was written, but for the last `pending` octets."""
+        if (kept := self._kept.get(name)) is not None:
+            kept.unwritten = kept.unwritten[-pending:] if pending else b""
 
     def gone(self, name: str) -> None:
         """A connection has ended."""
@@ -153,5 +171,6 @@ class KeptConnections:
                 read=kept.read,
                 written=kept.written,
                 unread=kept.unread,
+                unwritten=kept.unwritten,
             )
         )

@@ -18,18 +18,18 @@ from agent.signalling.config import Listener
 from agent.signalling.connection import Connection, Verdict
 from agent.signalling.connections import ConnectionTable, reopening
 from agent.signalling.guard import Guard, network_of
-from agent.signalling.kept import Given, KeptConnections, SavedConnection, is_whole
+from agent.signalling.kept import Given, KeptConnections, SavedConnection, unwritten
 from agent.signalling.sip.certificate import names_in, speaks_for
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.framing import Broken, Complete, Ping
 from agent.signalling.sip.limits import LimitsOf
+from agent.signalling.tcp import listen, tune
 from agent.signalling.tls import TlsContexts, explain
 from agent.signalling.transport import TransportError
 
 HANDSHAKE_SECONDS: Final = 10.0
 CONNECT_SECONDS: Final = 5.0
 "For a connection of ours, handshake included: the next target waits for it."
-BACKLOG: Final = 128
 MAX_UNSENT: Final = 1024 * 1024
 "Octets a peer may leave unread before its connection is given up."
 MAX_WAITING: Final = 256
@@ -83,7 +83,7 @@ class StreamTransport:
         """
         self.kept = kept
         self._given = dict(given or {})
-        self._due: list[tuple[_Stream, bytes]] = []
+        self._due: dict[_Stream, bytes] = {}
         self.table = table
         self.tls = tls
         self._listeners = listeners
@@ -116,7 +116,7 @@ class StreamTransport:
                     f"cannot listen on tls {listener.address} without a certificate.",
                     hint="Set [tls] certificate and key.",
                 )
-            sock = self.listening.get(listener) or _listen(listener)
+            sock = self.listening.get(listener) or listen(listener)
             self.listening[listener] = sock
             self._tasks.spawn(
                 self._accept_all(sock, listener), name=f"accept-{listener.address}"
@@ -127,8 +127,8 @@ class StreamTransport:
 
     async def _adopt(self, name: str, given: Given) -> None:
         """Go on with a connection of another process, if nothing of it was lost."""
-        flow = given.saved.flow
-        if not is_whole(given):
+        flow, rest = given.saved.flow, unwritten(given)
+        if rest is None:
             self._log.info("connection_not_taken_over", remote=str(flow.remote))
             given.sock.close()
             if self.kept is not None:
@@ -138,6 +138,7 @@ class StreamTransport:
         given.sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
         stream = _Stream(self, name, flow, given.saved)
         await self._loop.connect_accepted_socket(lambda: stream, given.sock)
+        stream.write(rest)
 
     def close(self) -> None:
         """Close listeners and connections; what was sent before may still go."""
@@ -178,7 +179,7 @@ class StreamTransport:
             self._tasks.spawn(self._accept(accepted, flow, name), name=f"tcp-{name}")
 
     async def _accept(self, sock: socket.socket, flow: Flow, name: str) -> None:
-        _tune(sock)
+        tune(sock)
         stream = _Stream(self, name, flow)
         secure = flow.transport == "tls" and self.tls is not None
         try:
@@ -211,13 +212,13 @@ class StreamTransport:
 
     def write_due(self) -> None:
         """Write what was sent on connections that shall outlive us."""
-        due, self._due = self._due, []
-        for stream, data in due:
+        due, self._due = self._due, {}
+        for stream, data in due.items():
             stream.write(data)
 
     def delay(self, stream: "_Stream", data: bytes) -> None:
         """Have `write_due` write it."""
-        self._due.append((stream, data))
+        self._due[stream] = self._due.get(stream, b"") + data
 
     def _wait(self, data: bytes, flow: Flow, target: Flow) -> None:
         opening = self._opening.get(target)
@@ -270,7 +271,7 @@ class StreamTransport:
             )
         if stream.refused:
             raise TransportError(stream.refused, hint="")
-        _tune(stream.transport.get_extra_info("socket"))
+        tune(stream.transport.get_extra_info("socket"))
 
     # -- what the streams say -------------------------------------------------------
 
@@ -423,7 +424,7 @@ class _Stream(asyncio.Protocol):
         self._owner.table.settle(self.name)
         kept = self._owner.kept
         if kept is not None and self.name in kept:
-            kept.sent(self.name, len(data))
+            kept.sent(self.name, data)
             self._owner.delay(self, data)
         else:
             self.write(data)
@@ -431,13 +432,16 @@ class _Stream(asyncio.Protocol):
     def write_at_once(self, data: bytes) -> None:
         """Write what is no message."""
         if self._owner.kept is not None:
-            self._owner.kept.sent(self.name, len(data))
+            self._owner.kept.sent(self.name, data)
         self.write(data)
 
     def write(self, data: bytes) -> None:
         """Write, and give up a peer that reads nothing."""
         self.transport.write(data)
-        if self.transport.get_write_buffer_size() > MAX_UNSENT:
+        pending = self.transport.get_write_buffer_size()
+        if (kept := self._owner.kept) is not None:
+            kept.wrote(self.name, pending)
+        if pending > MAX_UNSENT:
             self._owner.abort(self, "the peer does not read")
 
     def resume(self) -> None:
@@ -464,34 +468,3 @@ def _why(error: Exception) -> str:
         return explain(error)
     in_time = not isinstance(error, TimeoutError)
     return str(error) or (explain(error) if in_time else "no connection in time")
-
-
-def _listen(listener: Listener) -> socket.socket:
-    """A listening socket. Raises TransportError."""
-    address = listener.address
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
-        sock.bind((address.host, address.port))
-        sock.listen(BACKLOG)
-    except OSError as error:
-        sock.close()
-        raise TransportError(
-            f"cannot listen on {listener.transport} {address}: {error}."
-        ) from error
-    return sock
-
-
-def _tune(sock: socket.socket) -> None:
-    """Messages go at once, and a peer that has vanished is found out."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 120)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
-    # Unacknowledged for as long as timer B would wait: the network is gone.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 32_000)

@@ -19,7 +19,7 @@ from agent.signalling.kept import (
     KeptConnections,
     SavedConnection,
     decode_connection,
-    is_whole,
+    unwritten,
 )
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.core import UserAgentCore
@@ -32,6 +32,8 @@ from agent.signalling.stream import StreamTransport
 from agent.signalling.useragent import UserAgent
 from tests.ports import free_ports
 from tests.signalling.streams import MESSAGE, WRITERS, connect, got, until
+
+OTHER = MESSAGE.replace(b"OPTIONS", b"MESSAGE")
 
 
 class Store:
@@ -212,15 +214,72 @@ async def test_what_was_read_and_not_noted_ends_it(lives: Lives) -> None:
     assert not lives.store.kept
 
 
-async def test_what_was_noted_and_not_written_ends_it(lives: Lives) -> None:
+async def test_what_was_noted_and_not_written_is_written(lives: Lives) -> None:
     first = await lives.next()
     reader, writer = await connect(first.address)
     writer.write(MESSAGE)
     _, flow = await got(first.messages)
     first.streams.send(MESSAGE, flow)
+    first.streams.send(OTHER, flow)
     first.records |= first.kept.changed()  # type: ignore[arg-type]
+    second = await lives.next()
+    assert await reader.readexactly(len(MESSAGE + OTHER)) == MESSAGE + OTHER
+    # It has come, and so comes no more.
+    second.send(MESSAGE, flow)
+    third = await lives.next()
+    third.send(OTHER, flow)
+    assert await reader.readexactly(len(MESSAGE + OTHER)) == MESSAGE + OTHER
+
+
+@pytest.mark.parametrize("written", [0, 1, len(MESSAGE), len(MESSAGE) + 3])
+async def test_of_what_was_noted_the_rest_is_written(
+    lives: Lives, written: int
+) -> None:
+    first = await lives.next()
+    reader, writer = await connect(first.address)
+    writer.write(MESSAGE)
+    _, flow = await got(first.messages)
+    first.streams.send(MESSAGE, flow)
+    first.streams.send(OTHER, flow)
+    first.records |= first.kept.changed()  # type: ignore[arg-type]
+    with socket.socket(fileno=os.dup(lives.store.kept["tcp-c1"])) as sock:
+        sock.send((MESSAGE + OTHER)[:written])
     await lives.next()
-    assert await reader.read() == b""
+    assert await reader.readexactly(len(MESSAGE + OTHER)) == MESSAGE + OTHER
+
+
+async def test_what_was_written_and_not_noted_ends_it(lives: Lives) -> None:
+    first = await lives.next()
+    reader, writer = await connect(first.address)
+    writer.write(MESSAGE)
+    await got(first.messages)
+    with socket.socket(fileno=os.dup(lives.store.kept["tcp-c1"])) as sock:
+        sock.send(b"\r\n")
+    await lives.next()
+    assert await reader.read() == b"\r\n"
+    assert not lives.store.kept
+
+
+async def test_what_a_peer_does_not_read_is_noted_until_it_does(lives: Lives) -> None:
+    first = await lives.next()
+    reader, writer = await connect(first.address)
+    writer.write(MESSAGE)
+    _, flow = await got(first.messages)
+    sent = 0
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    stream = first.streams._streams["c1"]
+    while not stream.transport.get_write_buffer_size():
+        first.send(OTHER, flow)
+        sent += 1
+    pending = stream.transport.get_write_buffer_size()
+    first.send(MESSAGE, flow)
+    tail = decode_connection(first.records["c1"]).unwritten
+    assert len(tail) == pending + len(MESSAGE)
+    stream.transport._buffer.clear()  # type: ignore[attr-defined]
+    await lives.next()
+    writer.transport.resume_reading()  # type: ignore[attr-defined]
+    whole = OTHER * sent + MESSAGE
+    assert await reader.readexactly(len(whole)) == whole
 
 
 async def test_one_that_ends_is_not_kept(lives: Lives) -> None:
@@ -261,11 +320,11 @@ async def test_it_works_as_well_if_nobody_can_keep_it(lives: Lives) -> None:
     assert "c1" not in first.kept
 
 
-def test_what_is_no_connection_is_not_whole() -> None:
+def test_what_is_no_connection_cannot_go_on() -> None:
     flow = Flow("tcp", Address("127.0.0.1", 1), Address("127.0.0.1", 2))
     saved = SavedConnection(flow=flow, read=0, written=0, unread=b"")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        assert not is_whole(Given(saved, sock))
+        assert unwritten(Given(saved, sock)) is None
 
 
 def test_what_is_not_understood_is_not_guessed_at() -> None:

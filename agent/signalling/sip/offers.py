@@ -54,6 +54,7 @@ class SentOffer:
     offer: Offer | None
     "None for an UPDATE that only refreshes."
     cancel_at: float | None
+    number: int
 
 
 class SavedOffers(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +66,7 @@ class SavedOffers(msgspec.Struct, frozen=True, kw_only=True):
     sent: SentOffer | None
     received: tuple[str, Request] | None
     refresh: tuple[tuple[str, str], ...] | None
+    unanswered: int | None
 
 
 class Offers:
@@ -92,6 +94,8 @@ class Offers:
         self._sent: SentOffer | None = None
         self._received: tuple[str, Request] | None = None
         "The peer's request that awaits our answer, with its transaction."
+        self._unanswered: int | None = None
+        "The number of our latest re-INVITE, if that failed without a response."
         self._refresh: Lines | None = None
         "Headers of an UPDATE without offer that waits to be sent."
 
@@ -232,6 +236,21 @@ class Offers:
         self._withdrawn()
         return Fate.SETTLED
 
+    def takes_late(self, response: Response) -> bool:
+        """Whether a 2xx is for a re-INVITE of ours that failed without a response.
+
+        Its offer has failed for us, but not for the peer: what holds is offered again.
+        """
+        first = self._unanswered
+        # It may have been sent once more, with credentials.
+        last = self.link.dialog.local_cseq
+        if first is None or not first <= response.cseq.number <= last:
+            return False
+        self._unanswered = None
+        if self.description:
+            self.negotiation.want_with((), self.description)
+        return True
+
     # -- what the peer asks for -------------------------------------------------
 
     def receive(self, key: str, request: Request, now: float) -> None:
@@ -298,6 +317,7 @@ class Offers:
             sent=self._sent,
             received=self._received,
             refresh=None if self._refresh is None else tuple(self._refresh),
+            unanswered=self._unanswered,
         )
 
     def restore(self, saved: SavedOffers) -> None:
@@ -305,7 +325,7 @@ class Offers:
         self.negotiation.restore(saved.negotiation)
         self.description, self.answer = saved.description, saved.answer
         self._sent, self._received = saved.sent, saved.received
-        self._refresh = saved.refresh
+        self._refresh, self._unanswered = saved.refresh, saved.unanswered
 
     def get_timer(self, *, confirmed: bool) -> float | None:
         """When `handle_timer` wants to be called, if at all."""
@@ -330,7 +350,8 @@ class Offers:
         body = b"" if offer is None else offer.body
         key = self.link.send(method, now, headers=lines, body=body)
         cancel_at = now + self.link.user.timers.b if method == "INVITE" else None
-        self._sent = SentOffer(key, method, offer, cancel_at)
+        number = self.link.dialog.local_cseq
+        self._sent = SentOffer(key, method, offer, cancel_at, number)
 
     def _withdrawn(self) -> None:
         self._received = None
@@ -347,6 +368,8 @@ class Offers:
     ) -> Fate:
         """Our re-INVITE or UPDATE failed: the session stays as it was (RFC 6141)."""
         self._sent = None
+        if sent.method == "INVITE":
+            self._unanswered = sent.number if response is None else None
         after = self._try_after(sent, status, response)
         offer = sent.offer
         again = False

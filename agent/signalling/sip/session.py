@@ -260,9 +260,15 @@ class Session(ABC):
     def receive_2xx_again(self, response: Response, now: float, *, stray: bool) -> None:
         """A 2xx to an INVITE of ours beyond the first (section 13.2.2.4).
 
-        `stray`: its transaction is gone, which only a UAC minds.
+        `stray`: its transaction is gone. One that failed with its transport was a
+        failure to us, and none to the peer, who is offered what holds.
         """
-        self._acks.repeat(response, now)
+        dialog = self.dialog_with(response.to.tag)
+        if dialog and stray and self._confirmed and self._offers.takes_late(response):
+            self._acks.send(dialog, response.cseq.number, now)
+            self._offer_if_due(now)
+        else:
+            self._acks.repeat(response, now)
 
     # -- what the peer sends ----------------------------------------------------
 

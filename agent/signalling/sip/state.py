@@ -27,7 +27,7 @@ from agent.signalling.sip.session_timer import SavedTimer
 from agent.signalling.sip.transaction.entries import SavedClient, SavedServer
 from agent.signalling.sip.uri import Uri
 
-STATE_VERSION: Final = 2
+STATE_VERSION: Final = 3
 "One more for every change of what is saved, the values of enumerations included."
 
 

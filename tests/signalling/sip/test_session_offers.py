@@ -64,3 +64,40 @@ def test_an_offer_in_another_language() -> None:
     request = peer.in_dialog("INVITE", invite, cseq=21, body=b"hold", headers=lines)
     peer.send(request, ALICE)
     assert peer.response(415).headers.get("Accept") == "application/sdp"
+
+
+def test_an_offer_that_failed_with_its_connection_was_taken_all_the_same() -> None:
+    alice, peer, session, reinvite = reoffered()
+    alice.core.connection_lost(alice.wire.flow(ALICE, BOB), 0.0)
+    alice.wire.run(0.0)
+    assert alice.events == [sip.OfferRefused(session, 503)]
+    peer.take()
+    for _ in range(2):
+        # Who hears no ACK for so long ends the call.
+        peer.respond(reinvite, 200, ALICE, body=ANSWER)
+        assert peer.request("ACK").cseq.number == reinvite.cseq.number
+    # It is as we have said.
+    again = peer.request("INVITE")
+    assert again.body == OFFER
+    assert peer.take() == ["ACK", "INVITE", "ACK"]
+    peer.respond(again, 200, ALICE, body=ANSWER)
+    assert peer.take() == ["ACK"]
+    assert [type(event) for event in alice.events[1:]] == [sip.RefreshAnswered]
+
+
+def test_a_2xx_to_what_we_never_sent_is_nothing() -> None:
+    alice, peer, _, reinvite = reoffered()
+    never = reinvite.copy()
+    never.headers.set("CSeq", f"{reinvite.cseq.number + 1} INVITE")
+    never.headers.set("Via", "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKnever")
+    peer.respond(never, 200, ALICE, body=ANSWER)
+    assert peer.take() == []
+    assert alice.events == []
+
+
+def test_without_a_description_of_ours_a_late_2xx_is_acknowledged_only() -> None:
+    alice, peer, session, reinvite = reoffered()
+    alice.find(session)._offers.description = b""
+    alice.core.connection_lost(alice.wire.flow(ALICE, BOB), 0.0)
+    peer.respond(reinvite, 200, ALICE, body=ANSWER)
+    assert peer.take() == ["ACK"]
