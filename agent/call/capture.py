@@ -6,7 +6,7 @@ from agent.call.commands import OpenRecording, PauseRecording, ResumeRecording
 from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.legs import Legs
-from agent.call.recorder import OpenSegment
+from agent.call.open_segment import OpenSegment
 from agent.call.routing import Plan
 from agent.call.state import CaptureState
 from agent.common.clock import monotonic_ns, utc_ns

@@ -17,8 +17,8 @@ from agent.call.arrivals import Arrivals
 from agent.call.calls import Calls
 from agent.call.endings import close_row
 from agent.call.joint import Joint, RunningCall
+from agent.call.open_segment import OpenSegment
 from agent.call.orders import Orders
-from agent.call.recorder import OpenSegment
 from agent.call.state import EndingState
 from agent.common.clock import utc_ns
 from agent.common.tasks import TaskSet

@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from agent.call.joint import Joint
-from agent.call.recorder import OpenSegment
+from agent.call.open_segment import OpenSegment
 from agent.call.state import EndingState
 from agent.common.errors import AgentError
 from agent.model.call import Outcome

@@ -7,10 +7,10 @@ soon as its envelope is sealed; what stays until sealing is the one-way journal 
 """
 
 import asyncio
-import itertools
+import contextlib
 import os
-from collections.abc import Callable, Container, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,8 @@ import msgspec
 import structlog
 
 from agent.call.keeper import Keeper
+from agent.call.open_segment import OpenSegment
+from agent.call.sealing import Sealing
 from agent.call.state import SegmentState
 from agent.common.clock import monotonic_ns, utc_ns
 from agent.common.errors import AgentError
@@ -27,48 +29,16 @@ from agent.formats.age import AgeError, KeyKind, Recipient
 from agent.formats.envelope import SegmentKey
 from agent.media.pool import MediaPool, RecordingClosed, RecordingOpened
 from agent.model.call import EndCause, Outcome
-from agent.model.recording import RecordingState, SegmentBegin, SegmentEnd, SegmentMark
-from agent.recording.finisher import Finished, FinisherPool, FinishJob
+from agent.model.recording import SegmentBegin, SegmentEnd, SegmentMark
 from agent.recording.ledger import Ledger
+from agent.recording.room import SpoolRoom
 from agent.recording.spool import Spool
-from agent.upload.uploader import Uploader
 
-CLOSE_TIMEOUT: Final = 15.0
-"Seconds a worker may take to write a journal's end; then it counts as torn."
-RETRY_DELAYS: Final = (1.0, 5.0, 30.0, 60.0)
-"Seconds between attempts to finish a recording; the last one repeats."
-
-
-@dataclass(slots=True, kw_only=True)
-class OpenSegment:
-    """One segment that is being captured or finished."""
-
-    recording_id: str
-    call_id: str
-    key_id: bytes
-    recipient: str
-    journal_key: bytes = field(repr=False)
-    gap: bool = False
-    "Whether capture was interrupted: a worker died, a disk filled."
-    journals: list[Path] = field(default_factory=list)
-    "Those that exist, in the order of their epochs."
-    end: SegmentEnd | None = None
-    "Told to the worker: what fails from then on ends no other segment."
-    closed: "asyncio.Future[bool]"
-    "Whether its journal is whole."
-
-    @property
-    def state(self) -> SegmentState:
-        """All of it but the key, for the process after this one."""
-        return SegmentState(
-            recording_id=self.recording_id,
-            call_id=self.call_id,
-            key_id=self.key_id,
-            recipient=self.recipient,
-            gap=self.gap,
-            end=self.end,
-            closed=self.closed.result() if self.closed.done() else None,
-        )
+CLOSE_TIMEOUT: Final = 120.0
+"Seconds a worker may take to write a journal's end, on a disk that is slow; then it \
+counts as torn."
+ENVELOPES: Final = 8
+"Made durable at once; nothing that another disk may hold up shares their threads."
 
 
 class Recorder:
@@ -83,26 +53,26 @@ class Recorder:
         *,
         media: MediaPool,
         spool: Spool,
+        room: SpoolRoom,
         ledger: Ledger,
-        finishers: FinisherPool,
-        uploader: Uploader,
+        sealing: Sealing,
         quality: Sequence[Recipient],
-        min_free_bytes: int,
         on_failed: Callable[[str, str, bool], None],
         keeper: Keeper | None = None,
     ) -> None:
         self._media = media
         self._spool = spool
+        self._room = room
         self._ledger = ledger
-        self._finishers = finishers
-        self._uploader = uploader
+        self._sealing = sealing
+        sealing.on_sealed = self._forget
         self._quality = tuple(quality)
-        self._min_free_bytes = min_free_bytes
         self._on_failed = on_failed
         self._keeper = keeper
         self._segments: dict[str, OpenSegment] = {}
         self._log = structlog.get_logger()
         self._tasks = TaskSet(self._task_failed)
+        self._threads = ThreadPoolExecutor(ENVELOPES, thread_name_prefix="envelope")
 
     @property
     def kind(self) -> KeyKind:
@@ -119,7 +89,8 @@ class Recorder:
         if self._media.workers_up == 0:
             return False
         try:
-            self._spool.check_writable(self._min_free_bytes)
+            self._room.check()
+            self._sealing.check()
         except AgentError as error:
             self._log.error("spool_refused", reason=str(error))
             return False
@@ -163,7 +134,7 @@ class Recorder:
                 closed.set_result(False)
             if state.end is not None:
                 self._tasks.spawn(
-                    self._finish(segment, state.end),
+                    self._hand_over(segment, state.end),
                     name=f"finish-{segment.recording_id}",
                 )
 
@@ -235,8 +206,12 @@ class Recorder:
         recipients: tuple[Recipient, ...],
     ) -> None:
         try:
-            await asyncio.to_thread(
-                self._write_envelope, segment.recording_id, key, recipients
+            await asyncio.get_running_loop().run_in_executor(
+                self._threads,
+                self._write_envelope,
+                segment.recording_id,
+                key,
+                recipients,
             )
             await self._ledger.segment(
                 segment.call_id, segment.recording_id, begin.group, begin.started_at
@@ -333,7 +308,7 @@ class Recorder:
         self._keep(segment)
         self._media.stop_recording(segment.recording_id, msgspec.json.encode(end))
         self._tasks.spawn(
-            self._finish(segment, end), name=f"finish-{segment.recording_id}"
+            self._hand_over(segment, end), name=f"finish-{segment.recording_id}"
         )
 
     async def whole(self, segment: OpenSegment) -> bool:
@@ -343,99 +318,33 @@ class Recorder:
             segment.gap = True
         return bool(done) and segment.closed.result() and not segment.gap
 
-    async def _finish(self, segment: OpenSegment, end: SegmentEnd) -> None:
+    async def _hand_over(self, segment: OpenSegment, end: SegmentEnd) -> None:
+        """Have a segment sealed, once its journal is closed or never will be."""
         recording_id = segment.recording_id
         if not await self.whole(segment):
-            end = msgspec.structs.replace(end, outcome=Outcome.PARTIAL)
-        if not segment.journals:
-            # Nothing was ever written: the envelope opens nothing and goes too.
-            self._forget(recording_id)
-            self._spool.purge(recording_id)
-            await self._note(segment, self._ledger.forget_recording(recording_id))
+            segment.end = msgspec.structs.replace(end, outcome=Outcome.PARTIAL)
+        if segment.journals:
+            await self._sealing.add(segment)
             return
-        closed = self._ledger.advance(recording_id, RecordingState.CLOSED)
-        await self._note(segment, closed)
-        job = FinishJob(
-            recording_id=recording_id,
-            journals=tuple(segment.journals),
-            journal_key=segment.journal_key,
-            recipient=segment.recipient,
-            end=end,
-        )
-        finished = await self._finish_for_sure(segment, job)
+        # Nothing was ever written: the envelope opens nothing and goes too.
         self._forget(recording_id)
-        sealed = self._ledger.advance(
-            recording_id, RecordingState.SEALED, verdict=finished.verdict
-        )
-        await self._note(segment, sealed)
-        if finished.outcome == Outcome.PARTIAL:
-            segment.gap = True
-            partial = self._ledger.note_partial(segment.call_id)
-            await self._note(segment, partial)
-        if finished.missing_ms:
-            missing = self._ledger.note_missing(segment.call_id, finished.missing_ms)
-            await self._note(segment, missing)
-        if finished.salvaged:
-            # The journal is stored with its envelope, and `open` may yet finish it.
-            self._log.error(
-                "sealed_unfinished",
-                call_id=segment.call_id,
-                recording_id=recording_id,
-                reason=finished.salvaged,
-            )
-        else:
-            self._log.info(
-                "sealed",
-                call_id=segment.call_id,
-                recording_id=recording_id,
-                duration_ms=finished.duration_ms,
-                size=finished.size,
-                lost=finished.lost,
-                missing_ms=finished.missing_ms,
-                verdict=finished.verdict,
-            )
-        self._uploader.notify(recording_id)
-
-    async def _note(
-        self, segment: OpenSegment, change: Coroutine[object, object, None]
-    ) -> None:
-        """Change the ledger; what it cannot take must not keep audio from storage."""
-        try:
-            await change
-        except AgentError as error:
-            self._log.critical(
-                "ledger_unwritable",
-                call_id=segment.call_id,
-                recording_id=segment.recording_id,
-                reason=str(error),
-            )
-
-    async def _finish_for_sure(self, segment: OpenSegment, job: FinishJob) -> Finished:
-        """Try until it is done: the key is here, and gone after a restart."""
-        for attempt in itertools.count():
-            try:
-                return await self._finishers.finish(job)
-            except (AgentError, OSError) as error:
-                delay = RETRY_DELAYS[min(attempt, len(RETRY_DELAYS) - 1)]
-                self._log.error(
-                    "finishing_failed",
-                    call_id=segment.call_id,
-                    recording_id=segment.recording_id,
-                    reason=str(error),
-                    retry_in=delay,
-                )
-            await asyncio.sleep(delay)
-        raise AssertionError  # the loop ends by returning
+        await asyncio.to_thread(self._spool.purge, recording_id)
+        await self._sealing.note(segment, self._ledger.forget_recording(recording_id))
 
     # -- the end --------------------------------------------------------------
 
     async def drain(self, seconds: float) -> None:
         """Let closing segments be sealed, for at most `seconds`."""
-        await self._tasks.drain(seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._tasks.drain(seconds)
+                await self._sealing.emptied()
 
     async def stop(self) -> None:
         """Give up what is unfinished: the next start salvages it."""
         await self._tasks.close()
+        await self._sealing.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _task_failed(self, name: str, error: BaseException) -> None:
         self._log.critical("task_failed", task=name, exc_info=error)

@@ -64,6 +64,7 @@ recipients = [
     "{quality}",
     "{recovery}",
 ]
+spool_high_water = 1.0                   # It may take what room there is.
 
 [[storage]]
 locked_url = "{storage}/locked"

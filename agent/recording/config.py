@@ -29,12 +29,16 @@ class RecordingConfig(
     "Seconds after which a recording goes on in a new segment."
     finishers: int = 0
     "Processes that finish recordings; 0 is one."
+    spool_high_water: float = 0.9
+    "Fraction of the spool's file system from which on no new recording begins."
     min_free_mb: int = 64
     "Below this much free space the spool counts as full."
 
     def __post_init__(self) -> None:
         if self.max_segment < 1:
             raise ValueError("max_segment must be at least 1 second")
+        if not 0 < self.spool_high_water <= 1:
+            raise ValueError("spool_high_water must be above 0 and at most 1")
         if not self.emergency:
             raise ValueError("emergency must name at least one number")
         if not MIN_OPUS_BITRATE <= self.opus_bitrate <= MAX_OPUS_BITRATE:

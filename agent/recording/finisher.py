@@ -1,31 +1,19 @@
-"""The finisher: journals → sealed audio and `<id>.json.age`, in processes aside.
+"""The finisher: journals → sealed audio and `<id>.json.age`.
 
 Never plaintext on disk: the track goes chunk by chunk from the journal's blocks
 through age into the sealed file. The work directory becomes the sealed recording by
 one rename, so that a finisher killed at any moment has done either all or nothing.
 """
 
-import asyncio
 import fcntl
-import functools
 import hashlib
 import io
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from multiprocessing import connection
 from pathlib import Path
-from threading import Thread
-from typing import Final
 
-import structlog
-
-from agent.common.dumps import forbid_dumps
 from agent.common.errors import AgentError
 from agent.formats.age import Encryptor, parse_recipient
 from agent.formats.envelope import SegmentKey
@@ -36,13 +24,6 @@ from agent.model.call import Outcome
 from agent.model.recording import Kept, SegmentEnd
 from agent.recording.assembly import assemble, digest
 from agent.recording.spool import SealedObject, Spool
-
-NICE: Final = 10
-"Below everything that carries a live call."
-CLOSE_SECONDS: Final = 5.0
-"How long a job under way may hold up the daemon's end; the journal is still there."
-JOBS_PER_PROCESS: Final = 500
-"Then a fresh process: what one long recording took is given back."
 
 
 class FinisherError(AgentError):
@@ -79,119 +60,6 @@ class Finished:
     "On its quality, one of agent.model.recording.Verdict; empty if salvaged."
     salvaged: str = ""
     "Why its journal was sealed as it is; empty if it was not."
-
-
-class FinisherPool:
-    """Runs `finish` in low-priority processes; survives their death."""
-
-    def __init__(
-        self,
-        spool: Spool,
-        *,
-        workers: int = 0,
-        kept: Kept = Kept(),  # noqa: B008 - frozen
-    ) -> None:
-        self._spool = spool
-        self._kept = kept
-        self._workers = workers or 1
-        self._pool: ProcessPoolExecutor | None = None
-        self._jobs = 0
-        self._under_way = 0
-        self._log = structlog.get_logger()
-
-    async def start(self) -> None:
-        """Start a process, so that the first call finds it warm."""
-        self._pool = self._new_pool()
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._pool, os.getpid)
-
-    async def close(self) -> None:
-        """End the processes; what they had not finished is salvaged at next start."""
-        if self._pool is None:
-            return
-        pool, self._pool = self._pool, None
-        pool.shutdown(wait=False, cancel_futures=True)
-        children = multiprocessing.active_children()
-        await asyncio.to_thread(_end, children, CLOSE_SECONDS)
-
-    async def finish(self, job: FinishJob) -> Finished:
-        """Finish one segment. Raises AgentError or OSError; then nothing changed."""
-        for attempt in range(2):
-            pool = self._take_pool()
-            loop = asyncio.get_running_loop()
-            self._under_way += 1
-            try:
-                finished = await loop.run_in_executor(
-                    pool, functools.partial(finish, job, self._spool.root, self._kept)
-                )
-            except BrokenProcessPool as error:
-                if self._pool is pool:
-                    pool.shutdown(wait=False)
-                    self._pool = self._new_pool()
-                if attempt:
-                    raise FinisherError("a finisher died twice.") from error
-            else:
-                if finished.salvaged:
-                    self._log.error(
-                        "finishing_impossible",
-                        recording_id=job.recording_id,
-                        reason=finished.salvaged,
-                    )
-                return finished
-            finally:
-                self._under_way -= 1
-        raise AssertionError  # the loop returns or raises
-
-    def _take_pool(self) -> ProcessPoolExecutor:
-        """The pool for one more job; a fresh one after so many.
-
-        Not by max_tasks_per_child: with it, Python 3.11 may leave the job after the
-        last one of a process waiting for ever.
-        """
-        if self._pool is None:
-            raise FinisherError("the finishers are stopped.")
-        if self._jobs >= JOBS_PER_PROCESS * self._workers and not self._under_way:
-            # Only an idle one: a pool with a queue would go on beside its successor,
-            # with more processes at work than were asked for.
-            self._pool.shutdown(wait=False)
-            self._pool = self._new_pool()
-        self._jobs += 1
-        return self._pool
-
-    def _new_pool(self) -> ProcessPoolExecutor:
-        self._jobs = 0
-        return ProcessPoolExecutor(
-            max_workers=self._workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_be_humble,
-        )
-
-
-def _end(children: list[multiprocessing.process.BaseProcess], seconds: float) -> None:
-    """Wait for processes, all of them together at most `seconds`; then kill."""
-    for child in children:
-        child.join(timeout=seconds / len(children))
-        if child.is_alive():
-            child.kill()
-            child.join()
-
-
-def _be_humble() -> None:
-    """Give way to live calls, show nobody what is said, and do not outlive the daemon.
-
-    A finisher that went on alone would be in the way of the next daemon's recovery.
-    """
-    forbid_dumps()
-    os.nice(NICE)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon says when to stop
-    Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
-
-
-def _follow_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
 
 
 def finish(

@@ -7,6 +7,7 @@ import contextlib
 import hmac
 import os
 import sqlite3
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -244,15 +245,14 @@ class Ledger:
 
         An empty `verdict` leaves what is known of its quality.
         """
-        earlier = msgspec.json.encode(_STATES[: _STATES.index(state)]).decode()
-        await self._database.do(
-            lambda db: db.execute(
-                "UPDATE recordings SET state = ?, changed_utc_ns = ?, verdict ="
-                " iif(?, ?, verdict) WHERE recording_id = ?"
-                " AND state IN (SELECT value FROM json_each(?))",
-                (state, utc_ns(), verdict != "", verdict, recording_id, earlier),
-            )
-        )
+        await self._database.do(lambda db: _advance(db, [recording_id], state, verdict))
+
+    async def advance_all(
+        self, recording_ids: Iterable[str], state: RecordingState
+    ) -> None:
+        """`advance`, for many in one commit."""
+        names = list(recording_ids)
+        await self._database.do(lambda db: _advance(db, names, state, ""))
 
     async def forget_recording(self, recording_id: str) -> None:
         """Nothing of it was ever written: it is no recording."""
@@ -283,6 +283,22 @@ class Ledger:
     async def expire(self, before_utc_ns: int) -> None:
         """Forget closed calls that began before a moment. Raises LedgerError."""
         await self._database.do(lambda db: _expire(db, before_utc_ns, -1))
+
+
+def _advance(
+    db: sqlite3.Connection,
+    recording_ids: Sequence[str],
+    state: RecordingState,
+    verdict: str,
+) -> None:
+    earlier = msgspec.json.encode(_STATES[: _STATES.index(state)]).decode()
+    now = utc_ns()
+    db.executemany(
+        "UPDATE recordings SET state = ?, changed_utc_ns = ?, verdict ="
+        " iif(?, ?, verdict) WHERE recording_id = ?"
+        " AND state IN (SELECT value FROM json_each(?))",
+        [(state, now, verdict != "", verdict, r, earlier) for r in recording_ids],
+    )
 
 
 def _expire(db: sqlite3.Connection, before_utc_ns: int, limit: int) -> None:

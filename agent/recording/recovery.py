@@ -61,8 +61,8 @@ async def recover(
             found.append(Recovered(recording_id, "dropped"))
         if not spool.journals_of(recording_id):
             spool.envelope_path(recording_id).unlink()
-    for recording_id in sealed:
-        await ledger.advance(recording_id, RecordingState.SEALED)
+    # In one commit: ten thousand may wait, and the daemon is not ready before.
+    await ledger.advance_all(sealed, RecordingState.SEALED)
     for recovered in found:
         if recovered.action == "salvaged":
             # Its call may have been closed as recorded, a moment before the end.

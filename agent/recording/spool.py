@@ -110,32 +110,6 @@ class Spool:
             ) from None
         self._lock = fd
 
-    # -- room -----------------------------------------------------------------------
-
-    def free_bytes(self) -> int:
-        """Bytes an ordinary process may still write here."""
-        status = os.statvfs(self.root)
-        return status.f_bavail * status.f_frsize
-
-    def check_writable(self, min_free: int) -> None:
-        """Raise SpoolError unless a recording that begins now has room."""
-        try:
-            free = self.free_bytes()
-            writable = os.access(self.journal_directory, os.W_OK | os.X_OK)
-            read_only = os.statvfs(self.journal_directory).f_flag & os.ST_RDONLY
-        except OSError as error:
-            raise SpoolError(
-                f"the spool cannot be read: {error.strerror}.",
-                hint="Check its file system.",
-            ) from error
-        if not writable or read_only:
-            raise SpoolError("the spool cannot be written.", hint="Check its owner.")
-        if free < min_free:
-            raise SpoolError(
-                f"the spool has {free >> 20} MiB left.",
-                hint="Make room, or let storage take what waits.",
-            )
-
     # -- envelopes and journals -------------------------------------------------------
 
     def envelope_path(self, recording_id: str) -> Path:
@@ -148,8 +122,11 @@ class Spool:
 
     def journals_of(self, recording_id: str) -> list[Path]:
         """One recording's journals, in the order of their epochs."""
-        found = self.journal_directory.glob(f"{recording_id}.*.journal")
-        return _by_recording(found).get(recording_id, [])
+        # No Path each, nor glob: where thousands wait that takes five times as long.
+        names = os.listdir(self.journal_directory)  # noqa: PTH208 - as said
+        found = (n for n in names if n.startswith(recording_id))
+        paths = (self.journal_directory / name for name in found)
+        return _by_recording(paths).get(recording_id, [])
 
     def list_journals(self) -> dict[str, list[Path]]:
         """Every recording that has journals, and these by epoch."""
@@ -239,7 +216,10 @@ class Spool:
         The journals go first: while the sealed directory stands, the next start
         knows that they are not needed.
         """
-        self.forget_sources(recording_id)
+        if self.envelope_path(recording_id).exists():
+            # It goes last: without it there is no journal, and none to be looked for
+            # among the thousands that may be there.
+            self.forget_sources(recording_id)
         sealed = self.sealed_directory / recording_id
         if sealed.exists():
             # Out of the queue in one step, so that no half of it is ever uploaded.

@@ -23,6 +23,7 @@ from agent.call.joint import Joint
 from agent.call.keeper import Keeper
 from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
+from agent.call.sealing import Sealing
 from agent.call.takeover import adopt, catch_up
 from agent.common.errors import AgentError
 from agent.common.files import make_private_directory
@@ -36,9 +37,10 @@ from agent.media.sound import Sound
 from agent.media.sounds import SoundError, load_notice
 from agent.media.tones import busy, congestion, ringback
 from agent.model.recording import RecordingState
-from agent.recording.finisher import FinisherPool
+from agent.recording.finisher_pool import FinisherPool
 from agent.recording.ledger import Ledger, load_hash_key
 from agent.recording.recovery import TakenOver, recover
+from agent.recording.room import SpoolRoom
 from agent.recording.spool import Spool
 from agent.service.commands import Commands
 from agent.service.config import Config, ConfigError
@@ -258,14 +260,20 @@ class Agent:
         for sound in self._sounds(material):
             media.add_sound(sound)
         taken = left.taken(spool)
+        sealing = Sealing(finishers=finishers, ledger=ledger, uploader=uploader)
+        sealing.start()
+        room = SpoolRoom(
+            spool.journal_directory,
+            high_water=config.recording.spool_high_water,
+            min_free=config.recording.min_free_mb << 20,
+        )
         recorder = Recorder(
             media=media,
             spool=spool,
+            room=room,
             ledger=ledger,
-            finishers=finishers,
-            uploader=uploader,
+            sealing=sealing,
             quality=material.quality,
-            min_free_bytes=config.recording.min_free_mb * 1024 * 1024,
             on_failed=control.on_recording_failed,
             keeper=keeper,
         )
@@ -360,6 +368,7 @@ class Agent:
         calls = adopt(control, left.calls, left.endings, names)
         await media.resume(left.media, {} if keeper is None else keeper.keys.all())
         await self._recover(spool, ledger, taken)
+        tasks.spawn(room.watch(), name="spool-room")
         tasks.spawn(uploader.run(), name="uploader")
         for digest, data in material.notice_files.items():
             tasks.spawn(uploader.ensure_notice(digest, data), name=f"notice-{digest}")

@@ -7,6 +7,7 @@ the storage, never remembered. After a restart it goes on where the storage says
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,17 +18,21 @@ from typing import Final
 import structlog
 
 from agent.common.errors import AgentError
-from agent.recording.spool import SealedObject, Spool
+from agent.recording.spool import SealedError, SealedObject, Spool
+from agent.recording.waiting_line import WaitingLine
+from agent.recording.work_queue import WorkQueue
 from agent.upload.backend import (
     ObjectDamagedError,
     ObjectExistsError,
     StorageBackend,
     StorageError,
 )
-from agent.upload.retry import LONGEST, Backoff
+from agent.upload.retry import LONGEST, delay_after
 
 CONCURRENCY: Final = 4
 "Recordings under way at once: enough to hide the latency of one storage."
+_OF_THE_RECORDING: Final = (ObjectExistsError, ObjectDamagedError, SealedError)
+"What is one recording's own fault, and no outage: it alone waits."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +60,17 @@ class Uploader:
         self._on_stored = on_stored
         self._on_purged = on_purged
         self._rng = rng or random.Random(os.urandom(8))  # noqa: S311 - jitter
-        self._queue: asyncio.Queue[str] = asyncio.Queue()
-        self._queued: dict[str, None] = {}
+        self._line = WaitingLine(outage=self._delay, own=lambda _: LONGEST)
+        self._queue = WorkQueue(
+            self._line,
+            self._store_and_count,
+            at_once=CONCURRENCY,
+            on_failed=self._put_off,
+            is_own_fault=lambda error: isinstance(error, _OF_THE_RECORDING),
+            on_recovered=self._recovered,
+        )
+        self._notified = itertools.count()
         self._log = structlog.get_logger()
-        self._backoff = Backoff(self._rng)
-        self._resume_at = 0.0
-        "When storage that failed is tried again, for all that waits."
         self.stored = 0
         "Recordings stored since start."
         self.failures = 0
@@ -69,66 +79,43 @@ class Uploader:
     @property
     def pending(self) -> int:
         """Recordings sealed and not yet stored."""
-        return len(self._queued)
+        return len(self._line)
+
+    @property
+    def away(self) -> bool:
+        """Whether storage failed when it was last asked."""
+        return self._line.failures > 0
 
     def waiting_since(self) -> int | None:
         """When what waits longest was sealed, in nanoseconds since the Unix epoch.
 
         None if nothing waits.
         """
-        for recording_id in self._queued:  # in the order in which they were sealed
+        for recording_id in self._line:  # in the order in which they were sealed
             with contextlib.suppress(FileNotFoundError):  # purged this very moment
                 return self._spool.sealed_at(recording_id)
         return None
 
     def notify(self, recording_id: str) -> None:
         """A recording has been sealed."""
-        if recording_id not in self._queued:
-            self._queued[recording_id] = None
-            self._queue.put_nowait(recording_id)
+        self._queue.add(recording_id, next(self._notified))
 
     async def run(self) -> None:
-        """Store what waits and what comes, for ever."""
+        """Store what waits and what comes, for ever, the oldest first."""
         for recording_id in await asyncio.to_thread(self._spool.list_sealed):
             self.notify(recording_id)
-        async with asyncio.TaskGroup() as group:
-            for index in range(CONCURRENCY):
-                group.create_task(self._work(), name=f"upload-{index}")
+        await self._queue.run()
 
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            recording_id = await self._queue.get()
-            if (delay := self._resume_at - loop.time()) > 0:
-                await asyncio.sleep(delay)
-            try:
-                await self.store(recording_id)
-            except (AgentError, OSError) as error:
-                self._put_off(recording_id, error, loop)
-                continue
-            if self._backoff.failures:
-                self._log.info("storage_back", pending=self.pending)
-            self._backoff.succeeded()
-            self._queued.pop(recording_id, None)
-            self.stored += 1
+    def _delay(self, failures: int) -> float:
+        return delay_after(failures, self._rng)
+
+    def _recovered(self) -> None:
+        self._log.info("storage_back", pending=self.pending)
 
     def _put_off(
-        self,
-        recording_id: str,
-        error: AgentError | OSError,
-        loop: asyncio.AbstractEventLoop,
+        self, recording_id: str, error: AgentError | OSError, delay: float
     ) -> None:
-        """Try again later, behind the others: none of them waits for this one alone."""
         self.failures += 1
-        if isinstance(error, AgentError) and error.permanent:
-            delay = LONGEST
-            loop.call_later(delay, self._queue.put_nowait, recording_id)
-        else:
-            if self._resume_at <= loop.time():
-                # Of several that fail at once only the first counts.
-                self._resume_at = loop.time() + self._backoff.failed()
-            delay = self._resume_at - loop.time()
-            self._queue.put_nowait(recording_id)
         self._log.error(
             "storing_failed",
             recording_id=recording_id,
@@ -136,6 +123,10 @@ class Uploader:
             pending=self.pending,
             retry_in=round(delay, 1),
         )
+
+    async def _store_and_count(self, recording_id: str) -> None:
+        await self.store(recording_id)
+        self.stored += 1
 
     async def store(self, recording_id: str) -> None:
         """Store one sealed recording everywhere, tell, and purge it.
@@ -157,20 +148,18 @@ class Uploader:
 
     async def ensure_notice(self, digest: str, data: bytes) -> None:
         """Keep a notice as evidence beside the recordings it is named in."""
-        backoff = Backoff(self._rng)
         sealed = SealedObject(
             file="", target="locked", key=f"notices/{digest}.wav", sha256=digest,
             size=len(data),
         )  # fmt: skip
         for target in self._targets:
-            while True:
+            for failures in itertools.count(1):
                 try:
                     await store_object(target.locked, sealed, data)
                     break
                 except (StorageError, OSError) as error:
-                    delay = backoff.failed()
                     self._log.warning("notice_not_kept", reason=str(error))
-                await asyncio.sleep(delay)
+                await asyncio.sleep(self._delay(failures))
 
 
 async def store_object(

@@ -19,6 +19,7 @@ from agent.call.joint import Joint
 from agent.call.keeper import Keeper
 from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
+from agent.call.sealing import Sealing
 from agent.call.takeover import adopt, catch_up
 from agent.formats.age import KeyKind, generate_identity
 from agent.formats.checkpoint import HEADER_SIZE, Checkpoint
@@ -31,6 +32,7 @@ from agent.model.recording import Verdict
 from agent.recording.finisher import Finished, FinisherError, FinishJob
 from agent.recording.journal_keys import SLOT_SIZE, JournalKeys
 from agent.recording.ledger import Ledger, LedgerRow, read_rows
+from agent.recording.room import SpoolRoom
 from agent.recording.spool import Spool
 from agent.service.app import EXTENSIONS
 from agent.signalling.config import Listener
@@ -103,6 +105,8 @@ class Steered(UserAgent):
 
 class Finishers:
     """Finishes at once, after as many failures as it is told."""
+
+    workers = 1
 
     def __init__(self) -> None:
         self.jobs: list[FinishJob] = []
@@ -290,16 +294,20 @@ class Site:
         guard = Guard(rate=0.001, burst=2, max_sources=10)
         self.control = CallControl(ledger=self.ledger, guard=guard, max_calls=max_calls)
         media: Any = self.media
-        finishers: Any = self.finishers
-        uploads: Any = self.uploads
+        self.room = SpoolRoom(
+            self.spool.journal_directory, high_water=1.0, min_free=min_free
+        )
+        self.sealing = Sealing(
+            finishers=self.finishers, ledger=self.ledger, uploader=self.uploads
+        )
+        self.sealing.start()
         self.recorder = Recorder(
             media=media,
             spool=self.spool,
+            room=self.room,
             ledger=self.ledger,
-            finishers=finishers,
-            uploader=uploads,
+            sealing=self.sealing,
             quality=(key(seed=1), key(seed=2)),
-            min_free_bytes=min_free,
             on_failed=self.control.on_recording_failed,
             keeper=self.keeper,
         )
@@ -330,7 +338,8 @@ class Site:
 
     def _on_sip(self, event: sip.Event) -> None:
         self.control.on_sip(event)
-        if self.restless and not self.control._tasks and not self.recorder._tasks:
+        busy = self.control._tasks or self.recorder._tasks or self.sealing.waiting
+        if self.restless and not busy:
             calls = list(self.control._calls.values())
             if calls and all(call.state is not None for call in calls):
                 self._take_over()
@@ -353,6 +362,7 @@ class Site:
         self.keeper.commit()
         if (timer := self.control._timer) is not None:
             timer.cancel()
+        self.sealing._tasks.cancel()
         checkpoint = Checkpoint.open(self.memory, bytes(16))
         self.keeper = Keeper(checkpoint, JournalKeys(self.key_memory))
         self._connect_again()

@@ -93,7 +93,7 @@ async def test_a_ring_timeout_ends_a_parallel_round(site: Site) -> None:
     site.trunk.call()
     await site.officer.heard(sip.InviteReceived)
     await site.second.heard(sip.InviteReceived)
-    await site.advance(16)
+    await site.advance(121)
     await site.officer.heard(sip.Cancelled)
     await site.second.heard(sip.Cancelled)
     await site.advance(6)

@@ -90,7 +90,7 @@ async def test_a_worker_that_never_closes_leaves_a_partial_recording(
     await until(lambda: site.media.ends)
     await site.advance(0)
     assert not site.logged("ended")
-    await site.advance(16)
+    await site.advance(121)
     row = await site.ended()
     assert row.outcome == Outcome.PARTIAL
     await until(lambda: site.finishers.jobs)
@@ -123,7 +123,7 @@ async def test_without_workers_or_room_nothing_can_be_recorded(site: Site) -> No
     site.media.workers_up = 0
     assert not site.recorder.can_record()
     site.media.workers_up = 1
-    site.recorder._min_free_bytes = 1 << 62
+    site.room._min_free = 1 << 62
     assert not site.recorder.can_record()
     assert site.logged("spool_refused")
 
@@ -155,7 +155,7 @@ async def test_an_unwritable_ledger_does_not_keep_audio_from_storage(
     site.trunk.hang_up()
     await until(lambda: len(site.media.ends) == 2)
     await site.advance(0)
-    await site.advance(16)
+    await site.advance(121)
     await until(lambda: not site.recorder.unfinished)
     await site.until_logged("ledger_unwritable", 3)
 

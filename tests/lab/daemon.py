@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,7 @@ class Daemon:
         route: str = "",
         outbound: str = "",
         recording: str = "",
+        high_water: float = 1.0,
         media: str = "",
         sip_section: str = "",
         trunk: str = "",
@@ -149,6 +150,7 @@ notice = ["fi.wav"]
 directory = "officers.csv"
 [recording]
 recipients = ["{keys["quality"]}", "{keys["recovery"]}"]
+spool_high_water = {high_water}
 {recording}
 [[storage]]
 locked_url = "file://{root}/storage/locked"
@@ -261,8 +263,10 @@ url = "file://{root}/storage/state"
             for path in (self.root / "storage").rglob(f"*{suffix}")
         }
 
-    def recordings(self, who: str = "quality") -> Iterator[Recording]:
-        """Every stored recording, opened with one person's key."""
+    def recordings(
+        self, who: str = "quality", *, but: Container[str] = ()
+    ) -> Iterator[Recording]:
+        """Every stored recording `but` some, opened with one person's key."""
         envelopes = self.stored(".key.age")
         manifests = self.stored(".json.age")
         audio = {
@@ -271,6 +275,8 @@ url = "file://{root}/storage/state"
             for recording_id, path in self.stored(suffix).items()
         }
         for recording_id, path in audio.items():
+            if recording_id in but:
+                continue
             key = open_envelope(
                 envelopes[recording_id].read_bytes(), [self.identities[who]]
             )

@@ -1,11 +1,4 @@
-import asyncio
 import os
-import select
-import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,12 +7,9 @@ import pytest
 from agent.formats.age import KeyKind
 from agent.formats.container import read_wav
 from agent.formats.journal import NotAJournalError
-from agent.recording import finisher
 from agent.recording.finisher import (
-    NICE,
     Finished,
     FinisherError,
-    FinisherPool,
     finish,
     finish_journals,
 )
@@ -275,129 +265,3 @@ def test_killed_between_any_two_steps_and_done_again(tmp_path: Path) -> None:
         spool.close()
         kill_at += 1
     assert kill_at > 15
-
-
-# -- the pool -----------------------------------------------------------------------
-
-
-@pytest.fixture
-async def pool(spool: Spool) -> AsyncIterator[FinisherPool]:
-    pool = FinisherPool(spool)
-    await pool.start()
-    yield pool
-    await pool.close()
-
-
-def pids(pool: FinisherPool) -> list[int]:
-    assert pool._pool is not None
-    return list(pool._pool._processes)
-
-
-async def test_a_pool_finishes_many(pool: FinisherPool, spool: Spool) -> None:
-    segments = [write_segment(spool, frames=5) for _ in range(5)]
-    done = await asyncio.gather(*(pool.finish(s.job(spool)) for s in segments))
-    assert [finished.recording_id for finished in done] == [s.id for s in segments]
-    [pid] = pids(pool)
-    ours = os.getpriority(os.PRIO_PROCESS, 0)
-    assert os.getpriority(os.PRIO_PROCESS, pid) >= min(19, ours + NICE)
-
-
-async def test_a_pool_is_renewed_when_idle_never_beside_its_queue(
-    pool: FinisherPool, spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(finisher, "JOBS_PER_PROCESS", 2)
-    first = pids(pool)
-    jobs = [write_segment(spool, frames=5).job(spool) for _ in range(7)]
-    done = await asyncio.gather(*(pool.finish(job) for job in jobs))
-    assert len(done) == 7
-    assert pids(pool) == first
-    await pool.finish(write_segment(spool, frames=5).job(spool))
-    [successor] = pids(pool)
-    assert [successor] != first
-
-
-async def test_a_finisher_cannot_be_dumped(pool: FinisherPool) -> None:
-    loop = asyncio.get_running_loop()
-    # PR_GET_DUMPABLE is 3.
-    asked = "__import__('ctypes').CDLL(None).prctl(3, 0, 0, 0, 0)"
-    assert await loop.run_in_executor(pool._pool, eval, asked) == 0
-
-
-async def test_a_pool_survives_its_processes_death(
-    pool: FinisherPool, spool: Spool
-) -> None:
-    segments = [write_segment(spool, frames=5) for _ in range(3)]
-    [pid] = pids(pool)
-    os.kill(pid, signal.SIGKILL)
-    done = await asyncio.gather(*(pool.finish(s.job(spool)) for s in segments))
-    assert {finished.outcome for finished in done} == {"recorded"}
-    assert pids(pool) != [pid]
-
-
-async def test_a_job_that_kills_two_processes_is_told(
-    pool: FinisherPool, spool: Spool
-) -> None:
-    segment = write_segment(spool, frames=5)
-    job = replace(segment.job(spool), journals=(Deadly(),))  # type: ignore[arg-type]
-    with pytest.raises(FinisherError, match="died twice"):
-        await pool.finish(job)
-    assert (await pool.finish(segment.job(spool))).outcome == "recorded"
-
-
-class Deadly:
-    """Kills whoever unpickles it."""
-
-    def __reduce__(self) -> tuple[object, tuple[int]]:
-        return os._exit, (1,)
-
-
-async def test_a_pool_tells_of_what_it_salvaged(
-    pool: FinisherPool, spool: Spool, capsys: pytest.CaptureFixture[str]
-) -> None:
-    segment = write_segment(spool, frames=5)
-    os.truncate(spool.journals_of(segment.id)[0], 0)
-    assert (await pool.finish(segment.job(spool))).salvaged
-    assert "finishing_impossible" in capsys.readouterr().out
-
-
-async def test_a_pool_that_is_closed(spool: Spool) -> None:
-    pool = FinisherPool(spool)
-    await pool.close()
-    segment = write_segment(spool, frames=5)
-    with pytest.raises(FinisherError, match="stopped"):
-        await pool.finish(segment.job(spool))
-
-
-_ORPHAN = """
-import asyncio, os, sys
-from pathlib import Path
-from agent.recording.finisher import FinisherPool
-from agent.recording.spool import Spool
-
-async def main():
-    pool = FinisherPool(Spool(Path(sys.argv[1])))
-    await pool.start()
-    print(*pool._pool._processes, flush=True)
-    sys.stdin.read()
-
-if __name__ == "__main__":
-    asyncio.run(main())
-"""
-
-
-def test_a_finisher_does_not_outlive_the_daemon(spool: Spool, tmp_path: Path) -> None:
-    script = tmp_path / "orphan.py"
-    script.write_text(_ORPHAN)
-    command = [sys.executable, str(script), str(spool.root)]
-    root = Path(__file__).parents[2]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    ) as daemon:  # fmt: skip
-        assert daemon.stdout is not None
-        finisher = os.pidfd_open(int(daemon.stdout.readline()))
-        daemon.kill()
-        ended, _, _ = select.select([finisher], [], [], 20)
-        os.close(finisher)
-    assert ended

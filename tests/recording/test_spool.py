@@ -83,18 +83,6 @@ def test_what_was_half_made_is_forgotten(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_room(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    spool.check_writable(spool.free_bytes() // 2)
-    with pytest.raises(SpoolError, match="MiB left"):
-        spool.check_writable(1 << 60)
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(SpoolError, match="cannot be written"):
-        spool.check_writable(0)
-    shutil.rmtree(spool.root)
-    with pytest.raises(SpoolError, match="cannot be read"):
-        spool.check_writable(0)
-
-
 def test_journals_by_recording_and_epoch(spool: Spool) -> None:
     paths = [journal(spool, ONE, epoch) for epoch in (10, 2, 0)]
     other = journal(spool, TWO)

@@ -48,16 +48,23 @@ class Result:
     "From a worker's death to the first packet that a phone got again."
 
 
-def new_load(daemon: Daemon, calls: int, talk: float) -> Load:
+def new_load(
+    daemon: Daemon,
+    calls: int,
+    talk: float,
+    *,
+    rate: float = 10.0,
+    keep_delays: bool = False,
+) -> Load:
     return Load(
         agent=Address("127.0.0.1", daemon.sip),
         caller=Address("127.0.0.1", daemon.caller),
         officer=Address("127.0.0.1", daemon.officers[0]),
         service=SERVICE,
-        rate=10.0,
+        rate=rate,
         calls=calls,
         talk=talk,
-        keep_delays=False,
+        keep_delays=keep_delays,
     )
 
 
