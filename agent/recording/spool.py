@@ -220,6 +220,9 @@ class Spool:
             # It goes last: without it there is no journal, and none to be looked for
             # among the thousands that may be there.
             self.forget_sources(recording_id)
+        else:
+            # A purge that was killed may not have made that durable.
+            sync_directory(self.keys_directory)
         sealed = self.sealed_directory / recording_id
         if sealed.exists():
             # Out of the queue in one step, so that no half of it is ever uploaded.
