@@ -13,6 +13,7 @@ from agent.common.errors import AgentError
 from agent.service.commands import Reply, Request
 from agent.service.config import load
 from agent.service.control import ask
+from agent.service.host_status import HostStatus
 
 SHOWN_ID: Final = 8
 "Characters of a call's id: as many as the daemon takes for all of it."
@@ -52,6 +53,29 @@ def show(calls: tuple[CallStatus, ...], *, json: bool) -> None:
             _recording(call),
         )
     console().print(table, soft_wrap=False)
+
+
+def show_host(host: HostStatus, *, json: bool) -> None:
+    """Print how it stands with the host: a line for each matter, or one of JSON."""
+    if json:
+        sys.stdout.buffer.write(msgspec.json.encode({"host": host}) + b"\n")
+        return
+    console().print(
+        f"spool: {host.spool_used * 100:.0f} % used, {host.spool_free_mb} MiB free;"
+        f" high-water mark {host.spool_high_water * 100:.0f} %"
+        + (", passed: no recording begins" if host.spool_alarm else "")
+    )
+    console().print(
+        "recordings:"
+        f" {host.to_finish} to be finished{_for(host.to_finish_for)}"
+        + (", too many: no recording begins" if host.finishing_alarm else "")
+        + f"; {host.to_store} to be stored{_for(host.to_store_for)}"
+        + (", storage fails" if host.storage_away else "")
+    )
+
+
+def _for(seconds: float | None) -> str:
+    return "" if seconds is None else f" (the first for {seconds:.0f} s)"
 
 
 def _recording(call: CallStatus) -> str:

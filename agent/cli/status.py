@@ -1,11 +1,11 @@
-"""`recording-agent status`: the calls that are up."""
+"""`recording-agent status`: the calls that are up, and what waits."""
 
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from agent.cli.asking import ask_daemon, show
+from agent.cli.asking import ask_daemon, show, show_host
 from agent.service.commands import StatusRequest
 
 
@@ -14,10 +14,15 @@ def command(
     config: Annotated[Path, Parameter(name=["--config", "-c"])],
     json: bool = False,
 ) -> None:
-    """Show the calls that are up, the oldest first. No number, no name.
+    """Show the calls that are up, the oldest first, and the host. No number, no name.
+
+    Of the host: room in the spool, and recordings that wait to be finished and stored.
 
     Args:
         config: The configuration file of the daemon.
-        json: Print JSON lines instead of a table.
+        json: Print JSON lines instead, one a call, and at last the host's.
     """
-    show(ask_daemon(config, StatusRequest()).calls, json=json)
+    reply = ask_daemon(config, StatusRequest())
+    show(reply.calls, json=json)
+    if reply.host is not None:
+        show_host(reply.host, json=json)

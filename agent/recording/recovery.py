@@ -4,6 +4,7 @@ Each step is safe to repeat; a start that is killed in the middle of it is follo
 one that finds the same, or less, to do.
 """
 
+import asyncio
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,12 +62,15 @@ async def recover(
             found.append(Recovered(recording_id, "dropped"))
         if not spool.journals_of(recording_id):
             spool.envelope_path(recording_id).unlink()
-    # In one commit: ten thousand may wait, and the daemon is not ready before.
+    # Here and below few commits for however many: the daemon is not ready before.
     await ledger.advance_all(sealed, RecordingState.SEALED)
-    for recovered in found:
-        if recovered.action == "salvaged":
-            # Its call may have been closed as recorded, a moment before the end.
-            await ledger.note_partial(await ledger.call_of(recovered.recording_id))
+    await asyncio.gather(
+        *(
+            _note_partial(ledger, recovered.recording_id)
+            for recovered in found
+            if recovered.action == "salvaged"
+        )
+    )
     for recording in await ledger.open_recordings():
         if recording.recording_id in there | taken.recordings:
             continue
@@ -74,9 +78,10 @@ async def recover(
             await ledger.forget_recording(recording.recording_id)
         elif recording.state == RecordingState.STORED:
             await ledger.advance(recording.recording_id, RecordingState.PURGED)
-    for row in await ledger.open_calls():
-        if row.call_id not in taken.calls:
-            await _close(ledger, row)
+    rows = await ledger.open_calls()
+    await asyncio.gather(
+        *(_close(ledger, row) for row in rows if row.call_id not in taken.calls)
+    )
     return found
 
 
@@ -94,6 +99,11 @@ def _seal(spool: Spool, recording_id: str) -> Recovered:
         # A full disk must not keep the daemon from carrying calls.
         return Recovered(recording_id, "left")
     return Recovered(recording_id, "salvaged")
+
+
+async def _note_partial(ledger: Ledger, recording_id: str) -> None:
+    """Its call may have been closed as recorded, a moment before the end."""
+    await ledger.note_partial(await ledger.call_of(recording_id))
 
 
 async def _close(ledger: Ledger, row: LedgerRow) -> None:

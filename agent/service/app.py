@@ -5,6 +5,7 @@ storage and notices have been proven, never before.
 """
 
 import asyncio
+import functools
 import os
 import signal
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
 from agent.call.sealing import Sealing
 from agent.call.takeover import adopt, catch_up
+from agent.common.clock import utc_ns
 from agent.common.errors import AgentError
 from agent.common.files import make_private_directory
 from agent.common.ids import SecureRandom
@@ -47,6 +49,7 @@ from agent.service.config import Config, ConfigError
 from agent.service.control import ControlServer
 from agent.service.credentials import Credentials, read_credentials
 from agent.service.fdstore import ServiceManager
+from agent.service.host_status import host_status
 from agent.service.logs import Masker
 from agent.service.succession import Succession
 from agent.signalling.config import parse_listen, parse_nameserver
@@ -384,7 +387,8 @@ class Agent:
         stack.push_async_callback(recorder.drain, SEAL_SECONDS)
         stack.push_async_callback(control.drain, DRAIN_SECONDS)
         make_private_directory(root / "run")
-        server = ControlServer(root / "run", Commands(control.orders))
+        host = functools.partial(host_status, room, sealing, uploader, utc_ns)
+        server = ControlServer(root / "run", Commands(control.orders, host))
         server.start()
         stack.push_async_callback(server.close)
         accounts = material.credentials.accounts

@@ -3,6 +3,7 @@
 Requests and their reply are msgspec structs because they travel, as JSON.
 """
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -11,6 +12,7 @@ from agent.call.config import MAX_PAUSE
 from agent.call.joint import CallStatus
 from agent.call.orders import Orders
 from agent.common.errors import AgentError
+from agent.service.host_status import HostStatus
 
 Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{0,32}$")]
 "It will stand in logs and recordings: no room for a name or a number."
@@ -40,7 +42,7 @@ class ResumeRequest(
 class StatusRequest(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="status"
 ):
-    """Tell of the calls that are up."""
+    """Tell of the calls that are up, and of the host."""
 
 
 Request = PauseRequest | ResumeRequest | StatusRequest
@@ -51,6 +53,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
     calls: tuple[CallStatus, ...] = ()
     "The call that was named, or all that are up, the oldest first."
+    host: HostStatus | None = None
+    "To who asked for the status."
     error: str = ""
     "Why it was refused, and what to do; empty if it was not."
     permanent: bool = True
@@ -60,17 +64,22 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 class Commands:
     """Answers requests; `by` says who asks: a word like `uid:0`, never a name."""
 
-    def __init__(self, orders: Orders) -> None:
+    def __init__(self, orders: Orders, host: Callable[[], HostStatus]) -> None:
+        """`host` tells how it stands with the host, or raises OSError."""
         self._orders = orders
+        self._host = host
 
     def execute(self, request: Request, *, by: str) -> Reply:
         """Do what is asked, or say why not."""
         try:
-            return Reply(calls=self._carry_out(request, by))
+            return self._carry_out(request, by)
         except AgentError as error:
             return Reply(error=str(error), permanent=error.permanent)
+        except OSError as error:
+            reason = f"The spool cannot be read: {error.strerror}."
+            return Reply(error=reason, permanent=False)
 
-    def _carry_out(self, request: Request, by: str) -> tuple[CallStatus, ...]:
+    def _carry_out(self, request: Request, by: str) -> Reply:
         match request:
             case PauseRequest():
                 told = self._orders.pause(
@@ -79,8 +88,8 @@ class Commands:
                     reason=request.reason,
                     seconds=request.seconds,
                 )
-                return (told,)
+                return Reply(calls=(told,))
             case ResumeRequest():
-                return (self._orders.resume(request.call_id, by=by),)
+                return Reply(calls=(self._orders.resume(request.call_id, by=by),))
             case StatusRequest():
-                return tuple(self._orders.status())
+                return Reply(calls=tuple(self._orders.status()), host=self._host())

@@ -14,7 +14,7 @@ from agent.service.commands import (
     StatusRequest,
 )
 from tests.cli.conftest import DiskSite
-from tests.service.test_commands import STATUS
+from tests.service.test_commands import HOST, STATUS
 
 
 class Daemon:
@@ -75,6 +75,32 @@ def test_the_table_says_what_is_recorded(
     assert run("status", "-c", disk_site.config, "--json") == 0
     shown = capsys.readouterr().out.splitlines()
     assert msgspec.json.decode(shown[1])["resumes_in"] == 59.6
+
+
+def test_status_tells_of_the_host(
+    daemon: Daemon,
+    disk_site: DiskSite,
+    run: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    disk_site.write()
+    daemon.reply = Reply(calls=(STATUS,), host=HOST)
+    assert run("status", "-c", disk_site.config) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "spool: 91 % used, 2048 MiB free; high-water mark 90 %, passed: no recording"
+        " begins",
+        "recordings: 0 to be finished; 12 to be stored (the first for 305 s), storage"
+        " fails",
+    ]
+    assert run("status", "-c", disk_site.config, "--json") == 0
+    call, host = map(msgspec.json.decode, capsys.readouterr().out.splitlines())
+    assert call["call_id"] == STATUS.call_id
+    assert host["host"]["to_store"] == 12
+    daemon.reply = Reply(
+        host=msgspec.structs.replace(HOST, finishing_alarm=True, to_finish=10_000)
+    )
+    assert run("status", "-c", disk_site.config) == 0
+    assert "10000 to be finished, too many" in capsys.readouterr().out
 
 
 def test_a_refusal_is_a_failure(

@@ -97,7 +97,7 @@ async def test_nothing_of_a_pause_is_kept(daemon_at: Callable[..., Daemon]) -> N
         await call.connect()
         await asyncio.sleep(0.6)
         shown = await asyncio.to_thread(command, daemon, "status", "--json")
-        status = msgspec.json.decode(shown.stdout)
+        status, _ = map(msgspec.json.decode, shown.stdout.splitlines())
         assert (status["state"], status["recording"]) == ("talking", "on")
         name = status["call_id"]
         done = await asyncio.to_thread(

@@ -192,6 +192,21 @@ async def test_rows_without_files(spool: Spool, ledger: Ledger, tmp_path: Path) 
     assert states(tmp_path) == {"b": "purged", "c": "closed"}
 
 
+async def test_however_many_there_are_the_ledger_commits_a_few_times(
+    spool: Spool, ledger: Ledger, tmp_path: Path
+) -> None:
+    for number in range(40):
+        segment = write_segment(spool, frames=5)
+        await call(ledger, f"call {number}", segment.id)
+        if number % 2:
+            finish(segment.job(spool), spool.root)
+    before = ledger._database.commits
+    assert len(await recover(spool, ledger)) == 20
+    assert ledger._database.commits - before < 15
+    assert set(states(tmp_path).values()) == {"sealed"}
+    assert set(outcomes(tmp_path).values()) == {"partial"}
+
+
 async def test_a_disk_that_takes_nothing_stops_no_start(
     spool: Spool, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from agent.service.commands import (
     ResumeRequest,
     StatusRequest,
 )
+from agent.service.host_status import HostStatus
 
 STATUS = CallStatus(
     call_id="call-one",
@@ -25,6 +26,18 @@ STATUS = CallStatus(
     exempt=False,
     paused_for=None,
     resumes_in=None,
+)
+HOST = HostStatus(
+    spool_used=0.914,
+    spool_high_water=0.9,
+    spool_free_mb=2048,
+    spool_alarm=True,
+    to_finish=0,
+    to_finish_for=None,
+    finishing_alarm=False,
+    to_store=12,
+    to_store_for=305.2,
+    storage_away=True,
 )
 
 
@@ -54,11 +67,12 @@ class Desk(Orders):
 
 def test_requests_are_carried_out() -> None:
     desk = Desk()
-    commands = Commands(desk)
+    commands = Commands(desk, lambda: HOST)
     request = PauseRequest(call_id="call-one", seconds=9.0, reason="card")
     assert commands.execute(request, by="uid:0") == Reply(calls=(STATUS,))
     assert commands.execute(ResumeRequest(call_id="call-one"), by="mqtt").calls
-    assert commands.execute(StatusRequest(), by="uid:0").calls == (STATUS,)
+    told = commands.execute(StatusRequest(), by="uid:0")
+    assert told == Reply(calls=(STATUS,), host=HOST)
     assert desk.told == [
         ("pause", "call-one", "uid:0", "card", 9.0),
         ("resume", "call-one", "mqtt"),
@@ -66,10 +80,21 @@ def test_requests_are_carried_out() -> None:
 
 
 def test_a_refusal_says_what_to_do() -> None:
-    reply = Commands(Desk()).execute(PauseRequest(call_id="x"), by="uid:0")
+    reply = Commands(Desk(), lambda: HOST).execute(
+        PauseRequest(call_id="x"), by="uid:0"
+    )
     assert not reply.calls
     assert "status" in reply.error
     assert reply.permanent
+
+
+def test_a_spool_that_cannot_be_read() -> None:
+    def broken() -> HostStatus:
+        raise OSError(5, "Input/output error")
+
+    reply = Commands(Desk(), broken).execute(StatusRequest(), by="uid:0")
+    assert "cannot be read: Input/output error" in reply.error
+    assert not reply.permanent
 
 
 @pytest.mark.parametrize(

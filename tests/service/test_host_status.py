@@ -1,0 +1,35 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from agent.recording.room import SpoolRoom
+from agent.service.host_status import host_status
+
+NOW = 1_000_000_000_000
+
+
+def status(path: Path, *, finish: int | None, store: int | None) -> Any:
+    sealing: Any = SimpleNamespace(
+        waiting=int(finish is not None), full=False, waiting_since=lambda: finish
+    )
+    uploader: Any = SimpleNamespace(
+        pending=int(store is not None), away=True, waiting_since=lambda: store
+    )
+    room = SpoolRoom(path, high_water=1.0, min_free=0)
+    return host_status(room, sealing, uploader, lambda: NOW)
+
+
+def test_how_long_the_first_has_waited(tmp_path: Path) -> None:
+    told = status(tmp_path, finish=NOW - 7_500_000_000, store=NOW + 1)
+    assert (told.to_finish, told.to_finish_for) == (1, 7.5)
+    # The clock was stepped back: no negative time.
+    assert (told.to_store, told.to_store_for) == (1, 0.0)
+    assert told.storage_away
+
+
+def test_with_nothing_waiting(tmp_path: Path) -> None:
+    told = status(tmp_path, finish=None, store=None)
+    assert (told.to_finish_for, told.to_store_for) == (None, None)
+    assert 0 < told.spool_used < 1
+    assert told.spool_free_mb > 0
+    assert not told.spool_alarm
