@@ -22,7 +22,8 @@ from agent.media.loop import Loop, Timer
 from agent.media.open_block import OpenBlock
 from agent.media.playable import Octets, Playable, unpack
 from agent.media.playout import Playout
-from agent.media.tap import BLOCK_NS, JournalTap, Target
+from agent.media.sealing import seal_by_and_by
+from agent.media.tap import JournalTap, Target
 from agent.media.watch import Watch
 from agent.media.writer import Closed, Failed, JournalWriter, Opened, reason_of
 from agent.model.call import EndCause, Outcome
@@ -382,7 +383,7 @@ class Relay:
             if leg is not None and on and not tap.failed:
                 leg.tap, leg.tap_index = tap, index
                 leg.tap_since_ns = command.since_ns[index]
-        self._schedule_seal(tap, now_ns)
+        seal_by_and_by(self._loop, tap, lambda: name in self._recordings, now_ns)
 
     def _open_block(self, recording: str, fd: int) -> OpenBlock | None:
         """The memory of a recording, if the kernel will keep it off the disk.
@@ -396,15 +397,6 @@ class Relay:
             os.close(fd)
             self._emit(events.MemoryRefused(recording=recording, reason=str(error)))
             return None
-
-    def _schedule_seal(self, tap: JournalTap, now_ns: int) -> None:
-        def fire(now_ns: int) -> None:
-            tap.seal(now_ns)
-            tap.expire(now_ns)
-            self._schedule_seal(tap, now_ns)
-
-        if self._recordings.get(tap.recording) is not None:
-            self._loop.call_at(now_ns + BLOCK_NS, fire)
 
     def _tap(self, command: control.Tap) -> None:
         found = self._recordings.get(command.recording)

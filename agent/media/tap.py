@@ -23,7 +23,10 @@ from agent.formats.journal import (
 from agent.media.open_block import OpenBlock
 
 BLOCK_NS: Final = 900_000_000
-"Age at which a block is sealed: with the hand-over, a killed process loses ≤ 1 s."
+"Age at which all is sealed: with the hand-over, a killed process loses ≤ 1 s."
+RIPE_NS: Final = 100_000_000
+"""Age that a record has reached before it is sealed: within it a pause is known of,
+which began before the packet came; what is sealed cannot be taken back."""
 BLOCK_BYTES: Final = 64 * 1024
 MAX_WAIT_NS: Final = 30_000_000_000
 "How long blocks wait in memory for the grant."
@@ -86,6 +89,10 @@ class JournalTap:
         self._waiting_bytes = 0
         self._records: list[bytes] = []
         self._size = 0
+        self._ripe = 0
+        "How many of them were there when `ripen` was called last."
+        self._ripe_at = self._sealed_at
+        "Where these end in that memory."
 
     @property
     def blocks(self) -> int:
@@ -108,9 +115,9 @@ class JournalTap:
         self._keep(record)
         self._records.append(record)
         self.packets += 1
-        self._size += len(packet)
+        self._size += len(record)
         if self._size >= BLOCK_BYTES:
-            self.seal(arrival_ns)
+            self._seal_early(arrival_ns)
 
     def add_event(self, leg: int, arrival_ns: int, packet: bytes) -> None:
         """Take a telephone-event packet without its payload.
@@ -123,19 +130,28 @@ class JournalTap:
 
     def drop_since(self, leg: int, at_ns: int) -> None:
         """Forget what a leg said from `at_ns` on, as far as it is not sealed yet."""
-        kept = []
-        for record in self._records:
-            packet = next(iter_records(record))
-            if packet[0] == leg and packet[1] >= at_ns:
-                self.packets -= 1
-                self._size -= len(packet[2])
-            else:
-                kept.append(record)
-        self._records = kept
+        ripe, young = self._records[: self._ripe], self._records[self._ripe :]
         if self._open_block is not None:
             self._open_block.take_back(self._sealed_at)
-            for record in kept:
-                self._keep(record)
+        self._records = []
+        self._size = 0
+        for record in ripe:
+            self._put_unless(record, leg, at_ns)
+        self.ripen()
+        for record in young:
+            self._put_unless(record, leg, at_ns)
+
+    def _put_unless(self, record: bytes, leg: int, at_ns: int) -> None:
+        packet = next(iter_records(record))
+        if packet[0] == leg and packet[1] >= at_ns:
+            self.packets -= 1
+        else:
+            self._put(record)
+
+    def _put(self, record: bytes) -> None:
+        self._keep(record)
+        self._records.append(record)
+        self._size += len(record)
 
     def begin(self, notes: Sequence[bytes], now_ns: int) -> None:
         """Put the first notes, and behind the first what a dead worker left."""
@@ -148,7 +164,8 @@ class JournalTap:
             self._records.append(rest)
         for note in notes[1:]:
             self._add_note(note)
-        self.seal(now_ns)
+        self._seal(len(self._records))
+        self.expire(now_ns)
 
     def leave_out(self, leg: int, at_ns: int) -> None:
         """Of what a dead worker left, take nothing that the leg said from then on."""
@@ -162,11 +179,13 @@ class JournalTap:
                 yield pack_packet(*record)
 
     def note(self, note: bytes, now_ns: int) -> None:
-        """Put a note behind the packets so far, in a block of its own at once."""
+        """Put a note behind the packets so far."""
         if self.failed or self.ended:
             return
         self._add_note(note)
-        self.seal(now_ns)
+        if self._size >= BLOCK_BYTES:
+            self._seal_early(now_ns)
+        self.expire(now_ns)
 
     def _add_note(self, note: bytes) -> None:
         try:
@@ -174,24 +193,39 @@ class JournalTap:
         except JournalLimitError:
             self.fail("note-too-long")
             return
-        self._keep(record)
-        self._records.append(record)
+        self._put(record)
+
+    def ripen(self) -> None:
+        """What there is now is sealed next; RIPE_NS before that is to be done."""
+        self._ripe = len(self._records)
+        if self._open_block is not None:
+            self._ripe_at = self._open_block.end
 
     def seal(self, now_ns: int) -> None:
-        """Seal what there is and pass it on."""
-        if self.failed or self.ended:
-            return
-        if self._records:
-            records = b"".join(self._records)
-            self._records.clear()
-            self._size = 0
-            if self._open_block is not None:
-                self._sealed_at = self._open_block.end
-            try:
-                self._pass_on(self._sealer.seal(records))
-            except JournalLimitError:
-                self.fail("journal-full")
+        """Seal what is ripe and pass it on."""
+        self._seal(self._ripe)
         self.expire(now_ns)
+
+    def _seal_early(self, now_ns: int) -> None:
+        """Memory is bounded: what is not ripe goes too, if nothing else would."""
+        self._seal(self._ripe or len(self._records))
+        self.ripen()
+        self.expire(now_ns)
+
+    def _seal(self, count: int) -> None:
+        if self.failed or self.ended or not count:
+            return
+        if count > self._ripe:
+            self.ripen()
+        records = b"".join(self._records[:count])
+        del self._records[:count]
+        self._ripe = 0
+        self._size = sum(map(len, self._records))
+        self._sealed_at = self._ripe_at
+        try:
+            self._pass_on(self._sealer.seal(records))
+        except JournalLimitError:
+            self.fail("journal-full")
 
     def expire(self, now_ns: int) -> None:
         """Give up if the grant has been waited for too long."""
@@ -216,6 +250,7 @@ class JournalTap:
     def end(self, note: bytes, now_ns: int) -> None:
         """Last note, end block, close."""
         self.note(note, now_ns)
+        self._seal(len(self._records))
         if self.failed or self.ended:
             return
         self._pass_on(self._sealer.end())
@@ -251,7 +286,7 @@ class JournalTap:
     def _when_written(self) -> Callable[[], None]:
         """What is kept now need not be, once the block sealed last is written."""
         block = self._open_block
-        return _nothing if block is None else partial(block.written, block.end)
+        return _nothing if block is None else partial(block.written, self._sealed_at)
 
 
 class _Waiting(NamedTuple):

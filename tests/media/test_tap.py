@@ -81,21 +81,72 @@ def tap(disk: Disk, failures: list[str]) -> JournalTap:
     return JournalTap(TARGET, disk, failures.append, now_ns=0)
 
 
+def seal(tap: JournalTap, now_ns: int) -> None:
+    """Seal all there is."""
+    tap.ripen()
+    tap.seal(now_ns)
+
+
 def test_the_open_block_is_cut_by_leg_and_arrival(tap: JournalTap, disk: Disk) -> None:
     tap.grant()
     for leg, at in ((0, 1), (1, 2), (0, 3), (1, 4), (0, 5)):
         tap.add(leg, at, PACKET)
     tap.drop_since(0, 3)
-    tap.seal(6)
+    seal(tap, 6)
     records = disk.journal().records
     assert [record[:2] for record in records] == [(0, 1), (1, 2), (1, 4)]
+    assert tap.packets == 3
+
+
+def test_what_is_not_ripe_is_sealed_the_next_time(tap: JournalTap, disk: Disk) -> None:
+    tap.grant()
+    tap.add(0, 1, PACKET)
+    tap.ripen()
+    tap.add(0, 2, PACKET)
+    tap.note(b"mark", 3)
+    tap.seal(4)
+    assert disk.journal().records == [PacketRecord(0, 1, PACKET)]
+    tap.seal(5)
+    assert disk.journal().blocks == 1
+    tap.ripen()
+    tap.drop_since(0, 9)
+    tap.add(0, 6, PACKET)
+    tap.seal(7)
+    assert disk.journal().records[1:] == [
+        PacketRecord(0, 2, PACKET),
+        NoteRecord(b"mark"),
+    ]
+    tap.end(b"end", 8)
+    assert disk.journal().records[3:] == [
+        PacketRecord(0, 6, PACKET),
+        NoteRecord(b"end"),
+    ]
+
+
+def test_a_pause_that_is_told_after_a_block_was_sealed_is_exact(
+    tap: JournalTap, disk: Disk
+) -> None:
+    """Command at 100; a packet comes 1 ns later and is read; a block is sealed."""
+    tap.grant()
+    for leg, at in ((0, 97), (1, 98), (0, 99)):
+        tap.add(leg, at, PACKET)
+    tap.ripen()
+    tap.add(0, 101, PACKET)
+    tap.add_event(0, 102, b"\x80\x65" + bytes(10) + b"\x05\x8a\x03\x20")
+    tap.add(1, 103, PACKET)
+    tap.seal(104)
+    tap.drop_since(0, 100)
+    tap.drop_since(1, 100)
+    tap.end(b"end", 200)
+    arrivals = [record[1] for record in disk.journal().records[:-1]]
+    assert arrivals == [97, 98, 99]
     assert tap.packets == 3
 
 
 def test_nothing_is_opened_before_the_grant(tap: JournalTap, disk: Disk) -> None:
     tap.note(b"begin", 0)
     tap.add(0, 5, PACKET)
-    tap.seal(6)
+    seal(tap, 6)
     assert (disk.log, disk.data) == ([], b"")
     tap.grant()
     assert disk.log == ["open"]
@@ -117,7 +168,7 @@ def test_a_whole_recording(tap: JournalTap, disk: Disk, failures: list[str]) -> 
         PacketRecord(1, 2, PACKET),
         NoteRecord(b"end"),
     ]
-    assert (tap.packets, tap.blocks, tap.ended) == (2, 2, True)
+    assert (tap.packets, tap.blocks, tap.ended) == (2, 1, True)
     assert disk.log == ["open", "close"]
     assert failures == []
 
@@ -129,7 +180,7 @@ def test_the_digits_of_a_telephone_event_are_left_out(
     tap.add_event(
         0, 1, b"\x90\x65\x00\x07" + bytes(8) + b"\xbe\xde\0\0\x05\x8a\x03\x20"
     )
-    tap.seal(2)
+    seal(tap, 2)
     (record,) = disk.journal().records
     assert record == PacketRecord(0, 1, b"\x80\x65\x00\x07" + bytes(8))
 
@@ -141,9 +192,23 @@ def test_a_large_block_is_sealed_early(tap: JournalTap, disk: Disk) -> None:
     assert disk.journal().blocks == 1
 
 
+def test_of_a_large_block_what_is_ripe_is_sealed_if_anything_is(
+    tap: JournalTap, disk: Disk
+) -> None:
+    tap.grant()
+    tap.add(0, 0, PACKET)
+    tap.ripen()
+    note = bytes(BLOCK_BYTES // 2)
+    tap.note(note, 1)
+    tap.note(note, 2)
+    assert disk.journal().records == [PacketRecord(0, 0, PACKET)]
+    tap.note(note, 3)
+    assert disk.journal().records[1:] == [NoteRecord(note)] * 2
+
+
 def test_an_empty_block_is_none(tap: JournalTap, disk: Disk) -> None:
     tap.grant()
-    tap.seal(1)
+    seal(tap, 1)
     assert disk.journal().blocks == 0
 
 
@@ -162,7 +227,7 @@ def test_a_second_end_or_grant_does_nothing(tap: JournalTap, disk: Disk) -> None
     tap.end(b"end", 2)
     tap.end(b"end", 2)
     tap.note(b"late", 3)
-    tap.seal(3)
+    seal(tap, 3)
     assert disk.log == ["open", "close"]
     assert disk.journal().records == [NoteRecord(b"end")]
 
@@ -198,7 +263,7 @@ def test_a_failed_tap_is_silent(
     tap.fail("ENOSPC")
     tap.fail("EIO")
     tap.note(b"n", 1)
-    tap.seal(1)
+    seal(tap, 1)
     tap.grant()
     tap.end(b"end", 2)
     assert failures == ["ENOSPC"]
@@ -238,7 +303,7 @@ def test_a_journal_that_is_full_ends_the_recording(
     tap: JournalTap, failures: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.formats.journal.MAX_BLOCKS", 0)
-    tap.note(b"begin", 1)
+    tap.begin([b"begin"], 1)
     assert failures == ["journal-full"]
 
 
@@ -271,10 +336,10 @@ def test_a_successor_writes_what_a_dead_worker_had_not(kept: int, disk: Disk) ->
     dead = tap_with(kept, disk)
     dead.begin([b"begin"], 0)
     dead.add(*packet(1))
-    dead.seal(2)
+    seal(dead, 2)
     dead.add(*packet(2))
     disk.stalled = True
-    dead.seal(3)
+    seal(dead, 3)
     dead.add(*packet(3))
     dead.note(b"mark", 4)
     dead.add(*packet(4))
@@ -282,7 +347,7 @@ def test_a_successor_writes_what_a_dead_worker_had_not(kept: int, disk: Disk) ->
     successor = tap_with(kept, next_disk)
     successor.begin([b"begin", b"gap"], 5)
     successor.add(*packet(5))
-    successor.seal(6)
+    seal(successor, 6)
     assert next_disk.journal().records == [
         NoteRecord(b"begin"),
         *(packet(n) for n in (2, 3)),
@@ -297,13 +362,41 @@ def test_a_successor_writes_what_a_dead_worker_had_not(kept: int, disk: Disk) ->
     assert last_disk.journal().records == [NoteRecord(b"begin")]
 
 
+def test_what_was_not_ripe_outlives_its_worker(kept: int, disk: Disk) -> None:
+    dead = tap_with(kept, disk)
+    dead.add(*packet(1))
+    dead.ripen()
+    dead.add(*packet(2))
+    dead.seal(3)
+    # Of what is sealed and written nothing is kept, of the rest all.
+    next_disk = Disk()
+    tap_with(kept, next_disk).begin([b"begin"], 4)
+    assert next_disk.journal().records[1:] == [packet(2)]
+
+
+def test_what_is_dropped_divides_ripe_and_young_anew(kept: int, disk: Disk) -> None:
+    dead = tap_with(kept, disk)
+    dead.add(*packet(1))
+    dead.add(*packet(2))
+    dead.ripen()
+    dead.add(*packet(3))
+    dead.add(*packet(4))
+    dead.drop_since(1, 0)
+    dead.seal(5)
+    assert disk.journal().records == [packet(1), packet(2)]
+    dead.drop_since(0, 4)
+    next_disk = Disk()
+    tap_with(kept, next_disk).begin([b"begin"], 6)
+    assert next_disk.journal().records[1:] == [packet(3)]
+
+
 def test_what_waits_for_the_grant_is_not_lost_with_its_worker(
     kept: int, disk: Disk
 ) -> None:
     dead = JournalTap(TARGET, disk, lambda _: None, 0, OpenBlock(os.dup(kept)))
     dead.begin([b"begin"], 0)
     dead.add(*packet(1))
-    dead.seal(2)
+    seal(dead, 2)
     tap_with(kept, disk).begin([b"begin"], 3)
     assert disk.journal().records == [
         NoteRecord(b"begin"),
@@ -317,7 +410,7 @@ def test_what_is_dropped_is_dropped_from_what_is_kept_too(
 ) -> None:
     dead = tap_with(kept, disk)
     dead.add(0, 1, PACKET)
-    dead.seal(2)
+    seal(dead, 2)
     for leg, at in ((0, 3), (1, 4), (0, 5), (1, 6)):
         dead.add(leg, at, PACKET)
     dead.drop_since(0, 4)

@@ -1,10 +1,12 @@
+import pytest
+
 from agent.common.clock import monotonic_ns
 from agent.media import tapping
 from agent.media.leg import MediaLeg
 from agent.media.tap import JournalTap
 from tests.media.legs import Bench
 from tests.media.phones import audio_bytes
-from tests.media.test_tap import TARGET, Disk
+from tests.media.test_tap import TARGET, Disk, seal
 
 NEVER = 1 << 62
 
@@ -22,7 +24,7 @@ def listening(bench: Bench) -> tuple[MediaLeg, JournalTap, Disk]:
 
 
 def journalled(tap: JournalTap, disk: Disk) -> list[bytes]:
-    tap.seal(0)
+    seal(tap, 0)
     return [bytes(record.packet) for record in disk.journal().records]  # type: ignore[union-attr]
 
 
@@ -56,6 +58,25 @@ def test_what_was_read_before_the_command_came_is_taken_back(bench: Bench) -> No
     tapping.stop(leg, tap, 0, ended)
     assert tap.packets == 1
     assert journalled(tap, disk) == [kept]
+
+
+@pytest.mark.parametrize("payload_type", [8, 101], ids=["audio", "digit"])
+def test_a_block_sealed_before_the_command_came_has_nothing_of_the_pause(
+    bench: Bench, payload_type: int
+) -> None:
+    leg, tap, disk = listening(bench)
+    tapping.start(leg, tap, 0, 0)
+    phone = bench.phones[0]
+    said = phone.say(b"said")
+    leg.on_rtp()
+    tap.ripen()
+    ended = monotonic_ns()
+    # The very next thing that happens.
+    phone.send(phone.next_packet(b"\x05\x8a\x03\x20", payload_type=payload_type))
+    leg.on_rtp()
+    tap.seal(ended)
+    tapping.stop(leg, tap, 0, ended)
+    assert journalled(tap, disk) == [said]
 
 
 def test_a_tap_that_has_failed_takes_nothing(bench: Bench) -> None:
