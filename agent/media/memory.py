@@ -164,6 +164,10 @@ class RecordingMemory:
     "The last note, once it was told to stop."
     lost: bool = False
     "Whether no worker has it now."
+    lost_ns: int = 0
+    "When a worker died with it, until another has said that it goes on; else 0."
+    given_up_ns: int = 0
+    "When it was last left without a worker for longer; 0: never."
     open_block: int | None = None
     "Memory of what is not written yet; None where the kernel gives none."
     _recent: deque[tuple[int, bytes]] = field(
@@ -263,10 +267,9 @@ class RecordingMemory:
         )
         return message, fds
 
-    def commands(
-        self, directory: Path, lost_ns: int, now_ns: int
-    ) -> Iterator[Addressed]:
+    def commands(self, directory: Path, now_ns: int) -> Iterator[Addressed]:
         """A new journal file, with a gap from where something may be missing."""
+        lost_ns = self.lost_ns
         self.epoch += 1
         while self.path(directory).exists():
             # Another main process may have come further than it could tell.

@@ -445,6 +445,8 @@ class MediaPool:
                 if leg is not None:
                     self._legs.forget(leg)
                 self._draining.look()
+            case RecordingOpened():
+                self._recordings.opened(report.recording)
             case RecordingFailed() | RecordingClosed():
                 self._recordings.forget(report.recording)
                 self._draining.look()
@@ -472,14 +474,13 @@ class MediaPool:
                 self._legs.lose(leg)
 
     def _on_ready(self, worker: int) -> None:
-        lost_ns = self._crew.lost_ns(worker)
         calls = dict.fromkeys(leg.call for leg in self._legs.in_worker(worker))
         for call in calls:
             # One call after the other: the first need not wait for the last.
             self._legs.tell_anew(call)
-            self._recordings.tell_anew(worker, lost_ns, call)
+            self._recordings.tell_anew(worker, call)
             self._legs.listen(call)
-        self._recordings.tell_anew(worker, lost_ns)
+        self._recordings.tell_anew(worker)
         self._on_event(WorkerReady(worker=worker))
 
     def _on_given_up(self, worker: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Final
 
 from agent.common.clock import monotonic_ns, utc_ns
 from agent.common.memory import MemoryRefusedError
@@ -13,6 +14,9 @@ from agent.media.events import MediaEvent, MemoryRefused, RecordingFailed
 from agent.media.memory import RecordingMemory
 from agent.media.open_block import create_open_block
 from agent.media.state import RecordingState
+
+TWICE_NS: Final = 60_000_000_000
+"""A recording that is left without a worker twice in this time is given up."""
 
 
 class Recordings:
@@ -139,13 +143,21 @@ class Recordings:
         """All of it is for a successor to go on with."""
         for recording in self._in(worker):
             recording.lost = True
+            # One that died before it had begun has not shortened the gap.
+            recording.lost_ns = recording.lost_ns or self._crew.lost_ns(worker)
 
     def worker_given_up(self, worker: int) -> None:
-        """There will be no successor."""
-        for recording in self._in(worker):
-            self._give_up(recording)
+        """There will be no successor for a while, which a recording waits for.
 
-    def tell_anew(self, worker: int, lost_ns: int, call: str = "") -> None:
+        Once: what is left again before long may be what the workers die of.
+        """
+        now_ns = monotonic_ns()
+        for recording in self._in(worker):
+            before_ns, recording.given_up_ns = recording.given_up_ns, now_ns
+            if before_ns and now_ns - before_ns < TWICE_NS:
+                self._give_up(recording)
+
+    def tell_anew(self, worker: int, call: str = "") -> None:
         """Go on in a fresh worker, in new journals that begin with the gap.
 
         With those of one call, or with all that were not told yet.
@@ -153,7 +165,12 @@ class Recordings:
         for recording in self._in(worker):
             if recording.lost and call in {"", recording.call}:
                 recording.lost = False
-                self._tell_anew(recording, lost_ns)
+                self._tell_anew(recording)
+
+    def opened(self, recording: str) -> None:
+        """Its worker has begun to write."""
+        if (found := self._recordings.get(recording)) is not None:
+            found.lost_ns = 0
 
     def resume(self, memory: RecordingMemory, *, lost: bool) -> None:
         """Go on with a recording of an earlier main process.
@@ -175,7 +192,8 @@ class Recordings:
             lost_ns = memory.started_ns
         else:
             lost_ns = monotonic_ns() - max(0, age_ns)
-        self._tell_anew(memory, lost_ns)
+        memory.lost_ns = lost_ns
+        self._tell_anew(memory)
 
     def not_kept(self, refused: MemoryRefused) -> None:
         """A worker cannot keep what it has not written; a gap then begins earlier."""
@@ -200,8 +218,8 @@ class Recordings:
             self.not_kept(MemoryRefused(recording=recording, reason=str(error)))
             return None
 
-    def _tell_anew(self, memory: RecordingMemory, lost_ns: int) -> None:
-        for message, fds in memory.commands(self._journals, lost_ns, monotonic_ns()):
+    def _tell_anew(self, memory: RecordingMemory) -> None:
+        for message, fds in memory.commands(self._journals, monotonic_ns()):
             self._crew.tell(memory.worker, message, fds)
 
     def _in(self, worker: int) -> list[RecordingMemory]:

@@ -1,11 +1,15 @@
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from agent.common.clock import monotonic_ns
+from agent.formats.journal import read_journal
 from agent.media import supervisor
+from agent.media.link import WorkerLink
 from agent.media.pool import (
     LegClosed,
     NoWorkerError,
@@ -16,8 +20,9 @@ from agent.media.pool import (
     WorkerLost,
     WorkerReady,
 )
+from agent.media.supervisor import Supervisor
 from tests.media.pairs import FIRST, NOTICE, continuous, notes, packets, talk
-from tests.media.phones import HOST, Phone, Site, note_kinds, site
+from tests.media.phones import HOST, KEY, Phone, Site, note_kinds, site
 
 
 async def test_both_legs_of_a_call_share_a_worker(tmp_path: Path) -> None:
@@ -141,14 +146,10 @@ async def test_a_worker_that_dies_again_and_again_is_given_up_a_while(
     monkeypatch.setattr(supervisor, "BACK_OFF", 0.5)
     await talk(running, customer, officer)
     recording = await running.record(("c", "o"))
+    said = customer.say(b"said before")
+    await officer.hear()
     running.pool.play("c", ["ringback"], loop=True)
-    for n in range(supervisor.RESPAWNS):
-        os.kill(running.pool.worker_pids[0], signal.SIGKILL)
-        await running.event(WorkerLost)
-        if n < supervisor.RESPAWNS - 1:
-            await running.event(WorkerReady)
-    failed = await running.event(RecordingFailed)
-    assert (failed.recording, failed.reason) == (recording, "worker-lost")
+    await kill_again_and_again(running)
     await running.event(PlayEnded)
     with pytest.raises(NoWorkerError):
         await running.pool.open_leg("new", "n")
@@ -156,9 +157,76 @@ async def test_a_worker_that_dies_again_and_again_is_given_up_a_while(
     assert not (await running.event(PlayEnded)).completed
     await running.record(("c", "o"), grant=False)
     assert (await running.event(RecordingFailed)).reason == "no-worker"
-    # After the back-off the call itself is taken up again.
+    # After the back-off the call is taken up again, and so is its recording.
     await running.event(WorkerReady)
     await running.settle()
-    customer.say(b"a")
-    customer.say(b"b")
+    after = [customer.say(b"a"), customer.say(b"b")]
     assert {(await officer.hear()).payload for _ in range(2)} == {b"a", b"b"}
+    running.pool.stop_recording(recording, b"{}")
+    await running.event(RecordingClosed)
+    files = sorted(running.journals.glob(f"{recording}.*"))
+    journals = [read_journal(path.read_bytes(), KEY) for path in files]
+    kept = [packet for journal in journals for packet in packets(journal, 0)]
+    assert kept == [said, *after]
+
+
+async def test_a_recording_whose_workers_die_again_after_a_while_is_given_up(
+    running: Site,
+    customer: Phone,
+    officer: Phone,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "BACK_OFF", 0.2)
+    await talk(running, customer, officer)
+    recording = await running.record(("c", "o"))
+    await kill_again_and_again(running)
+    await running.event(WorkerReady)
+    assert not running.told(RecordingFailed)
+    await kill_again_and_again(running)
+    failed = await running.event(RecordingFailed)
+    assert (failed.recording, failed.reason) == (recording, "worker-lost")
+    await running.event(WorkerReady)
+
+
+async def test_a_successor_that_dies_before_it_begins_shortens_no_gap(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    recording = await running.record(("c", "o"))
+    said = customer.say(b"said before")
+    await officer.hear()
+    pool = running.pool
+    os.kill(pool.worker_pids[0], signal.SIGKILL)
+    await running.event(WorkerLost)
+    lost_ns = monotonic_ns()
+    pool._crew._workers[0]._place = kill_at_once(pool._crew._workers[0])  # type: ignore[method-assign]
+    await running.event(WorkerLost)
+    await running.event(RecordingOpened, lambda e: not e.path.endswith(".0.journal"))
+    pool.stop_recording(recording, b"{}")
+    closed = await running.event(RecordingClosed)
+    journal = read_journal(Path(closed.path).read_bytes(), KEY)
+    assert packets(journal, 0) == [said]
+    [begin, *_] = [json.loads(n) for n in notes(journal) if b"gap-begin" in n]
+    assert begin["at_monotonic_ns"] < lost_ns
+
+
+async def kill_again_and_again(running: Site) -> None:
+    """Until nobody is put in the worker's place."""
+    for n in range(supervisor.RESPAWNS):
+        os.kill(running.pool.worker_pids[0], signal.SIGKILL)
+        await running.event(WorkerLost)
+        if n < supervisor.RESPAWNS - 1:
+            await running.event(WorkerReady)
+
+
+def kill_at_once(place: Supervisor) -> Callable[[WorkerLink], None]:
+    """The next one is killed before it is told anything."""
+    original = place._place
+
+    def killing(link: WorkerLink) -> None:
+        place._place = original  # type: ignore[method-assign]
+        assert link.pid is not None
+        os.kill(link.pid, signal.SIGKILL)
+        original(link)
+
+    return killing

@@ -116,7 +116,7 @@ def test_taps_are_remembered(recording: RecordingMemory) -> None:
 
 def test_every_writer_has_its_own_file(recording: RecordingMemory) -> None:
     first, _ = recording.start_command(JOURNALS)
-    told = [m for m, _ in recording.commands(JOURNALS, 200 * SECOND, 201 * SECOND)]
+    told = [m for m, _ in recording.commands(JOURNALS, 201 * SECOND)]
     (second,) = told
     assert isinstance(second, control.StartRecording)
     assert (first.path, second.path) == (
@@ -131,11 +131,10 @@ def test_the_gap_begins_where_the_last_block_is_certain(
     recording: RecordingMemory,
 ) -> None:
     recording.granted = True
+    recording.lost_ns = 200 * SECOND
     recording.note(b'"old"', 190 * SECOND)
     recording.note(b'"young"', 199 * SECOND)
-    start, grant = (
-        m for m, _ in recording.commands(JOURNALS, 200 * SECOND, 201 * SECOND)
-    )
+    start, grant = (m for m, _ in recording.commands(JOURNALS, 201 * SECOND))
     assert isinstance(start, control.StartRecording)
     assert start.notes[:2] == (b'"begin"', b'"young"')
     gap = [json.loads(note) for note in start.notes[2:]]
@@ -148,8 +147,8 @@ def test_the_gap_begins_where_the_last_block_is_certain(
 
 
 def test_a_gap_does_not_begin_before_the_recording(recording: RecordingMemory) -> None:
-    lost_ns = recording.started_ns + SECOND // 10
-    ((start, _),) = recording.commands(JOURNALS, lost_ns, lost_ns + SECOND)
+    recording.lost_ns = recording.started_ns + SECOND // 10
+    ((start, _),) = recording.commands(JOURNALS, recording.lost_ns + SECOND)
     assert isinstance(start, control.StartRecording)
     assert json.loads(start.notes[1])["at_monotonic_ns"] == recording.started_ns
 
@@ -173,7 +172,7 @@ def test_a_journal_that_is_there_is_not_begun_again(
 ) -> None:
     recording.path(tmp_path).touch()
     (tmp_path / "r.1.journal").touch()
-    ((start, _),) = recording.commands(tmp_path, 200 * SECOND, 201 * SECOND)
+    ((start, _),) = recording.commands(tmp_path, 201 * SECOND)
     assert isinstance(start, control.StartRecording)
     assert (start.epoch, start.path) == (2, str(tmp_path / "r.2.journal"))
 
