@@ -143,10 +143,10 @@ class JournalTap:
 
     def _put_unless(self, record: bytes, leg: int, at_ns: int) -> None:
         packet = next(iter_records(record))
-        if packet[0] == leg and packet[1] >= at_ns:
-            self.packets -= 1
-        else:
+        if isinstance(packet, NoteRecord) or packet[0] != leg or packet[1] < at_ns:
             self._put(record)
+        else:
+            self.packets -= 1
 
     def _put(self, record: bytes) -> None:
         self._keep(record)
