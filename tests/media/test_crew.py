@@ -148,6 +148,7 @@ async def test_a_worker_that_dies_again_and_again_is_given_up_a_while(
     recording = await running.record(("c", "o"))
     said = customer.say(b"said before")
     await officer.hear()
+    await running.settle()  # it is passed on before it is tapped
     running.pool.play("c", ["ringback"], loop=True)
     await kill_again_and_again(running)
     await running.event(PlayEnded)
@@ -195,6 +196,7 @@ async def test_a_successor_that_dies_before_it_begins_shortens_no_gap(
     recording = await running.record(("c", "o"))
     said = customer.say(b"said before")
     await officer.hear()
+    await running.settle()  # it is passed on before it is tapped
     pool = running.pool
     os.kill(pool.worker_pids[0], signal.SIGKILL)
     await running.event(WorkerLost)
