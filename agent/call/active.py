@@ -23,7 +23,7 @@ from agent.call.sip_events import SipEvents
 from agent.call.state import CallState
 from agent.call.transfers import Transfers
 from agent.common.weakly import weakly
-from agent.media.pool import PlayEnded
+from agent.media.events import PlayEnded
 from agent.model.call import EndCause
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.message import Request

@@ -13,7 +13,7 @@ from agent.common.clock import monotonic_ns, utc_ns
 from agent.common.ids import new_id
 from agent.formats.age import AgeError, Recipient, parse_recipient
 from agent.identity.numbers import normalise
-from agent.media.pool import PlayEnded
+from agent.media.events import PlayEnded
 from agent.media.sound import Sound
 from agent.model.call import EndCause
 from agent.model.media import Direction

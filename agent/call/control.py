@@ -22,7 +22,7 @@ from agent.call.orders import Orders
 from agent.call.state import EndingState
 from agent.common.clock import utc_ns
 from agent.common.tasks import TaskSet
-from agent.media import pool as media
+from agent.media import events as media
 from agent.recording.ledger import Ledger
 from agent.signalling.guard import Guard
 from agent.signalling.sip import core as sip

@@ -7,7 +7,7 @@ from structlog.typing import FilteringBoundLogger
 
 from agent.call.capture import Capture
 from agent.call.legs import Legs
-from agent.media.pool import (
+from agent.media.events import (
     LegAlarm,
     LegHeard,
     MediaHeard,

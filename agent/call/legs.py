@@ -15,7 +15,7 @@ from agent.call.routing import Plan
 from agent.call.state import LegState, PairState
 from agent.common.errors import AgentError
 from agent.common.weakly import weakly
-from agent.media.pool import MediaError
+from agent.media.errors import MediaError
 from agent.model.media import Address, Codec, NegotiatedAudio
 from agent.model.recording import RecordState
 from agent.signalling.abilities import codecs_in, read_description

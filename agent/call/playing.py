@@ -5,7 +5,7 @@ from agent.call.commands import Play
 from agent.call.joint import Joint
 from agent.call.legs import Legs
 from agent.call.state import PlayingState, PlayState
-from agent.media.pool import PlayEnded
+from agent.media.events import PlayEnded
 from agent.model.recording import NoticeEvidence
 
 

@@ -27,7 +27,8 @@ from agent.common.tasks import TaskSet
 from agent.formats import journal
 from agent.formats.age import AgeError, KeyKind, Recipient
 from agent.formats.envelope import SegmentKey
-from agent.media.pool import MediaPool, RecordingClosed, RecordingOpened
+from agent.media.events import RecordingClosed, RecordingOpened
+from agent.media.pool import MediaPool
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import SegmentBegin, SegmentEnd, SegmentMark
 from agent.recording.ledger import Ledger

@@ -16,28 +16,10 @@ from agent.common.files import make_private_directory
 from agent.media import control
 from agent.media.config import MediaConfig
 from agent.media.crew import Crew
-from agent.media.draining import Draining
-from agent.media.errors import MediaError, NoPortsError, NoWorkerError
+from agent.media.errors import MediaError
 from agent.media.events import (
     KeysSpent,
-    Latched,
-    LegAlarm,
-    LegClosed,
-    LegHeard,
-    LegStats,
     MediaEvent,
-    MediaHeard,
-    MediaQuiet,
-    MediaRejected,
-    MemoryRefused,
-    PlayEnded,
-    RecordingClosed,
-    RecordingFailed,
-    RecordingOpened,
-    SourceChanged,
-    WorkerEvent,
-    WorkerLost,
-    WorkerReady,
 )
 from agent.media.legs import Legs, unplayed
 from agent.media.memory import LegMemory, leg_commands
@@ -49,34 +31,8 @@ from agent.media.recordings import Recordings
 from agent.media.resuming import Resuming
 from agent.media.sound import Sound
 from agent.media.state import MediaState
+from agent.media.worker_news import WorkerNews
 from agent.model.media import Address, Latch, NegotiatedAudio
-
-__all__ = [
-    "KeysSpent",
-    "Latched",
-    "LegAlarm",
-    "LegClosed",
-    "LegHeard",
-    "LegStats",
-    "MediaError",
-    "MediaEvent",
-    "MediaHeard",
-    "MediaPool",
-    "MediaQuiet",
-    "MediaRejected",
-    "MemoryRefused",
-    "NoPortsError",
-    "NoWorkerError",
-    "PlayEnded",
-    "PoolStats",
-    "RecordingClosed",
-    "RecordingFailed",
-    "RecordingOpened",
-    "SourceChanged",
-    "WorkerLost",
-    "WorkerReady",
-    "retire_orphans",
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,25 +67,24 @@ class MediaPool:
     ) -> None:
         """`workers_apart`: a service manager starts and ends the workers, not we."""
         self._apart = workers_apart
-        self._early: list[WorkerEvent] | None = [] if workers_apart else None
-        "What workers told before `resume`, in which they may speak of calls of now."
         self._config = config
         self._directory = runtime_directory
         self._on_event = on_event
+        self._news = WorkerNews(on_event, held=workers_apart)
         self._crew = Crew(
             config,
             runtime_directory,
             apart=workers_apart,
-            on_report=self._on_report,
-            on_lost=self._on_lost,
-            on_ready=self._on_ready,
-            on_given_up=self._on_given_up,
+            on_report=self._news.told,
+            on_lost=self._news.lost,
+            on_ready=self._news.ready,
+            on_given_up=self._news.given_up,
         )
         first, last = config.ports
         ports = PortPool(first, last, drain=config.drain)
         self._legs = Legs(self._crew, ports, self._later)
         self._recordings = Recordings(self._crew, journal_directory, self._later)
-        self._draining = Draining(self._crew, self._legs, self._recordings)
+        self._news.connect(self._crew, self._legs, self._recordings)
         self._tokens = 0
         "Of playouts, given out so far."
         self.orphans_retired = 0
@@ -216,12 +171,12 @@ class MediaPool:
         """
         self._tokens = max([self._tokens, *(state.tokens for state in states)])
         resuming = Resuming(self._crew, self._legs, self._recordings, self._later)
-        early, self._early = self._early or [], None
+        early = self._news.release()
         await resuming.resume(states, keys, early)
         for report in early:
-            self._on_report(report)
+            self._news.told(report)
         await resuming.finish()
-        self._draining.look()
+        self._news.anything_over()
 
     # -- sounds ---------------------------------------------------------------
 
@@ -424,69 +379,6 @@ class MediaPool:
     def stop_recording(self, recording: str, end: bytes) -> None:
         """Write the last note and close the journal; ends in RecordingClosed."""
         self._recordings.stop(recording, end)
-
-    # -- what the workers say -------------------------------------------------
-
-    def _on_report(self, report: WorkerEvent) -> None:
-        if self._early is not None:
-            self._early.append(report)
-            return
-        match report:
-            case PlayEnded():
-                leg = self._legs.get(report.leg)
-                if leg and leg.play and leg.play.token == report.token:
-                    leg.play = None
-            case LegClosed():
-                leg = self._legs.get(report.leg)
-                if leg is not None and leg.left:
-                    leg.left.pop()
-                    self._draining.look()
-                    return
-                if leg is not None:
-                    self._legs.forget(leg)
-                self._draining.look()
-            case RecordingOpened():
-                self._recordings.opened(report.recording)
-            case RecordingFailed() | RecordingClosed():
-                self._recordings.forget(report.recording)
-                self._draining.look()
-            case MemoryRefused():
-                self._recordings.not_kept(report)
-                return
-            case _:
-                pass
-        self._on_event(report)
-
-    def _on_lost(self, worker: int) -> None:
-        legs = self._legs.in_worker(worker)
-        self._on_event(
-            WorkerLost(
-                worker=worker,
-                legs=tuple(leg.name for leg in legs),
-                recordings=self._recordings.names_in(worker),
-            )
-        )
-        for leg in self._legs:
-            leg.left = [other for other in leg.left if other != worker]
-        self._recordings.worker_lost(worker)
-        for leg in legs:
-            if leg.closing:
-                self._legs.lose(leg)
-
-    def _on_ready(self, worker: int) -> None:
-        calls = dict.fromkeys(leg.call for leg in self._legs.in_worker(worker))
-        for call in calls:
-            # One call after the other: the first need not wait for the last.
-            self._legs.tell_anew(call)
-            self._recordings.tell_anew(worker, call)
-            self._legs.listen(call)
-        self._recordings.tell_anew(worker)
-        self._on_event(WorkerReady(worker=worker))
-
-    def _on_given_up(self, worker: int) -> None:
-        self._recordings.worker_given_up(worker)
-        for leg in self._legs.in_worker(worker):
-            self._legs.break_off_play(leg)
 
     def _later(self, event: MediaEvent) -> None:
         asyncio.get_running_loop().call_soon(self._on_event, event)

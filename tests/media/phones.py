@@ -14,13 +14,8 @@ from agent.common.ids import new_id
 from agent.formats.journal import Journal, read_journal
 from agent.formats.rtp.packet import RtpPacket, parse_rtp
 from agent.media.config import MediaConfig
-from agent.media.pool import (
-    Latched,
-    MediaEvent,
-    MediaPool,
-    PlayEnded,
-    RecordingOpened,
-)
+from agent.media.events import Latched, MediaEvent, PlayEnded, RecordingOpened
+from agent.media.pool import MediaPool
 from agent.media.sound import Sound
 from agent.model.media import PCMA, Address, Codec, Direction, Latch, NegotiatedAudio
 

@@ -13,16 +13,16 @@ import structlog
 
 from agent.media import apart, control
 from agent.media.config import MediaConfig
-from agent.media.pool import (
+from agent.media.errors import NoWorkerError
+from agent.media.events import (
     LegClosed,
-    MediaPool,
-    NoWorkerError,
     PlayEnded,
     RecordingClosed,
     RecordingOpened,
     WorkerLost,
     WorkerReady,
 )
+from agent.media.pool import MediaPool
 from agent.media.state import MediaState
 from tests.media.pairs import FIRST, NOTICE, continuous, notes, packets, talk
 from tests.media.phones import KEY, PATIENCE, Phone, Site, audio_bytes, note_kinds

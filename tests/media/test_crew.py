@@ -9,10 +9,9 @@ import pytest
 from agent.common.clock import monotonic_ns
 from agent.formats.journal import read_journal
 from agent.media import supervisor
-from agent.media.link import WorkerLink
-from agent.media.pool import (
+from agent.media.errors import NoWorkerError
+from agent.media.events import (
     LegClosed,
-    NoWorkerError,
     PlayEnded,
     RecordingClosed,
     RecordingFailed,
@@ -20,6 +19,7 @@ from agent.media.pool import (
     WorkerLost,
     WorkerReady,
 )
+from agent.media.link import WorkerLink
 from agent.media.supervisor import Supervisor
 from tests.media.pairs import FIRST, NOTICE, continuous, notes, packets, talk
 from tests.media.phones import HOST, KEY, Phone, Site, note_kinds, site

@@ -6,18 +6,14 @@ import pytest
 
 from agent.formats.codecs.g711 import ULAW_TO_ALAW
 from agent.formats.rtp.packet import parse_rtp
-from agent.formats.rtp.rtcp import Bye, parse_compound
-from agent.media.leg import STRANGE_RUN
-from agent.media.pool import (
+from agent.media.errors import MediaError, NoPortsError
+from agent.media.events import (
     LegClosed,
-    MediaError,
-    MediaHeard,
-    MediaQuiet,
-    NoPortsError,
     PlayEnded,
     RecordingClosed,
     SourceChanged,
 )
+from agent.media.leg import STRANGE_RUN
 from agent.model.media import PCMU, Address, Direction, Latch
 from tests.media.pairs import (
     FIRST,
@@ -160,16 +156,6 @@ async def test_a_new_playout_replaces_the_old(running: Site, customer: Phone) ->
     running.pool.stop_playing("c")
     ended = await running.event(PlayEnded)
     assert (ended.token, ended.completed) == (second, False)
-
-
-@pytest.mark.parametrize(("leg", "name"), [("c", "unknown"), ("nobody", "notice")])
-async def test_what_cannot_be_played_is_told(
-    running: Site, customer: Phone, leg: str, name: str
-) -> None:
-    await running.connect("call", "c", customer)
-    token = running.pool.play(leg, [name])
-    ended = await running.event(PlayEnded)
-    assert (ended.token, ended.completed, ended.frames) == (token, False, 0)
 
 
 async def test_unbridged_legs_do_not_hear_each_other(
@@ -339,44 +325,7 @@ async def test_a_phone_that_does_not_listen_kills_nothing(
     assert running.pool.stats.workers_lost == 0
 
 
-async def test_silence_is_told_and_its_end(
-    tmp_path: Path, customer: Phone, officer: Phone
-) -> None:
-    async with site(tmp_path, ports=(FIRST, FIRST + 99), timeout_s=0.1) as running:
-        held = Direction.SENDONLY
-        await running.connect("call", "o", officer, direction=held)
-        await running.connect("call", "c", customer)
-        quiet = await running.event(MediaQuiet)
-        assert quiet.leg == "c"
-        assert 0.1 <= quiet.seconds < 10
-        # On a busy machine what was said may be long ago when the worker looks.
-        while not running.told(MediaHeard):
-            customer.say(audio_bytes(customer.sequence))
-            await running.settle()
-        heard = await running.event(MediaHeard)
-        assert heard.leg == "c"
-        before = running.events[: running.events.index(heard)]
-        assert [event.leg for event in before if isinstance(event, MediaQuiet)] == ["c"]
-
-
 # -- RTCP and ports -----------------------------------------------------------
-
-
-async def test_the_end_of_a_leg_says_goodbye(running: Site, customer: Phone) -> None:
-    await running.connect("call", "c", customer)
-    running.pool.play("c", ["notice"])
-    source = (await customer.hear()).ssrc
-    running.pool.close_leg("c")
-    report = parse_compound(await customer.hear_rtcp())
-    assert report[-1] == Bye((source,))
-    assert not (await running.event(PlayEnded)).completed
-    await running.event(LegClosed)
-    # Void, all of them: the leg is gone.
-    running.pool.close_leg("c")
-    running.pool.configure("c", customer.negotiated())
-    running.pool.stop_playing("c")
-    running.pool.unbridge("c")
-    running.pool.bridge("c", "c")
 
 
 async def test_a_port_is_drained_before_the_next_call_has_it(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.media.pool import LegClosed, PlayEnded, WorkerLost, WorkerReady
+from agent.media.events import LegClosed, PlayEnded, WorkerLost, WorkerReady
 from tests.media.pairs import FIRST
 from tests.media.phones import Phone, Site, audio_bytes, site
 

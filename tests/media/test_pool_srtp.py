@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.media.pool import (
+from agent.media.events import (
     KeysSpent,
     LegClosed,
     MediaRejected,

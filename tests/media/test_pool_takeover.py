@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.media import spare
-from agent.media.pool import RecordingClosed, RecordingOpened, WorkerReady
+from agent.media.events import RecordingClosed, RecordingOpened, WorkerReady
 from tests.media.pairs import FIRST, NOTICE, packets, talk
 from tests.media.phones import PATIENCE, Phone, Site, audio_bytes, site
 

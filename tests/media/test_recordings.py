@@ -10,7 +10,7 @@ from agent.common.clock import monotonic_ns
 from agent.common.memory import MemoryRefusedError
 from agent.formats.journal import PacketRecord
 from agent.media import recordings as module
-from agent.media.pool import (
+from agent.media.events import (
     MemoryRefused,
     RecordingClosed,
     RecordingFailed,

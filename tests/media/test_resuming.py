@@ -2,7 +2,7 @@ import os
 import signal
 from pathlib import Path
 
-from agent.media.pool import LegClosed, RecordingClosed, RecordingOpened, WorkerLost
+from agent.media.events import LegClosed, RecordingClosed, RecordingOpened, WorkerLost
 from tests.media.pairs import FIRST, notes, packets, talk
 from tests.media.phones import KEY, Phone, note_kinds, site
 
