@@ -12,12 +12,13 @@ from agent.media import sockets
 from agent.media.events import LegStats
 from agent.media.handling import Handling, handlings
 from agent.media.leg_rtcp import LegRtcp
-from agent.media.playout import RATE, TICKS_PER_MS, Playout
+from agent.media.playout import Playout
 from agent.media.reception import Arrival, Reception, Source, place_of
 from agent.media.reports import ReportSession
 from agent.media.security import LegSecurity, Transmit
 from agent.media.sender import Sender
 from agent.media.sounding import sounds
+from agent.media.strange_codecs import StrangeCodecs
 from agent.media.tap import JournalTap
 from agent.model.media import Latch, NegotiatedAudio
 
@@ -31,13 +32,6 @@ _MARKER: Final = 0x80
 _RTCP_TYPES: Final = range(192, 224)
 "Second byte of RTCP where it shares RTP's port (RFC 5761 section 4)."
 _unpack: Final = struct.Struct("!BBHII").unpack_from
-_MIN_PTIME: Final = 10
-_MAX_PTIME: Final = 120
-
-STRANGE_RUN: Final = 100
-"Packets of one payload type that was not agreed: two seconds, longer than a stray key."
-_NO_CODECS: Final = frozenset({13, 19, *range(64, 96)})
-"Comfort noise, and what RTCP on the same port looks like (RFC 5761 section 4)."
 
 
 class MediaLeg:
@@ -121,8 +115,7 @@ class MediaLeg:
         self._foreign = 0
         self._send_errors = 0
         self._told_changes = 0
-        self._strange: dict[int, int] = {}
-        "Packets of each payload type that the present negotiation does not have."
+        self._strange = StrangeCodecs()
 
     # -- what was negotiated --------------------------------------------------
 
@@ -202,6 +195,12 @@ class MediaLeg:
             return
         self._handling = handlings(own, self._hearing(own))
 
+    def rewire_both(self) -> None:
+        """And what becomes of its partner's."""
+        self.rewire()
+        if self.partner is not None:
+            self.partner.rewire()
+
     def _hearing(self, own: NegotiatedAudio) -> NegotiatedAudio | None:
         """What the partner agreed, if it is to hear this leg now."""
         partner = self.partner
@@ -257,7 +256,7 @@ class MediaLeg:
         if handling is None or first & _VERSION_MASK != _PLAIN:
             self._invalid += 1
             if handling is None:
-                self._note_strange(second & ~_MARKER)
+                self._take_strange(second & ~_MARKER)
             return
         if first == _PLAIN:
             payload = packet[_MIN_PACKET:]
@@ -297,20 +296,14 @@ class MediaLeg:
             self._on_latched(self)
             self._attach(source)
 
-    def _note_strange(self, payload_type: int) -> None:
-        """Count a packet of no agreed codec; a run of them is a change of codec."""
-        if self.reception.stream is None or payload_type in _NO_CODECS:
-            return
-        count = self._strange.get(payload_type, 0) + 1
-        self._strange[payload_type] = count
-        if count == STRANGE_RUN:
+    def _take_strange(self, payload_type: int) -> None:
+        if self.reception.stream is not None and self._strange.note(payload_type):
             self._on_source(self)
 
     @property
     def strange_payload_types(self) -> tuple[int, ...]:
         """Those heard in a run since the last negotiation, without being part of it."""
-        counts = self._strange.items()
-        return tuple(sorted(number for number, n in counts if n >= STRANGE_RUN))
+        return self._strange.heard
 
     def _recv_screened(self, size: int) -> bytes:
         """Receive from the believed peer what passes `_screen`. Raises OSError."""
@@ -407,52 +400,6 @@ class MediaLeg:
         """Whether the peer wants to hear us, and where is known."""
         audio = self.audio
         return audio is not None and audio.direction.sends and self.send is not None
-
-    @property
-    def frame_ticks(self) -> int:
-        """Ticks of one frame that is played, from the peer's ptime, by 10 ms."""
-        ptime = self.audio.ptime if self.audio is not None else 20
-        ptime = min(max(ptime, _MIN_PTIME), _MAX_PTIME) // 10 * 10
-        return ptime * TICKS_PER_MS
-
-    def play(self, playout: Playout, now_ns: int) -> bool:
-        """Send the frames that are due; False once the last one has been sent.
-
-        While the peer does not want to hear, the playout waits.
-        """
-        announcement = playout.announcement
-        if announcement.finished:
-            return False
-        audio = self.audio
-        send = self.send
-        if audio is None or send is None or not audio.direction.sends:
-            return True
-        codec = audio.codec
-        if not announcement.can_play(codec.name):
-            playout.failed = True
-            return False
-        origin = playout.origin(codec.clock_rate)
-        for frame in announcement.take(
-            now_ns, ticks=self.frame_ticks, codec=codec.name
-        ):
-            packet = self.sender.frame(
-                origin,
-                codec.payload_type,
-                frame.payload,
-                now_ns,
-                skip=frame.skip * codec.clock_rate // RATE,
-            )
-            try:
-                send(packet)
-            except OSError:
-                if not self.send_again(packet):
-                    playout.failed = True
-                    continue
-            playout.started_ns = playout.started_ns or now_ns
-            playout.ended_ns = now_ns
-            playout.frames += 1
-            playout.ticks += frame.ticks
-        return not announcement.finished
 
     # -- RTCP -----------------------------------------------------------------
 

@@ -6,6 +6,8 @@ import pytest
 
 from agent.common.clock import utc_ns
 from agent.media import sockets
+from agent.model.call import EndCause
+from tests.media.desks import Desk, Legs
 from tests.media.legs import Bench
 from tests.media.pairs import FIRST, NOTICE, RINGBACK
 from tests.media.phones import HOST, Phone, Site, site
@@ -49,3 +51,24 @@ def bench() -> Iterator[Bench]:
     bench = Bench()
     yield bench
     bench.close()
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    desk = Desk()
+    yield desk
+    desk.relay.finish(EndCause.AGENT_STOPPED)
+    desk.loop.close()
+
+
+@pytest.fixture
+def phones() -> Iterator[tuple[Phone, Phone]]:
+    with Phone() as customer, Phone() as officer:
+        yield customer, officer
+
+
+@pytest.fixture
+def legs(desk: Desk, phones: tuple[Phone, Phone]) -> Legs:
+    for name, phone in zip("co", phones, strict=True):
+        desk.open(name, phone)
+    return phones

@@ -6,12 +6,14 @@ from dataclasses import replace
 from itertools import cycle
 
 from agent.media.leg import MediaLeg
+from agent.media.playable import Packets, Samples
 from agent.model.media import Address, Latch
 from tests.media.phones import HOST, Phone
 from tests.ports import span
 
 FIRST = span(100)
 PORTS = cycle(range(FIRST, FIRST + 99))
+OPUS_20_MS = bytes((19 << 3, 1, 2, 3))
 
 
 def udp() -> socket.socket:
@@ -63,3 +65,7 @@ class Bench:
         for phone in self.phones:
             phone.rtp.close()
             phone.rtcp.close()
+
+
+def in_a_law(data: bytes) -> dict[str, Samples | Packets]:
+    return {"PCMA": Samples(data, 0, len(data))}

@@ -1,23 +1,14 @@
 import random
-import socket
 from dataclasses import replace
 
 import pytest
 
-from agent.common.clock import monotonic_ns
 from agent.formats.codecs.g711 import ULAW_TO_ALAW
 from agent.formats.rtp.packet import parse_rtp
-from agent.media.announcement import Announcement
 from agent.media.leg import MediaLeg
-from agent.media.playable import Packets, Samples
-from agent.media.playout import Playout
 from agent.model.media import G722, OPUS, PCMA, PCMU, Address, Direction, Latch
-from tests.media.legs import Bench
+from tests.media.legs import OPUS_20_MS, Bench
 from tests.media.phones import HOST, audio_bytes
-
-
-def in_a_law(data: bytes) -> dict[str, Samples | Packets]:
-    return {"PCMA": Samples(data, 0, len(data))}
 
 
 def test_the_latch_takes_two_packets_and_what_was_queued(bench: Bench) -> None:
@@ -101,51 +92,6 @@ def test_a_remote_that_cannot_be_connected_to_is_counted(bench: Bench) -> None:
     assert bench.b.stats.send_errors == 2
 
 
-def test_frames_the_kernel_refuses_are_not_sent(bench: Bench) -> None:
-    bench.configure()
-    remote = Address("255.255.255.255", 4000)
-    audio = replace(bench.phones[1].negotiated(), remote=remote)
-    bench.b.configure(audio, Latch.ADDRESS)
-    data = bytes(320)
-    playout = Playout(1, Announcement([in_a_law(data)], loop=False, start_ns=0))
-    now_ns = monotonic_ns()
-    while bench.b.play(playout, now_ns):
-        now_ns += 20_000_000
-    assert playout.failed
-    assert (playout.frames, playout.sent_ms) == (0, 0)
-    assert not bench.b.play(playout, now_ns)
-
-
-def test_a_refused_port_does_not_lose_the_next_frame(bench: Bench) -> None:
-    bench.configure()
-    phone = bench.phones[1]
-    phone.say(b"x")
-    phone.say(b"y")
-    bench.b.on_rtp()
-    bench.b.on_rtp()
-    name = phone.rtp.getsockname()
-    phone.rtp.close()
-    assert bench.b.send is not None
-    bench.b.send(b"refused")
-    phone.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    phone.rtp.bind(name)
-    phone.rtp.settimeout(0)
-    data = bytes(160)
-    playout = Playout(1, Announcement([in_a_law(data)], loop=False, start_ns=0))
-    assert not bench.b.play(playout, monotonic_ns())
-    assert not playout.failed
-    assert [packet.payload for packet in phone.heard()] == [data]
-
-
-@pytest.mark.parametrize(
-    ("ptime", "samples"), [(20, 160), (35, 240), (5, 80), (0, 80), (500, 960)]
-)
-def test_frames_are_of_the_peers_length(bench: Bench, ptime: int, samples: int) -> None:
-    assert bench.a.frame_ticks == 160
-    bench.configure(ptime=ptime)
-    assert bench.a.frame_ticks == samples
-
-
 def test_a_leg_that_must_not_be_heard_is_not_relayed(bench: Bench) -> None:
     bench.configure(direction=Direction.SENDONLY)
     bench.phones[0].say(b"1")
@@ -213,36 +159,6 @@ def test_the_relayed_packet_is_the_legs_own(bench: Bench) -> None:
     assert {packet.ssrc for packet in heard} == {bench.b.sender.ssrc}
     assert heard[0].marker
     assert heard[0].ssrc != said[0].ssrc
-
-
-OPUS_20_MS = bytes((19 << 3, 1, 2, 3))
-
-
-def announced(sound: dict[str, Samples | Packets]) -> Playout:
-    return Playout(1, Announcement([sound], loop=False, start_ns=0))
-
-
-def test_a_sound_that_is_not_there_in_the_codec_is_not_sent(bench: Bench) -> None:
-    bench.configure(codec=G722)
-    playout = announced(in_a_law(bytes(320)))
-    assert not bench.b.play(playout, monotonic_ns())
-    assert playout.failed
-    assert bench.phones[1].heard() == []
-
-
-def test_opus_is_played_packet_by_packet(bench: Bench) -> None:
-    bench.configure(codec=OPUS, ptime=60)
-    packets = [OPUS_20_MS + bytes((n,)) for n in range(3)]
-    playout = announced({"opus": Packets(packets)})
-    now_ns = monotonic_ns()
-    while bench.b.play(playout, now_ns):
-        now_ns += 20_000_000
-    heard = bench.phones[1].heard()
-    assert [packet.payload for packet in heard] == packets
-    assert {packet.payload_type for packet in heard} == {107}
-    first = heard[0].timestamp
-    assert [(p.timestamp - first) & 0xFFFFFFFF for p in heard] == [0, 960, 1920]
-    assert (playout.frames, playout.sent_ms, playout.failed) == (3, 60, False)
 
 
 def test_a_codec_switch_in_one_stream_is_relayed(bench: Bench) -> None:

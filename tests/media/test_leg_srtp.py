@@ -11,6 +11,7 @@ from agent.media.announcement import Announcement
 from agent.media.leg import MediaLeg
 from agent.media.playable import Samples
 from agent.media.playout import Playout
+from agent.media.playouts import send_due
 from agent.model.media import Address, Latch, SrtpKeys, SrtpSuite
 from tests.media.legs import udp
 from tests.media.phones import HOST, Phone, audio_bytes
@@ -258,7 +259,7 @@ def test_a_notice_is_encrypted_too(bench: Bench) -> None:
     playable = {"PCMA": Samples(b"\xd5" * 480, 0, 480)}
     playout = Playout(1, Announcement([playable], loop=False, start_ns=0))
     for n in range(4):
-        bench.a.play(playout, n * 20_000_000)
+        send_due(bench.a, playout, n * 20_000_000)
     assert [packet.payload for packet in bench.secure.heard()] == [b"\xd5" * 160] * 3
     assert not playout.failed
     assert bench.secure.unauthentic == 0

@@ -13,7 +13,7 @@ from agent.media.events import (
     RecordingClosed,
     SourceChanged,
 )
-from agent.media.leg import STRANGE_RUN
+from agent.media.strange_codecs import STRANGE_RUN
 from agent.model.media import PCMU, Address, Direction, Latch
 from tests.media.pairs import (
     FIRST,

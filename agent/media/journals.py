@@ -1,0 +1,232 @@
+"""The journals of one worker: which legs they tap, and what their writer tells."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from agent.common.clock import utc_ns
+from agent.common.memory import MemoryRefusedError
+from agent.formats.journal import SALT_SIZE, JournalHeader, JournalLimitError
+from agent.media import control, events, tapping
+from agent.media.leg import MediaLeg
+from agent.media.loop import Loop
+from agent.media.open_block import OpenBlock
+from agent.media.sealing import seal_by_and_by
+from agent.media.tap import JournalTap, Target
+from agent.media.writer import Closed, Failed, JournalWriter, Opened, reason_of
+from agent.model.call import EndCause, Outcome
+from agent.model.recording import SegmentEnd
+
+
+@dataclass(slots=True)
+class _Recording:
+    tap: JournalTap
+    legs: tuple[str, str]
+    epoch: int
+    opened: bool = False
+
+
+class Journals:
+    """Recordings by their ids; what names one that is gone is void."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        emit: Callable[[events.WorkerEvent], None],
+        legs: Mapping[str, MediaLeg],
+        *,
+        fsync_interval: float,
+    ) -> None:
+        self._loop = loop
+        self._emit = emit
+        self._legs = legs
+        self._recordings: dict[str, _Recording] = {}
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._writer = JournalWriter(
+            fsync_interval=fsync_interval,
+            notify=lambda: os.eventfd_write(self._wake, 1),
+        )
+        loop.add_reader(self._wake, self._on_written)
+        self._writer.start()
+
+    def __len__(self) -> int:
+        return len(self._recordings)
+
+    def held(self) -> Iterator[tuple[control.HeldRecording, tuple[int, ...]]]:
+        """Those there are, each with the memory that others hold as well."""
+        for name, found in self._recordings.items():
+            yield (
+                control.HeldRecording(
+                    recording=name,
+                    epoch=found.epoch,
+                    opened=str(found.tap.path) if found.opened else "",
+                    kept=bool(found.tap.kept_in),
+                ),
+                found.tap.kept_in,
+            )
+
+    def start(
+        self, command: control.StartRecording, descriptors: list[int], now_ns: int
+    ) -> None:
+        """Tap two legs, or go on where another worker's journal ends."""
+        name = command.recording
+        open_block = None
+        if command.kept:
+            open_block = self._open_block(name, descriptors.pop(0))
+        legs = [self._legs.get(leg) for leg in command.legs]
+        if name in self._recordings:
+            self._fail(name, "twice")
+            return
+        if None in legs and not command.epoch:
+            # Of one that another worker had, what is there must still be kept.
+            self._fail(name, "no-leg")
+            return
+        header = JournalHeader(
+            recording_id=name,
+            epoch=command.epoch,
+            key_id=command.key_id,
+            salt=os.urandom(SALT_SIZE),
+            utc_ns=utc_ns(),
+            monotonic_ns=now_ns,
+        )
+        try:
+            tap = JournalTap(
+                Target(
+                    header=header,
+                    journal_key=command.journal_key,
+                    path=Path(command.path),
+                ),
+                self._writer,
+                lambda reason: self._fail(name, reason),
+                now_ns,
+                open_block,
+            )
+        except JournalLimitError:
+            self._fail(name, "bad-header")
+            return
+        self._recordings[name] = _Recording(tap, command.legs, command.epoch)
+        for index, (on, at_ns) in enumerate(
+            zip(command.tapped, command.since_ns, strict=True)
+        ):
+            if not on:
+                # It was told to stop, and may have died before it did.
+                tap.leave_out(index, at_ns)
+        tap.begin(command.notes, now_ns)
+        for index, (leg, on) in enumerate(zip(legs, command.tapped, strict=True)):
+            if leg is not None and on and not tap.failed:
+                leg.tap, leg.tap_index = tap, index
+                leg.tap_since_ns = command.since_ns[index]
+        seal_by_and_by(self._loop, tap, lambda: name in self._recordings, now_ns)
+
+    def _open_block(self, recording: str, fd: int) -> OpenBlock | None:
+        """The memory of a recording, if the kernel will keep it off the disk.
+
+        If it will not, the call is recorded all the same: what a dying worker then
+        loses is what it has not written, as the gap says.
+        """
+        try:
+            return OpenBlock(fd)
+        except (MemoryRefusedError, OSError) as error:
+            os.close(fd)
+            self._emit(events.MemoryRefused(recording=recording, reason=str(error)))
+            return None
+
+    def grant(self, recording: str) -> None:
+        """The journal may be written."""
+        if (found := self._recordings.get(recording)) is not None:
+            found.tap.grant()
+
+    def mark(self, recording: str, note: bytes, now_ns: int) -> None:
+        """Put a note into the journal."""
+        if (found := self._recordings.get(recording)) is not None:
+            found.tap.note(note, now_ns)
+
+    def tap(self, command: control.Tap) -> None:
+        """Journal what a leg hears, or nothing of it."""
+        found = self._recordings.get(command.recording)
+        leg = self._legs.get(command.leg)
+        if found is None or leg is None or command.leg not in found.legs:
+            return
+        index = found.legs.index(command.leg)
+        if not command.on:
+            tapping.stop(leg, found.tap, index, command.at_ns)
+        elif not found.tap.ended:
+            tapping.start(leg, found.tap, index, command.at_ns)
+
+    def _untap(self, found: _Recording) -> None:
+        for name in found.legs:
+            leg = self._legs.get(name)
+            if leg is not None and leg.tap is found.tap:
+                leg.tap = None
+
+    def stop(self, name: str, end: bytes, now_ns: int) -> None:
+        """Write the last note; the journal is closed once all is written."""
+        if (found := self._recordings.get(name)) is not None:
+            self._untap(found)
+            found.tap.end(end, now_ns)
+
+    def _fail(self, name: str, reason: str, errno: int | None = None) -> None:
+        found = self._recordings.pop(name, None)
+        if found is not None:
+            self._untap(found)
+            found.tap.close()
+        self._emit(events.RecordingFailed(recording=name, reason=reason, errno=errno))
+
+    def _on_written(self) -> None:
+        """The writer's thread has told something."""
+        os.eventfd_read(self._wake)
+        results = self._writer.results
+        while results:
+            result = results.popleft()
+            found = self._recordings.get(result.journal)
+            if found is None:
+                # It has failed here already, and that was told.
+                continue
+            match result:
+                case Opened():
+                    found.opened = True
+                    self._emit(
+                        events.RecordingOpened(
+                            recording=result.journal, path=str(found.tap.path)
+                        )
+                    )
+                case Failed():
+                    found.tap.failed = True
+                    reason = reason_of(result.errno)
+                    self._fail(result.journal, reason, result.errno)
+                case Closed():
+                    del self._recordings[result.journal]
+                    found.tap.close()
+                    self._emit(
+                        events.RecordingClosed(
+                            recording=result.journal,
+                            path=str(found.tap.path),
+                            packets=found.tap.packets,
+                            blocks=found.tap.blocks,
+                            bytes=result.bytes,
+                        )
+                    )
+
+    # -- the end --------------------------------------------------------------
+
+    def finish(self, cause: EndCause, now_ns: int) -> None:
+        """Write an end into every journal that has none."""
+        end = SegmentEnd(
+            ended_at=utc_ns(),
+            ended_monotonic_ns=now_ns,
+            cause=cause,
+            outcome=Outcome.PARTIAL,
+        )
+        for name in list(self._recordings):
+            self.stop(name, msgspec.json.encode(end), now_ns)
+
+    def close(self) -> None:
+        """Close every journal; returns once all is on the disk."""
+        self._writer.stop()
+        os.eventfd_write(self._wake, 1)
+        self._on_written()
+        self._loop.remove(self._wake)
+        os.close(self._wake)

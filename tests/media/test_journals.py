@@ -1,0 +1,106 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from agent.common import memory
+from agent.common.clock import monotonic_ns
+from agent.formats.journal import read_journal
+from agent.media import control, events
+from agent.media.open_block import create_open_block
+from tests.media.desks import SECOND, Desk, Legs, start
+from tests.media.phones import KEY, audio_bytes
+
+
+def test_a_recording_from_tap_to_disk(desk: Desk, legs: Legs, tmp_path: Path) -> None:
+    path = tmp_path / "r.0.journal"
+    command = start(path, tapped=(True, False))
+    desk.obey(
+        control.Bridge(a="c", b="o"),
+        command,
+        control.Grant(recording=command.recording),
+    )
+    desk.until(events.RecordingOpened)
+    for n in range(3):
+        legs[0].say(audio_bytes(n))
+        legs[1].say(audio_bytes(n))
+        for leg in desk.relay._legs.values():
+            leg.on_rtp()
+    name = command.recording
+    now = monotonic_ns()
+    desk.obey(
+        control.Mark(recording=name, note=b'{"type":"mark","kind":"hold"}'),
+        control.Tap(recording=name, leg="c", on=False, at_ns=now),
+        control.Tap(recording=name, leg="x", on=True, at_ns=now),
+        control.StopRecording(recording=name, end=b'{"type":"end"}'),
+        control.Tap(recording=name, leg="c", on=True, at_ns=now),
+    )
+    closed = desk.until(events.RecordingClosed)
+    assert isinstance(closed, events.RecordingClosed)
+    assert closed.packets == 3
+    assert desk.relay._legs["c"].tap is None
+    journal = read_journal(path.read_bytes(), KEY)
+    assert journal.complete
+    assert closed.bytes == path.stat().st_size
+
+
+def test_a_block_is_sealed_within_a_second(
+    desk: Desk, legs: Legs, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.0.journal"
+    command = start(path)
+    desk.obey(command, control.Grant(recording=command.recording))
+    desk.until(events.RecordingOpened)
+    for n in range(2):
+        legs[0].say(audio_bytes(n))
+        desk.relay._legs["c"].on_rtp()
+    desk.loop.call_at(monotonic_ns() + SECOND, lambda _: desk.loop.stop())
+    desk.loop.run()
+    journal = read_journal(path.read_bytes(), KEY)
+    assert not journal.complete
+    assert len(journal.records) == 3
+
+
+def test_recordings_that_fail_leave_no_tap(
+    desk: Desk, legs: Legs, tmp_path: Path
+) -> None:
+    path = tmp_path / "taken"
+    path.write_bytes(b"another's")
+    reasons = []
+    taken = start(path)
+    for command in (
+        start(path, recording="no uuid"),
+        start(path, legs=("c", "x")),
+        start(path, notes=(bytes(70_000),)),
+        taken,
+    ):
+        desk.obey(command)
+        if command is taken:
+            desk.obey(control.Grant(recording=taken.recording))
+        failed = desk.until(events.RecordingFailed)
+        assert isinstance(failed, events.RecordingFailed)
+        reasons.append(failed.reason)
+        assert desk.relay._legs["c"].tap is None
+    assert reasons == ["bad-header", "no-leg", "note-too-long", "EEXIST"]
+
+
+def test_a_recording_goes_on_where_no_memory_can_be_locked(
+    desk: Desk, legs: Legs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    block = create_open_block()
+    monkeypatch.setattr(memory, "_lock", refuse)
+    command = start(tmp_path / "r.0.journal", kept=True)
+    fds = [block]
+    desk.relay.obey(command, fds)
+    refused = desk.until(events.MemoryRefused)
+    assert isinstance(refused, events.MemoryRefused)
+    assert refused.recording == command.recording
+    assert "Raise LimitMEMLOCK= of the unit." in refused.reason
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(block)
+    desk.obey(control.Grant(recording=command.recording))
+    desk.until(events.RecordingOpened)
