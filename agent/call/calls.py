@@ -36,14 +36,16 @@ class Calls(Mapping[str, RunningCall]):
         self, call: RunningCall, session: str, invite: Request, *, emergency: bool
     ) -> None:
         """One that `invite` begins, whose session is `session`."""
-        self.add(call)
+        self.add(call, emergency=emergency)
         self._by_name[session] = call
         if emergency:
-            self._emergencies[call.call_id] = {invite.call_id}
+            self._emergencies[call.call_id].add(invite.call_id)
 
-    def add(self, call: RunningCall) -> None:
+    def add(self, call: RunningCall, *, emergency: bool) -> None:
         """One whose names are yet to be registered."""
         self._calls[call.call_id] = call
+        if emergency:
+            self._emergencies[call.call_id] = set()
         self._of_peer[call.peer_name] = self.of_peer(call.peer_name) + 1
 
     def register(self, name: str, call: RunningCall, invite: Request | None) -> None:

@@ -108,9 +108,9 @@ class CallControl:
         invite = self.joint.user_agent.core.invite_of(name)
         self._calls.register(name, call, invite)
 
-    def adopt(self, call: RunningCall) -> None:
+    def adopt(self, call: RunningCall, *, emergency: bool) -> None:
         """Go on with a call of the main process before this one."""
-        self._calls.add(call)
+        self._calls.add(call, emergency=emergency)
         for name in call.names:
             self.register(name, call)
 

@@ -38,7 +38,7 @@ def adopt(
         if call is None:
             log.error("call_not_resumed", call_id=state.call_id, reason="no such route")
             continue
-        control.adopt(call)
+        control.adopt(call, emergency=state.emergency)
         taken.append(call)
     _clear(joint, {*sessions}.difference(*(call.names for call in taken)))
     for ending in endings:

@@ -307,6 +307,7 @@ class Agent:
             max_sessions=4 * config.sip.max_calls,
             limits_of=control.limits_of,
             is_emergency=control.is_emergency,
+            in_emergency=control.in_emergency,
             session_names=f"s{rng.getrandbits(32):08x}-",
         )
         listeners = [parse_listen(entry) for entry in config.sip.listen]

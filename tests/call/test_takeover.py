@@ -218,12 +218,15 @@ async def test_a_state_that_makes_no_sense_hurts_no_other_call(calm: Site) -> No
 
 async def test_a_call_past_us_goes_on(calm: Site) -> None:
     await calm.start()
+    parties = (calm.officer, calm.trunk)
     calm.media.workers_up = 0
     calm.officer.call("112")
     await calm.trunk.heard(sip.Acknowledged)
     await until(lambda: not len(calm.control._tasks))
     await calm.take_over()
     assert calm.control.active_calls == 1
+    invites = [party.core.invite_of(party.session) for party in parties]
+    assert [calm.control.in_emergency(one.call_id) for one in invites] == [True, True]
     calm.trunk.hang_up()
     await calm.officer.heard(sip.Ended)
     await ended(calm, Outcome.EXEMPT)

@@ -141,6 +141,7 @@ class UserAgentCore(Commands):
         credentials_for: CredentialsFor | None = None,
         limits_of: LimitsOf = lambda _: UNLIMITED,
         is_emergency: Callable[[str], bool] = lambda _: False,
+        in_emergency: Callable[[str], bool] = lambda _: False,
         session_names: str = "s",
     ) -> None:
         """`session_names` is how the names of new sessions begin.
@@ -156,6 +157,7 @@ class UserAgentCore(Commands):
             admit=self._admit,
             limits_of=limits_of,
             is_emergency=is_emergency,
+            in_emergency=in_emergency,
         )
         self._authorizer = (
             None if credentials_for is None else Authorizer(credentials_for, rng)

@@ -18,8 +18,8 @@ class Admission:
 
     `admit` is asked first: None lets one in, a status refuses it without a
     transaction, DROP ignores it. `limits_of` says how many transactions whoever is at
-    the other end of a flow may begin; requests to a user that `is_emergency` are never
-    too many.
+    the other end of a flow may begin; calls to a user that `is_emergency`, and requests
+    of a Call-ID that is `in_emergency`, are never too many.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class Admission:
         admit: Callable[[Request, Flow, float], int | None] | None,
         limits_of: LimitsOf,
         is_emergency: Callable[[str], bool],
+        in_emergency: Callable[[str], bool],
     ) -> None:
         self._table = table
         self._stats = stats
@@ -38,6 +39,7 @@ class Admission:
         self._admit = admit
         self._limits_of = limits_of
         self._is_emergency = is_emergency
+        self._in_emergency = in_emergency
 
     def judge(self, request: Request, flow: Flow, now: float) -> PeerLimits | int:
         """Whose limits a request counts against; or what to answer instead."""
@@ -65,10 +67,16 @@ class Admission:
         What belongs to a dialog may use a quarter more: overload must not keep calls
         from ending.
         """
-        if request.method == "INVITE" and self._is_emergency(request.uri.user or ""):
-            return False
         quarters = 5 if request.to.tag is not None else 4
         share = limits.transactions
-        return len(self._table) >= self._max_transactions * quarters // 4 or (
+        full = len(self._table) >= self._max_transactions * quarters // 4 or (
             bool(share) and self._table.per_peer[limits.name] >= share * quarters // 4
+        )
+        return full and not self._is_urgent(request)
+
+    def _is_urgent(self, request: Request) -> bool:
+        """Whether it begins an emergency call, or belongs to one."""
+        begins = request.method == "INVITE"
+        return (begins and self._is_emergency(request.uri.user or "")) or (
+            self._in_emergency(request.call_id)
         )

@@ -83,8 +83,8 @@ class TransactionLayer:
     After each call the caller takes `next_event` until None and `data_to_send`,
     and calls `handle_timer` when `get_timer` says.
 
-    `admit`, `limits_of` and `is_emergency` are the Admission's, which is asked about
-    each new request other than ACK and CANCEL.
+    `admit`, `limits_of`, `is_emergency` and `in_emergency` are the Admission's, which
+    is asked about each new request other than ACK and CANCEL.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class TransactionLayer:
         admit: Callable[[Request, Flow, float], int | None] | None = None,
         limits_of: LimitsOf = lambda _: UNLIMITED,
         is_emergency: Callable[[str], bool] = lambda _: False,
+        in_emergency: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self.stats = TransactionStats()
         self._rng = rng
@@ -109,6 +110,7 @@ class TransactionLayer:
             admit=admit,
             limits_of=limits_of,
             is_emergency=is_emergency,
+            in_emergency=in_emergency,
         )
         self._schedule = Schedule()
         self._outbox: list[tuple[bytes, Flow]] = []

@@ -135,3 +135,26 @@ def test_admission_comes_before_any_state() -> None:
     layer.receive(make_request("ACK", via=f"{VIA}x"), FROM_ALICE, 0.0)
     layer.receive(make_request("CANCEL", via=f"{VIA}x"), FROM_ALICE, 0.0)
     assert asked == [FROM_ALICE] * 3
+
+
+def test_nothing_of_an_emergency_call_is_one_too_many() -> None:
+    layer = make_layer(
+        max_transactions=1,
+        is_emergency=lambda user: user == "112",
+        in_emergency=lambda call_id: call_id == "emergency",
+    )
+    for number in range(3):
+        layer.receive(make_request(via=f"{VIA}{number}"), FROM_ALICE, 0.0)
+    assert statuses(layer) == [100, 503, 503]
+    invite = make_request(via=f"{VIA}112")
+    invite.uri = parse_uri("sip:112@192.0.2.2")
+    layer.receive(invite, FROM_ALICE, 0.0)
+    assert statuses(layer) == [100]
+    for call_id in ("emergency", "another"):
+        via = f"{VIA}{call_id}"
+        bye = make_request("BYE", via=via, to_tag="bob", call_id=call_id)
+        layer.receive(bye, FROM_ALICE, 0.0)
+    assert statuses(layer) == [503]
+    last = layer_events(layer)[-1]
+    assert isinstance(last, RequestReceived)
+    assert last.request.call_id == "emergency"
