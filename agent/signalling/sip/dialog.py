@@ -134,8 +134,10 @@ class Dialog:
         the way is the one that worked before. A connection that the peer opened is
         used as long as it lasts, for behind a NAT there is no other (RFC 5923).
         """
-        uri = self.route_set[0].uri if self.route_set else self.remote_target
-        transport = flow.transport if flow.inbound else _transport(uri, flow)
+        uri = self._next_uri
+        transport = (
+            flow.transport if flow.inbound else _transport(uri, flow, flow.transport)
+        )
         remote = _literal(uri, flow, transport)
         if remote is None:
             return flow
@@ -151,6 +153,27 @@ class Dialog:
             return replace(flow, fallback=remote)
         # Over TLS whoever is there must bear the same name.
         return Flow(flow.transport, flow.local, remote, flow.domain)
+
+    def without_connection(self, flow: Flow, served: Served) -> Flow | None:
+        """Where requests go when a connection that the peer opened cannot be had back.
+
+        By the transport that the first route, or else the target, names, by UDP where
+        it names none (RFC 3263 section 4.1). None if that is the same, or none of ours.
+        """
+        uri = self._next_uri
+        transport = _transport(uri, flow, "udp")
+        remote = _literal(uri, flow, transport)
+        if remote is None or transport == flow.transport:
+            return None
+        local = served.towards(transport, remote)
+        if local is None:
+            return None
+        domain = uri.host.lower() if transport == "tls" else ""
+        return Flow(transport, local, remote, domain)
+
+    @property
+    def _next_uri(self) -> Uri:
+        return self.route_set[0].uri if self.route_set else self.remote_target
 
     def _request(
         self,
@@ -188,12 +211,12 @@ def route_request(
     return route_set[0].uri, (*route_set[1:], NameAddr(None, target))
 
 
-def _transport(uri: Uri, flow: Flow) -> str:
+def _transport(uri: Uri, flow: Flow, otherwise: str) -> str:
     """By which transport to go to a URI from a dialog that `flow` carries."""
     if flow.transport == "tls" or uri.scheme == "sips":
         return "tls"
     named = (uri.param("transport") or "").lower()
-    return named if named in _TRANSPORTS else flow.transport
+    return named if named in _TRANSPORTS else otherwise
 
 
 def _literal(uri: Uri, flow: Flow, transport: str) -> Address | None:

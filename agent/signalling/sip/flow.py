@@ -25,6 +25,11 @@ class Flow:
     "Names in the peer's certificate, if it was verified (RFC 5922 section 7.1)."
 
     @property
+    def server(self) -> Address:
+        """Where the peer listens, as far as that is known."""
+        return self.fallback or self.remote
+
+    @property
     def reliable(self) -> bool:
         """Whether the transport itself retransmits (RFC 3261 section 17)."""
         return self.transport != "udp"

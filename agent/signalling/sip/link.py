@@ -84,11 +84,7 @@ class Link:
             method, headers=headers, body=body, content_type=content_type
         )
         hop = self.user.way_in(dialog, self.flow, now)
-        others = (
-            ()
-            if hop.transport == self.flow.transport
-            else (dialog.next_hop(self.flow),)
-        )
+        others = self.user.other_ways(dialog, self.flow, hop)
         owner = self.id if owned else None
         key = self.user.send_request(
             request, hop, now, owner=owner, alternatives=others

@@ -193,7 +193,7 @@ class Resending:
         if failed:
             self.outages.failed(sent.flow, now)
         for flow in sent.alternatives:
-            if unsent or flow.remote != sent.flow.remote:
+            if unsent or flow.server != sent.flow.server:
                 return event.key, flow
         return None
 
@@ -223,7 +223,7 @@ class Resending:
         self._send(sent, now)
 
     def _send(self, sent: Sent, now: float) -> str:
-        elsewhere = any(f.remote != sent.flow.remote for f in sent.alternatives)
+        elsewhere = any(f.server != sent.flow.server for f in sent.alternatives)
         key = self._layer.send_request(
             sent.request,
             sent.flow,

@@ -148,6 +148,15 @@ class TransactionUser:
             return dialog.next_hop(flow)
         return hop
 
+    def other_ways(self, dialog: Dialog, flow: Flow, hop: Flow) -> Sequence[Flow]:
+        """Where else a request may go whose way in is `hop`."""
+        if hop.transport != flow.transport:
+            return (dialog.next_hop(flow),)
+        if flow.inbound:
+            other = dialog.without_connection(flow, self.resending.served)
+            return () if other is None else (other,)
+        return ()
+
     def send_request(
         self,
         request: Request,

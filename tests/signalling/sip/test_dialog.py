@@ -256,3 +256,25 @@ def test_a_connection_that_lasts_needs_no_other_transport() -> None:
     flow = Flow("tcp", FLOW.local, Address("192.0.2.7", 40000), inbound=True)
     found = with_target("sip:b@192.0.2.7;transport=udp").next_hop(flow, SERVED)
     assert (found, found.fallback) == (flow, Address("192.0.2.7", 5060))
+
+
+@pytest.mark.parametrize(
+    ("uri", "transport", "way"),
+    [
+        ("sip:b@192.0.2.7:5070;transport=udp", "tcp", ("udp", 5070, "")),
+        # RFC 3263 section 4.1: what names none, and is a literal, means UDP.
+        ("sip:b@192.0.2.7", "tcp", ("udp", 5060, "")),
+        ("sips:b@192.0.2.7", "tcp", ("tls", 5061, "192.0.2.7")),
+        ("sip:b@192.0.2.7;transport=tcp", "tcp", None),
+        ("sip:b@192.0.2.7;transport=udp", "tls", None),
+        ("sip:b@phone.example;transport=udp", "tcp", None),
+    ],
+)
+def test_a_connection_that_cannot_be_had_back_leaves_what_the_target_names(
+    uri: str, transport: str, way: tuple[str, int, str] | None
+) -> None:
+    flow = Flow(transport, FLOW.local, Address("192.0.2.7", 40000), inbound=True)
+    dialog = with_target(uri)
+    found = dialog.without_connection(flow, SERVED)
+    assert way == (found and (found.transport, found.remote.port, found.domain))
+    assert dialog.without_connection(flow, Served()) is None

@@ -324,6 +324,54 @@ def test_the_first_request_that_is_lost_so_is_sent_at_once_as_before() -> None:
     assert again.cseq == bye.cseq
 
 
+INBOUND = Flow("tcp", LOCAL, Address("192.0.2.1", 40000), inbound=True)
+
+
+def called_over_tcp(core: UserAgentCore) -> str:
+    """A call of a peer that has connected to us, and listens on UDP."""
+    core.serve([("tcp", LOCAL), ("udp", LOCAL)])
+    invite = new_request(
+        "INVITE",
+        parse_uri(f"sip:us@{LOCAL}"),
+        from_=NameAddr(None, parse_uri("sip:you@192.0.2.1"), (("tag", "t"),)),
+        to=NameAddr(None, parse_uri(f"sip:us@{LOCAL}"), ()),
+        call_id="call",
+        cseq=1,
+    )
+    invite.headers.prepend("Via", f"SIP/2.0/TCP {FIRST.remote};branch=z9hG4bKa")
+    invite.headers.add("Contact", f"<sip:you@{FIRST.remote}>")
+    core.receive(invite.to_bytes(), INBOUND, 0.0)
+    [invited] = events(core)
+    core.accept(invited.session, 0.0, contact=parse_uri("sip:us@a"), body=b"offer")
+    data = [parse_message(data) for data, _ in core.data_to_send()]
+    invite.headers.set("To", str(data[-1].to))
+    ack = Request("ACK", invite.uri, invite.headers.copy())
+    ack.headers.set("CSeq", "1 ACK")
+    ack.headers.set("Via", f"SIP/2.0/TCP {FIRST.remote};branch=z9hG4bKb")
+    core.receive(ack.to_bytes(), INBOUND, 0.1)
+    return str(invited.session)
+
+
+def test_who_has_hung_up_its_connection_and_takes_none_is_reached_by_udp() -> None:
+    core = new_core(1)
+    core.hang_up(called_over_tcp(core), 1.0)
+    [(bye, flow)] = sent(core)
+    assert (flow, flow.fallback) == (INBOUND, FIRST.remote)
+    core.transport_failed(INBOUND, 1.1)
+    [(again, flow)] = sent(core)
+    assert (again.method, again.top_via.transport, flow) == ("BYE", "UDP", FIRST)
+    assert again.cseq == bye.cseq
+
+
+def test_a_connection_over_which_nothing_is_answered_is_no_reason_for_udp() -> None:
+    core = new_core(1)
+    core.hang_up(called_over_tcp(core), 1.0)
+    sent(core)
+    for waited in (PATIENCE, 64):
+        core.handle_timer(1.0 + waited * 0.5)
+        assert sent(core) == []
+
+
 def test_a_server_that_is_only_silent_has_it_already() -> None:
     core = serving_tcp()
     call(core, body=LARGE)
