@@ -144,7 +144,7 @@ class ConnectionTable:
         return True
 
     def settle(self, name: str) -> None:
-        """Look again at the deadline of a connection that was used."""
+        """Look again at the deadline of a connection, which may be nearer now."""
         self._schedule.set(name, self._connections[name].get_timer())
 
     def gone(self, name: str, reason: str) -> Flow | None:

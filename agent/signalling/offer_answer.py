@@ -461,11 +461,10 @@ class OfferAnswer:
         self._told_record = self.record
         media = list(self._shape.refused)
         media[self._shape.audio] = audio
-        body = self._serialise(tuple(media))
-        if body != self._sent:
+        if not self._sent or self._serialise(tuple(media)) != self._sent:
             self._version += 1
-            body = self._sent = self._serialise(tuple(media))
-        return body
+            self._sent = self._serialise(tuple(media))
+        return self._sent
 
     def _serialise(self, media: tuple[Media, ...]) -> bytes:
         host = self._address.host

@@ -420,8 +420,8 @@ class _Stream(asyncio.Protocol):
         if self.connection is None or self.transport.is_closing():
             stats.unsent += 1
             return
+        # Its deadline can only have moved later: the table sees that in its time.
         self.connection.sent(self._owner.now)
-        self._owner.table.settle(self.name)
         kept = self._owner.kept
         if kept is not None and self.name in kept:
             kept.sent(self.name, data)

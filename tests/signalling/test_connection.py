@@ -1,3 +1,7 @@
+from collections.abc import Callable
+
+import pytest
+
 from agent.signalling.connection import (
     FIRST_SECONDS,
     MESSAGE_SECONDS,
@@ -35,6 +39,20 @@ def test_a_message_in_driblets_is_not_waited_for() -> None:
         connection.receive(MESSAGE[second : second + 1], 100.0 + second)
     assert connection.get_timer() == 100.0 + MESSAGE_SECONDS
     assert connection.handle_timer(100.0 + MESSAGE_SECONDS) is Verdict.SLOW
+
+
+@pytest.mark.parametrize("new", [inbound, outgoing])
+@pytest.mark.parametrize("heard", [b"", b"\r\n", MESSAGE, MESSAGE[:5]])
+def test_what_is_sent_never_brings_a_deadline_nearer(
+    new: Callable[[], Connection], heard: bytes
+) -> None:
+    connection = new()
+    connection.receive(heard, 1.0)
+    at = connection.get_timer()
+    connection.handle_timer(at)
+    before = connection.get_timer()
+    connection.sent(at)
+    assert connection.get_timer() >= before
 
 
 def test_each_message_has_its_own_time() -> None:
