@@ -175,6 +175,22 @@ def peek_header(data: bytes | bytearray | memoryview) -> JournalHeader:
     return JournalHeader.parse(data)
 
 
+def is_blank(start: bytes) -> bool:
+    """Whether a file that begins so can hold nothing that opens; told without its key.
+
+    So is what a power cut leaves before the first block is durable: zeros, or a block
+    that is not all there. What is something else altogether is not for us to judge.
+    """
+    if not any(start):
+        return True
+    if not start.startswith(MAGIC[: len(start)]):
+        return False
+    size = HEADER_SIZE + FRAME_SIZE
+    if len(start) >= size:
+        size += _FRAME.unpack_from(start, HEADER_SIZE)[1]
+    return len(start) < size
+
+
 def key_id(recipient: str) -> bytes:
     """Names a segment's key pair in the header: 8 bytes of SHA-256."""
     return sha256(recipient.encode()).digest()[:KEY_ID_SIZE]

@@ -37,7 +37,7 @@ _AUDIO_HEADER: Final = 12
 class Writer(Protocol):
     """Where blocks go; JournalWriter's half that a tap needs."""
 
-    def open(self, journal: str, path: Path) -> None: ...
+    def open(self, journal: str, path: Path, before: tuple[Path, ...]) -> None: ...
     def append(
         self, journal: str, data: bytes, written: Callable[[], None]
     ) -> bool: ...
@@ -51,6 +51,15 @@ class Target:
     header: JournalHeader
     journal_key: bytes
     path: Path
+
+    @property
+    def before(self) -> tuple[Path, ...]:
+        """The journals of this recording that dead workers have left, if they did."""
+        name = self.header.recording_id
+        return tuple(
+            self.path.with_name(f"{name}.{epoch}.journal")
+            for epoch in range(self.header.epoch)
+        )
 
     def __repr__(self) -> str:
         return f"Target(recording={self.header.recording_id!r}, …)"
@@ -72,6 +81,7 @@ class JournalTap:
     ) -> None:
         self.recording = target.header.recording_id
         self.path = target.path
+        self._before = target.before
         self.packets = 0
         self.failed = False
         self.ended = False
@@ -240,7 +250,7 @@ class JournalTap:
         if self._granted or self.failed:
             return
         self._granted = True
-        self._writer.open(self.recording, self.path)
+        self._writer.open(self.recording, self.path, self._before)
         waiting, self._waiting = self._waiting, []
         for one in waiting:
             self._pass_on(*one)

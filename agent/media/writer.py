@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.common.clock import monotonic
-from agent.common.files import create_exclusively
+from agent.common.files import create_exclusively, sync_file, write_all
 
 MAX_QUEUED: Final = 32 * 1024 * 1024
 "Bytes that may wait for the disk: a minute and more of a hundred calls."
@@ -52,6 +52,7 @@ Result = Opened | Failed | Closed
 class _Open:
     journal: str
     path: Path
+    before: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +103,13 @@ class JournalWriter:
         """Begin to write."""
         self._thread.start()
 
-    def open(self, journal: str, path: Path) -> None:
-        """Create a new file; tells Opened, or Failed if it cannot be or exists."""
-        self._put(_Open(journal, path))
+    def open(self, journal: str, path: Path, before: tuple[Path, ...] = ()) -> None:
+        """Create a new file; tells Opened, or Failed if it cannot be or exists.
+
+        First what dead workers wrote to the files `before` it is made durable: nobody
+        else will, and what follows would be there after a power cut, but not they.
+        """
+        self._put(_Open(journal, path, before))
 
     def append(self, journal: str, data: bytes, written: Callable[[], None]) -> bool:
         """Queue bytes; False if the disk is so far behind that no more is taken.
@@ -176,6 +181,8 @@ class JournalWriter:
         file = self._files.get(order.journal)
         try:
             if isinstance(order, _Open):
+                for path in order.before:
+                    sync_file(path)
                 self._files[order.journal] = _File(create_exclusively(order.path))
                 self._tell(Opened(order.journal))
             elif file is None:
@@ -194,11 +201,8 @@ class JournalWriter:
 
     def _write(self, file: _File, data: bytes) -> None:
         file.dirty = True
-        view = memoryview(data)
-        while view:
-            written = os.write(file.fd, view)
-            file.size += written
-            view = view[written:]
+        write_all(file.fd, data)
+        file.size += len(data)
 
     def _fail(self, journal: str, error: OSError) -> None:
         file = self._files.pop(journal, None)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.common.errors import AgentError
+from agent.common.files import write_new
 from agent.formats.age import Encryptor, parse_recipient
 from agent.formats.envelope import SegmentKey
 from agent.formats.journal import HEADER_SIZE, JournalError, peek_header
@@ -244,14 +245,15 @@ def _seal(path: Path, chunks: Iterable[bytes], encryptor: Encryptor) -> tuple[st
 def _write(path: Path, chunks: Iterable[bytes]) -> tuple[str, int]:
     """Write a new file durably; its SHA-256 and size."""
     state, size = hashlib.sha256(), 0
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "wb") as file:
+
+    def tee() -> Iterator[bytes]:
+        nonlocal size
         for chunk in chunks:
-            file.write(chunk)
             state.update(chunk)
             size += len(chunk)
-        file.flush()
-        os.fsync(file.fileno())
+            yield chunk
+
+    write_new(path, tee())
     return state.hexdigest(), size
 
 

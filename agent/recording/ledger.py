@@ -255,10 +255,11 @@ class Ledger:
         await self._database.do(lambda db: _advance(db, names, state, ""))
 
     async def forget_recording(self, recording_id: str) -> None:
-        """Nothing of it was ever written: it is no recording."""
+        """Nothing of it was ever written, unless the ledger knows better."""
         await self._database.do(
             lambda db: db.execute(
-                "DELETE FROM recordings WHERE recording_id = ?", (recording_id,)
+                "DELETE FROM recordings WHERE recording_id = ? AND state = ?",
+                (recording_id, RecordingState.OPEN),
             )
         )
 

@@ -6,14 +6,19 @@ one that finds the same, or less, to do.
 
 import asyncio
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Final, Literal
 
 from agent.common.clock import utc_ns
+from agent.formats.journal import is_blank
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import RecordingState
 from agent.recording.finisher import salvage
 from agent.recording.ledger import Ledger, LedgerRow
 from agent.recording.spool import Spool
+
+_START: Final = 1 << 17
+"Bytes of a journal that are looked at; one that has more than that is not blank."
 
 Action = Literal["salvaged", "kept", "quarantined", "dropped", "left"]
 
@@ -24,7 +29,7 @@ class Recovered:
 
     recording_id: str
     action: Action
-    """`kept`: it was sealed already. `dropped`: nothing of it was ever written.
+    """`kept`: it was sealed already. `dropped`: nothing of it is on disk.
     `left`: the disk does not take it now; the next start tries again."""
 
 
@@ -44,11 +49,15 @@ async def recover(
     To be called before anything is recorded, and after the last writer of the run
     before has ended, but for the recordings that were `taken` over.
     """
-    found = [
-        _seal(spool, recording_id)
-        for recording_id in spool.list_journals()
-        if recording_id not in taken.recordings
-    ]
+    found: list[Recovered] = []
+    for recording_id, journals in spool.list_journals().items():
+        if recording_id in taken.recordings:
+            continue
+        if all(map(_is_blank, journals)) and not spool.is_sealed(recording_id):
+            # The power went before anything was durable: its envelope is all there is.
+            spool.forget_journals(recording_id)
+        else:
+            found.append(_seal(spool, recording_id))
     sealed = spool.list_sealed()
     there = {*sealed, *spool.list_journals(), *spool.list_quarantined()}
     for recording_id in spool.list_envelopes():
@@ -83,6 +92,15 @@ async def recover(
         *(_close(ledger, row) for row in rows if row.call_id not in taken.calls)
     )
     return found
+
+
+def _is_blank(journal: Path) -> bool:
+    try:
+        with journal.open("rb") as file:
+            start = file.read(_START)
+    except OSError:
+        return False  # whatever is wrong with it, nothing is known of what it holds
+    return len(start) < _START and is_blank(start)
 
 
 def _seal(spool: Spool, recording_id: str) -> Recovered:

@@ -80,6 +80,7 @@ class Spool:
                 self.quarantine_directory,
             ):
                 make_private_directory(directory)
+            sync_directory(self.root)  # if the start that made them was killed
             self._take_lock()
             for path in self.work_directory.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -205,10 +206,20 @@ class Spool:
     # -- the end ----------------------------------------------------------------------
 
     def forget_sources(self, recording_id: str) -> None:
-        """Remove journal and envelope: the sealed directory has all that is needed."""
+        """Remove journal and envelope: the sealed directory has all that is needed.
+
+        For good, and the envelope last: were they there again after a power cut, and
+        the sealed directory not, they would pass for a recording of their own.
+        """
+        self.forget_journals(recording_id)
+        self.envelope_path(recording_id).unlink(missing_ok=True)
+        sync_directory(self.keys_directory)
+
+    def forget_journals(self, recording_id: str) -> None:
+        """Remove a recording's journals, for good."""
         for path in self.journals_of(recording_id):
             path.unlink(missing_ok=True)
-        self.envelope_path(recording_id).unlink(missing_ok=True)
+        sync_directory(self.journal_directory)
 
     def purge(self, recording_id: str) -> None:
         """Remove all of a recording: storage has it.

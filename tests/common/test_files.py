@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.common import files
+from tests.power.tape import Tape
 
 
 def test_write_durably_leaves_exactly_the_data(tmp_path: Path) -> None:
@@ -70,3 +71,39 @@ def test_a_socket_may_lie_deep(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener, files.socket_name(path) as name:
         listener.bind(name)
     assert path.is_socket()
+
+
+def test_a_new_file_takes_nobodys_place(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    files.write_new(path, [b"one", b"", b"two"])
+    assert path.read_bytes() == b"onetwo"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(FileExistsError):
+        files.write_new(path, [b"x"])
+    assert path.read_bytes() == b"onetwo"
+
+
+def test_a_write_that_takes_a_part_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:2]))
+    files.write_new(tmp_path / "a", [b"one", b"two"])
+    assert (tmp_path / "a").read_bytes() == b"onetwo"
+
+
+def test_directories_made_are_there_after_a_power_cut(tmp_path: Path) -> None:
+    with Tape(tmp_path) as tape:
+        files.make_private_directory(tmp_path / "x" / "y" / "z")
+    assert tape.survivors() == [dict.fromkeys(("x", "x/y", "x/y/z"))]
+
+
+def test_what_others_have_written_is_made_durable(tmp_path: Path) -> None:
+    with Tape(tmp_path) as tape:
+        fd = os.open(tmp_path / "a", os.O_WRONLY | os.O_CREAT, 0o600)
+        files.write_all(fd, b"data")
+        files.sync_file(tmp_path / "a")
+        files.sync_directory(tmp_path)
+        files.sync_file(tmp_path / "none")
+    os.close(fd)
+    assert tape.survivors() == [{"a": b"data"}]

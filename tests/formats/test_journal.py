@@ -31,6 +31,7 @@ from agent.formats.journal import (
     PacketRecord,
     Record,
     WrongJournalKeyError,
+    is_blank,
     iter_blocks,
     iter_records,
     key_id,
@@ -423,3 +424,15 @@ def test_headers_that_do_not_fit(changes: dict[str, object]) -> None:
 def test_neither_salt_nor_records_are_printed() -> None:
     assert "salt" not in repr(HEADER)
     assert "PacketRecord" not in repr(read_journal(WHOLE, KEY))
+
+
+def test_what_holds_nothing_that_opens_is_told_without_the_key() -> None:
+    first = len(journal([ONE], end=False))
+    whole = journal([ONE, TWO], end=False)
+    assert [is_blank(whole[:cut]) for cut in (0, 5, 40, HEADER_SIZE, first - 1)] == (
+        [True] * 5
+    )
+    assert [is_blank(whole[:cut]) for cut in (first, len(whole))] == [False] * 2
+    assert is_blank(bytes(4096))
+    assert not is_blank(bytes(512) + whole[512:] + b"x")
+    assert not is_blank(b"something else")

@@ -1,5 +1,6 @@
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -43,12 +44,14 @@ class Disk:
 
     def __init__(self) -> None:
         self.data = b""
+        self.before: tuple[Path, ...] = ()
         self.log: list[str] = []
         self.full = False
         self.stalled = False
 
-    def open(self, journal: str, path: Path) -> None:
+    def open(self, journal: str, path: Path, before: tuple[Path, ...]) -> None:
         assert (journal, path) == (TARGET.header.recording_id, TARGET.path)
+        self.before = before
         self.log.append("open")
 
     def append(self, _: str, data: bytes, written: Callable[[], None]) -> bool:
@@ -152,6 +155,15 @@ def test_nothing_is_opened_before_the_grant(tap: JournalTap, disk: Disk) -> None
     assert disk.log == ["open"]
     assert tap.granted
     assert disk.journal().records == [NoteRecord(b"begin"), PacketRecord(0, 5, PACKET)]
+
+
+def test_the_journals_of_dead_workers_are_named_to_the_writer(
+    disk: Disk, failures: list[str]
+) -> None:
+    header = replace(TARGET.header, epoch=2)
+    JournalTap(replace(TARGET, header=header), disk, failures.append, 0).grant()
+    name = TARGET.header.recording_id
+    assert disk.before == tuple(Path(f"/spool/{name}.{n}.journal") for n in (0, 1))
 
 
 def test_a_whole_recording(tap: JournalTap, disk: Disk, failures: list[str]) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.common import files
 from agent.media.writer import Closed, Failed, JournalWriter, Opened, Result, reason_of
+from tests.power.tape import Tape
 
 
 class Desk:
@@ -61,6 +63,24 @@ def test_a_file_that_exists_is_never_touched(desk: Desk, tmp_path: Path) -> None
     desk.writer.open("b", tmp_path / "b.journal")
     assert desk.result() == Opened("b")
     assert path.read_bytes() == b"another's"
+
+
+def test_what_a_dead_worker_wrote_is_made_durable_by_its_successor(
+    tmp_path: Path,
+) -> None:
+    """… before a line of its own: it has no thread any more that would."""
+    dead, own = tmp_path / "a.0.journal", tmp_path / "a.1.journal"
+    desk = Desk()
+    with Tape(tmp_path) as tape:
+        fd = os.open(dead, os.O_WRONLY | os.O_CREAT, 0o600)
+        files.write_all(fd, b"what it wrote")
+        os.close(fd)
+        files.sync_directory(tmp_path)
+        desk.writer.open("a", own, (tmp_path / "never made", dead))
+        desk.writer.start()
+        assert desk.result() == Opened("a")
+        desk.writer.stop()
+    assert tape.survivors() == [{dead.name: b"what it wrote", own.name: b""}]
 
 
 def test_a_missing_directory_fails_one_journal_only(desk: Desk, tmp_path: Path) -> None:

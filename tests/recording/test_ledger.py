@@ -145,6 +145,12 @@ async def test_forgotten_recordings(ledger: Ledger) -> None:
     await ledger.forget_recording("one")
     [row] = await ledger.open_calls()
     assert row.recordings == []
+    # An envelope that came back must not take what is known of a recording along.
+    await ledger.segment("call", "two", "two", NOW)
+    await ledger.advance("two", RecordingState.STORED)
+    await ledger.forget_recording("two")
+    [row] = await ledger.open_calls()
+    assert [recording.state for recording in row.recordings] == ["stored"]
 
 
 async def test_many_calls_at_once_take_few_commits(ledger: Ledger) -> None:

@@ -158,6 +158,47 @@ async def test_an_envelope_without_a_journal_is_dropped(
     assert states(tmp_path) == {}
 
 
+@pytest.mark.parametrize("sealing", [True, False])
+async def test_a_journal_of_which_nothing_is_durable_is_dropped(
+    spool: Spool, ledger: Ledger, tmp_path: Path, *, sealing: bool
+) -> None:
+    """As a power cut leaves it; where the recording is sealed, that counts."""
+    segment = write_segment(spool, (range(5),), (range(5, 10),))
+    await call(ledger, "call", segment.id)
+    one, two = spool.journals_of(segment.id)
+    data, envelope = one.read_bytes(), spool.envelope_path(segment.id).read_bytes()
+    if sealing:
+        finish(segment.job(spool), spool.root)
+        spool.write_envelope(segment.id, envelope)
+    one.write_bytes(data[:200])
+    two.write_bytes(bytes(1 << 12))
+    action = "kept" if sealing else "dropped"
+    assert await recover(spool, ledger) == [Recovered(segment.id, action)]
+    assert spool.is_sealed(segment.id) is sealing
+    assert not spool.list_journals()
+    assert not spool.list_envelopes()
+    assert bool(states(tmp_path)) is sealing
+
+
+async def test_one_blank_journal_does_not_take_the_others_with_it(
+    spool: Spool, ledger: Ledger
+) -> None:
+    segment = write_segment(spool, (range(5),), (range(5, 10),))
+    spool.journals_of(segment.id)[1].write_bytes(b"")
+    assert await recover(spool, ledger) == [Recovered(segment.id, "salvaged")]
+    [_, *journals] = spool.sealed_objects(segment.id)
+    assert [found.size > 0 for found in journals] == [True, False]
+
+
+async def test_a_large_file_is_not_blank_whatever_it_begins_with(
+    spool: Spool, ledger: Ledger
+) -> None:
+    segment = write_segment(spool)
+    [path] = spool.journals_of(segment.id)
+    path.write_bytes(bytes(1 << 18) + b"x")
+    assert await recover(spool, ledger) == [Recovered(segment.id, "salvaged")]
+
+
 async def test_a_journal_without_an_envelope_is_kept_aside(
     spool: Spool, ledger: Ledger, tmp_path: Path
 ) -> None:

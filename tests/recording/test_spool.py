@@ -6,6 +6,8 @@ import pytest
 
 from agent.recording import spool as spool_module
 from agent.recording.spool import UPLOADS, SealedObject, Spool, SpoolError
+from tests.power.faults import cuts
+from tests.power.tape import Tape
 
 ONE = "123e4567-e89b-42d3-a456-426614174000"
 TWO = "223e4567-e89b-42d3-a456-426614174000"
@@ -145,6 +147,34 @@ def test_purge(spool: Spool) -> None:
     assert kept == [Path("lock")]
 
 
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_nothing_of_a_purged_recording_comes_back(spool: Spool, epochs: int) -> None:
+    """… by a power cut: it would be salvaged, and stored a second time."""
+    for epoch in range(epochs):
+        journal(spool, ONE, epoch)
+    spool.write_envelope(ONE, b"envelope")
+    seal(spool, ONE)
+    with Tape(spool.root) as tape:
+        spool.purge(ONE)
+    tape.check()
+    for done, _, _, state in cuts(tape.before, tape.steps):
+        left = [path for path in state.contents() if ONE in path]
+        sealed = any(path.startswith("sealed/") for path in left)
+        sources = [path for path in left if path.startswith(("journal/", "keys/"))]
+        assert sealed or not sources, done
+
+
+def test_the_spools_own_directories_survive_a_power_cut(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "a" / "spool")
+    with Tape(tmp_path) as tape:
+        spool.prepare()
+        spool.write_envelope(ONE, b"envelope")
+    spool.close()
+    for left in tape.survivors():
+        assert left[f"a/spool/keys/{ONE}.key.age"] == b"envelope"
+        assert {"a/spool/journal", "a/spool/sealed", "a/spool/work"} <= set(left)
+
+
 class Killed(BaseException):
     """Stands for a kill: nothing may catch it and go on."""
 
@@ -172,7 +202,7 @@ def steps(monkeypatch: pytest.MonkeyPatch, kill_at: int | None) -> list[str]:
     return done
 
 
-@pytest.mark.parametrize("kill_at", range(12))
+@pytest.mark.parametrize("kill_at", range(16))
 @pytest.mark.parametrize("act", ["commit", "purge"])
 def test_killed_between_any_two_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: str, kill_at: int

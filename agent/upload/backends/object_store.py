@@ -3,10 +3,8 @@
 import asyncio
 import functools
 import itertools
-import os
-import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NoReturn, ParamSpec, TypeVar
@@ -21,7 +19,7 @@ from obstore.exceptions import (
 )
 from obstore.store import LocalStore
 
-from agent.common.files import sync_directory
+from agent.common.files import sync_directory, write_new
 from agent.upload.backend import (
     CHUNK,
     ObjectExistsError,
@@ -118,17 +116,7 @@ class DirectoryBackend:
         # A name that no key has and that listings leave out.
         aside = path.with_name(f"{path.name}#{uuid.uuid4().int}")
         try:
-            fd = os.open(
-                aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
-            )
-            with os.fdopen(fd, "wb") as file:
-                if isinstance(source, bytes):
-                    file.write(source)
-                else:
-                    with source.open("rb") as data:
-                        shutil.copyfileobj(data, file, CHUNK)
-                file.flush()
-                os.fsync(file.fileno())
+            write_new(aside, [source] if isinstance(source, bytes) else _pieces(source))
             path.hardlink_to(aside)
         finally:
             aside.unlink(missing_ok=True)
@@ -148,6 +136,12 @@ class DirectoryBackend:
         if len(self._folders) >= MAX_FOLDERS:
             self._folders.clear()
         self._folders.add(folder)
+
+
+def _pieces(source: Path) -> Iterator[bytes]:
+    with source.open("rb") as file:
+        while piece := file.read(CHUNK):
+            yield piece
 
 
 def _begin_reading(

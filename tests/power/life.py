@@ -1,0 +1,307 @@
+"""The whole life of a recorded call's files, in one process and in a known order.
+
+Real are the recorder, tap, journal writer, spool, finisher, ledger, uploader and the
+storage's directory. What stands in is the media pool, since a worker is a process of
+its own, and the writer's thread, whose orders are carried out at once.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from unittest import mock
+
+from agent.call import recorder as recorder_module
+from agent.call.recorder import Recorder
+from agent.common.clock import utc_ns
+from agent.common.ids import new_id
+from agent.formats.journal import JournalHeader
+from agent.media.events import RecordingClosed, RecordingOpened
+from agent.media.tap import JournalTap, Target as JournalTarget
+from agent.media.writer import JournalWriter, Opened
+from agent.model.call import CallDirection, EndCause, Outcome
+from agent.model.recording import Kept, RecordingState
+from agent.recording.database import Database
+from agent.recording.finisher import Finished, FinishJob, finish
+from agent.recording.ledger import CallIntent, Ledger
+from agent.recording.recovery import Recovered, recover
+from agent.recording.spool import Spool
+from agent.upload.backends.object_store import DirectoryBackend
+from agent.upload.uploader import Target, Uploader
+from tests.power.tape import Tape
+from tests.recording.segments import (
+    MS,
+    START,
+    STARTED_AT,
+    begin,
+    entropy,
+    packet,
+    quality,
+)
+
+T = TypeVar("T")
+CALL = "call"
+BLOCK = 5
+"Frames in a block here: what a block is to a power cut does not hang on its length."
+
+
+class Site:
+    """A host's directories: `disk`, which is on tape, and the ledger beside it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.disk = root / "disk"
+        self.spool = Spool(self.disk / "host" / "spool")
+        self.ledger_path = root / "ledger.sqlite"
+        self.ledger = self.new_ledger()
+        self.stored: list[str] = []
+
+    def new_ledger(self) -> Ledger:
+        """As each start makes it."""
+        return Ledger(self.ledger_path, hash_key=b"h", reserve_bytes=0)
+
+    def make_storage(self) -> None:
+        """What an operator has made before the daemon is there."""
+        for name in ("host", "locked", "state"):
+            (self.disk / name).mkdir(parents=True)
+
+    def uploader(self) -> Uploader:
+        """As the service makes it."""
+
+        async def stored(recording_id: str) -> None:
+            await self.ledger.advance(recording_id, RecordingState.STORED)
+            self.stored.append(recording_id)
+
+        async def purged(recording_id: str) -> None:
+            await self.ledger.advance(recording_id, RecordingState.PURGED)
+
+        backends = [DirectoryBackend(self.disk / name) for name in ("locked", "state")]
+        return Uploader(
+            self.spool, [Target(*backends)], on_stored=stored, on_purged=purged
+        )
+
+    async def start_again(self) -> list[Recovered]:
+        """A start after a power cut, until all that was left is stored."""
+        self.spool.prepare()
+        self.ledger = self.new_ledger()
+        await self.ledger.start()
+        try:
+            found = await recover(self.spool, self.ledger)
+            uploader = self.uploader()
+            for recording_id in self.spool.list_sealed():
+                await uploader.store(recording_id)
+        finally:
+            await self.ledger.close()
+            self.spool.close()
+        return found
+
+
+def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run it, without the loop's own checks, which cost more than all the rest."""
+    return asyncio.run(coroutine, debug=False)
+
+
+def ledger_on(tape: Tape) -> Any:
+    """Has each commit of any ledger on tape."""
+    transact = Database._transact
+
+    def act(self: Database, db: Any, batch: Any) -> list[object]:
+        results = transact(self, db, batch)
+        tape.commit(db.serialize())
+        return results
+
+    return mock.patch.object(Database, "_transact", act)
+
+
+class PromptWriter(JournalWriter):
+    """Carries out each order where it is given."""
+
+    def _put(self, order: Any) -> None:
+        self._carry_out(order)
+
+    def sync(self) -> None:
+        """As at each interval."""
+        self._sync()
+
+
+class Media:
+    """The part of a media pool that a recorder needs, and a worker within it."""
+
+    workers_up = 1
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.writer = PromptWriter(fsync_interval=1.0, notify=lambda: None)
+        self.tap: JournalTap | None = None
+        self._begun: tuple[Any, ...] = ()
+        self._epoch = 0
+
+    def connect(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def start_recording(
+        self,
+        recording: str,
+        *,
+        journal_key: bytes,
+        key_id: bytes,
+        begin: bytes,
+        **_: Any,
+    ) -> None:
+        self._begun = recording, journal_key, key_id, begin
+        self._open_tap()
+
+    def _open_tap(self) -> None:
+        recording, journal_key, key_id, note = self._begun
+        header = JournalHeader(
+            recording_id=recording,
+            epoch=self._epoch,
+            key_id=key_id,
+            salt=entropy(32),
+            utc_ns=STARTED_AT,
+            monotonic_ns=START,
+        )
+        path = self._directory / f"{recording}.{self._epoch}.journal"
+        target = JournalTarget(header=header, journal_key=journal_key, path=path)
+        self.tap = JournalTap(target, self.writer, self._failed, START)
+        self.tap.begin([note], START)
+
+    def _failed(self, reason: str) -> None:
+        raise AssertionError(reason)
+
+    def grant_journal(self, recording: str) -> None:
+        assert self.tap is not None
+        self.tap.grant()
+        [opened] = [r for r in self.writer.results if isinstance(r, Opened)]
+        self.writer.results.clear()
+        assert opened.journal == recording
+        self._recorder.opened(
+            RecordingOpened(recording=recording, path=str(self.tap.path))
+        )
+
+    def die(self) -> None:
+        """The worker dies, and another goes on in a journal of its own."""
+        recording = self._begun[0]
+        self.writer._files.clear()
+        self._recorder.interrupted(recording)
+        self._epoch += 1
+        self._open_tap()
+        self.grant_journal(recording)
+
+    def stop_recording(self, recording: str, end: bytes) -> None:
+        assert self.tap is not None
+        self.tap.end(end, START)
+        event = RecordingClosed(
+            recording=recording, path="", packets=0, blocks=0, bytes=0
+        )
+        asyncio.get_running_loop().call_soon(self._recorder.closed, event)
+
+
+class Finishers:
+    """Finishes in this process."""
+
+    def __init__(self, spool: Spool, kept: Kept) -> None:
+        self._spool, self._kept = spool, kept
+
+    async def finish(self, job: FinishJob) -> Finished:
+        return finish(job, self._spool.root, self._kept)
+
+
+@dataclass
+class Life:
+    """What came of a call, and when how much of it was safe."""
+
+    recording_id: str
+    frames: int
+    epochs: int
+    tape: Tape
+    safe: list[tuple[int, int]] = field(default_factory=list)
+    "(steps done, frames that no power cut may take any more)."
+    secrets: tuple[bytes, ...] = ()
+    "What must be on no disk."
+
+    def bound(self, steps: int) -> int | None:
+        """Frames that are safe after so many steps; None before it was begun."""
+        found = [frames for at, frames in self.safe if at <= steps]
+        return max(found) if found else None
+
+
+async def live(root: Path, kept: Kept, *, blocks: int = 4, dies: bool = False) -> Life:
+    """Record, seal, store and purge one call, on tape from an empty disk on."""
+    site = Site(root)
+    site.make_storage()
+    tape = Tape(site.disk)
+    frames = blocks * BLOCK
+    life = Life(new_id(), frames, 1 + dies, tape)
+    now = {
+        "monotonic_ns": lambda: START + frames * 20 * MS,
+        "utc_ns": lambda: STARTED_AT + frames * 20 * MS,
+    }
+    with tape, ledger_on(tape), mock.patch.multiple(recorder_module, **now):
+        site.spool.prepare()
+        await site.ledger.start()
+        await _record(site, life, kept, blocks=blocks, dies=dies)
+        uploader = site.uploader()
+        [sealed] = site.spool.list_sealed()
+        await uploader.store(sealed)
+        await site.ledger.close()
+        site.spool.close()
+    tape.check()
+    return life
+
+
+async def _record(
+    site: Site, life: Life, kept: Kept, *, blocks: int, dies: bool
+) -> None:
+    media = Media(site.spool.journal_directory)
+    recorder = Recorder(
+        media=media,  # type: ignore[arg-type]
+        spool=site.spool,
+        ledger=site.ledger,
+        finishers=Finishers(site.spool, kept),  # type: ignore[arg-type]
+        uploader=site.uploader(),
+        quality=[quality().identity.recipient()],
+        min_free_bytes=0,
+        on_failed=_never,
+    )
+    media.connect(recorder)
+    await site.ledger.begin(
+        CallIntent(
+            call_id=CALL,
+            sip_call_id="x",
+            route="r",
+            direction=CallDirection.INBOUND,
+            begun_utc_ns=utc_ns(),
+        )
+    )
+    segment = recorder.open(
+        CALL, begin(life.recording_id), legs=("c", "o"), officer=None
+    )
+    life.secrets = (segment.journal_key, b"AGE-SECRET-KEY")
+    for block in range(blocks):
+        assert media.tap is not None
+        for number in range(block * BLOCK, (block + 1) * BLOCK):
+            for leg in (0, 1):
+                media.tap.add(leg, START + number * 20 * MS, packet(leg, number))
+        media.tap.seal(START)
+        if block == 0:
+            await recorder.drain(10)  # until the envelope is durable, and it is granted
+        if block % 2 == 0:
+            media.writer.sync()
+            life.safe.append((len(life.tape.steps), (block + 1) * BLOCK))
+        elif dies and block == 1:
+            media.die()
+    recorder.close(segment, EndCause.CALLER_HANGUP)
+    life.safe.append((len(life.tape.steps), life.frames))
+    assert await recorder.whole(segment) is not dies
+    await site.ledger.close_call(
+        CALL,
+        Outcome.PARTIAL if dies else Outcome.RECORDED,
+        ended_utc_ns=utc_ns(),
+    )
+    await recorder.drain(10)
+
+
+def _never(call_id: str, reason: str, kept: object) -> None:
+    raise AssertionError(reason)
