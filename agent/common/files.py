@@ -96,12 +96,13 @@ def make_private_directory(path: Path) -> None:
     """Create `path` (and parents) with mode 0700, or tighten it if it exists.
 
     The names of those it creates are durable on return: else a power cut would take
-    them with all that was durably put into them.
+    them with all that was durably put into them. Raises OSError.
     """
     made = [*itertools.takewhile(lambda one: not one.exists(), (path, *path.parents))]
     for directory in reversed(made):
         directory.mkdir(mode=0o700, exist_ok=True)
         sync_directory(directory.parent)
+    path.mkdir(exist_ok=True)  # raises where it is something else
     if path.stat().st_mode & 0o077:
         path.chmod(0o700)
 

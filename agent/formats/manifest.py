@@ -162,6 +162,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     officers: tuple[ManifestOfficer, ...]
     started: Moment
     ended: Moment
+    "`started`, and what has passed since on a clock that nobody sets."
+    clock_stepped_ms: int | msgspec.UnsetType = msgspec.UNSET
+    "By how much the host's clock was set meanwhile, forward if positive; unset if not."
     notices: tuple[NoticeEvidence, ...]
     audio: AudioFacts
     gaps: tuple[Gap, ...]

@@ -191,7 +191,8 @@ class Recordings:
             # It was never granted, or is stored under another name by now.
             lost_ns = memory.started_ns
         else:
-            lost_ns = monotonic_ns() - max(0, age_ns)
+            # By a clock that may have been set since: not before it had begun.
+            lost_ns = max(memory.started_ns, monotonic_ns() - max(0, age_ns))
         memory.lost_ns = lost_ns
         self._tell_anew(memory)
 

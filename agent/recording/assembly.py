@@ -42,6 +42,10 @@ ROLES: Final = ("customer", "officer")
 _NOTES: Final = msgspec.json.Decoder(Note)
 
 
+MIN_STEP_NS: Final = 100_000_000
+"Less than that nobody sets a clock by; two readings of it are that exact at worst."
+
+
 class AssemblyError(AgentError):
     """The journals do not make a recording."""
 
@@ -61,12 +65,22 @@ class Assembled:
     "From when to when parties were held, recording paused, the agent not listening."
     whole: bool
     "Whether every journal was complete."
+    clock_step_ns: int
+    "By how much the host's clock was set between its beginning and its end, or 0."
     meters: Meters = field(init=False)
 
     def file(self, opus_bitrate: int = OPUS_BITRATE) -> Iterator[bytes]:
         """The audio file in pieces; what passes is measured."""
         self.meters = self.track.meters()
         return self.track.file(self.meters, self.cues(), opus_bitrate)
+
+    @property
+    def filed_at(self) -> int:
+        """The moment that its day, and so its year, counts from, in UTC nanoseconds.
+
+        Of two readings of a clock that was set the later one: nothing goes too early.
+        """
+        return self.end.ended_at + max(0, self.clock_step_ns)
 
     def cues(self) -> tuple[Cue, ...]:
         """What players show: the segment, the notice's end, holds, pauses and gaps."""
@@ -118,6 +132,7 @@ class Assembled:
             ),
             started=started,
             ended=ended,
+            clock_stepped_ms=self.clock_step_ns // 1_000_000 or msgspec.UNSET,
             notices=begin.notices,
             audio=AudioFacts(
                 format=self.track.format,
@@ -237,6 +252,7 @@ def assemble(
     ended = end or collector.end or _guessed_end(collector, collector.begin)
     if not whole or len(journals) > 1:
         ended = msgspec.structs.replace(ended, outcome=Outcome.PARTIAL)
+    ended, step_ns = _measured(collector.begin, ended)
     customer, officer = (
         timeline.finish(ended.ended_monotonic_ns) for timeline in collector.timelines
     )
@@ -253,7 +269,18 @@ def assemble(
         pauses=pauses,
         marks=tuple(collector.marks),
         whole=whole,
+        clock_step_ns=step_ns,
     )
+
+
+def _measured(begin: SegmentBegin, end: SegmentEnd) -> tuple[SegmentEnd, int]:
+    """The end by the monotonic clock, and how far off the host's clock was by then."""
+    lasted = end.ended_monotonic_ns - begin.started_monotonic_ns
+    ended_at = begin.started_at + lasted
+    step = end.ended_at - ended_at
+    if abs(step) < MIN_STEP_NS:
+        return end, 0
+    return msgspec.structs.replace(end, ended_at=ended_at), step
 
 
 def digest(chunks: Iterator[bytes]) -> tuple[str, int]:

@@ -124,7 +124,7 @@ def _finish(job: FinishJob, spool: Spool, kept: Kept) -> Finished:
     envelope = work / f"{identity}.key.age"
     envelope.hardlink_to(spool.envelope_path(identity))  # durable since the answer
     key = digest(_pieces(envelope))
-    day = _day(assembled.end.ended_at)
+    day = _day(assembled.filed_at)
     # The envelope first: audio that nobody can open would be no recording.
     objects = [
         _object(f"{identity}.key.age", "keys", day, key),

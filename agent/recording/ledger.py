@@ -142,7 +142,18 @@ class Ledger:
         calls are recorded all the same.
         """
         await self._database.start()
-        await self.expire(utc_ns() - RETENTION_NS)
+        await self.expire(await self._newest(utc_ns()) - RETENTION_NS)
+
+    async def _newest(self, now_utc_ns: int) -> int:
+        """When the last call began; now at the latest.
+
+        A clock that is years ahead at a start must not take all that is known along.
+        """
+        newest = "SELECT max(begun_utc_ns) FROM calls WHERE begun_utc_ns <= ?"
+        [(begun,)] = await self._database.do(
+            lambda db: db.execute(newest, (now_utc_ns,)).fetchall()
+        )
+        return now_utc_ns if begun is None else int(begun)
 
     async def close(self) -> None:
         """Finish what is queued and close the file."""
@@ -183,12 +194,16 @@ class Ledger:
         sip_status: int | None = None,
         missing_ms: int = 0,
     ) -> None:
-        """Give a call its one outcome. Raises LedgerError if it has one already."""
+        """Give a call its one outcome. Raises LedgerError if it has one already.
+
+        It ends no earlier than it began, however the host's clock was set.
+        """
 
         def close(db: sqlite3.Connection) -> None:
             changed = db.execute(
                 "UPDATE calls SET outcome = ?, cause = ?, sip_status = ?,"
-                " missing_ms = missing_ms + ?, ended_utc_ns = ? WHERE call_id = ?"
+                " missing_ms = missing_ms + ?,"
+                " ended_utc_ns = max(?, begun_utc_ns) WHERE call_id = ?"
                 " AND outcome IS NULL",
                 (outcome, cause, sip_status, missing_ms, ended_utc_ns, call_id),
             )

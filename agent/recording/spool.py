@@ -8,6 +8,7 @@
 
 A recording moves to `sealed` by one rename of a directory; whatever is killed before
 that leaves the journal, whatever is killed after it leaves a complete directory.
+What has another name, or is a link or a device, is none of ours, and is let be.
 """
 
 import errno
@@ -25,7 +26,9 @@ from agent.common.errors import AgentError
 from agent.common.files import make_private_directory, sync_directory, write_durably
 
 UPLOADS: Final = "upload.json"
-_JOURNAL: Final = re.compile(r"([0-9a-f-]{36})\.(\d{1,9})\.journal")
+_ID: Final = re.compile(r"[0-9a-f-]{36}")
+_JOURNAL: Final = re.compile(rf"({_ID.pattern})\.(\d{{1,9}})\.journal")
+_ENVELOPE: Final = re.compile(rf"({_ID.pattern})\.key\.age")
 
 
 class SpoolError(AgentError):
@@ -83,9 +86,9 @@ class Spool:
             sync_directory(self.root)  # if the start that made them was killed
             self._take_lock()
             for path in self.work_directory.iterdir():
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                shutil.rmtree(path) if _is_directory(path) else path.unlink()
             for directory in (self.root, self.keys_directory):
-                for path in directory.glob(".*.tmp"):
+                for path in filter(_is_file, directory.glob(".*.tmp")):
                     path.unlink()
         except OSError as error:
             raise SpoolError(
@@ -135,8 +138,9 @@ class Spool:
 
     def list_envelopes(self) -> list[str]:
         """Every recording whose envelope is not sealed with it yet."""
-        found = self.keys_directory.glob("*.key.age")
-        return sorted(path.name.removesuffix(".key.age") for path in found)
+        found = filter(_is_file, self.keys_directory.iterdir())
+        matches = (_ENVELOPE.fullmatch(path.name) for path in found)
+        return sorted(match[1] for match in matches if match)
 
     def quarantine(self, recording_id: str) -> None:
         """Put a recording's journals aside. Raises OSError."""
@@ -179,7 +183,9 @@ class Spool:
     def list_sealed(self) -> list[str]:
         """Recordings that wait for upload, the oldest first."""
         found = [
-            (p.stat().st_mtime_ns, p.name) for p in self.sealed_directory.iterdir()
+            (path.stat().st_mtime_ns, path.name)
+            for path in self.sealed_directory.iterdir()
+            if _ID.fullmatch(path.name) and _is_directory(path)
         ]
         return [name for _, name in sorted(found)]
 
@@ -188,6 +194,8 @@ class Spool:
         path = self.sealed_directory / recording_id / UPLOADS
         try:
             return msgspec.json.decode(path.read_bytes(), type=list[SealedObject])
+        except FileNotFoundError as error:
+            raise SealedError(f"{path} is missing.") from error
         except msgspec.DecodeError as error:
             raise SealedError(f"{path} is damaged.") from error
 
@@ -243,11 +251,20 @@ class Spool:
             shutil.rmtree(doomed)
 
 
+def _is_file(path: Path) -> bool:
+    """Whether it is a file itself, not a link to one, whatever becomes of it."""
+    return path.is_file() and not path.is_symlink()
+
+
+def _is_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
 def _by_recording(paths: Iterable[Path]) -> dict[str, list[Path]]:
     """Journals by recording, in the order of their epochs; other files left out."""
     found: dict[str, list[tuple[int, Path]]] = {}
     for path in paths:
-        if match := _JOURNAL.fullmatch(path.name):
+        if (match := _JOURNAL.fullmatch(path.name)) and _is_file(path):
             found.setdefault(match[1], []).append((int(match[2]), path))
     return {
         recording_id: [path for _, path in sorted(found[recording_id])]

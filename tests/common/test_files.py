@@ -63,6 +63,9 @@ def test_private_directories_are_tightened(tmp_path: Path) -> None:
     path.chmod(0o755)
     files.make_private_directory(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    (path / "file").write_bytes(b"")
+    with pytest.raises(FileExistsError):
+        files.make_private_directory(path / "file")
 
 
 def test_a_socket_may_lie_deep(tmp_path: Path) -> None:

@@ -112,7 +112,8 @@ def manifest(**changes: object) -> Manifest:
 # about personal data, to be taken with the data protection officer.
 ALLOWED = {
     "Manifest": "version id group segment direction caller service officers started"
-    " ended notices audio gaps pauses legs verdict end_cause outcome agent host",
+    " ended clock_stepped_ms notices audio gaps pauses legs verdict end_cause outcome"
+    " agent host",
     "ManifestOfficer": "number name from to",
     "Moment": "utc helsinki",
     "NoticeEvidence": "sha256 language duration_ms sent_ms packets started_at ended_at",
