@@ -13,18 +13,19 @@ __all__ = ["daemon", "daemon_at", "small_disk"]
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    """Makes tiny file systems; unmounts them at the end."""
+def small_disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Makes file systems of so many MiB; unmounts them at the end."""
     made: list[Path] = []
 
-    def make(megabytes: int) -> Path:
+    def make(megabytes: int, *options: str) -> Path:
         path = tmp_path / f"disk{len(made)}"
         path.mkdir()
         mount = shutil.which("mount")
         if mount is None:
             pytest.skip("there is no mount command")
+        chosen = ",".join([f"size={megabytes}m", "mode=700", *options])
         done = subprocess.run(
-            [mount, "-t", "tmpfs", "-o", f"size={megabytes}m,mode=700", "tmpfs", path],
+            [mount, "-t", "tmpfs", "-o", chosen, "tmpfs", path],
             capture_output=True,
             text=True,
             timeout=10,
