@@ -20,6 +20,8 @@ HYSTERESIS: Final = 0.02
 "Of the file system: so far below the mark it must fall for the alarm to clear."
 WATCH_SECONDS: Final = 5.0
 "Between looks while no call comes."
+MIN_INODES: Final = 64
+"A recording needs a dozen, in the spool and while it is finished."
 HINT: Final = "Make room, or let storage take what waits."
 
 
@@ -32,11 +34,13 @@ class NoRoomError(AgentError):
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a file system has, in bytes."""
+    """What a file system has; `used` and `free` in bytes."""
 
     used: int
     free: int
     "For an ordinary process."
+    inodes: int | None
+    "Files that an ordinary process may make; None where that is not counted."
 
     @property
     def fraction(self) -> float:
@@ -73,6 +77,7 @@ class SpoolRoom:
         room = Room(
             used=(status.f_blocks - status.f_bfree) * status.f_frsize,
             free=status.f_bavail * status.f_frsize,
+            inodes=status.f_favail if status.f_files else None,
         )
         if self._water.see(room.fraction):
             tell = self._log.error if self.high else self._log.warning
@@ -99,6 +104,8 @@ class SpoolRoom:
             raise NoRoomError("the spool cannot be written.", hint="Check its owner.")
         if room.free < self._min_free:
             raise NoRoomError(f"the spool has {room.free >> 20} MiB left.")
+        if room.inodes is not None and room.inodes < MIN_INODES:
+            raise NoRoomError(f"the spool has {room.inodes} inodes left.")
         if self.high:
             raise NoRoomError(
                 f"the spool is {room.fraction * 100:.0f} % full, above its high-water"

@@ -126,7 +126,8 @@ async def test_a_spool_that_becomes_read_only_in_mid_call(
         await call.talk(0.3)
         await call.hang_up()
         await daemon.logged("ended", count=2)
-    assert daemon.log("spool_refused")
+    # The kernel may call such a file system writable still.
+    assert daemon.log("spool_refused") or len(daemon.log("recording_failed")) == 2
     assert_sound(daemon)
     daemon.kill()
     ext4.repair()

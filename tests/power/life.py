@@ -14,6 +14,7 @@ from unittest import mock
 
 from agent.call import recorder as recorder_module
 from agent.call.recorder import Recorder
+from agent.call.sealing import Sealing
 from agent.common.clock import utc_ns
 from agent.common.ids import new_id
 from agent.formats.journal import JournalHeader
@@ -26,6 +27,7 @@ from agent.recording.database import Database
 from agent.recording.finisher import Finished, FinishJob, finish
 from agent.recording.ledger import CallIntent, Ledger
 from agent.recording.recovery import Recovered, recover
+from agent.recording.room import SpoolRoom
 from agent.recording.spool import Spool
 from agent.upload.backends.object_store import DirectoryBackend
 from agent.upload.uploader import Target, Uploader
@@ -201,6 +203,8 @@ class Media:
 class Finishers:
     """Finishes in this process."""
 
+    workers = 1
+
     def __init__(self, spool: Spool, kept: Kept) -> None:
         self._spool, self._kept = spool, kept
 
@@ -255,14 +259,19 @@ async def _record(
     site: Site, life: Life, kept: Kept, *, blocks: int, dies: bool
 ) -> None:
     media = Media(site.spool.journal_directory)
+    sealing = Sealing(
+        finishers=Finishers(site.spool, kept),
+        ledger=site.ledger,
+        uploader=site.uploader(),
+    )
+    sealing.start()
     recorder = Recorder(
         media=media,  # type: ignore[arg-type]
         spool=site.spool,
+        room=SpoolRoom(site.spool.journal_directory, high_water=1.0, min_free=0),
         ledger=site.ledger,
-        finishers=Finishers(site.spool, kept),  # type: ignore[arg-type]
-        uploader=site.uploader(),
+        sealing=sealing,
         quality=[quality().identity.recipient()],
-        min_free_bytes=0,
         on_failed=_never,
     )
     media.connect(recorder)
@@ -284,6 +293,7 @@ async def _record(
         for number in range(block * BLOCK, (block + 1) * BLOCK):
             for leg in (0, 1):
                 media.tap.add(leg, START + number * 20 * MS, packet(leg, number))
+        media.tap.ripen()
         media.tap.seal(START)
         if block == 0:
             await recorder.drain(10)  # until the envelope is durable, and it is granted
@@ -301,6 +311,7 @@ async def _record(
         ended_utc_ns=utc_ns(),
     )
     await recorder.drain(10)
+    await recorder.stop()
 
 
 def _never(call_id: str, reason: str, kept: object) -> None:

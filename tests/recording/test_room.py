@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.recording.room import NoRoomError, Room, SpoolRoom
+from agent.recording.room import MIN_INODES, NoRoomError, Room, SpoolRoom
 from tests.call.party import until
 
 GIB = 1 << 30
@@ -18,6 +18,7 @@ class Disk:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.used = 10 * GIB
+        self.files, self.inodes = 1000, 1000
         patch.setattr(os, "statvfs", self._statvfs)
 
     def _statvfs(self, path: Path) -> Any:
@@ -25,7 +26,7 @@ class Disk:
         free = (100 * GIB - self.used) // 4096
         return SimpleNamespace(
             f_blocks=100 * GIB // 4096, f_bfree=free, f_bavail=free, f_frsize=4096,
-            f_flag=0,
+            f_flag=0, f_files=self.files, f_favail=self.inodes,
         )  # fmt: skip
 
 
@@ -94,6 +95,13 @@ def test_whatever_else_takes_no_recording(
     room(tmp_path, min_free=90 * GIB).check()
     with pytest.raises(NoRoomError, match="92160 MiB left"):
         room(tmp_path, min_free=90 * GIB + 4096).check()
+    disk.inodes = MIN_INODES
+    room(tmp_path).check()
+    disk.inodes -= 1
+    with pytest.raises(NoRoomError, match="63 inodes left"):
+        room(tmp_path).check()
+    disk.files = disk.inodes = 0  # as of a file system that does not count them
+    room(tmp_path).check()
     with monkeypatch.context() as patch:
         patch.setattr(os, "access", lambda *_: False)
         with pytest.raises(NoRoomError, match="cannot be written"):
@@ -104,5 +112,5 @@ def test_whatever_else_takes_no_recording(
 
 
 def test_how_full() -> None:
-    assert Room(used=3, free=1).fraction == 0.75
-    assert Room(used=0, free=0).fraction == 1.0
+    assert Room(used=3, free=1, inodes=1).fraction == 0.75
+    assert Room(used=0, free=0, inodes=0).fraction == 1.0
