@@ -140,7 +140,7 @@ class Capture:
     @property
     def lost(self) -> bool:
         """Whether nobody can ever open what is being captured."""
-        return self._open is not None and self._joint.recorder.is_lost(self._open)
+        return self._open is not None and self._open.lost
 
     @property
     def interrupted(self) -> bool:

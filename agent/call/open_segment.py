@@ -17,6 +17,8 @@ class OpenSegment:
     key_id: bytes
     recipient: str
     journal_key: bytes = field(repr=False)
+    lost: bool = False
+    "Whether its private key went with the process before, and no envelope is."
     gap: bool = False
     "Whether capture was interrupted: a worker died, a disk filled."
     journals: list[Path] = field(default_factory=list)

@@ -130,8 +130,8 @@ class Recorder:
                 closed=closed,
             )
             self._segments[segment.recording_id] = segment
-            if self.is_lost(segment):
-                segment.gap = True
+            if segment.end is None and not self._is_durable(segment):
+                segment.lost = segment.gap = True
                 closed.set_result(False)
             if state.end is not None:
                 self._tasks.spawn(
@@ -148,10 +148,6 @@ class Recorder:
         for segment in self._segments.values():
             if self._is_durable(segment):
                 self._media.grant_journal(segment.recording_id)
-
-    def is_lost(self, segment: OpenSegment) -> bool:
-        """Whether its private key went with the process before, and no envelope is."""
-        return segment.end is None and not self._is_durable(segment)
 
     def _is_durable(self, segment: OpenSegment) -> bool:
         return self._spool.envelope_path(segment.recording_id).exists()

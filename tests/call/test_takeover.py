@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -261,3 +262,25 @@ async def test_a_segment_whose_envelope_never_came_is_begun_anew(calm: Site) -> 
     assert [recording.recording_id for recording in row.recordings] == [
         second.recording_id
     ]
+
+
+async def test_a_segment_that_the_new_process_began_is_not_lost(calm: Site) -> None:
+    await calm.start()
+    slow, write = threading.Event(), calm.recorder._write_envelope
+
+    def later(*arguments: Any) -> None:
+        slow.wait(5)
+        write(*arguments)
+
+    calm.recorder._write_envelope = later  # type: ignore[method-assign]
+    calm.trunk.call()
+    await calm.officer.heard(sip.Acknowledged)
+    await until(lambda: calm.media.begins, "a segment")
+    (call,) = calm.control._calls.values()
+    # An officer may answer while the calls of the process before are looked through.
+    call.caught_up()
+    slow.set()
+    await until(lambda: calm.media.verbs["grant_journal"], "a journal")
+    calm.trunk.hang_up()
+    row = await ended(calm, Outcome.RECORDED)
+    assert len(row.recordings) == len(calm.media.begins) == 1
