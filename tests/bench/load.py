@@ -94,8 +94,13 @@ class Load:
         rtp_base: int = 50000,
         keep_delays: bool = True,
         ends: Callable[[Address, select.epoll], End] = UdpEnd,
+        seed: int = 1,
     ) -> None:
-        """`ends` makes the SIP end of each side, at its address."""
+        """`ends` makes the SIP end of each side, at its address.
+
+        A load that follows another within 32 s at the same addresses needs another
+        `seed`: else its requests have the names of those before, and are absorbed.
+        """
         self._agent = agent
         self._service = service
         self._rate = rate
@@ -103,13 +108,15 @@ class Load:
         self._talk = talk
         self._ports = itertools.cycle(range(rtp_base, 65000, 2))
         self._keep = keep_delays
-        self._rng = random.Random(1)
+        self._rng = random.Random(seed)
         self._epoll = select.epoll()
         self._cores = tuple(
             UserAgentCore(
-                rng=random.Random(seed), timers=DEFAULT_TIMERS, product="load"
+                rng=random.Random(self._rng.getrandbits(64)),
+                timers=DEFAULT_TIMERS,
+                product="load",
             )
-            for seed in (2, 3)
+            for _ in range(2)
         )
         self._ends = tuple(ends(address, self._epoll) for address in (caller, officer))
         self._control: list[socket.socket] = []

@@ -19,7 +19,7 @@ from tests.lab.daemon import Daemon
 from tests.lab.parties import closed_row, parties, until
 from tests.lab.slow_disk import SlowDisk
 from tests.soak import backlog
-from tests.soak.chaos import new_load, processes
+from tests.soak.loads import new_load
 
 pytestmark = pytest.mark.crash
 
@@ -66,7 +66,7 @@ def test_finishers_that_stand_still_hold_up_no_call(
     daemon_at: Callable[..., Daemon],
 ) -> None:
     daemon = daemon_at().start()
-    [finisher] = processes(daemon)["finisher"]
+    [finisher] = daemon.processes()["finisher"]
     os.kill(finisher, signal.SIGSTOP)
     load = new_load(daemon, 12, 1.0, keep_delays=True)
     load.run(limit=30)

@@ -19,7 +19,7 @@ from tests.lab.daemon import ROOT
 from tests.lab.peers import FOLDER, missing
 
 DEBIAN = FOLDER / "systemd"
-BOOT_SECONDS = 30.0
+BOOT_SECONDS = 90.0
 
 # Run as process 1's forerunner in namespaces of its own: the arguments are the folder
 # for its state, the folder of Debian, and what is to be mounted from the host.
@@ -70,6 +70,11 @@ class Booted:
     def __init__(self, state: Path, init: int) -> None:
         self._state = state
         self._init = init
+
+    @property
+    def init(self) -> int:
+        """Its process 1, as the host numbers it."""
+        return self._init
 
     def run(
         self, *command: str, check: bool = True, timeout: float = 60.0

@@ -24,6 +24,7 @@ from agent.formats.age import (
 from agent.formats.envelope import open_envelope
 from agent.formats.manifest import Manifest, parse_manifest
 from agent.recording.ledger import LedgerRow, read_rows
+from tests.lab.roles import descendants, roles
 from tests.ports import free_ports
 
 CALLER = "0401234567"
@@ -205,17 +206,12 @@ url = "file://{root}/storage/state"
         """Pids of every living descendant."""
         if self.process is None:
             return []
-        found, queue = [], [self.process.pid]
-        while queue:
-            pid = queue.pop()
-            for path in Path(f"/proc/{pid}/task").glob("*/children"):
-                try:
-                    below = [int(p) for p in path.read_text().split()]
-                except OSError:
-                    continue
-                found += below
-                queue += below
-        return found
+        return list(descendants(self.process.pid))
+
+    def processes(self) -> dict[str, list[int]]:
+        """Pids by what they do, once it was started."""
+        assert self.process is not None
+        return roles(self.process.pid) | {"main": [self.process.pid]}
 
     def media_workers(self) -> list[int]:
         """Pids of the media workers."""
@@ -262,6 +258,11 @@ url = "file://{root}/storage/state"
             path.name.removesuffix(suffix): path
             for path in (self.root / "storage").rglob(f"*{suffix}")
         }
+
+    def waiting(self) -> list[str]:
+        """Files of recordings that are not stored yet."""
+        folders = [self.spool / "journal", self.spool / "sealed"]
+        return [str(p) for folder in folders for p in folder.glob("*")]
 
     def recordings(
         self, who: str = "quality", *, but: Container[str] = ()

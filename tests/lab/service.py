@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.lab.booted import Booted
 from tests.lab.daemon import ROOT, Daemon
+from tests.lab.roles import roles
 
 MAIN = "recording-agent.service"
 WORKERS = ("recording-agent-media@0.service", "recording-agent-media@1.service")
@@ -59,6 +60,10 @@ StandardError=append:{log}
         offset = self.log_size
         self.system.kill(MAIN)
         self.daemon.wait_for("ready", offset=offset)
+
+    def processes(self) -> dict[str, list[int]]:
+        """Pids, as the host numbers them, by what they do."""
+        return roles(self.system.init)
 
     @property
     def log_size(self) -> int:

@@ -29,7 +29,7 @@ from tests.bench.load import Load
 from tests.bench.media import compare_all
 from tests.bench.usage import machine, usage
 from tests.lab.daemon import Daemon
-from tests.soak.chaos import new_load
+from tests.soak.loads import new_load
 
 FILES = (("key.age", "keys", 6000), ("wav.age", "audio", 16_000),
          ("json.age", "manifest", 3000))  # fmt: skip

@@ -1,279 +1,271 @@
-"""Live calls while processes are killed: calls dropped, and audio lost, click by click.
+"""Live calls under a booted systemd while processes are killed, and what that cost.
 
-    python -m tests.soak.chaos --rounds 5
+    scripts/chaos --rounds 100 --calls 20 --seed 1
 
-In each round every call's media worker, whoever stands by, and finishers are killed
-with -9 at random moments, and every recording is compared with what was sent. At last
-everything is killed at once, and what a start finds is opened with a person's key.
+Each round has calls of its own, which all talk when somebody is killed with -9 at a
+random moment: the media worker, main, a finisher, everything, in turn; and main in the
+middle of a re-INVITE, a REFER and a PRACK, over each transport. Then every recording is
+compared with what was sent, click by click. Needs root.
 """
 
 import argparse
+import asyncio
+import contextlib
 import os
 import random
 import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
-from agent.formats.manifest import Manifest, parse_manifest
-from agent.model.media import Address
-from tests.bench.load import Load
+from tests.bench.load import Call, Load
 from tests.bench.usage import machine
-from tests.lab.daemon import ROOT, SERVICE, Daemon
+from tests.lab.daemon import Daemon, Recording
+from tests.lab.opened import open_recording
 from tests.soak.clicks import Clicks
+from tests.soak.loads import new_load
+from tests.soak.losses import Losses, table
+from tests.soak.midway import DEEDS, TRANSPORTS, Desk, kill_midway
 
-SPACING = 5.5
-"Seconds between two kills at least: three in ten seconds have a worker given up."
-IDLE_SOCKETS = 4
-"Of a worker without legs, at most."
+EVERYTHING = "everything"
+KINDS = ("worker", "main", "finisher", EVERYTHING)
+"Who is killed under many calls."
+ALL = (*KINDS, *(f"{deed}/{transport}" for deed in DEEDS for transport in TRANSPORTS))
+"Those, and main in the middle of something."
+RECOVERY_SECONDS = 40.0
+"Until the next main is ready, at most."
+
+
+class Site(Protocol):
+    """A daemon and its processes, whoever starts them again."""
+
+    daemon: Daemon
+
+    def processes(self) -> dict[str, list[int]]: ...
 
 
 @dataclass
-class Result:
-    """What came of it."""
+class Round:
+    """One kill under the calls of one load."""
 
-    rounds: int = 0
-    kills: Counter[str] = field(default_factory=Counter)
-    calls: int = 0
-    dropped: list[str] = field(default_factory=list)
-    recordings: int = 0
-    clicks: Clicks = field(default_factory=Clicks)
-    stated_ms: int = 0
-    "Of the agent's own gaps, in the manifests."
-    takeovers_ms: list[float] = field(default_factory=list)
-    "From a worker's death to the first packet that a phone got again."
-
-
-def new_load(
-    daemon: Daemon,
-    calls: int,
-    talk: float,
-    *,
-    rate: float = 10.0,
-    keep_delays: bool = False,
-) -> Load:
-    return Load(
-        agent=Address("127.0.0.1", daemon.sip),
-        caller=Address("127.0.0.1", daemon.caller),
-        officer=Address("127.0.0.1", daemon.officers[0]),
-        service=SERVICE,
-        rate=rate,
-        calls=calls,
-        talk=talk,
-        keep_delays=keep_delays,
-    )
-
-
-class Killer:
-    """Kills somebody now and then while all calls talk."""
-
-    def __init__(self, daemon: Daemon, load: Load, rng: random.Random, result: Result):
-        self._daemon, self._load = daemon, load
-        self._rng, self._result = rng, result
-        self._next = 0.0
-        self._killed = 0.0
-        self._received = 0
+    site: Site
+    load: Load
+    kind: str
+    rng: random.Random
+    offset: int = 0
+    "Of the daemon's log, when the round began."
+    killed_at: float = 0.0
+    hang_up_at: float = 0.0
+    sent: dict[int, tuple[int, int]] = field(default_factory=dict)
+    "Frames that either leg of a call had sent when all was killed."
+    heard: int = 0
+    takeover_ms: float | None = None
+    "From the death to the first packet that a phone got again."
 
     def watch(self, now: float) -> None:
         """Called by the load's clock, two hundred times a second."""
-        load = self._load
-        talking = len(load.calls) == load._total and all(
-            call.talked and not call.hung_up for call in load.calls
-        )
-        if self._killed and load.rtp_received > self._received:
-            # What was in flight when it died is here at once; what follows is new.
-            if now - self._killed > 0.004:
-                took = (time.monotonic() - self._killed) * 1000
-                self._result.takeovers_ms.append(took)
-                self._killed = 0.0
-            else:
-                self._received = load.rtp_received
-        if talking and not self._next:
-            self._next = now + self._rng.uniform(1, 2)
-        if talking and now > self._next:
-            self._kill(now)
-            self._next = now + SPACING + self._rng.uniform(0, 1)
-        if not load.calls or any(not call.ended for call in load.calls):
-            load._at(now + 0.005, self.watch)
+        calls = self.load.calls
+        if not self.killed_at:
+            if len(calls) == self.load._total and all(call.talked for call in calls):
+                self._arm(now)
+        elif self.takeover_ms is None:
+            self._look_for_audio()
+        if self.hang_up_at and now > self.hang_up_at and self._recovered:
+            for call in calls:
+                if not call.hung_up and not call.ended:
+                    self.load._hang_up(call, now)
+            return
+        self.load._at(now + 0.005, self.watch)
+
+    def _arm(self, now: float) -> None:
+        wait = self.rng.uniform(0.5, 2.5)
+        self.killed_at = now + wait
+        self.hang_up_at = self.killed_at + self.rng.uniform(1.5, 2.5)
+        if self.kind == "finisher":
+            # It has work as soon as calls end; the others talk on.
+            for call in self.load.calls[::2]:
+                self.load._at(now + wait, partial(self.load._hang_up, call))
+            wait += self.rng.uniform(0.1, 0.5)
+        self.load._at(now + wait, self._kill)
 
     def _kill(self, now: float) -> None:
-        kind = self._rng.choice(["worker", "worker", "worker", "spare", "finisher"])
-        pids = processes(self._daemon)[kind]
-        if not pids:
+        processes = self.site.processes()
+        kinds = processes if self.kind == EVERYTHING else [self.kind]
+        pids = [pid for kind in kinds for pid in processes[kind]]
+        if not pids and now < self.hang_up_at:
+            self.load._at(now + 0.02, self._kill)
             return
-        os.kill(self._rng.choice(pids), signal.SIGKILL)
-        self._result.kills[kind] += 1
-        if kind == "worker" and not self._killed:
-            self._killed, self._received = now, self._load.rtp_received
+        assert pids, f"there is no {self.kind} to be killed: {processes}"
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        self.killed_at, self.heard = time.monotonic(), self.load.rtp_received
+        if self.kind == EVERYTHING:
+            for call in self.load.calls:
+                self.sent[call.number] = call.legs[0].sent, call.legs[1].sent
 
+    def _look_for_audio(self) -> None:
+        since = time.monotonic() - self.killed_at
+        if since < 0.004:
+            # What was in flight when it died is here at once; what follows is new.
+            self.heard = self.load.rtp_received
+        elif self.load.rtp_received > self.heard:
+            self.takeover_ms = since * 1000
 
-def processes(daemon: Daemon) -> dict[str, list[int]]:
-    """Pids of workers that have legs, of those that stand by, and of finishers."""
-    found: dict[str, list[int]] = {"worker": [], "spare": [], "finisher": []}
-    for pid in daemon.children():
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            links = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
-        except OSError:
-            continue  # it is ending
-        if b"agent.media.worker" in command:
-            sockets = sum(link.startswith("socket:") for link in links)
-            found["worker" if sockets > IDLE_SOCKETS else "spare"].append(pid)
-        elif b"spawn_main" in command:
-            found["finisher"].append(pid)
-    return found
+    @property
+    def _recovered(self) -> bool:
+        if self.kind not in {"main", EVERYTHING}:
+            return True
+        if time.monotonic() > self.killed_at + RECOVERY_SECONDS:
+            return True
+        return bool(self.site.daemon.log("ready", offset=self.offset))
 
 
 def run_round(
-    daemon: Daemon, *, calls: int, talk: float, rng: random.Random, result: Result
+    site: Site,
+    kind: str,
+    *,
+    calls: int,
+    rng: random.Random,
+    losses: Losses,
 ) -> None:
-    """One load of calls under fire; returns when every recording is stored."""
-    load = new_load(daemon, calls, talk)
-    killer = Killer(daemon, load, rng, result)
-    stored = len(daemon.log("stored"))
-    known = {recording.id for recording in daemon.recordings()}
-    load._at(time.monotonic() + 0.5, killer.watch)
-    load.run(limit=calls / 10 + talk + 30)
-    result.rounds += 1
-    result.calls += calls
+    """One load of calls under fire; returns when every recording is examined."""
+    daemon = site.daemon
+    seed = rng.getrandbits(32)
+    load = new_load(daemon, calls, talk=1000.0, rate=20.0, seed=seed)
+    known = set(daemon.stored(".key.age"))
+    round_ = Round(site, load, kind, rng, offset=daemon.log_path.stat().st_size)
+    load._at(time.monotonic() + 0.2, round_.watch)
+    try:
+        load.run(limit=calls / 20 + 60)
+    finally:
+        load.close()
+    losses.kills += 1
+    losses.calls += calls
+    if round_.takeover_ms is not None:
+        losses.takeovers_ms.append(round_.takeover_ms)
     for call in load.calls:
         if call.failed or not call.hung_up:
-            result.dropped.append(call.failed or "ended by the agent")
-    daemon.wait_for("stored", count=stored + calls, timeout=120)
-    by_caller = {f"+3584{call.number:08d}": call for call in load.calls}
-    for recording in daemon.recordings():
-        if recording.id not in known:
-            call = by_caller[recording.manifest.caller]
-            result.clicks.examine(call, recording.wav)
-            result.clicks.heard(call)
-            result.recordings += 1
-            result.stated_ms += stated(recording.manifest)
-    load.close()
+            losses.dropped.append(call.failed or "ended by the agent")
+    wait_for_rows(daemon, load.calls)
+    found = wait_for_recordings(daemon, known, calls)
+    examine(load.calls, found, round_, losses)
 
 
-def stated(manifest: Manifest) -> int:
-    """Milliseconds of the agent's own gaps, on both legs."""
-    return sum(gap.duration_ms for gap in manifest.gaps if gap.reason == "gap")
+def wait_for_rows(daemon: Daemon, calls: Sequence[Call]) -> None:
+    """Wait until the ledger says what became of each call."""
+    deadline = time.monotonic() + 60
+    while any(row.outcome is None for row in daemon.rows()[: len(calls)]):
+        assert time.monotonic() < deadline, "a call never ended"
+        time.sleep(0.05)
 
 
-def kill_everything(
-    daemon: Daemon, *, calls: int, talk: float, rng: random.Random, result: Result
+def wait_for_recordings(
+    daemon: Daemon, known: set[str], count: int
+) -> dict[str, Recording]:
+    """New recordings by the caller, once there are so many."""
+    deadline = time.monotonic() + 120
+    # The manifest is stored last, and not at all for a journal that waits for a key.
+    while len(daemon.stored(".key.age").keys() - known) < count or daemon.waiting():
+        assert time.monotonic() < deadline, f"recordings lack: {daemon.waiting()}"
+        time.sleep(0.05)
+    found = {r.manifest.caller: r for r in daemon.recordings(but=known)}
+    for recording_id in daemon.stored(".key.age").keys() - known:
+        if recording_id not in {r.id for r in found.values()}:
+            opened = open_recording(daemon, recording_id)
+            found[opened.manifest.caller] = opened
+    return found
+
+
+def examine(
+    calls: Sequence[Call],
+    found: dict[str, Recording],
+    round_: Round,
+    losses: Losses,
 ) -> None:
-    """kill -9 of every process at once; a start, and a person's key, find the calls."""
-    load = new_load(daemon, calls, talk + 30)
-    known = set(daemon.stored(".key.age"))
-    until: dict[str, tuple[int, int]] = {}
-    offset = daemon.log_path.stat().st_size
-    fire_at = 0.0
-
-    def watch(now: float) -> None:
-        nonlocal fire_at
-        talking = len(load.calls) == calls and all(c.talked for c in load.calls)
-        if talking and not fire_at:
-            fire_at = now + talk + rng.uniform(0, 1)
-        if not fire_at or now < fire_at:
-            load._at(now + 0.01, watch)
-            return
-        daemon.kill()
-        result.kills["everything"] += 1
-        for call in load.calls:
-            sent = call.legs[0].sent, call.legs[1].sent
-            until[f"+3584{call.number:08d}"] = sent
-            for leg in call.legs:
-                load._stop_rtp(leg)
-            load._end(call)
-
-    load._at(time.monotonic() + 0.5, watch)
-    load.run(limit=calls / 10 + talk + 60)
-    daemon.start()
-    daemon.wait_for("stored", count=calls, timeout=120, offset=offset)
-    by_caller = {f"+3584{call.number:08d}": call for call in load.calls}
-    for recording_id in set(daemon.stored(".key.age")) - known:
-        wav, manifest = open_recording(daemon, recording_id)
-        call = by_caller[manifest.caller]
-        result.clicks.examine(call, wav, until[manifest.caller])
-        result.recordings += 1
-    result.calls += calls
-    load.close()
+    """Look every click of a round up."""
+    worst = 0
+    for call in calls:
+        recording = found.get(f"+3584{call.number:08d}")
+        if recording is None:
+            losses.unopened.append(f"call {call.number}")
+            continue
+        losses.recordings += 1
+        losses.partial += recording.manifest.outcome == "partial"
+        clicks = Clicks()
+        clicks.examine(call, recording.wav, round_.sent.get(call.number, (0, 0)))
+        losses.add(clicks)
+        worst = max(worst, *clicks.lost_ms)
+        if round_.kind != EVERYTHING:
+            clicks.heard(call)
+            losses.unheard += clicks.unheard
+    losses.worst_ms.append(worst)
 
 
-def open_recording(daemon: Daemon, recording_id: str) -> tuple[bytes, Manifest]:
-    """What `recording-agent open` makes of one, with a quality member's key."""
-    out, identity = daemon.root / "opened", daemon.root / "quality.txt"
-    command = ["open", recording_id, "-i", identity, "-c", daemon.config, "-o", out]
-    subprocess.run(
-        [sys.executable, "-m", "agent", *command],
-        cwd=ROOT,
-        check=True,
-        timeout=60,
-        capture_output=True,
-    )
-    manifest = parse_manifest((out / f"{recording_id}.json").read_bytes())
-    return (out / f"{recording_id}.wav").read_bytes(), manifest
+@contextlib.contextmanager
+def desks(root: Path, kinds: Sequence[str]) -> Iterator[dict[str, Desk]]:
+    """A booted site for each transport that is needed, by its name."""
+    needed = [t for t in TRANSPORTS if any(kind.endswith(f"/{t}") for kind in kinds)]
+    if set(kinds) & set(KINDS) and "udp" not in needed:
+        needed.append("udp")
+    with contextlib.ExitStack() as stack:
+        yield {t: Desk(root / t, t, stack) for t in needed}
 
 
-def report(title: str, result: Result) -> None:
-    """Print the table."""
-    clicks = result.clicks
-    kills = ", ".join(f"{n} {kind}" for kind, n in sorted(result.kills.items()))
-    print(f"{title}: {result.rounds} rounds, killed: {kills or 'nobody'}")
-    dropped = "all" if "everything" in result.kills else result.dropped or "none"
-    print(f"  calls: {result.calls}, dropped: {dropped}")
-    print(f"  recordings opened: {result.recordings} of {result.calls}")
-    print(
-        f"  clicks: {clicks.expected}, lost {clicks.lost},"
-        f" out of place by more than 20 ms {clicks.misplaced};"
-        f" not heard by the other phone {clicks.unheard}"
-    )
-    of_kills = max(1, sum(result.kills.values()))
-    worst = max(clicks.runs, default=0)
-    print(
-        f"  audio lost at one kill, of one leg: at most {worst} ms;"
-        f" {clicks.lost * 20 / of_kills:.0f} ms a kill over all legs;"
-        f" stated in the manifests {result.stated_ms} ms"
-    )
-    if result.takeovers_ms:
-        times = sorted(result.takeovers_ms)
-        print(
-            "  from a worker's death to the first packet after it:"
-            f" median {times[len(times) // 2]:.0f} ms, at most {times[-1]:.0f} ms"
-        )
+def run(
+    sites: Mapping[str, Desk],
+    *,
+    rounds: int,
+    calls: int,
+    seed: int,
+    kinds: Sequence[str] = ALL,
+) -> dict[str, Losses]:
+    """So many rounds, each kind in its turn; what each kind has cost."""
+    rng = random.Random(seed)
+    losses = {kind: Losses() for kind in kinds}
+    for number in range(rounds):
+        kind = kinds[number % len(kinds)]
+        began = time.monotonic()
+        if kind in KINDS:
+            site = sites["udp"].service
+            run_round(site, kind, calls=calls, rng=rng, losses=losses[kind])
+        else:
+            deed, _, transport = kind.partition("/")
+            desk = sites[transport]
+            asyncio.run(kill_midway(desk, deed, number, rng, losses[kind]))
+        took = time.monotonic() - began
+        print(f"{number + 1} of {rounds}: {kind}, {took:.1f} s", flush=True)
+    return losses
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--calls", type=int, default=20)
-    parser.add_argument("--talk", type=float, default=30.0)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument("--kinds", nargs="+", choices=ALL, default=ALL)
     arguments = parser.parse_args()
-    print(f"machine: {machine()}")
-    rng = random.Random(arguments.seed)
-    with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
-        daemon = Daemon(
-            Path(scratch), notice=b"\x01\x02" * 1600, workers=1, spares=1
-        ).start()
+    print(f"machine: {machine()}; seed {arguments.seed}", flush=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos-") as scratch,
+        desks(Path(scratch), arguments.kinds) as sites,
+    ):
         try:
-            result, last = Result(), Result()
-            for _ in range(arguments.rounds):
-                run_round(
-                    daemon,
-                    calls=arguments.calls,
-                    talk=arguments.talk,
-                    rng=rng,
-                    result=result,
-                )
-            report("one process at a time", result)
-            kill_everything(
-                daemon, calls=arguments.calls, talk=5.0, rng=rng, result=last
+            losses = run(
+                sites,
+                rounds=arguments.rounds,
+                calls=arguments.calls,
+                seed=arguments.seed,
+                kinds=arguments.kinds,
             )
-            report("everything at once", last)
-        finally:
-            daemon.stop()
+        except BaseException:
+            for desk in sites.values():
+                print(desk.daemon.log_path.read_text()[-4000:])
+            raise
+    print(table(losses))
 
 
 if __name__ == "__main__":

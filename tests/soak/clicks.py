@@ -20,8 +20,8 @@ class Clicks:
     "Nowhere in the recording."
     misplaced: int = 0
     "More than a frame away from the place that the leg's first frame gives them."
-    runs: list[int] = field(default_factory=list)
-    "Lengths of the runs of lost frames, in ms."
+    lost_ms: list[int] = field(default_factory=list)
+    "Of each leg, in all."
     unheard: int = 0
     "Frames that the other phone did not get."
 
@@ -32,11 +32,14 @@ class Clicks:
             samples = track.samples[side::2]
             first = (call.first_of_officer if side == 0 else 0) + EDGE
             last = (until[side] or leg.sent) - EDGE
-            anchor = -1
-            while anchor < 0 and first < last:
-                anchor = samples.find(payload(call.number, side, first))
-                first += anchor < 0
-            self._examine(call, side, samples, range(first, last), anchor)
+            at = first
+            while (anchor := samples.find(payload(call.number, side, at))) < 0:
+                at += 1
+                if at >= last:
+                    break
+            # Where the first frame is, or would be if it had not been lost.
+            anchor -= (at - first) * FRAME
+            self.look(call.number, side, samples, range(first, last), anchor)
 
     def heard(self, call: Call) -> None:
         """Count what a live call's phones did not hear of each other."""
@@ -45,27 +48,20 @@ class Clicks:
             got = call.legs[1 - side].got_frames
             self.unheard += sum(n not in got for n in range(first, leg.sent - EDGE))
 
-    def _examine(
-        self, call: Call, side: int, samples: bytes, frames: range, anchor: int
+    def look(
+        self, call: int, leg: int, samples: bytes, frames: range, anchor: int
     ) -> None:
-        run = 0
+        """Look up frames of one leg, the first of which is at `anchor`."""
+        before = self.lost
         for index in frames:
-            wanted = payload(call.number, side, index)
+            wanted = payload(call, leg, index)
             place = anchor + (index - frames.start) * FRAME
             self.expected += 1
-            if samples[place : place + FRAME] == wanted:
-                run = self._end_run(run)
+            if place >= 0 and samples[place : place + FRAME] == wanted:
                 continue
             at = samples.find(wanted)
             if at < 0:
                 self.lost += 1
-                run += 1
-                continue
-            run = self._end_run(run)
-            self.misplaced += abs(at - place) > FRAME
-        self._end_run(run)
-
-    def _end_run(self, run: int) -> int:
-        if run:
-            self.runs.append(run * FRAME_MS)
-        return 0
+            else:
+                self.misplaced += abs(at - place) > FRAME
+        self.lost_ms.append((self.lost - before) * FRAME_MS)
