@@ -163,7 +163,10 @@ class ActiveCall:
             # It was about to come in, and nobody does that any more.
             self._performing.perform(do.HangUp(leg=name, q850=_TEMPORARY))
         for name in sorted(self._session.ringing - reached):
-            self._session.target_refused(name, UNREACHABLE, now)
+            if (leg := self._legs.get(name)) is not None and leg.session:
+                self._session.target_refused(name, UNREACHABLE, now)
+            else:
+                self._session.target_unsent(name)
         for name in talk.talkers:
             if name not in reached:
                 self._session.left(name, now, cause=EndCause.AGENT_DIED)

@@ -50,6 +50,8 @@ class Hunt:
         self._exhausted = exhausted
         self._alternatives: dict[str, deque[str]] = {}
         "Of each leg that rings: where a 3xx says it may be tried instead."
+        self._targets: dict[str, str] = {}
+        "Whom each leg that rings has rung, or is about to."
         self._tried: set[str] = set()
         self._redirections = 0
         self._status = 0
@@ -67,6 +69,7 @@ class Hunt:
             alternatives={
                 leg: tuple(self._alternatives.get(leg, ())) for leg in self.ringing
             },
+            targets=dict(self._targets),
             tried=frozenset(self._tried),
             redirections=self._redirections,
             status=self._status,
@@ -80,6 +83,7 @@ class Hunt:
         self._alternatives = {
             leg: deque(targets) for leg, targets in state.alternatives.items()
         }
+        self._targets = dict(state.targets)
         self._tried = set(state.tried)
         self._redirections = state.redirections
         self._status = state.status
@@ -100,6 +104,7 @@ class Hunt:
         if leg not in self.ringing:
             return
         self.ringing.discard(leg)
+        self._targets.pop(leg, None)
         self._note(status)
         alternatives = self._alternatives.pop(leg)
         if alternatives:
@@ -108,6 +113,10 @@ class Hunt:
             self._ring(alternatives.popleft(), alternatives)
         elif not self.ringing:
             self._next_round(now)
+
+    def ring_again(self, leg: str) -> None:
+        """The INVITE of a leg that rings was never sent: it is to be sent now."""
+        self._emit(Invite(leg=leg, target=self._targets[leg]))
 
     def redirected(self, leg: str, targets: Iterable[str], now: float) -> None:
         """A leg says where else to try, the best first; no target is tried twice."""
@@ -158,12 +167,14 @@ class Hunt:
         self.ringing.add(leg)
         self._tried.add(target)
         self._alternatives[leg] = alternatives
+        self._targets[leg] = target
         self._emit(Invite(leg=leg, target=target))
 
     def _clear(self, q850: int) -> None:
         legs = sorted(self.ringing)
         self.ringing.clear()
         self._alternatives.clear()
+        self._targets.clear()
         self.deadline = None
         for leg in legs:
             self._emit(HangUp(leg=leg, q850=q850))

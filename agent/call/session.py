@@ -128,6 +128,10 @@ class CallSession:
         """A leg that is rung refused, failed, or answered without usable audio."""
         self._part.hunt.refused(leg, status, now)
 
+    def target_unsent(self, leg: str) -> None:
+        """The process before had not sent the INVITE of a leg that is rung."""
+        self._part.hunt.ring_again(leg)
+
     def target_redirected(self, leg: str, targets: Iterable[str], now: float) -> None:
         """A leg that is rung names others, which may be rung, the best first."""
         self._part.hunt.redirected(leg, targets, now)

@@ -18,7 +18,7 @@ from agent.model.recording import NoticeEvidence, SegmentEnd
 from agent.signalling.negotiation_state import NegotiationState
 from agent.signalling.sip.flow import Flow
 
-STATE_VERSION: Final = 1
+STATE_VERSION: Final = 2
 _VERSION: Final = msgspec.field(default_factory=lambda: STATE_VERSION)
 "A made default is never left out of a document."
 
@@ -37,6 +37,8 @@ class HuntState(
     ring_timeout: float | None = None
     alternatives: dict[str, tuple[str, ...]] = {}
     "Of each leg that rings."
+    targets: dict[str, str] = {}
+    "Whom each of them rings."
     tried: frozenset[str] = frozenset()
     redirections: int = 0
     status: int = 0

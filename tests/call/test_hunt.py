@@ -157,3 +157,16 @@ def test_redirections_are_counted() -> None:
 def test_a_redirection_to_nowhere_is_a_refusal() -> None:
     search = Search(("sip:1@h",), ("sip:2@h",))
     assert search.redirected("b1", [], 1.0) == [Invite(leg="b2", target="sip:2@h")]
+
+
+def test_whoever_rings_in_another_process_is_rung_again_where_it_was_not() -> None:
+    search = Search(ALL, ring_timeout=None)
+    search.hunt.refused("b1", 486, 0.0)
+    other = Search(())
+    other.steps()
+    other.hunt.restore(search.hunt.state)
+    assert other.hunt.state == search.hunt.state
+    other.hunt.ring_again("b3")
+    assert other.steps() == [Invite(leg="b3", target="sip:3@h")]
+    other.hunt.answered("b3")
+    assert other.hunt.state.targets == {}

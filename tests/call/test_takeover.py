@@ -163,12 +163,34 @@ async def test_a_party_that_signalling_has_lost_has_left(calm: Site) -> None:
     assert row.cause == EndCause.AGENT_DIED
 
 
-async def test_a_transfer_whose_invite_was_never_sent_fails(calm: Site) -> None:
+@pytest.mark.parametrize("opened", [False, True])
+async def test_a_transfer_whose_invite_was_never_sent_is_carried_out(
+    calm: Site, opened: bool
+) -> None:
     await calm.start()
     await established(calm)
     calm.media.gate = asyncio.Event()
     calm.officer.refer(f"sip:202@{AGENT}")
     await until(lambda: calm.media.told("open_leg")[2:], "its leg is opened")
+    (call,) = calm.control._calls.values()
+    if not opened:
+        del call._legs._legs["b2"]  # type: ignore[union-attr]
+    calm.keeper.changed(call)
+    calm.media.gate = None
+    await calm.take_over()
+    await calm.second.heard(sip.InviteReceived)
+    await calm.officer.told(200)
+    assert calm.control.active_calls == 1
+
+
+async def test_a_transfer_whose_invite_signalling_has_lost_fails(calm: Site) -> None:
+    await calm.start()
+    await established(calm)
+    calm.second.answers = False
+    calm.officer.refer(f"sip:202@{AGENT}")
+    await calm.second.heard(sip.InviteReceived)
+    (call,) = calm.control._calls.values()
+    lose(calm, call.names[-2])
     await calm.take_over()
     await calm.officer.told(502)
     assert calm.control.active_calls == 1
