@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from agent.cli.phone import Phone
+from agent.common.clock import monotonic
 from agent.formats.codecs import opus_audio
 from agent.formats.codecs.g711 import decode_alaw, encode_alaw, encode_ulaw
 from agent.formats.codecs.g722 import G722Decoder, encode_8k
@@ -24,7 +25,7 @@ Array = npt.NDArray[np.float64]
 LEFT, RIGHT = 1000.0, 1700.0
 "Hertz: what the caller says, and the officer."
 PAUSE, TALK = 0.4, 1.6
-"Seconds from the officer's answer to the first word, and to the last."
+"Seconds from the officer's answer to the first word, and of talk, at least."
 
 
 def chirp(seconds: float) -> Array:
@@ -66,6 +67,9 @@ class Call:
     caller: Phone
     officer: Phone
     recording: Recording
+    paused: float
+    talked: float
+    "Seconds from the officer's answer to the first word, and of talk, as it was."
 
     @property
     def sides(self) -> tuple[Array, Array]:
@@ -93,11 +97,15 @@ async def talk(
         await one.call(daemon.number())
         async with asyncio.timeout(20):
             await other.connected.wait()
-            # A move to another codec takes an exchange.
             await asyncio.sleep(PAUSE)
+            # A move to another codec takes an exchange, however long that is.
+            while officer[0] in caller and codec_of(one) != officer[0].name:
+                await asyncio.sleep(0.02)
+            paused = monotonic() - other.connected_ns / 1e9
             one.speak()
             other.speak()
             await asyncio.sleep(TALK)
+            talked = monotonic() - other.connected_ns / 1e9 - paused
             one.hang_up()
             await other.ended.wait()
             await daemon.logged("stored")
@@ -106,7 +114,11 @@ async def talk(
         await other.close()
     [recording] = daemon.recordings()
     daemon.stop()
-    return Call(one, other, recording)
+    return Call(one, other, recording, paused, talked)
+
+
+def codec_of(phone: Phone) -> str:
+    return "" if phone.audio is None else phone.audio.codec.name
 
 
 def check_tones(call: Call, rate: int) -> None:
@@ -114,9 +126,9 @@ def check_tones(call: Call, rate: int) -> None:
     assert call.recording.manifest.audio.sample_rate == rate
     for side, frequency in zip(call.sides, (LEFT, RIGHT), strict=True):
         loud = np.flatnonzero(np.abs(side) > 0.1)
-        assert loud[0] / rate == pytest.approx(PAUSE, abs=0.15)
+        assert loud[0] / rate == pytest.approx(call.paused, abs=0.15)
         spoken = side[loud[0] : loud[-1]]
-        assert len(spoken) / rate == pytest.approx(TALK, abs=0.2)
+        assert len(spoken) / rate == pytest.approx(call.talked, abs=0.2)
         middle = spoken[rate // 5 : -rate // 5]
         assert loudest(middle, rate) == pytest.approx(frequency, abs=3)
         spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle))))

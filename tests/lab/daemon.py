@@ -172,7 +172,7 @@ url = "file://{root}/storage/state"
 
     # -- the process ------------------------------------------------------------
 
-    def start(self, *, timeout: float = 20.0, **environment: str) -> "Daemon":
+    def start(self, *, timeout: float = 60.0, **environment: str) -> "Daemon":
         log = self.log_path.open("ab")
         offset = log.tell()
         self.process = subprocess.Popen(
