@@ -119,6 +119,8 @@ class Journals:
             if leg is not None and on and not tap.failed:
                 leg.tap, leg.tap_index = tap, index
                 leg.tap_since_ns = command.since_ns[index]
+            if leg is not None and (last := tap.last_heard.get(index)):
+                leg.security.join_behind(last, now_ns)
         seal_by_and_by(self._loop, tap, lambda: name in self._recordings, now_ns)
 
     def _open_block(self, recording: str, fd: int) -> OpenBlock | None:

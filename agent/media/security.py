@@ -65,6 +65,11 @@ class LegSecurity:
             self._former_until_ns = now_ns + OVERLAP_NS
             self._alarm_at = self.unauthenticated + ALARMING
 
+    def join_behind(self, packet: bytes, now_ns: int) -> None:
+        """Believe nothing up to this packet, the last that a dead worker received."""
+        if self._receive is not None:
+            self._receive.join_behind(packet, now_ns)
+
     def unprotect(self, packet: bytes, now_ns: int) -> bytes:
         """The RTP packet in an SRTP packet; nothing if it is to be dropped."""
         if (context := self._receive) is None:

@@ -92,6 +92,8 @@ class JournalTap:
         self._granted = False
         self._open_block = open_block
         self._left_out: dict[int, int] = {}
+        self.last_heard: dict[int, bytes] = {}
+        "By leg, the last packet that a dead worker left here."
         self._sealed_at = 0 if open_block is None else open_block.end
         "Where the open block begins in that memory."
         self._keep = open_block.put if open_block is not None else _keep_not
@@ -166,6 +168,9 @@ class JournalTap:
     def begin(self, notes: Sequence[bytes], now_ns: int) -> None:
         """Put the first notes, and behind the first what a dead worker left."""
         rest = b"" if self._open_block is None else self._open_block.rest()
+        for record in iter_records(rest):
+            if not isinstance(record, NoteRecord):
+                self.last_heard[record[0]] = record[2]
         if rest and self._left_out:
             rest = b"".join(self._allowed(rest))
         for note in notes[:1]:

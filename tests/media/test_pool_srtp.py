@@ -174,6 +174,42 @@ async def test_a_dead_workers_key_sends_no_more(
         assert holds_a_key(tmp_path, customer) == []
 
 
+async def test_what_a_dead_worker_has_heard_is_not_heard_again(
+    running: Site, officer: Phone
+) -> None:
+    with SecurePhone(ssrc=0xC0, seed=10) as customer:
+        await talk(running, customer, officer)
+        recording = await running.record(("c", "o"))
+        overheard, said = [], []
+        for n in range(10):
+            said.append(customer.next_packet(audio_bytes(n)))
+            overheard.append(customer.sealed(said[-1]))
+            customer.send(overheard[-1])
+            await officer.hear()
+        await running.settle()
+        os.kill(running.pool.worker_pids[0], signal.SIGKILL)
+        await running.event(WorkerReady)
+        # Whoever listened in is faster than the customer.
+        for data in overheard:
+            customer.send(data)
+        await running.settle()
+        assert officer.heard() == []
+        said += [customer.say(audio_bytes(100 + n)) for n in range(3)]
+        heard = await officer.hear_many(3)
+        assert [one.payload for one in heard] == [packet[12:] for packet in said[-3:]]
+        for data in overheard:
+            customer.send(data)
+        await running.settle()
+        assert officer.heard() == []
+        running.pool.stop_recording(recording, b'{"type":"end"}')
+        await running.event(RecordingClosed)
+        journals = [running.journal(recording, epoch) for epoch in (0, 1)]
+        assert [p for journal in journals for p in packets(journal, 0)] == said
+        running.pool.close_leg("c")
+        closed = await running.event(LegClosed)
+        assert closed.stats.replayed == 20
+
+
 async def test_no_context_begins_again_under_a_key_whose_count_has_wrapped(
     running: Site, other: SecurePhone
 ) -> None:

@@ -43,6 +43,7 @@ def test_without_keys_there_is_nothing_to_say_or_to_hear() -> None:
     security = LegSecurity()
     assert not security.adopt(None, NOW)
     assert not security.active
+    security.join_behind(packet(1), NOW)
     assert security.unprotect(sealed(1, 2), NOW) == b""
     assert security.unprotect_rtcp(report(1, 2), NOW) == b""
     assert security.protecting(len) is None
@@ -116,6 +117,16 @@ def test_a_peer_that_comes_back_to_a_key_cannot_be_replayed(
     security.adopt(None, NOW)
     security.adopt(keys(1, 2), NOW)
     assert security.unprotect(sealed(1, 2), NOW) == b""
+
+
+def test_what_a_dead_worker_has_received_counts_as_replayed(
+    security: LegSecurity,
+) -> None:
+    security.join_behind(packet(8), NOW)
+    for sequence in (8, 7):
+        assert security.unprotect(sealed(sequence, 2), NOW) == b""
+    assert security.unprotect(sealed(9, 2), NOW) == packet(9)
+    assert (security.replayed, security.unauthenticated) == (2, 0)
 
 
 def test_only_some_keys_are_remembered_and_the_one_in_use_is(

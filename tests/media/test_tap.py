@@ -386,6 +386,20 @@ def test_what_was_not_ripe_outlives_its_worker(kept: int, disk: Disk) -> None:
     assert next_disk.journal().records[1:] == [packet(2)]
 
 
+def test_the_last_packet_of_each_leg_is_known_to_a_successor(
+    kept: int, disk: Disk
+) -> None:
+    dead = tap_with(kept, disk)
+    dead.add(*packet(1))
+    dead.add(1, 2, packet(2).packet)
+    dead.add(*packet(3))
+    dead.note(b"mark", 4)
+    successor = tap_with(kept, Disk())
+    successor.begin([b"begin"], 5)
+    assert successor.last_heard == {0: packet(3).packet, 1: packet(2).packet}
+    assert dead.last_heard == {}
+
+
 def test_what_is_dropped_divides_ripe_and_young_anew(kept: int, disk: Disk) -> None:
     dead = tap_with(kept, disk)
     dead.add(*packet(1))

@@ -19,6 +19,8 @@ MAX_ROLLOVERS: Final = 64
 "Rollover counts tried for a stream joined late: 23 hours of 20 ms packets."
 SEARCH_NS: Final = 1_000_000_000
 "Between two such searches, so that garbage costs little."
+FLOOR_NS: Final = 10_000_000_000
+"How long it matters what a dead process received: twice what WINDOW spans."
 _STEP: Final = 0x7000
 "What a receiver follows in one step without doubt: less than half of the range."
 _HEADER: Final = 12
@@ -83,6 +85,18 @@ class ReceiveContext:
         self._control = _session(suite, key, Policy.SSRC_ANY_INBOUND)
         self._control_sources: _Sources = {}
         self._search_ns = 0
+        self._floors: dict[bytes, int] = {}
+        "By source, a sequence number that another process has received."
+        self._floors_until_ns = 0
+
+    def join_behind(self, packet: bytes, now_ns: int) -> None:
+        """Believe nothing that the source of this RTP packet sent before it, nor it.
+
+        For a context that begins in the middle of a stream, whose replay list died with
+        another process. After FLOOR_NS its own list knows enough.
+        """
+        self._floors[packet[8:12]] = int.from_bytes(packet[2:4], "big")
+        self._floors_until_ns = now_ns + FLOOR_NS
 
     def unprotect(self, packet: bytes, now_ns: int) -> bytes:
         """The RTP packet in an authentic SRTP packet.
@@ -91,6 +105,8 @@ class ReceiveContext:
         may keep counting under a new key, and another process may have received
         before us. Raises SrtpError, ReplayedError.
         """
+        if self._floors:
+            self._refuse_received(packet, now_ns)
         try:
             plain = self._session.unprotect(packet)
         except (Error, ValueError) as error:
@@ -101,6 +117,14 @@ class ReceiveContext:
         if (ssrc := packet[8:12]) not in self._sources:
             _admit(self._session, self._sources, ssrc)
         return plain
+
+    def _refuse_received(self, packet: bytes, now_ns: int) -> None:
+        if now_ns >= self._floors_until_ns:
+            self._floors.clear()
+        elif (floor := self._floors.get(packet[8:12])) is not None:
+            ahead = (int.from_bytes(packet[2:4], "big") - floor) & 0xFFFF
+            if not 0 < ahead < 0x8000:
+                raise ReplayedError("The packet was received before a process died.")
 
     def unprotect_rtcp(self, packet: bytes) -> bytes:
         """The RTCP packet in an authentic SRTCP packet. Raises SrtpError."""

@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 
 from agent.formats.rtp.packet import parse_rtp
 from agent.formats.rtp.srtp import (
+    FLOOR_NS,
     MAX_SOURCES,
     SEARCH_NS,
     ReceiveContext,
@@ -90,6 +91,36 @@ def test_a_packet_is_believed_once(suite: SrtpSuite) -> None:
     for one in (new, old):
         with pytest.raises(ReplayedError):
             receiver.unprotect(one, 0)
+
+
+@pytest.mark.parametrize("last", [500, 0xFFFE, 0x10000])
+def test_what_another_process_received_is_not_believed_again(last: int) -> None:
+    suite = SUITES[0]
+    judge, receiver = Direction(suite, key(suite)), ReceiveContext(suite, key(suite))
+
+    def sealed(index: int, ssrc: int = 77) -> bytes:
+        return judge.protect(packet(index, ssrc), index >> 16)
+
+    receiver.join_behind(packet(last), 0)
+    for index in (last, last - 1, last - 400):
+        with pytest.raises(ReplayedError):
+            receiver.unprotect(sealed(index), 1)
+    # What comes next is, and another source.
+    for index in (last + 1, last + 3, last + 2):
+        assert receiver.unprotect(sealed(index), 2) == packet(index)
+    assert receiver.unprotect(sealed(7, ssrc=78), 3) == packet(7, 78)
+    with pytest.raises(ReplayedError):
+        receiver.unprotect(sealed(last), 4)
+
+
+def test_what_another_process_received_matters_for_a_while_only() -> None:
+    suite = SUITES[0]
+    judge, receiver = Direction(suite, key(suite)), ReceiveContext(suite, key(suite))
+    receiver.join_behind(packet(500), 1)
+    with pytest.raises(ReplayedError):
+        receiver.unprotect(judge.protect(packet(3)), FLOOR_NS)
+    # Say, a peer that began anew: it shall be heard in the end.
+    assert receiver.unprotect(judge.protect(packet(3)), FLOOR_NS + 1) == packet(3)
 
 
 @pytest.mark.parametrize("suite", SUITES)
