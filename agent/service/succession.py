@@ -1,8 +1,8 @@
 """What one main process leaves to the next, where a service manager keeps it.
 
 Memory with the state of established calls, memory with journal keys, and the sockets
-of signalling. Whatever of it cannot be read is not guessed at: the calls end, and their
-recordings are salvaged, as if nobody had kept anything.
+of signalling. Whatever of it cannot be read is not guessed at: the calls end, with BYE
+if at least their sessions are understood, and their recordings are salvaged.
 """
 
 import os
@@ -63,6 +63,17 @@ class Inheritance:
             media=[read(one, MediaState, MEDIA_VERSION) for one in media],
             connections=keeper.connections(),
         )
+
+    @classmethod
+    def to_be_ended(cls, keeper: Keeper) -> Self:
+        """Sessions alone, of calls that are not understood, if those are."""
+        try:
+            return cls(
+                sessions=[decode_state(s) for s in keeper.documents(SESSION).values()],
+                connections=keeper.connections(),
+            )
+        except AgentError:
+            return cls()
 
     def taken(self, spool: Spool) -> TakenOver:
         """What goes on, and recovery must leave alone."""
@@ -137,10 +148,18 @@ class Succession:
         self.keeper = keeper
         try:
             keeper.count_attempt(MAX_ATTEMPTS)
+        except AgentError as error:
+            self._unknown(keeper, error)
+            return
+        try:
             self.inheritance = Inheritance.of(keeper)
         except AgentError as error:
-            self._log.error("state_unknown", reason=str(error))
-            keeper.clear()
+            self.inheritance = Inheritance.to_be_ended(keeper)
+            self._unknown(keeper, error)
+
+    def _unknown(self, keeper: Keeper, error: AgentError) -> None:
+        self._log.error("state_unknown", reason=str(error))
+        keeper.clear()
 
     def _make(self, calls: int, boot: bytes) -> None:
         state = create_memory(STATE, HEADER_SIZE + 2 * calls * CALL_BYTES)

@@ -11,7 +11,8 @@ from agent.formats.manifest import Gap
 from tests.integration.conftest import tone
 from tests.lab.booted import booted
 from tests.lab.daemon import Daemon, Recording
-from tests.lab.parties import closed_row, parties
+from tests.lab.opened import open_recording
+from tests.lab.parties import channels, closed_row, parties, tone_seconds, until
 from tests.lab.service import Service
 
 pytestmark = pytest.mark.integration
@@ -70,6 +71,51 @@ async def test_a_call_outlives_main_and_no_packet_is_lost(
     for phone in (call.caller, call.officer):
         numbers = [h.packet.sequence_number for h in phone.heard]
         assert {(b - a) % 65536 for a, b in itertools.pairwise(numbers)} == {1}
+
+
+UPGRADED = """
+import runpy
+import {module} as state
+state.STATE_VERSION += 1
+runpy.run_module("agent", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("module", ["agent.call.state", "agent.signalling.sip.state"])
+async def test_an_upgrade_that_keeps_calls_otherwise_ends_and_salvages_them(
+    service: Service, module: str
+) -> None:
+    daemon = service.daemon
+    script = daemon.root / "upgraded.py"
+    script.write_text(UPGRADED.format(module=module))
+    async with parties(daemon) as call:
+        await call.talk(1.0)
+        offset = service.log_size
+        await asyncio.to_thread(service.run_by, str(script))
+        try:
+            await asyncio.to_thread(service.restart)
+            assert daemon.log("state_unknown", offset=offset)
+            row = await closed_row(daemon)
+            if module == "agent.call.state":
+                # Its sessions are understood: both hear BYE.
+                await until(call.caller.ended)
+                await until(call.officer.ended)
+        finally:
+            await asyncio.to_thread(service.run_by, "-m agent")
+    assert row.outcome == "partial"
+    (recorded,) = row.recordings
+    await asyncio.to_thread(until_waits_no_more, daemon)
+    recording = await asyncio.to_thread(open_recording, daemon, recorded.recording_id)
+    assert recording.manifest.outcome == "partial"
+    for side, hertz in enumerate((1000, 1700)):
+        assert tone_seconds(channels(recording.wav)[side], hertz) > 0.9
+
+
+def until_waits_no_more(daemon: Daemon) -> None:
+    deadline = time.monotonic() + 15
+    while daemon.waiting():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def is_at_an_end(gap: Gap, recording: Recording) -> bool:

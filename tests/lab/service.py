@@ -21,12 +21,11 @@ class Service:
         self.daemon = daemon
         for unit in UNITS.glob("*.service"):
             system.write(f"/etc/systemd/system/{unit.name}", unit.read_text())
-        self._amend(MAIN, f"-m agent run --config {daemon.config}")
         socket = "%t/recording-agent/media-%i.sock"
         self._amend(
             "recording-agent-media@.service", f"-m agent.media.worker --listen {socket}"
         )
-        system.run("systemctl", "daemon-reload")
+        self.run_by("-m agent")
 
     def _amend(self, unit: str, arguments: str) -> None:
         # The test's folder is its owner's alone.
@@ -42,6 +41,11 @@ StandardOutput=append:{log}
 StandardError=append:{log}
 """,
         )
+
+    def run_by(self, program: str) -> None:
+        """Have Python run this as main, from the next start on: a module or script."""
+        self._amend(MAIN, f"{program} run --config {self.daemon.config}")
+        self.system.run("systemctl", "daemon-reload")
 
     def start(self) -> None:
         """Start it; returns when it has said READY=1."""

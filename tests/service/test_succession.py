@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import structlog
 
-from agent.call.keeper import MEDIA, SEGMENT
+from agent.call.keeper import MEDIA, SEGMENT, SESSION
 from agent.call.state import STATE_VERSION, EndingState, SegmentState
 from agent.common.ids import new_id
 from agent.formats.checkpoint import Checkpoint
@@ -21,6 +21,7 @@ from agent.service.fdstore import ServiceManager
 from agent.service.succession import MAX_ATTEMPTS, Succession
 from agent.signalling.kept import KeptConnections
 from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.state import SessionState, encode_state
 from tests.service.test_fdstore import Manager
 
 RECORDING = new_id()
@@ -149,6 +150,26 @@ def test_what_another_version_kept_is_salvaged(systemd: Systemd) -> None:
     assert second.keeper is not None
     assert second.keeper.keys.all() == {}
     assert second.keeper.documents("") == {}
+
+
+@pytest.mark.parametrize("understood", [True, False])
+def test_calls_of_another_version_are_ended_if_their_sessions_are_understood(
+    systemd: Systemd, understood: bool
+) -> None:
+    first = systemd.start()
+    assert first.keeper is not None
+    session = SessionState(
+        session="s1", keys=1, call=None, clients=(), servers=(), sent={}, owned=()
+    )
+    strange = msgspec.structs.replace(SEGMENT_STATE, version=STATE_VERSION + 1)
+    state_of(systemd).put(SEGMENT + RECORDING, msgspec.msgpack.encode(strange))
+    document = encode_state(session) if understood else b"\x81\xa7version\x00"
+    state_of(systemd).put(SESSION + "s1", document)
+    with structlog.testing.capture_logs() as log:
+        second = systemd.start()
+    assert [entry["event"] for entry in log] == ["state_unknown"]
+    assert second.inheritance.calls == second.inheritance.segments == []
+    assert second.inheritance.sessions == [session] * understood
 
 
 def test_memory_of_another_form_is_given_back(systemd: Systemd) -> None:
