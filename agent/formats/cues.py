@@ -1,8 +1,9 @@
 """Cue points: moments of a recording that players show, in a WAV file or as chapters.
 
 WAV: `cue ` and `LIST adtl` chunks (Multimedia Programming Interface 1.0), exact to the
-sample. FLAC and Opus: chapter comments (CHAPTER001=hh:mm:ss.sss, CHAPTER001NAME=…),
-which ffmpeg, VLC and mpv read, exact to the millisecond. A cue sheet would be exact in
+sample, which ffmpeg and mpv show as chapters too, and VLC does not. FLAC and Opus:
+chapter comments (CHAPTER001=hh:mm:ss.sss, CHAPTER001NAME=…), which all three show,
+exact to the millisecond. A cue sheet would be exact in
 FLAC too, but players make tracks of its parts and stop between them.
 
 Labels say what happened, never to whom.

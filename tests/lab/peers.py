@@ -85,6 +85,9 @@ LINPHONE: Final = Program("linphone", "bookworm", "usr/bin/linphonec", "linphone
 BARESIP: Final = Program("baresip", "bookworm", "usr/bin/baresip", "baresip-core")
 ASTERISK: Final = Program("Asterisk", "sid", "usr/sbin/asterisk", "asterisk")
 SIPP_TLS: Final = Program("sipp TLS", "sid", "usr/bin/sipp", "sip-tester")
+FLAC: Final = Program("flac", "bookworm", "usr/bin/flac", "flac")
+METAFLAC: Final = Program("metaflac", "bookworm", "usr/bin/metaflac", "flac")
+OPUSINFO: Final = Program("opusinfo", "bookworm", "usr/bin/opusinfo", "opus-tools")
 
 _PROGRAMS: Final = {
     p.name: p for p in (KAMAILIO, LINPHONE, BARESIP, ASTERISK, SIPP_TLS)
