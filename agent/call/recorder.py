@@ -325,7 +325,17 @@ class Recorder:
             return
         # Nothing was ever written: the envelope opens nothing and goes too.
         self._forget(recording_id)
-        await asyncio.to_thread(self._spool.purge, recording_id)
+        try:
+            await asyncio.to_thread(self._spool.purge, recording_id)
+        except OSError as error:
+            # A file system that fails; the next start on a sound one drops it.
+            self._log.error(
+                "envelope_not_removed",
+                call_id=segment.call_id,
+                recording_id=recording_id,
+                reason=str(error),
+            )
+            return
         await self._sealing.note(segment, self._ledger.forget_recording(recording_id))
 
     # -- the end --------------------------------------------------------------

@@ -1,3 +1,5 @@
+import errno
+import os
 import random
 
 import pytest
@@ -63,6 +65,26 @@ async def test_an_envelope_that_cannot_be_kept_means_no_journal(site: Site) -> N
     # Nothing was ever written, so the envelope opens nothing and is gone.
     assert not site.spool.envelope_path(recording).exists()
     assert not site.finishers.jobs
+
+
+async def test_an_envelope_that_cannot_be_removed_is_said_and_left(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a file system that has become read-only, say; the next start drops it."""
+
+    def read_only(_: str) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    await site.start()
+    site.ledger.broken_segments = LedgerError("it cannot be written.")
+    monkeypatch.setattr(site.spool, "purge", read_only)
+    site.trunk.call()
+    await site.until_logged("going_on_unrecorded")
+    site.trunk.hang_up()
+    assert (await site.ended()).outcome == Outcome.UNRECORDED
+    await site.until_logged("envelope_not_removed")
+    assert not site.logged("task_failed")
+    assert site.recorder.unfinished == 0
 
 
 async def test_finishing_is_tried_again_until_it_is_done(site: Site) -> None:
