@@ -2,7 +2,7 @@
 
 from agent.call import commands as do
 from agent.model.call import EndCause
-from tests.call.test_conversation import COLLEAGUE, Talk
+from tests.call.talks import COLLEAGUE, Talk
 
 
 def paused(seconds: float | None = None) -> Talk:

@@ -20,6 +20,8 @@ from tests.call.site import AGENT, Site, until
 
 # Each of them again, and after every event another process takes over.
 from tests.call.test_transfers import *  # noqa: F403
+from tests.call.test_transfers_attended import *  # noqa: F403
+from tests.call.test_transfers_replaces import *  # noqa: F403
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from typing import Any
 
 from agent.signalling.sip import core as sip
 from tests.call.site import AGENT, Site, until
-from tests.call.test_transfers import CUSTOMER, INTERNAL, hold, segments, talking
+from tests.call.transfers import CUSTOMER, INTERNAL, hold, segments, talking
 
 
 async def ringing_consultation(site: Site, **options: Any) -> tuple[str, str]:

@@ -4,7 +4,7 @@ import gc
 
 from agent.model.media import OPUS, PCMA, PCMU, Codec
 from agent.signalling.sdp import parse_sdp
-from tests.signalling.test_offer_answer import description, negotiation
+from tests.signalling.offers import description, negotiation
 
 
 def test_an_answer_of_several_codecs_lets_the_peer_change() -> None:

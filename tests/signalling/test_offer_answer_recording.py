@@ -3,7 +3,7 @@
 import pytest
 
 from agent.model.recording import RecordState
-from tests.signalling.test_offer_answer import negotiation
+from tests.signalling.offers import negotiation
 
 
 def test_the_peer_is_told_of_the_recording_if_at_all() -> None:

@@ -3,47 +3,33 @@
 RFC 3262, RFC 3311, RFC 3261 section 12.1.
 """
 
-from typing import Any
-
 import pytest
 
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.errors import LocalSipError
-from agent.signalling.sip.message import Request, Response
-from agent.signalling.sip.uac import MAX_FORKS, MAX_PRACKS
+from agent.signalling.sip.message import Response
+from agent.signalling.sip.uac import MAX_PRACKS
 from agent.signalling.sip.uas import RELIABLE_RING_INTERVAL
 from tests.fakes.wire import lose
+from tests.signalling.sip.early import (
+    CHANGED,
+    RELIABLE,
+    REQUIRED,
+    SUPPORTED,
+    TAKES,
+    prack,
+    ringing,
+    ringing_for_peer,
+)
 from tests.signalling.sip.pair import (
     ALICE,
     ANSWER,
     BOB,
     OFFER,
     Pair,
-    Peer,
-    Phone,
     called_by_peer,
     calling_peer,
 )
-
-RELIABLE: dict[str, Any] = {"supported": ("100rel",)}
-SUPPORTED = ("Supported", "100rel")
-REQUIRED = ("Require", "100rel")
-CHANGED = b"v=0\r\ns=changed\r\n"
-TAKES = ("Allow", "INVITE, ACK, BYE, CANCEL, PRACK, UPDATE")
-
-
-def ringing(*, offer: bytes = OFFER, body: bytes = ANSWER) -> tuple[Pair, str, str]:
-    """Alice calls Bob, who rings reliably with a description."""
-    pair = Pair(alice=RELIABLE, bob=RELIABLE, answers=False)
-    ours = pair.alice.call(BOB, body=offer)
-    pair.run(0.0)
-    theirs = pair.bob.session
-    pair.bob.core.ring(theirs, 0.0, status=183, body=body, reliable=True)
-    pair.run(0.0)
-    return pair, ours, theirs
-
-
-# -- reliable provisional responses -----------------------------------------------
 
 
 def test_early_media_is_sure_to_arrive() -> None:
@@ -161,24 +147,6 @@ def test_without_a_prack_the_call_is_refused() -> None:
     peer.send(peer.in_dialog("ACK", peer.response(504), cseq=1), BOB)
     bob.wire.run(100.0)
     assert len(bob.core._sessions) == 0
-
-
-def ringing_for_peer(
-    *lines: tuple[str, str], status: int = 180, body: bytes = b"", offer: bytes = OFFER
-) -> tuple[Phone, Peer, str]:
-    """Bob rings reliably for a peer, by default one that can do that."""
-    bob, peer = called_by_peer(**RELIABLE)
-    headers = lines or (SUPPORTED, TAKES)
-    peer.send(peer.new_request("INVITE", body=offer, headers=headers), BOB)
-    bob.core.ring(bob.session, 0.0, status=status, body=body, reliable=True)
-    bob.wire.run(0.0)
-    return bob, peer, bob.session
-
-
-def prack(peer: Peer, response: Response, *, cseq: int = 2, **more: Any) -> Request:
-    number = response.headers.get("RSeq")
-    lines = [("RAck", f"{number} 1 INVITE")]
-    return peer.in_dialog("PRACK", response, cseq=cseq, headers=lines, **more)
 
 
 @pytest.mark.parametrize("deed", ["refuse", "hang up", "CANCEL", "BYE"])
@@ -356,231 +324,3 @@ def test_a_peer_that_only_rings() -> None:
         peer.respond(invite, 180, ALICE, headers=lines)
     assert peer.take().count("PRACK") == MAX_PRACKS
     assert len(alice.events) == MAX_PRACKS
-
-
-# -- offers before the answer --------------------------------------------------------
-
-
-def test_the_caller_changes_the_session_before_the_answer() -> None:
-    pair, ours, theirs = ringing()
-    pair.alice.core.reoffer(ours, 0.0, body=CHANGED)
-    pair.run(0.0)
-    assert pair.wire.names(source=ALICE)[-1] == "UPDATE"
-    assert pair.bob.last.body == CHANGED
-    # Another before that is answered must wait.
-    pair.alice.core.reoffer(ours, 0.0, body=OFFER)
-    pair.bob.core.accept_offer(theirs, 0.0, body=ANSWER)
-    pair.run(0.0)
-    assert pair.alice.last == sip.OfferAnswered(ours, pair.alice.last.response)
-    assert pair.bob.last.body == OFFER
-    pair.bob.core.refuse_offer(theirs, 0.0, status=488)
-    pair.run(0.0)
-    assert pair.alice.last == sip.OfferRefused(ours, 488)
-    pair.bob.answer(theirs)
-    pair.run(0.0)
-    assert pair.alice.names[-1] == "Accepted"
-    # The answer to the INVITE is no longer what they agreed on.
-    assert pair.alice.last.response.body == b""
-
-
-def test_the_callee_changes_the_session_before_the_answer() -> None:
-    pair, ours, theirs = ringing()
-    pair.bob.core.reoffer(theirs, 0.0, body=CHANGED)
-    pair.run(0.0)
-    assert pair.alice.last.body == CHANGED
-    pair.alice.core.accept_offer(ours, 0.0, body=ANSWER)
-    pair.run(0.0)
-    assert pair.bob.names[-1] == "OfferAnswered"
-
-
-def test_the_callees_offer_waits_for_the_prack() -> None:
-    bob, peer, session = ringing_for_peer(status=183, body=ANSWER)
-    bob.core.reoffer(session, 0.0, body=CHANGED)
-    bob.wire.run(0.0)
-    assert "UPDATE" not in peer.names
-    peer.send(prack(peer, peer.response(183)), BOB)
-    assert peer.names[-2:] == ["200", "UPDATE"]
-    assert peer.request("UPDATE").body == CHANGED
-
-
-def test_both_change_it_before_the_answer() -> None:
-    pair, ours, theirs = ringing()
-    pair.alice.on = Pair.accept_offers(pair.alice)
-    pair.bob.on = Pair.accept_offers(pair.bob)
-    pair.alice.core.reoffer(ours, 0.0, body=CHANGED)
-    pair.bob.core.reoffer(theirs, 0.0, body=OFFER)
-    pair.run(0.0)
-    assert pair.wire.names().count("491") == 2
-    pair.run(10.0)
-    assert pair.alice.names[1:] == pair.bob.names[2:][::-1]
-    assert set(pair.alice.names[1:]) == {"OfferAnswered", "OfferReceived"}
-
-
-def test_without_update_it_waits_for_the_answer() -> None:
-    alice, peer, session, invite = calling_peer(**RELIABLE)
-    with pytest.raises(LocalSipError):
-        alice.core.reoffer(session, 0.0, body=CHANGED)
-    with pytest.raises(LocalSipError):
-        alice.core.refresh(session, 0.0)
-    lines = [REQUIRED, ("RSeq", "1")]
-    peer.respond(invite, 183, ALICE, headers=lines, body=ANSWER)
-    peer.respond(peer.request("PRACK"), 200, ALICE)
-    alice.core.reoffer(session, 0.0, body=CHANGED)
-    alice.wire.run(1.0)
-    assert peer.take() == ["INVITE", "PRACK"]
-    peer.respond(invite, 200, ALICE)
-    assert peer.names == ["ACK", "INVITE"]
-    assert peer.request("INVITE").body == CHANGED
-
-
-def test_a_peer_that_takes_no_update_after_all() -> None:
-    alice, peer, session, invite = calling_peer(**RELIABLE)
-    lines = [REQUIRED, ("RSeq", "1"), TAKES]
-    peer.respond(invite, 183, ALICE, headers=lines, body=ANSWER)
-    alice.core.reoffer(session, 0.0, body=CHANGED)
-    alice.wire.run(0.0)
-    peer.respond(peer.request("UPDATE"), 501, ALICE)
-    peer.respond(peer.request("PRACK"), 200, ALICE)
-    peer.take()
-    alice.wire.run(5.0)
-    assert peer.take() == []
-    peer.respond(invite, 200, ALICE)
-    assert peer.take() == ["ACK", "INVITE"]
-
-
-def test_a_branch_that_is_over_takes_what_it_was_offered_with_it() -> None:
-    alice, peer, session, invite = calling_peer(**RELIABLE)
-    lines = [REQUIRED, ("RSeq", "1"), TAKES]
-    peer.respond(invite, 183, ALICE, headers=lines, body=ANSWER)
-    alice.core.reoffer(session, 0.0, body=CHANGED)
-    alice.wire.run(0.0)
-    peer.respond(invite, 199, ALICE)
-    assert alice.last == sip.OfferRefused(session, 487)
-
-
-@pytest.mark.parametrize("status", [408, 481])
-def test_an_early_dialog_is_lost_and_the_call_goes_on(status: int) -> None:
-    alice, peer, session, invite = calling_peer(**RELIABLE)
-    lines = [REQUIRED, ("RSeq", "1"), TAKES]
-    peer.respond(invite, 183, ALICE, headers=lines, body=ANSWER)
-    alice.core.reoffer(session, 0.0, body=CHANGED)
-    alice.wire.run(0.0)
-    if status == 481:
-        peer.respond(peer.request("UPDATE"), status, ALICE)
-    else:
-        alice.wire.run(32.0)
-    assert alice.last == sip.OfferRefused(session, 481)
-    peer.respond(invite, 200, ALICE)
-    assert alice.names[-1] == "Accepted"
-
-
-def test_the_answer_crosses_an_update() -> None:
-    pair, ours, theirs = ringing()
-    pair.alice.core.reoffer(ours, 0.0, body=CHANGED)
-    pair.bob.answer(theirs)
-    pair.run(0.0)
-    assert pair.alice.names[-1] == "Accepted"
-    assert pair.bob.names[-2:] == ["OfferReceived", "Acknowledged"]
-    pair.bob.core.accept_offer(theirs, 0.0, body=ANSWER)
-    pair.run(0.0)
-    assert pair.alice.names[-1] == "OfferAnswered"
-    pair.alice.hang_up(ours)
-    pair.run(100.0)
-    assert pair.is_clean()
-
-
-# -- forks -----------------------------------------------------------------------------
-
-
-def forked(alice: Phone, peer: Peer, invite: Request, tag: str, number: int) -> None:
-    lines = [REQUIRED, ("RSeq", str(number)), TAKES]
-    peer.respond(invite, 183, ALICE, tag=tag, headers=lines, body=ANSWER)
-    assert peer.request("PRACK").to.tag == tag
-
-
-def test_each_branch_has_numbers_and_offers_of_its_own() -> None:
-    alice, peer, session, invite = calling_peer(**RELIABLE)
-    forked(alice, peer, invite, "one", 7)
-    forked(alice, peer, invite, "two", 1)
-    update = peer.in_dialog("UPDATE", peer_of(invite, "one"), cseq=1, body=CHANGED)
-    peer.send(update, ALICE)
-    assert alice.last.body == CHANGED
-    alice.core.accept_offer(session, 0.0, body=ANSWER)
-    # An offer of ours goes to who was heard from last.
-    alice.core.reoffer(session, 0.0, body=OFFER)
-    alice.wire.run(0.0)
-    assert peer.request("UPDATE").to.tag == "two"
-    peer.respond(invite, 200, ALICE, tag="one")
-    assert alice.names[-1] == "Accepted"
-    assert peer.names[-1] == "ACK"
-    peer.respond(invite, 200, ALICE, tag="two", body=ANSWER)
-    assert peer.names[-2:] == ["ACK", "BYE"]
-    alice.hang_up(session)
-    alice.wire.run(200.0)
-    assert len(alice.core._sessions) == 0
-    assert not alice.core._user._owners
-
-
-@pytest.mark.parametrize("waits", [False, True])
-def test_an_offer_to_a_branch_that_lost_is_refused(*, waits: bool) -> None:
-    alice, peer, session, invite = calling_peer(**RELIABLE)
-    forked(alice, peer, invite, "one", 7)
-    forked(alice, peer, invite, "two", 1)
-    if waits:
-        # One that cannot be answered yet, for the branch has an offer of its own.
-        update = peer.in_dialog("UPDATE", peer_of(invite, "two"), cseq=1, body=CHANGED)
-        peer.send(update, ALICE)
-    alice.core.reoffer(session, 0.0, body=OFFER)
-    peer.respond(invite, 200, ALICE, tag="one")
-    assert alice.names[-2:] == ["OfferRefused", "Accepted"]
-    # The next one goes to who has answered.
-    alice.core.reoffer(session, 0.0, body=OFFER)
-    alice.wire.run(0.0)
-    assert peer.request("INVITE").to.tag == "one"
-
-
-def peer_of(invite: Request, tag: str) -> Response:
-    """What gives `in_dialog` the tags of that branch."""
-    response = Response(183, "Session Progress", invite.headers.copy())
-    response.headers.set("To", invite.headers.get("From") or "")
-    response.headers.set("From", f"{invite.headers.get('To')};tag={tag}")
-    swapped = response.copy()
-    swapped.headers.set("From", f"{invite.headers.get('To')};tag={tag}")
-    return swapped
-
-
-def test_an_offer_of_a_branch_that_lost_is_answered() -> None:
-    alice, peer, _, invite = calling_peer(**RELIABLE)
-    forked(alice, peer, invite, "one", 7)
-    forked(alice, peer, invite, "two", 1)
-    update = peer.in_dialog("UPDATE", peer_of(invite, "one"), cseq=1, body=CHANGED)
-    peer.send(update, ALICE)
-    peer.respond(invite, 200, ALICE, tag="two")
-    assert "487" in peer.names
-    peer.take()
-    peer.send(peer.in_dialog("UPDATE", peer_of(invite, "one"), cseq=2), ALICE)
-    assert peer.take() == ["481"]
-
-
-def test_a_branch_may_say_that_it_is_over() -> None:
-    alice, peer, session, invite = calling_peer(**RELIABLE)
-    forked(alice, peer, invite, "one", 7)
-    peer.respond(invite, 199, ALICE, tag="one")
-    assert alice.last.response.status == 199
-    with pytest.raises(LocalSipError):
-        alice.core.reoffer(session, 0.0, body=OFFER)
-    peer.take()
-    peer.send(peer.in_dialog("UPDATE", peer_of(invite, "one"), cseq=1), ALICE)
-    assert peer.take() == ["481"]
-
-
-def test_only_so_many_branches() -> None:
-    alice, peer, _, invite = calling_peer(**RELIABLE)
-    for number in range(MAX_FORKS + 3):
-        lines = [REQUIRED, ("RSeq", "1")]
-        peer.respond(invite, 183, ALICE, tag=f"t{number}", headers=lines)
-    # Those beyond are heard, but are not in a dialog with us.
-    assert peer.take().count("PRACK") == MAX_FORKS
-    assert len(alice.events) == MAX_FORKS + 3
-    peer.respond(invite, 180, ALICE, tag=None)
-    assert len(alice.events) == MAX_FORKS + 4
