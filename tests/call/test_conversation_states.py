@@ -13,7 +13,7 @@ def test_nothing_happens_to_a_conversation_that_is_over() -> None:
     assert State.OVER not in {state for state, _ in TRANSITIONS}
 
 
-@pytest.mark.parametrize("state", set(State) - {State.OVER})
+@pytest.mark.parametrize("state", [s for s in State if s is not State.OVER])
 @pytest.mark.parametrize("input_", [Input.PARTY_LEFT, Input.STOP])
 def test_whoever_is_left_can_always_leave(state: State, input_: Input) -> None:
     assert (state, input_) in TRANSITIONS
