@@ -8,21 +8,22 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, cast
+from typing import Final
 
 import structlog
 
 from agent.common.tasks import TaskSet
 from agent.model.media import Address
 from agent.signalling.config import Listener
-from agent.signalling.connection import Connection, Verdict
+from agent.signalling.connection import Verdict
 from agent.signalling.connections import ConnectionTable, reopening
 from agent.signalling.guard import Guard, network_of
-from agent.signalling.kept import Given, KeptConnections, SavedConnection, unwritten
+from agent.signalling.kept import Given, KeptConnections, unwritten
 from agent.signalling.sip.certificate import names_in, speaks_for
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.framing import Broken, Complete, Ping
 from agent.signalling.sip.limits import LimitsOf
+from agent.signalling.stream_connection import Stream
 from agent.signalling.tcp import listen, tune
 from agent.signalling.tls import TlsContexts, explain
 from agent.signalling.transport import TransportError
@@ -30,8 +31,6 @@ from agent.signalling.transport import TransportError
 HANDSHAKE_SECONDS: Final = 10.0
 CONNECT_SECONDS: Final = 5.0
 "For a connection of ours, handshake included: the next target waits for it."
-MAX_UNSENT: Final = 1024 * 1024
-"Octets a peer may leave unread before its connection is given up."
 MAX_WAITING: Final = 256
 "Messages that may wait for one connection to be opened."
 TOO_MANY: Final = "too many messages"
@@ -83,7 +82,7 @@ class StreamTransport:
         """
         self.kept = kept
         self._given = dict(given or {})
-        self._due: dict[_Stream, bytes] = {}
+        self._due: dict[Stream, bytes] = {}
         self.table = table
         self.tls = tls
         self._listeners = listeners
@@ -95,7 +94,7 @@ class StreamTransport:
         self._on_lost = on_lost
         self.listening = {e: s for e, s in (held or {}).items() if e in listeners}
         "The socket of each listener, once there is one."
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, Stream] = {}
         self._opening: dict[Flow, _Opening] = {}
         self._tasks = TaskSet(self._task_failed)
         self._log_guard = Guard(rate=_LOG_RATE, burst=_LOG_BURST, max_sources=1000)
@@ -136,7 +135,7 @@ class StreamTransport:
             return
         self.table.restore(name, flow.remote.host, self._limits_of(flow).name)
         given.sock.setblocking(False)  # noqa: FBT003 - the socket module's own signature
-        stream = _Stream(self, name, flow, given.saved)
+        stream = Stream(self, name, flow, given.saved)
         await self._loop.connect_accepted_socket(lambda: stream, given.sock)
         stream.write(rest)
 
@@ -180,7 +179,7 @@ class StreamTransport:
 
     async def _accept(self, sock: socket.socket, flow: Flow, name: str) -> None:
         tune(sock)
-        stream = _Stream(self, name, flow)
+        stream = Stream(self, name, flow)
         secure = flow.transport == "tls" and self.tls is not None
         try:
             await self._loop.connect_accepted_socket(
@@ -216,7 +215,7 @@ class StreamTransport:
         for stream, data in due.items():
             stream.write(data)
 
-    def delay(self, stream: "_Stream", data: bytes) -> None:
+    def delay(self, stream: Stream, data: bytes) -> None:
         """Have `write_due` write it."""
         self._due[stream] = self._due.get(stream, b"") + data
 
@@ -233,7 +232,7 @@ class StreamTransport:
             self.table.stats.unsent += 1
 
     async def _connect(self, name: str, flow: Flow) -> None:
-        stream = _Stream(self, name, flow)
+        stream = Stream(self, name, flow)
         try:
             await self._open(stream, flow)
         except (OSError, TransportError) as error:
@@ -255,7 +254,7 @@ class StreamTransport:
                 stream.send(data)
             self._on_read(stream.flow, 0)
 
-    async def _open(self, stream: "_Stream", flow: Flow) -> None:
+    async def _open(self, stream: Stream, flow: Flow) -> None:
         """Connect. Raises OSError or TransportError."""
         secure = flow.transport == "tls"
         if secure and self.tls is None:
@@ -275,7 +274,7 @@ class StreamTransport:
 
     # -- what the streams say -------------------------------------------------------
 
-    def made(self, stream: "_Stream") -> None:
+    def made(self, stream: Stream) -> None:
         """A connection is up, its handshake done."""
         flow = stream.flow
         if flow.transport == "tls":
@@ -301,7 +300,7 @@ class StreamTransport:
             self._refused(flow, "too many connections")
             self.abort(stream, "too many connections")
 
-    def _keep(self, kept: KeptConnections, stream: "_Stream", *, known: bool) -> None:
+    def _keep(self, kept: KeptConnections, stream: Stream, *, known: bool) -> None:
         """Have a connection outlive us, unless a stranger opened it."""
         if stream.saved is not None and stream.connection is not None:
             stream.connection.restore(stream.saved.unread, self.now)
@@ -310,7 +309,7 @@ class StreamTransport:
             sock = stream.transport.get_extra_info("socket")
             kept.keep(stream.name, stream.flow, sock)
 
-    def received(self, stream: "_Stream", data: bytes) -> None:
+    def received(self, stream: Stream, data: bytes) -> None:
         """Octets have come."""
         if stream.connection is None or stream.name not in self._streams:
             return
@@ -342,23 +341,23 @@ class StreamTransport:
             stream.transport.pause_reading()
             self._loop.call_later(pause, stream.resume)
 
-    def drop(self, stream: "_Stream", reason: str) -> None:
+    def drop(self, stream: Stream, reason: str) -> None:
         """End a connection, once what was written to it is gone."""
         self._forget(stream, reason)
         stream.transport.close()
 
-    def abort(self, stream: "_Stream", reason: str) -> None:
+    def abort(self, stream: Stream, reason: str) -> None:
         """End a connection at once."""
         self._forget(stream, reason)
         stream.transport.abort()
 
-    def lost(self, stream: "_Stream", error: Exception | None) -> None:
+    def lost(self, stream: Stream, error: Exception | None) -> None:
         """A connection has ended."""
         if isinstance(error, ssl.SSLError):
             self._refused(stream.flow, explain(error))
         self._forget(stream, "lost" if error else "closed by the peer")
 
-    def _forget(self, stream: "_Stream", reason: str) -> None:
+    def _forget(self, stream: Stream, reason: str) -> None:
         if self._streams.pop(stream.name, None) is None:
             return
         self.table.gone(stream.name, reason)
@@ -391,75 +390,6 @@ class StreamTransport:
 
     def _task_failed(self, name: str, error: BaseException) -> None:
         self._log.critical("task_failed", task=name, exc_info=error)
-
-
-class _Stream(asyncio.Protocol):
-    """One connection's socket."""
-
-    transport: asyncio.Transport
-
-    def __init__(
-        self,
-        owner: StreamTransport,
-        name: str,
-        flow: Flow,
-        saved: SavedConnection | None = None,
-    ) -> None:
-        self._owner = owner
-        self.saved = saved
-        "How another process has left it."
-        self.name = name
-        self.flow = flow
-        self.connection: Connection | None = None
-        self.refused = ""
-        "Why we gave it up before it began."
-
-    def send(self, data: bytes) -> None:
-        """Send one message, unless the peer reads nothing."""
-        stats = self._owner.table.stats
-        if self.connection is None or self.transport.is_closing():
-            stats.unsent += 1
-            return
-        # Its deadline can only have moved later: the table sees that in its time.
-        self.connection.sent(self._owner.now)
-        kept = self._owner.kept
-        if kept is not None and self.name in kept:
-            kept.sent(self.name, data)
-            self._owner.delay(self, data)
-        else:
-            self.write(data)
-
-    def write_at_once(self, data: bytes) -> None:
-        """Write what is no message."""
-        if self._owner.kept is not None:
-            self._owner.kept.sent(self.name, data)
-        self.write(data)
-
-    def write(self, data: bytes) -> None:
-        """Write, and give up a peer that reads nothing."""
-        self.transport.write(data)
-        pending = self.transport.get_write_buffer_size()
-        if (kept := self._owner.kept) is not None:
-            kept.wrote(self.name, pending)
-        if pending > MAX_UNSENT:
-            self._owner.abort(self, "the peer does not read")
-
-    def resume(self) -> None:
-        """Read on, if it is still there."""
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
-
-    # -- asyncio's callbacks ----------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
-        self._owner.made(self)
-
-    def data_received(self, data: bytes) -> None:
-        self._owner.received(self, data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._owner.lost(self, exc)
 
 
 def _why(error: Exception) -> str:
