@@ -85,8 +85,8 @@ class ReceiveContext:
         self._control = _session(suite, key, Policy.SSRC_ANY_INBOUND)
         self._control_sources: _Sources = {}
         self._search_ns = 0
-        self._floors: dict[bytes, int] = {}
-        "By source, a sequence number that another process has received."
+        self._floors: dict[bytes, tuple[int, int]] = {}
+        "By source, sequence number and timestamp that another process has received."
         self._floors_until_ns = 0
 
     def join_behind(self, packet: bytes, now_ns: int) -> None:
@@ -95,7 +95,7 @@ class ReceiveContext:
         For a context that begins in the middle of a stream, whose replay list died with
         another process. After FLOOR_NS its own list knows enough.
         """
-        self._floors[packet[8:12]] = int.from_bytes(packet[2:4], "big")
+        self._floors[packet[8:12]] = _place(packet)
         self._floors_until_ns = now_ns + FLOOR_NS
 
     def unprotect(self, packet: bytes, now_ns: int) -> bytes:
@@ -122,8 +122,11 @@ class ReceiveContext:
         if now_ns >= self._floors_until_ns:
             self._floors.clear()
         elif (floor := self._floors.get(packet[8:12])) is not None:
-            ahead = (int.from_bytes(packet[2:4], "big") - floor) & 0xFFFF
-            if not 0 < ahead < 0x8000:
+            sequence, timestamp = _place(packet)
+            ahead = (sequence - floor[0]) & 0xFFFF
+            # One of an earlier rollover count may seem to be ahead, but is older.
+            later = (timestamp - floor[1]) & 0xFFFFFFFF
+            if not 0 < ahead < 0x8000 or later >= 1 << 31:
                 raise ReplayedError("The packet was received before a process died.")
 
     def unprotect_rtcp(self, packet: bytes) -> bytes:
@@ -155,6 +158,11 @@ class ReceiveContext:
             self._session = joined
             return plain
         raise SrtpError("The packet is not authentic under any rollover count.")
+
+
+def _place(packet: bytes) -> tuple[int, int]:
+    """Sequence number and timestamp."""
+    return int.from_bytes(packet[2:4], "big"), int.from_bytes(packet[4:8], "big")
 
 
 def _admit(session: Session, sources: _Sources, ssrc: bytes) -> None:

@@ -113,6 +113,17 @@ def test_what_another_process_received_is_not_believed_again(last: int) -> None:
         receiver.unprotect(sealed(last), 4)
 
 
+def test_an_older_rollover_count_does_not_pass_for_what_comes_next() -> None:
+    suite = SUITES[0]
+    judge, receiver = Direction(suite, key(suite)), ReceiveContext(suite, key(suite))
+    receiver.join_behind(packet(0x10100), 0)
+    # Of a quarter of an hour ago: its sequence number is ahead, its count is not.
+    with pytest.raises(ReplayedError):
+        receiver.unprotect(judge.protect(packet(0x0200), 0), 1)
+    sealed = judge.protect(packet(0x10101), 1)
+    assert receiver.unprotect(sealed, 2) == packet(0x10101)
+
+
 def test_what_another_process_received_matters_for_a_while_only() -> None:
     suite = SUITES[0]
     judge, receiver = Direction(suite, key(suite)), ReceiveContext(suite, key(suite))
