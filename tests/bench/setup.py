@@ -7,12 +7,15 @@ which neither relays media nor keeps a ledger. The agent's calls are exempt ones
 legs are signalled, their media relayed, the ledger kept, and nothing announced or
 recorded. With `--recorded` they are announced, recorded and stored as well. Figures are
 CPU time of the process and all its threads, user and system, from the first INVITE to
-the last BYE; `main` is what sippy is to be compared with.
+the last BYE; `main` is what sippy is to be compared with, and `kernel` the part of it
+that is spent in system calls. What TLS costs above TCP is the library's share.
 """
 
 import argparse
 import contextlib
+import os
 import shutil
+import statistics
 import subprocess
 import tempfile
 import time
@@ -113,12 +116,33 @@ def cpu(pid: int) -> float:
     )
 
 
+def kernel(pid: int) -> float:
+    """Seconds of those that the kernel has used for it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[12]) / os.sysconf("SC_CLK_TCK")
+
+
 def report(name: str, figures: Sequence[tuple[str, float]], failed: int) -> None:
     parts = ", ".join(f"{role} {value * 1000:.2f} ms" for role, value in figures)
     print(f"{name:22} {parts} a call; failed {failed}", flush=True)
 
 
-def measure_agent(transport: str, scratch: Path, arguments: argparse.Namespace) -> None:
+def compare(sippy: Sequence[float], agent: dict[str, list[float]]) -> None:
+    """The medians of all rounds, and how they compare with sippy's."""
+    if len(sippy) < 2:
+        return
+    base = statistics.median(sippy)
+    print(f"median of {len(sippy)} rounds: sippy {base * 1000:.2f} ms", end="")
+    for transport, figures in agent.items():
+        found = statistics.median(figures)
+        print(f"; {transport} {found * 1000:.2f} ms, {found / base:.2f}x", end="")
+    print()
+
+
+def measure_agent(
+    transport: str, scratch: Path, arguments: argparse.Namespace
+) -> float:
+    """CPU of the main process for a call."""
     recorded = arguments.recorded
     daemon = Daemon(
         scratch / "site",
@@ -133,6 +157,7 @@ def measure_agent(transport: str, scratch: Path, arguments: argparse.Namespace) 
     try:
         with answering(transport, End(officer, site.officers), scratch):
             before, main_before = usage(daemon), cpu(daemon.process.pid)
+            kernel_before = kernel(daemon.process.pid)
             failed = call(
                 transport,
                 End(daemon.caller, site.trunk),
@@ -146,21 +171,27 @@ def measure_agent(transport: str, scratch: Path, arguments: argparse.Namespace) 
                 daemon.wait_for("stored", count=arguments.calls - failed, timeout=120)
                 main = cpu(daemon.process.pid) - main_before
             after = usage(daemon)
+            in_kernel = kernel(daemon.process.pid) - kernel_before
     finally:
         daemon.stop()
-    figures = [("main", main / arguments.calls)]
+    figures = [
+        ("main", main / arguments.calls),
+        ("kernel", in_kernel / arguments.calls),
+    ]
     for role in ("worker", "finisher"):
         used = after.by_role.get(role, 0.0) - before.by_role.get(role, 0.0)
         if used > 0:
             figures.append((role, used / arguments.calls))
     report(f"agent, {transport}", figures, failed)
+    return main / float(arguments.calls)
 
 
-def measure_sippy(scratch: Path, arguments: argparse.Namespace) -> None:
+def measure_sippy(scratch: Path, arguments: argparse.Namespace) -> float | None:
+    """CPU of sippy for a call; None if it is not here."""
     program = SIPPY / "bin/b2bua_simple"
     if not program.exists():
         print("sippy is not here: scripts/setup --lab fetches it")
-        return
+        return None
     port, caller, officer = free_ports(3)
     b2bua = [str(program), "-f", "-l", "127.0.0.1", "-p", str(port)]
     b2bua += ["-n", f"127.0.0.1:{officer}", "-L", str(scratch / "sippy.log")]
@@ -174,13 +205,16 @@ def measure_sippy(scratch: Path, arguments: argparse.Namespace) -> None:
     try:
         time.sleep(2.0)
         with answering("udp", End(officer), scratch):
-            before = cpu(process.pid)
+            before, kernel_before = cpu(process.pid), kernel(process.pid)
             failed = call("udp", End(caller), port, scratch, arguments, HOLD)
             used = cpu(process.pid) - before
+            in_kernel = kernel(process.pid) - kernel_before
     finally:
         process.terminate()
         process.wait()
-    report("sippy's B2BUA, udp", [("all", used / arguments.calls)], failed)
+    figures = [("all", used / arguments.calls), ("kernel", in_kernel / arguments.calls)]
+    report("sippy's B2BUA, udp", figures, failed)
+    return used / float(arguments.calls)
 
 
 def main() -> None:
@@ -193,12 +227,16 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"machine: {machine()}")
     print(f"{arguments.calls} calls at {arguments.rate:g}/s")
+    sippy: list[float] = []
+    agent: dict[str, list[float]] = {name: [] for name in arguments.transports}
     for _ in range(arguments.rounds):
         with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-            measure_sippy(Path(scratch), arguments)
-        for transport in arguments.transports:
+            figure = measure_sippy(Path(scratch), arguments)
+        sippy += [] if figure is None else [figure]
+        for transport, figures in agent.items():
             with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-                measure_agent(transport, Path(scratch), arguments)
+                figures.append(measure_agent(transport, Path(scratch), arguments))
+    compare(sippy, agent)
 
 
 if __name__ == "__main__":
