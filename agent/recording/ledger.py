@@ -126,7 +126,8 @@ class Ledger:
     def __init__(
         self, path: Path, *, hash_key: bytes, reserve_bytes: int = RESERVE_BYTES
     ) -> None:
-        self._hash_key = hash_key
+        # Kept made ready: OpenSSL looks an algorithm up anew for each key it is given.
+        self._hash = hmac.new(hash_key, digestmod="sha256")
         self._begun = 0
         self._database = Database(path, MIGRATIONS, reserve_bytes=reserve_bytes)
 
@@ -163,7 +164,9 @@ class Ledger:
 
     async def begin(self, intent: CallIntent) -> None:
         """Write a call's intent. Raises LedgerError."""
-        digest = hmac.digest(self._hash_key, intent.sip_call_id.encode(), "sha256")
+        hashed = self._hash.copy()
+        hashed.update(intent.sip_call_id.encode())
+        digest = hashed.digest()
         expires = self._begun % EXPIRY_INTERVAL == 0
         self._begun += 1
 

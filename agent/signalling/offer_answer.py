@@ -7,7 +7,7 @@ number and order for as long as the leg lives.
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Final, Self
 
 from agent.model.media import (
     COMFORT_NOISE,
@@ -66,6 +66,11 @@ from agent.signalling.sdp import (
 __all__ = ["NotAcceptableError", "OfferAnswer"]
 
 
+_AUDIO_ALONE: Final = Shape((refused_section("audio", RTP, ("0",)),))
+_NOTHING: Final = Ours()
+"What was offered and agreed before there was anything."
+
+
 class OfferAnswer:
     """The negotiation of one leg, from its first description to its last.
 
@@ -102,9 +107,8 @@ class OfferAnswer:
         self._noise = False
         self._version = 0
         self._sent = b""
-        self._shape = Shape((refused_section("audio", RTP, ("0",)),))
-        self._offered = Ours()
-        self._agreed = Ours()
+        self._shape = _AUDIO_ALONE
+        self._offered = self._agreed = _NOTHING
         self._security = MediaSecurity(
             secure=secure,
             policy=srtp,

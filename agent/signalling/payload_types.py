@@ -62,12 +62,9 @@ class PayloadTypes:
 
     def numbered(self, codecs: Iterable[Codec]) -> tuple[Codec, ...]:
         """The codecs under their numbers on this leg."""
-        return tuple(
-            replace(
-                codec,
-                payload_type=self.number(
-                    codec.name, codec.clock_rate, codec.payload_type
-                ),
-            )
-            for codec in codecs
-        )
+        return tuple(map(self._numbered, codecs))
+
+    def _numbered(self, codec: Codec) -> Codec:
+        number = self.number(codec.name, codec.clock_rate, codec.payload_type)
+        same = number == codec.payload_type
+        return codec if same else replace(codec, payload_type=number)

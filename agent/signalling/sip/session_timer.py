@@ -17,6 +17,7 @@ from agent.signalling.sip.grammar import find_param, parse_params
 from agent.signalling.sip.headers import Headers, parse_delta_seconds
 from agent.signalling.sip.message import Request, Response
 from agent.signalling.sip.symbol import Symbol
+from agent.signalling.sip.timers import earliest
 
 TIMER: Final = "timer"
 "The option tag."
@@ -208,8 +209,7 @@ class SessionTimer:
 
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called, if at all."""
-        times = (self._refresh_at, self._expires_at)
-        return min((at for at in times if at is not None), default=None)
+        return earliest(self._refresh_at, self._expires_at)
 
     def handle_timer(self, now: float) -> Action:
         """What is due: REFRESH, EXPIRE or NOTHING."""
