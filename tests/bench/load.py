@@ -72,6 +72,8 @@ class Call:
     answered: float = 0.0
     talked: float = 0.0
     hung_up: float = 0.0
+    until: tuple[int, int] = (0, 0)
+    "Frames that its legs had sent when it was hung up."
     ended: bool = False
     failed: str = ""
     first_of_officer: int = 0
@@ -314,6 +316,7 @@ class Load:
     def _hang_up(self, call: Call, now: float) -> None:
         leg = call.legs[0]
         call.hung_up = time.monotonic()
+        call.until = call.legs[0].sent, call.legs[1].sent
         self._stop_rtp(leg)
         self._cores[0].hang_up(leg.session, call.hung_up, headers=())
         self._flush(0)

@@ -26,12 +26,12 @@ class Clicks:
     "Frames that the other phone did not get."
 
     def examine(self, call: Call, wav: bytes, until: tuple[int, int] = (0, 0)) -> None:
-        """Look up every frame of a call; `until` cuts what was sent, if set."""
+        """Look up every frame until a call was hung up, or `until`, if set."""
         track = read_wav(wav)
-        for side, leg in enumerate(call.legs):
+        for side in (0, 1):
             samples = track.samples[side::2]
             first = (call.first_of_officer if side == 0 else 0) + EDGE
-            last = (until[side] or leg.sent) - EDGE
+            last = (until[side] or call.until[side]) - EDGE
             at = first
             while (anchor := samples.find(payload(call.number, side, at))) < 0:
                 at += 1
@@ -43,10 +43,11 @@ class Clicks:
 
     def heard(self, call: Call) -> None:
         """Count what a live call's phones did not hear of each other."""
-        for side, leg in enumerate(call.legs):
+        for side in (0, 1):
             first = (call.first_of_officer if side == 0 else 0) + EDGE
             got = call.legs[1 - side].got_frames
-            self.unheard += sum(n not in got for n in range(first, leg.sent - EDGE))
+            sent = range(first, call.until[side] - EDGE)
+            self.unheard += sum(index not in got for index in sent)
 
     def look(
         self, call: int, leg: int, samples: bytes, frames: range, anchor: int

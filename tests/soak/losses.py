@@ -15,6 +15,8 @@ class Losses:
     calls: int = 0
     dropped: list[str] = field(default_factory=list)
     "Why each call that nobody hung up has ended."
+    cleared: int = 0
+    "Calls that were being set up, and ended."
     repeated: int = 0
     "Requests that went with their connection, which their sender repeated."
     refused: int = 0
@@ -63,6 +65,7 @@ def _row(one: Losses) -> dict[str, str]:
         "kills": str(one.kills),
         "calls": str(one.calls),
         "dropped": str(len(one.dropped)),
+        "cleared": str(one.cleared),
         "repeated": str(one.repeated),
         "refused": str(one.refused),
         "recordings": str(one.recordings),
