@@ -7,7 +7,7 @@ import contextlib
 import hmac
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -235,6 +235,18 @@ class Ledger:
             )
         )
 
+    async def note_partial_of(self, recording_ids: Iterable[str]) -> None:
+        """`note_partial` of these recordings' calls, by one statement."""
+        names = msgspec.json.encode(list(recording_ids)).decode()
+        await self._database.do(
+            lambda db: db.execute(
+                "UPDATE calls SET outcome = ? WHERE outcome = ? AND call_id IN"
+                " (SELECT call_id FROM recordings WHERE recording_id IN"
+                " (SELECT value FROM json_each(?)))",
+                (Outcome.PARTIAL, Outcome.RECORDED, names),
+            )
+        )
+
     # -- recordings -------------------------------------------------------------------
 
     async def segment(
@@ -263,14 +275,28 @@ class Ledger:
 
         An empty `verdict` leaves what is known of its quality.
         """
-        await self._database.do(lambda db: _advance(db, [recording_id], state, verdict))
+        await self._database.do(
+            lambda db: db.execute(
+                "UPDATE recordings SET state = ?, changed_utc_ns = ?, verdict ="
+                " iif(?, ?, verdict) WHERE recording_id = ?"
+                " AND state IN (SELECT value FROM json_each(?))",
+                (state, utc_ns(), verdict != "", verdict, recording_id, _before(state)),
+            )
+        )
 
     async def advance_all(
         self, recording_ids: Iterable[str], state: RecordingState
     ) -> None:
-        """`advance`, for many in one commit."""
-        names = list(recording_ids)
-        await self._database.do(lambda db: _advance(db, names, state, ""))
+        """`advance`, for many by one statement."""
+        names = msgspec.json.encode(list(recording_ids)).decode()
+        await self._database.do(
+            lambda db: db.execute(
+                "UPDATE recordings SET state = ?, changed_utc_ns = ?"
+                " WHERE state IN (SELECT value FROM json_each(?))"
+                " AND recording_id IN (SELECT value FROM json_each(?))",
+                (state, utc_ns(), _before(state), names),
+            )
+        )
 
     async def forget_recording(self, recording_id: str) -> None:
         """Nothing of it was ever written, unless the ledger knows better."""
@@ -304,20 +330,9 @@ class Ledger:
         await self._database.do(lambda db: _expire(db, before_utc_ns, -1))
 
 
-def _advance(
-    db: sqlite3.Connection,
-    recording_ids: Sequence[str],
-    state: RecordingState,
-    verdict: str,
-) -> None:
-    earlier = msgspec.json.encode(_STATES[: _STATES.index(state)]).decode()
-    now = utc_ns()
-    db.executemany(
-        "UPDATE recordings SET state = ?, changed_utc_ns = ?, verdict ="
-        " iif(?, ?, verdict) WHERE recording_id = ?"
-        " AND state IN (SELECT value FROM json_each(?))",
-        [(state, now, verdict != "", verdict, r, earlier) for r in recording_ids],
-    )
+def _before(state: RecordingState) -> str:
+    """The states before one, as JSON."""
+    return msgspec.json.encode(_STATES[: _STATES.index(state)]).decode()
 
 
 def _expire(db: sqlite3.Connection, before_utc_ns: int, limit: int) -> None:

@@ -5,6 +5,7 @@ one that finds the same, or less, to do.
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -20,7 +21,7 @@ from agent.recording.spool import Spool
 _START: Final = 1 << 17
 "Bytes of a journal that are looked at; one that has more than that is not blank."
 
-Action = Literal["salvaged", "kept", "quarantined", "dropped", "left"]
+Action = Literal["waiting", "salvaged", "kept", "quarantined", "dropped", "left"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ class Recovered:
 
     recording_id: str
     action: Action
-    """`kept`: it was sealed already. `dropped`: nothing of it is on disk.
-    `left`: the disk does not take it now; the next start tries again."""
+    """`waiting`: to be salvaged. `kept`: it was sealed already. `dropped`: nothing of
+    it is on disk. `left`: the disk does not take it now; the next start tries again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,12 @@ class TakenOver:
 async def recover(
     spool: Spool, ledger: Ledger, taken: TakenOver = TakenOver()
 ) -> list[Recovered]:
-    """Seal what a killed run left; close its ledger rows. Raises LedgerError, OSError.
+    """Find what a killed run left; close its ledger rows. Raises LedgerError, OSError.
 
     To be called before anything is recorded, and after the last writer of the run
-    before has ended, but for the recordings that were `taken` over.
+    before has ended, but for the recordings that were `taken` over. What is `waiting`
+    then is sealed by `salvage_waiting`, while calls are carried again: thousands would
+    take minutes.
     """
     found: list[Recovered] = []
     for recording_id, journals in spool.list_journals().items():
@@ -57,9 +60,10 @@ async def recover(
             # The power went before anything was durable: its envelope is all there is.
             spool.forget_journals(recording_id)
         else:
-            found.append(_seal(spool, recording_id))
+            found.append(_judge(spool, recording_id))
     sealed = spool.list_sealed()
-    there = {*sealed, *spool.list_journals(), *spool.list_quarantined()}
+    journals_left = spool.list_journals()
+    there = {*sealed, *journals_left, *spool.list_quarantined(), *taken.recordings}
     for recording_id in spool.list_envelopes():
         if recording_id in taken.recordings:
             continue
@@ -69,19 +73,14 @@ async def recover(
         if recording_id not in there:
             await ledger.forget_recording(recording_id)
             found.append(Recovered(recording_id, "dropped"))
-        if not spool.journals_of(recording_id):
+        if recording_id not in journals_left:
             spool.envelope_path(recording_id).unlink()
     # Here and below few commits for however many: the daemon is not ready before.
     await ledger.advance_all(sealed, RecordingState.SEALED)
-    await asyncio.gather(
-        *(
-            _note_partial(ledger, recovered.recording_id)
-            for recovered in found
-            if recovered.action == "salvaged"
-        )
-    )
+    # Their calls may have been closed as recorded, a moment before the end.
+    await ledger.note_partial_of(r.recording_id for r in found if r.action == "waiting")
     for recording in await ledger.open_recordings():
-        if recording.recording_id in there | taken.recordings:
+        if recording.recording_id in there:
             continue
         if recording.state == RecordingState.OPEN:
             await ledger.forget_recording(recording.recording_id)
@@ -94,16 +93,35 @@ async def recover(
     return found
 
 
+async def salvage_waiting(
+    found: Iterable[Recovered], spool: Spool, ledger: Ledger
+) -> AsyncIterator[Recovered]:
+    """Seal what is `waiting`, one after the other in a thread; tells of each.
+
+    Raises LedgerError; the next start finds the rest.
+    """
+    for recording_id in (one.recording_id for one in found if one.action == "waiting"):
+        try:
+            await asyncio.to_thread(salvage, recording_id, spool)
+        except OSError:
+            # A full disk must not keep the daemon from carrying calls.
+            yield Recovered(recording_id, "left")
+            continue
+        await ledger.advance(recording_id, RecordingState.SEALED)
+        yield Recovered(recording_id, "salvaged")
+
+
 def _is_blank(journal: Path) -> bool:
     try:
-        with journal.open("rb") as file:
-            start = file.read(_START)
+        if journal.stat().st_size >= _START:
+            return False
+        start = journal.read_bytes()
     except OSError:
         return False  # whatever is wrong with it, nothing is known of what it holds
-    return len(start) < _START and is_blank(start)
+    return is_blank(start)
 
 
-def _seal(spool: Spool, recording_id: str) -> Recovered:
+def _judge(spool: Spool, recording_id: str) -> Recovered:
     if spool.is_sealed(recording_id):
         spool.forget_sources(recording_id)
         return Recovered(recording_id, "kept")
@@ -111,17 +129,7 @@ def _seal(spool: Spool, recording_id: str) -> Recovered:
         # A journal nobody has a key for cannot happen by protocol: keep it, say so.
         spool.quarantine(recording_id)
         return Recovered(recording_id, "quarantined")
-    try:
-        salvage(recording_id, spool)
-    except OSError:
-        # A full disk must not keep the daemon from carrying calls.
-        return Recovered(recording_id, "left")
-    return Recovered(recording_id, "salvaged")
-
-
-async def _note_partial(ledger: Ledger, recording_id: str) -> None:
-    """Its call may have been closed as recorded, a moment before the end."""
-    await ledger.note_partial(await ledger.call_of(recording_id))
+    return Recovered(recording_id, "waiting")
 
 
 async def _close(ledger: Ledger, row: LedgerRow) -> None:

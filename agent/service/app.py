@@ -41,7 +41,7 @@ from agent.media.tones import busy, congestion, ringback
 from agent.model.recording import RecordingState
 from agent.recording.finisher_pool import FinisherPool
 from agent.recording.ledger import Ledger, load_hash_key
-from agent.recording.recovery import TakenOver, recover
+from agent.recording.recovery import Recovered, recover, salvage_waiting
 from agent.recording.room import SpoolRoom
 from agent.recording.spool import Spool
 from agent.service.commands import Commands
@@ -371,7 +371,10 @@ class Agent:
         names = [state.session for state in left.sessions]
         calls = adopt(control, left.calls, left.endings, names)
         await media.resume(left.media, {} if keeper is None else keeper.keys.all())
-        await self._recover(spool, ledger, taken)
+        found = await recover(spool, ledger, taken)
+        for one in found:
+            self._tell_recovered(one)
+        tasks.spawn(self._salvage(found, spool, ledger, uploader), name="salvage")
         tasks.spawn(room.watch(), name="spool-room")
         tasks.spawn(uploader.run(), name="uploader")
         for digest, data in material.notice_files.items():
@@ -433,11 +436,19 @@ class Agent:
         # As if it were killed: that way out is the one that has to work anyway.
         os._exit(0)
 
-    async def _recover(self, spool: Spool, ledger: Ledger, taken: TakenOver) -> None:
-        for found in await recover(spool, ledger, taken):
-            bad = found.action in {"left", "quarantined"}
-            level = self._log.error if bad else self._log.warning
-            level("recovered", recording_id=found.recording_id, action=found.action)
+    async def _salvage(
+        self, found: list[Recovered], spool: Spool, ledger: Ledger, uploader: Uploader
+    ) -> None:
+        """Seal what a killed run left, while calls are carried again."""
+        async for one in salvage_waiting(found, spool, ledger):
+            self._tell_recovered(one)
+            if one.action == "salvaged":
+                uploader.notify(one.recording_id)
+
+    def _tell_recovered(self, found: Recovered) -> None:
+        bad = found.action in {"left", "quarantined"}
+        level = self._log.error if bad else self._log.warning
+        level("recovered", recording_id=found.recording_id, action=found.action)
 
     def _uploader(self, spool: Spool, ledger: Ledger, material: Material) -> Uploader:
         async def stored(recording_id: str) -> None:

@@ -26,7 +26,7 @@ from agent.model.recording import Kept, RecordingState
 from agent.recording.database import Database
 from agent.recording.finisher import Finished, FinishJob, finish
 from agent.recording.ledger import CallIntent, Ledger
-from agent.recording.recovery import Recovered, recover
+from agent.recording.recovery import Recovered
 from agent.recording.room import SpoolRoom
 from agent.recording.spool import Spool
 from agent.upload.backends.object_store import DirectoryBackend
@@ -41,6 +41,7 @@ from tests.recording.segments import (
     packet,
     quality,
 )
+from tests.recording.starts import recovered
 
 T = TypeVar("T")
 CALL = "call"
@@ -89,7 +90,7 @@ class Site:
         self.ledger = self.new_ledger()
         await self.ledger.start()
         try:
-            found = await recover(self.spool, self.ledger)
+            found = await recovered(self.spool, self.ledger)
             uploader = self.uploader()
             for recording_id in self.spool.list_sealed():
                 await uploader.store(recording_id)

@@ -18,7 +18,6 @@ from agent.recording import ledger as ledger_module, recovery
 from agent.recording.assembly import Assembled, assemble
 from agent.recording.finisher import finish
 from agent.recording.ledger import RETENTION_NS, CallIntent, Ledger, read_rows
-from agent.recording.recovery import recover
 from agent.recording.spool import Spool
 from tests.recording.segments import (
     MS,
@@ -28,6 +27,7 @@ from tests.recording.segments import (
     stereo,
     write_segment,
 )
+from tests.recording.starts import recovered
 
 HOUR = 3600 * 1000 * MS
 YEAR = 365 * 24 * HOUR
@@ -125,7 +125,7 @@ async def test_a_salvage_is_filed_under_its_last_write_and_ends_after_it_began(
     await call(ledger, "call", STARTED_AT, segment.id)
     now = STARTED_AT + 2000 * MS + step
     monkeypatch.setattr(recovery, "utc_ns", lambda: now)
-    await recover(spool, ledger)
+    await recovered(spool, ledger)
     days = {"/".join(o.key.split("/")[1:4]) for o in spool.sealed_objects(segment.id)}
     assert days == {"2026/11/23"}
     [row] = read_rows(tmp_path / "ledger.sqlite")

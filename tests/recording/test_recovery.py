@@ -8,12 +8,13 @@ from agent.formats.container import read_wav
 from agent.formats.envelope import open_envelope
 from agent.model.call import CallDirection, EndCause, Outcome
 from agent.model.recording import RecordingState
-from agent.recording import finisher, recovery, spool as spool_module
+from agent.recording import finisher, spool as spool_module
 from agent.recording.finisher import finish, finish_journals
 from agent.recording.ledger import CallIntent, Ledger, read_rows
-from agent.recording.recovery import Recovered, recover
+from agent.recording.recovery import Recovered, recover, salvage_waiting
 from agent.recording.spool import Spool
 from tests.recording.segments import Segment, quality, stereo, write_segment
+from tests.recording.starts import recovered
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def left(spool: Spool) -> set[str]:
 
 
 async def test_nothing_to_do(spool: Spool, ledger: Ledger) -> None:
-    assert await recover(spool, ledger) == []
+    assert await recovered(spool, ledger) == []
 
 
 async def test_a_journal_is_sealed_as_it_is(
@@ -71,7 +72,7 @@ async def test_a_journal_is_sealed_as_it_is(
     await call(ledger, "call", segment.id)
     journals = [path.read_bytes() for path in spool.journals_of(segment.id)]
     envelope = spool.envelope_path(segment.id).read_bytes()
-    found = await recover(spool, ledger)
+    found = await recovered(spool, ledger)
     assert found == [Recovered(segment.id, "salvaged")]
     assert left(spool) == {
         f"sealed/{segment.id}/{name}"
@@ -110,7 +111,7 @@ async def test_the_day_is_the_local_one_of_the_last_write(
     [path] = spool.journals_of(segment.id)
     # 22:30 UTC on New Year's Eve is the next year in Helsinki.
     os.utime(path, ns=(0, 1_798_756_200_000_000_000))
-    await recover(spool, ledger)
+    await recovered(spool, ledger)
     keys = {sealed.key.rsplit("/", 1)[0] for sealed in spool.sealed_objects(segment.id)}
     assert keys == {"keys/2027/01/01", "audio/2027/01/01"}
 
@@ -121,7 +122,7 @@ async def test_a_journal_that_somebody_still_writes_is_copied(
     segment = write_segment(spool, (range(10),), whole=False)
     [path] = spool.journals_of(segment.id)
     with path.open("ab", buffering=0) as writer:
-        await recover(spool, ledger)
+        await recovered(spool, ledger)
         writer.write(b"what an orphan adds")
     [_, sealed] = spool.sealed_objects(segment.id)
     copy = spool.sealed_path(segment.id, sealed.file)
@@ -138,7 +139,7 @@ async def test_sealed_with_its_journal_left_over(
     finish(segment.job(spool), spool.root)
     path.write_bytes(data)
     spool.write_envelope(segment.id, envelope)
-    assert await recover(spool, ledger) == [Recovered(segment.id, "kept")]
+    assert await recovered(spool, ledger) == [Recovered(segment.id, "kept")]
     assert not path.exists()
     assert not spool.envelope_path(segment.id).exists()
     assert spool.sealed_path(segment.id, f"{segment.id}.wav.age").exists()
@@ -152,7 +153,7 @@ async def test_an_envelope_without_a_journal_is_dropped(
     [path] = spool.journals_of(segment.id)
     path.unlink()
     await call(ledger, "call", segment.id)
-    assert await recover(spool, ledger) == [Recovered(segment.id, "dropped")]
+    assert await recovered(spool, ledger) == [Recovered(segment.id, "dropped")]
     assert left(spool) == set()
     assert outcomes(tmp_path) == {"call": "failed"}
     assert states(tmp_path) == {}
@@ -173,7 +174,7 @@ async def test_a_journal_of_which_nothing_is_durable_is_dropped(
     one.write_bytes(data[:200])
     two.write_bytes(bytes(1 << 12))
     action = "kept" if sealing else "dropped"
-    assert await recover(spool, ledger) == [Recovered(segment.id, action)]
+    assert await recovered(spool, ledger) == [Recovered(segment.id, action)]
     assert spool.is_sealed(segment.id) is sealing
     assert not spool.list_journals()
     assert not spool.list_envelopes()
@@ -185,7 +186,7 @@ async def test_one_blank_journal_does_not_take_the_others_with_it(
 ) -> None:
     segment = write_segment(spool, (range(5),), (range(5, 10),))
     spool.journals_of(segment.id)[1].write_bytes(b"")
-    assert await recover(spool, ledger) == [Recovered(segment.id, "salvaged")]
+    assert await recovered(spool, ledger) == [Recovered(segment.id, "salvaged")]
     [_, *journals] = spool.sealed_objects(segment.id)
     assert [found.size > 0 for found in journals] == [True, False]
 
@@ -196,7 +197,7 @@ async def test_a_large_file_is_not_blank_whatever_it_begins_with(
     segment = write_segment(spool)
     [path] = spool.journals_of(segment.id)
     path.write_bytes(bytes(1 << 18) + b"x")
-    assert await recover(spool, ledger) == [Recovered(segment.id, "salvaged")]
+    assert await recovered(spool, ledger) == [Recovered(segment.id, "salvaged")]
 
 
 async def test_a_journal_without_an_envelope_is_kept_aside(
@@ -205,9 +206,9 @@ async def test_a_journal_without_an_envelope_is_kept_aside(
     segment = write_segment(spool)
     spool.envelope_path(segment.id).unlink()
     await call(ledger, "call", segment.id)
-    assert await recover(spool, ledger) == [Recovered(segment.id, "quarantined")]
+    assert await recovered(spool, ledger) == [Recovered(segment.id, "quarantined")]
     assert left(spool) == {f"quarantine/{segment.id}.0.journal"}
-    assert await recover(spool, ledger) == []
+    assert await recovered(spool, ledger) == []
     assert states(tmp_path) == {segment.id: "open"}
     assert outcomes(tmp_path) == {"call": "partial"}
 
@@ -221,7 +222,7 @@ async def test_rows_without_files(spool: Spool, ledger: Ledger, tmp_path: Path) 
     await ledger.advance("c", RecordingState.CLOSED)
     await call(ledger, "done")
     await ledger.close_call("done", Outcome.EXEMPT, ended_utc_ns=1)
-    assert await recover(spool, ledger) == []
+    assert await recovered(spool, ledger) == []
     assert outcomes(tmp_path) == {
         "before the answer": "failed",
         "nothing written": "failed",
@@ -242,10 +243,15 @@ async def test_however_many_there_are_the_ledger_commits_a_few_times(
         if number % 2:
             finish(segment.job(spool), spool.root)
     before = ledger._database.commits
-    assert len(await recover(spool, ledger)) == 20
-    assert ledger._database.commits - before < 15
-    assert set(states(tmp_path).values()) == {"sealed"}
+    found = await recover(spool, ledger)
+    assert [one.action for one in found] == ["waiting"] * 20
+    assert ledger._database.commits - before < 10
+    # A start that is over has salvaged nothing yet, and said the truth of all calls.
     assert set(outcomes(tmp_path).values()) == {"partial"}
+    assert len(spool.list_journals()) == 20
+    salvaged = [one async for one in salvage_waiting(found, spool, ledger)]
+    assert {one.action for one in salvaged} == {"salvaged"}
+    assert set(states(tmp_path).values()) == {"sealed"}
 
 
 async def test_a_disk_that_takes_nothing_stops_no_start(
@@ -258,11 +264,11 @@ async def test_a_disk_that_takes_nothing_stops_no_start(
     await call(ledger, "call", segment.id)
     with monkeypatch.context() as patch:
         patch.setattr(Path, "hardlink_to", full)
-        assert await recover(spool, ledger) == [Recovered(segment.id, "left")]
+        assert await recovered(spool, ledger) == [Recovered(segment.id, "left")]
     assert outcomes(tmp_path) == {"call": "partial"}
     assert spool.journals_of(segment.id)
     assert spool.envelope_path(segment.id).exists()
-    assert await recover(spool, ledger) == [Recovered(segment.id, "salvaged")]
+    assert await recovered(spool, ledger) == [Recovered(segment.id, "salvaged")]
 
 
 class Killed(BaseException):
@@ -347,14 +353,14 @@ async def test_killed_between_any_two_steps(tmp_path: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
             steps = Steps(patch, kill_at)
             try:
-                await recovery.recover(spool, ledger)
+                await recovered(spool, ledger)
                 killed = False
             except Killed:
                 killed = True
         spool.close()
         spool.prepare()
-        await recover(spool, ledger)
-        assert await recover(spool, ledger) == []
+        await recovered(spool, ledger)
+        assert await recovered(spool, ledger) == []
         ids = {name: segment.id for name, segment in segments.items()}
         assert left(spool) == {
             f"quarantine/{ids['keyless']}.0.journal",

@@ -11,9 +11,10 @@ from agent.formats.journal import FRAME_SIZE, HEADER_SIZE, JournalError
 from agent.formats.manifest import Manifest
 from agent.recording.finisher import finish_journals
 from agent.recording.ledger import Ledger
-from agent.recording.recovery import Recovered, recover
+from agent.recording.recovery import Recovered
 from agent.recording.spool import Spool
 from tests.recording.segments import Segment, end, quality, stereo, write_segment
+from tests.recording.starts import recovered
 
 BLOCK = 5
 FRAMES = 3 * BLOCK
@@ -49,9 +50,9 @@ def seams(journal: bytes) -> Iterator[int]:
 
 async def salvaged(spool: Spool, ledger: Ledger, segment: Segment) -> Path | None:
     """Where a start has put the recording, or None if nothing of it was there."""
-    [found] = await recover(spool, ledger)
+    [found] = await recovered(spool, ledger)
     assert found.recording_id == segment.id
-    assert await recover(spool, ledger) == []
+    assert await recovered(spool, ledger) == []
     if found == Recovered(segment.id, "dropped"):
         assert spool.list_sealed() == []
         assert spool.list_envelopes() == []

@@ -8,9 +8,10 @@ import pytest
 
 from agent.common.ids import new_id
 from agent.recording.ledger import Ledger
-from agent.recording.recovery import Recovered, recover
+from agent.recording.recovery import Recovered
 from agent.recording.spool import SealedError, Spool
 from tests.recording.segments import write_segment
+from tests.recording.starts import recovered
 
 ID = "123e4567-e89b-42d3-a456-426614174000"
 NAMES = {
@@ -78,7 +79,7 @@ async def test_what_has_our_names_but_is_no_file_of_ours_stops_nothing(
     segment = write_segment(spool)
     spool.close()
     spool.prepare()
-    assert await recover(spool, ledger) == [Recovered(segment.id, "salvaged")]
+    assert await recovered(spool, ledger) == [Recovered(segment.id, "salvaged")]
     assert spool.list_sealed() == [segment.id]
     spool.purge(segment.id)
     # Nothing of it was taken, followed or removed but in the place for scraps.
@@ -98,7 +99,7 @@ async def test_other_names_are_let_be(spool: Spool, ledger: Ledger, kind: str) -
     segment = write_segment(spool)
     spool.close()
     spool.prepare()
-    assert await recover(spool, ledger) == [Recovered(segment.id, "salvaged")]
+    assert await recovered(spool, ledger) == [Recovered(segment.id, "salvaged")]
     assert spool.list_sealed() == [segment.id]
     for place in NAMES:
         left = {path.name for path in (spool.root / place).iterdir()}
