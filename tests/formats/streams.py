@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from agent.formats.rtp.packet import RtpPacket
-from agent.formats.timeline import Frame, LegResult, LegTimeline
+from agent.formats.timeline import Frame, Gap, LegResult, LegTimeline
 
 MS = 1_000_000
 START = 5_000_000_000_000
@@ -90,3 +90,11 @@ def odd(number: int, payload_type: int, payload: bytes) -> Sent:
 
 def result_of(sent: list[Sent], *, milliseconds: float = 200) -> LegResult:
     return finish(timeline(sent), milliseconds=milliseconds)
+
+
+def spans(*marks: tuple[float, str], milliseconds: float) -> list[Gap]:
+    """What marks, at so many milliseconds, make of a leg from which nothing came."""
+    leg = timeline([])
+    for at, kind in marks:
+        leg.mark(START + round(at * MS), kind)
+    return finish(leg, milliseconds=milliseconds).gaps

@@ -49,16 +49,20 @@ def judged(
     return assess(leg, meters[0])
 
 
-def test_a_leg_without_a_fault() -> None:
-    assert judged(talk(range(500)), 10) == LegQuality(
+def faultless(listened_ms: int) -> LegQuality:
+    return LegQuality(
         loss_percent=0.0,
         longest_gap_ms=0,
-        listened_ms=10_000,
+        listened_ms=listened_ms,
         silence=0.0,
         clipping=0.0,
         mos=4.41,
         verdict=GOOD,
     )
+
+
+def test_a_leg_without_a_fault() -> None:
+    assert judged(talk(range(500)), 10) == faultless(10_000)
 
 
 @pytest.mark.parametrize("kept", RecordingFormat)
@@ -111,15 +115,7 @@ def test_a_gap_of_the_agents_own_counts_with_the_loss_beside_it() -> None:
 def test_what_is_held_counts_for_nothing() -> None:
     heard = [n for n in range(500) if not 100 <= n < 400]
     marks = [(2.0, "hold"), (8.0, "resume")]
-    assert judged(talk(heard), 10, marks) == LegQuality(
-        loss_percent=0.0,
-        longest_gap_ms=0,
-        listened_ms=4000,
-        silence=0.0,
-        clipping=0.0,
-        mos=4.41,
-        verdict=GOOD,
-    )
+    assert judged(talk(heard), 10, marks) == faultless(4000)
 
 
 @pytest.mark.parametrize(("kind", "verdict"), [("hold", GOOD), ("changed", SILENT)])
@@ -188,15 +184,7 @@ def test_the_recording_is_as_its_worst_leg(
     one: Verdict, other: Verdict, expected: Verdict
 ) -> None:
     def quality(verdict: Verdict) -> LegQuality:
-        return LegQuality(
-            loss_percent=0.0,
-            longest_gap_ms=0,
-            listened_ms=0,
-            silence=0.0,
-            clipping=0.0,
-            mos=None,
-            verdict=verdict,
-        )
+        return replace(faultless(0), verdict=verdict)
 
     assert overall((quality(one), quality(other))) is expected
 

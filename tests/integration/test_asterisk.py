@@ -76,34 +76,46 @@ async def before(
         yield trunk, officer
 
 
-@proves("Asterisk", "as the PBX behind: an officer's phone there answers")
-async def test_a_phone_behind_it_answers(daemon: Daemon, tmp_path: Path) -> None:
-    async with behind(daemon, tmp_path) as (caller, officer, _):
+@asynccontextmanager
+async def answered(daemon: Daemon, root: Path) -> AsyncIterator[tuple[Phone, Phone]]:
+    """It behind the agent: the two talk."""
+    async with behind(daemon, root) as (caller, officer, _):
         await caller.call(daemon.number())
         await officer.connected.wait()
         await talk(daemon, caller, officer)
+        yield caller, officer
+
+
+@proves("Asterisk", "as the PBX behind: an officer's phone there answers")
+async def test_a_phone_behind_it_answers(daemon: Daemon, tmp_path: Path) -> None:
+    async with answered(daemon, tmp_path) as (caller, officer):
         caller.hang_up()
         await officer.ended.wait()
         await check_recorded(daemon, "caller-hangup")
 
 
-@proves("Asterisk", "as the trunk: calls in, hangs up")
-async def test_it_calls_in(daemon: Daemon, tmp_path: Path) -> None:
-    async with before(daemon, tmp_path) as (pbx, officer):
-        await pbx.call(SERVICE)
+@pytest.mark.parametrize(
+    "agent_more",
+    [
+        pytest.param("", marks=proves("Asterisk", "as the trunk: calls in, hangs up")),
+        pytest.param(
+            "100rel=required", marks=proves("Asterisk", "as the trunk: requires 100rel")
+        ),
+    ],
+)
+async def test_it_calls_in(daemon: Daemon, tmp_path: Path, agent_more: str) -> None:
+    async with before(daemon, tmp_path, agent_more) as (trunk, officer):
+        await trunk.call(SERVICE)
         await officer.connected.wait()
         await talk(daemon, officer)
-        await pbx.hang_up()
+        await trunk.hang_up()
         await officer.ended.wait()
         await check_recorded(daemon, "caller-hangup")
 
 
 @proves("Asterisk", "as the PBX behind: its phone hangs up")
 async def test_a_phone_behind_it_hangs_up(daemon: Daemon, tmp_path: Path) -> None:
-    async with behind(daemon, tmp_path) as (caller, officer, _):
-        await caller.call(daemon.number())
-        await officer.connected.wait()
-        await talk(daemon, caller, officer)
+    async with answered(daemon, tmp_path) as (caller, officer):
         officer.hang_up()
         await caller.ended.wait()
         await check_recorded(daemon, "officer-hangup")
@@ -165,17 +177,6 @@ async def test_a_queue_answers_before_an_officer(
         await officer.ended.wait()
         recording = await check_recorded(daemon, "caller-hangup")
     assert recording.manifest.audio.duration_ms < 1400
-
-
-@proves("Asterisk", "as the trunk: requires 100rel")
-async def test_it_requires_reliable_responses(daemon: Daemon, tmp_path: Path) -> None:
-    async with before(daemon, tmp_path, "100rel=required") as (trunk, officer):
-        await trunk.call(SERVICE)
-        await officer.connected.wait()
-        await talk(daemon, officer)
-        await trunk.hang_up()
-        await officer.ended.wait()
-        await check_recorded(daemon, "caller-hangup")
 
 
 @proves("Asterisk", "as the PBX behind: rings reliably (100rel), is acknowledged")

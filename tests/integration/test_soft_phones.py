@@ -1,12 +1,13 @@
 """Soft phones of other makes at either end of a call: what all of them do alike."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from agent.cli.phone import Phone
 from tests.lab.baresip import baresip
 from tests.lab.daemon import CALLER, Daemon
 from tests.lab.linphone import linphone
@@ -62,6 +63,21 @@ def officer(
     return make(daemon, root, port=daemon.officers[0], user="201", hertz=OFFICER_HZ)
 
 
+@asynccontextmanager
+async def answered(
+    make: Make, daemon: Daemon, root: Path, seconds: float = 1.0
+) -> AsyncIterator[tuple[Phone, SoftPhone]]:
+    """A party outside, which talks with the make as an officer."""
+    async with (
+        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
+        officer(make, daemon, root) as staff,
+    ):
+        await caller.call(daemon.number())
+        await staff.answer()
+        await talk(daemon, caller, seconds=seconds)
+        yield caller, staff
+
+
 @each("as the customer: notice, talk, hang up")
 async def test_it_calls_and_hangs_up(
     daemon: Daemon, tmp_path: Path, make: Make
@@ -85,13 +101,7 @@ async def test_it_calls_and_hangs_up(
 async def test_it_answers_and_the_customer_hangs_up(
     daemon: Daemon, tmp_path: Path, make: Make
 ) -> None:
-    async with (
-        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
-        officer(make, daemon, tmp_path) as staff,
-    ):
-        await caller.call(daemon.number())
-        await staff.answer()
-        await talk(daemon, caller)
+    async with answered(make, daemon, tmp_path) as (caller, staff):
         caller.hang_up()
         await staff.closed()
         await check_recorded(daemon, "caller-hangup")
@@ -102,13 +112,7 @@ async def test_it_answers_and_the_customer_hangs_up(
 async def test_it_answers_and_hangs_up(
     daemon: Daemon, tmp_path: Path, make: Make
 ) -> None:
-    async with (
-        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
-        officer(make, daemon, tmp_path) as staff,
-    ):
-        await caller.call(daemon.number())
-        await staff.answer()
-        await talk(daemon, caller)
+    async with answered(make, daemon, tmp_path) as (caller, staff):
         await staff.hang_up()
         await caller.ended.wait()
         await check_recorded(daemon, "officer-hangup")
@@ -118,13 +122,7 @@ async def test_it_answers_and_hangs_up(
 async def test_the_officer_holds_and_resumes(
     daemon: Daemon, tmp_path: Path, make: Make
 ) -> None:
-    async with (
-        our_phone(daemon.caller, CALLER, CUSTOMER_HZ) as caller,
-        officer(make, daemon, tmp_path) as staff,
-    ):
-        await caller.call(daemon.number())
-        await staff.answer()
-        await talk(daemon, caller, seconds=0.8)
+    async with answered(make, daemon, tmp_path, seconds=0.8) as (caller, staff):
         await hold_once(daemon, staff)
         caller.hang_up()
         recording = await check_recorded(daemon, "caller-hangup")

@@ -69,6 +69,17 @@ async def main_process(
         abandon(running.pool)
 
 
+@asynccontextmanager
+async def first_talking(
+    directory: Path, customer: Phone, officer: Phone
+) -> AsyncIterator[Site]:
+    """The first of them, with a call that is up."""
+    async with main_process(directory) as first:
+        await first.pool.resume([], {})
+        await talk(first, customer, officer)
+        yield first
+
+
 def stored(running: Site, call: str = "call") -> MediaState:
     """The state as it is written and read."""
     data = msgspec.msgpack.encode(running.pool.state_of(call))
@@ -78,9 +89,7 @@ def stored(running: Site, call: str = "call") -> MediaState:
 async def test_calls_and_recordings_do_not_notice_a_new_main_process(
     tmp_path: Path, running_units: Units, customer: Phone, officer: Phone
 ) -> None:
-    async with main_process(tmp_path) as first:
-        await first.pool.resume([], {})
-        await talk(first, customer, officer)
+    async with first_talking(tmp_path, customer, officer) as first:
         recording = await first.record(("c", "o"))
         said = [customer.say(audio_bytes(1))]
         heard = [await officer.hear()]
@@ -116,9 +125,7 @@ async def test_keys_and_rollover_counts_go_on_under_a_new_main_process(
 ) -> None:
     with SecurePhone(ssrc=0xC0, seed=10) as customer:
         customer.sequence = 0xFFF0
-        async with main_process(tmp_path) as first:
-            await first.pool.resume([], {})
-            await talk(first, customer, officer)
+        async with first_talking(tmp_path, customer, officer) as first:
             for n in range(40):
                 customer.say(audio_bytes(n))
                 officer.say(audio_bytes(n))
@@ -139,9 +146,7 @@ async def test_keys_and_rollover_counts_go_on_under_a_new_main_process(
 async def test_what_nobody_claims_is_ended(
     tmp_path: Path, running_units: Units, customer: Phone, officer: Phone
 ) -> None:
-    async with main_process(tmp_path) as first:
-        await first.pool.resume([], {})
-        await talk(first, customer, officer)
+    async with first_talking(tmp_path, customer, officer) as first:
         recording = await first.record(("c", "o"))
         never = await first.record(("c", "o"), grant=False)
     async with main_process(tmp_path) as second:
@@ -158,9 +163,7 @@ async def test_what_nobody_claims_is_ended(
 async def test_what_is_on_its_way_when_a_main_process_dies_is_not_lost(
     tmp_path: Path, running_units: Units, customer: Phone, officer: Phone
 ) -> None:
-    async with main_process(tmp_path) as first:
-        await first.pool.resume([], {})
-        await talk(first, customer, officer)
+    async with first_talking(tmp_path, customer, officer) as first:
         recording = await first.record(("c", "o"))
         other = await first.record(("c", "o"))
         token = first.pool.play("o", ["notice"])
@@ -184,9 +187,7 @@ async def test_what_is_on_its_way_when_a_main_process_dies_is_not_lost(
 async def test_a_worker_that_died_with_its_main_process_is_replaced(
     tmp_path: Path, running_units: Units, customer: Phone, officer: Phone
 ) -> None:
-    async with main_process(tmp_path) as first:
-        await first.pool.resume([], {})
-        await talk(first, customer, officer)
+    async with first_talking(tmp_path, customer, officer) as first:
         recording = await first.record(("c", "o"))
         state = stored(first)
         (worker,) = first.pool.worker_pids
@@ -287,9 +288,7 @@ async def test_a_worker_of_another_version_closes_its_journals_and_is_restarted(
     officer: Phone,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with main_process(tmp_path) as first:
-        await first.pool.resume([], {})
-        await talk(first, customer, officer)
+    async with first_talking(tmp_path, customer, officer) as first:
         recording = await first.record(("c", "o"))
         before = running_units.pids()
     monkeypatch.setattr(control, "VERSION", control.VERSION + 1)

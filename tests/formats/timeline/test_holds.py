@@ -10,6 +10,7 @@ from tests.formats.streams import (
     finish,
     placed,
     sender,
+    spans,
     steady,
     timeline,
     without,
@@ -89,10 +90,8 @@ def test_music_that_is_heard_in_a_hold_is_in_its_place() -> None:
 
 
 def test_marks_in_disorder_are_put_in_order() -> None:
-    leg = timeline([])
-    for at, kind in ((90, "gap-end"), (40, "resume"), (60, "gap-begin"), (10, "hold")):
-        leg.mark(START + at * MS, kind)
-    assert finish(leg, milliseconds=100).gaps == [
+    marks = ((90, "gap-end"), (40, "resume"), (60, "gap-begin"), (10, "hold"))
+    assert spans(*marks, milliseconds=100) == [
         Gap(0, 80, GapReason.SILENCE),
         Gap(80, 240, GapReason.HOLD),
         Gap(320, 160, GapReason.SILENCE),
@@ -102,10 +101,8 @@ def test_marks_in_disorder_are_put_in_order() -> None:
 
 
 def test_marks_beyond_the_segment_are_cut_to_it() -> None:
-    leg = timeline([])
-    leg.mark(START - 50 * MS, "hold")
-    leg.mark(START + 500 * MS, "resume")
-    assert finish(leg, milliseconds=100).gaps == [Gap(0, 800, GapReason.HOLD)]
+    marks = ((-50, "hold"), (500, "resume"))
+    assert spans(*marks, milliseconds=100) == [Gap(0, 800, GapReason.HOLD)]
 
 
 def test_hold_is_a_marked_silence_and_no_loss() -> None:
@@ -133,8 +130,7 @@ def test_loss_beside_a_short_hold_is_loss() -> None:
 
 
 def test_spans_may_touch_cross_and_stay_open() -> None:
-    leg = timeline([])
-    for at, kind in (
+    assert spans(
         (-20, "resume"),
         (10, "hold"),
         (20, "hold"),
@@ -144,9 +140,8 @@ def test_spans_may_touch_cross_and_stay_open() -> None:
         (60, "hold"),
         (60, "resume"),
         (70, "gap-begin"),
-    ):
-        leg.mark(START + at * MS, kind)
-    assert finish(leg, milliseconds=100).gaps == [
+        milliseconds=100,
+    ) == [
         Gap(0, 80, GapReason.SILENCE),
         Gap(80, 160, GapReason.HOLD),
         Gap(240, 160, GapReason.GAP),

@@ -1,7 +1,7 @@
 """A recording that was paused: silence with that reason, among the others."""
 
 from agent.formats.timeline import Gap, GapReason
-from tests.formats.streams import MS, START, finish, sender, timeline, without
+from tests.formats.streams import MS, START, finish, sender, spans, timeline, without
 
 
 def test_a_pause_is_a_marked_silence_and_no_loss() -> None:
@@ -14,17 +14,15 @@ def test_a_pause_is_a_marked_silence_and_no_loss() -> None:
 
 
 def test_a_gap_says_more_than_a_pause_and_a_pause_more_than_a_hold() -> None:
-    leg = timeline([])
-    for at, kind in (
+    assert spans(
         (0, "hold"),
         (10, "pause-begin"),
         (20, "gap-begin"),
         (30, "resume"),
         (40, "gap-end"),
         (50, "pause-end"),
-    ):
-        leg.mark(START + at * MS, kind)
-    assert finish(leg, milliseconds=60).gaps == [
+        milliseconds=60,
+    ) == [
         Gap(0, 80, GapReason.HOLD),
         Gap(80, 80, GapReason.PAUSE),
         Gap(160, 160, GapReason.GAP),
