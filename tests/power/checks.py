@@ -74,7 +74,8 @@ def stored(site: Site, life: Life, bound: int | None) -> str:
         for place in ("locked", "state")
         for path in (site.disk / place).rglob(f"{life.recording_id}*")
     ]
-    names = [name for name in names if "#" not in name]
+    aside = [name for name in names if "#" in name]
+    promise(not aside, f"a second copy is left in storage: {aside}")
     promise(len(names) == len(set(names)), f"stored twice: {names}")
     kinds = {name.partition(".")[2].lstrip("01.") for name in names}
     promise(

@@ -34,6 +34,9 @@ MAX_FOLDERS: Final = 1000
 THREADS: Final = 4
 "Of one storage's own: one that hangs must not keep envelopes from the spool."
 
+_ASIDE: Final = "#"
+"Behind it, in digits, is whose half-written object it is."
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -46,6 +49,10 @@ class DirectoryBackend:
         self._store: LocalStore | None = None
         self._folders: set[Path] = set()
         "Whose own entries are known to be durable."
+        self._own = str(uuid.uuid4().int)
+        self._numbers = itertools.count()
+        self._left: dict[Path, list[Path]] = {}
+        "By the object they were to be: files that earlier processes died over."
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="storage")
 
     async def put(self, key: str, source: Path | bytes) -> None:
@@ -113,8 +120,13 @@ class DirectoryBackend:
     def _create(self, path: Path, source: Path | bytes) -> None:
         """Write a file aside, make it durable, and give it its name if that is free."""
         self._make_folder(path.parent)
+        for left in self._left.pop(path, ()):
+            # A second copy that nobody would find: not of an envelope, above all,
+            # whose end is the recording's.
+            left.unlink(missing_ok=True)
         # A name that no key has and that listings leave out.
-        aside = path.with_name(f"{path.name}#{uuid.uuid4().int}")
+        own = f"{self._own}{next(self._numbers)}"
+        aside = path.with_name(f"{path.name}{_ASIDE}{own}")
         try:
             write_new(aside, [source] if isinstance(source, bytes) else _pieces(source))
             path.hardlink_to(aside)
@@ -133,6 +145,10 @@ class DirectoryBackend:
             made.mkdir(mode=0o700, exist_ok=True)
         for parent in (*below, self._root):
             sync_directory(parent)
+        for file in folder.iterdir():
+            name, aside, whose = file.name.partition(_ASIDE)
+            if aside and not whose.startswith(self._own):
+                self._left.setdefault(folder / name, []).append(file)
         if len(self._folders) >= MAX_FOLDERS:
             self._folders.clear()
         self._folders.add(folder)

@@ -115,6 +115,26 @@ async def test_a_copy_in_the_making_is_not_listed(root: Path) -> None:
     assert [info.key for info in await listed(backend, "audio/")] == [KEY]
 
 
+async def test_a_copy_that_a_dead_process_left_goes_with_the_next_attempt(
+    root: Path,
+) -> None:
+    """… at the same object; what others are writing beside it is theirs."""
+    folder = (root / KEY).parent
+    folder.mkdir(parents=True)
+    dead = [folder / f"{Path(KEY).name}#{n}" for n in (1, 22)]
+    others = folder / "another.age#3"
+    for path in (*dead, others):
+        path.write_bytes(b"half of i")
+    backend = DirectoryBackend(root)
+    await backend.put(KEY, b"data")
+    assert {path.name for path in folder.iterdir()} == {Path(KEY).name, others.name}
+    # Also where it had come as far as to the object itself.
+    dead[0].write_bytes(b"data")
+    with pytest.raises(ObjectExistsError):
+        await DirectoryBackend(root).put(KEY, b"data")
+    assert not dead[0].exists()
+
+
 async def test_a_storage_that_comes_later_is_used_then(tmp_path: Path) -> None:
     backend = DirectoryBackend(tmp_path / "mount")
     with pytest.raises(StorageError, match="not there") as caught:
