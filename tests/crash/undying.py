@@ -33,6 +33,8 @@ from agent.signalling.useragent import UserAgent
 BOOT: Final = bytes(16)
 SESSION, CONNECTION = "session/", "connection/"
 LISTENER: Final = "sip-0"
+TIMERS: Final = Timers(t1=0.2, t2=0.4)
+"A call without an ACK ends after 64*T1: long enough for some life to take one in."
 
 
 class Store:
@@ -57,7 +59,7 @@ class Life:
         self.checkpoint = Checkpoint.open(memory, BOOT)
         self.kept = KeptConnections(store)
         self.core = UserAgentCore(
-            rng=random.SystemRandom(), timers=Timers(t1=0.05, t2=0.2), product="undying"
+            rng=random.SystemRandom(), timers=TIMERS, product="undying"
         )
         self.core.track()
         self.store = store
