@@ -42,6 +42,20 @@ def officer_of(daemon: Daemon, *, answers: bool = True) -> Phone:
     return officer
 
 
+@asynccontextmanager
+async def talking(
+    daemon: Daemon, site: SecureTrunk
+) -> AsyncIterator[tuple[SecurePhone, Phone]]:
+    """An encrypted caller and a plain officer, who speak."""
+    caller, officer = site.phone("0401234567", CALLER), officer_of(daemon)
+    async with started(caller, officer):
+        await caller.call(site.uri(SERVICE))
+        await until(officer.connected)
+        caller.speak()
+        officer.speak()
+        yield caller, officer
+
+
 def heard(phone: Phone) -> bytes:
     return b"".join(one.packet.payload for one in phone.heard)
 
@@ -155,13 +169,7 @@ async def test_a_dead_worker_costs_a_new_key_and_not_the_call(
     daemon = daemon_at()
     site = SecureTrunk(daemon)
     daemon.start()
-    caller = site.phone("0401234567", CALLER)
-    officer = officer_of(daemon)
-    async with started(caller, officer):
-        await caller.call(site.uri(SERVICE))
-        await until(officer.connected)
-        caller.speak()
-        officer.speak()
+    async with talking(daemon, site) as (caller, officer):
         await asyncio.sleep(0.6)
         for pid in daemon.media_workers():
             os.kill(pid, signal.SIGKILL)
@@ -196,13 +204,7 @@ async def test_forgeries_into_an_encrypted_call_are_not_recorded(
     daemon = daemon_at()
     site = SecureTrunk(daemon)
     daemon.start()
-    caller = site.phone("0401234567", CALLER)
-    officer = officer_of(daemon)
-    async with started(caller, officer):
-        await caller.call(site.uri(SERVICE))
-        await until(officer.connected)
-        caller.speak()
-        officer.speak()
+    async with talking(daemon, site) as (caller, officer):
         await asyncio.sleep(0.3)
         assert caller.audio is not None
         assert caller._rtp is not None

@@ -24,16 +24,19 @@ from tests.ports import free_ports
 pytestmark = pytest.mark.integration
 proves = pytest.mark.interop
 
-MUTUAL = "as the customer, over mutual TLS"
+
+def over_tcp_and_tls(peer: str, part: str) -> pytest.MarkDecorator:
+    """A peer proves that it can play its part over either."""
+    return pytest.mark.parametrize(
+        "transport",
+        [
+            pytest.param(name, marks=proves(peer, f"{part}, over {what}"))
+            for name, what in (("tcp", "TCP"), ("tls", "mutual TLS"))
+        ],
+    )
 
 
-@pytest.mark.parametrize(
-    "transport",
-    [
-        pytest.param(name, marks=proves("baresip", f"as the customer, over {what}"))
-        for name, what in (("tcp", "TCP"), ("tls", "mutual TLS"))
-    ],
-)
+@over_tcp_and_tls("baresip", "as the customer")
 async def test_baresip_calls(
     daemon_at: Callable[..., Daemon], tmp_path: Path, transport: str
 ) -> None:
@@ -57,13 +60,7 @@ async def test_baresip_calls(
         assert caller.spoke(transport.upper())
 
 
-@pytest.mark.parametrize(
-    "transport",
-    [
-        pytest.param(name, marks=proves("baresip", f"as an officer, over {what}"))
-        for name, what in (("tcp", "TCP"), ("tls", "mutual TLS"))
-    ],
-)
+@over_tcp_and_tls("baresip", "as an officer")
 async def test_baresip_answers(
     daemon_at: Callable[..., Daemon], tmp_path: Path, transport: str
 ) -> None:
@@ -133,15 +130,7 @@ async def test_kamailio_does_tls(
         assert proxy.passed_by_route("BYE") == 1
 
 
-@pytest.mark.parametrize(
-    "transport",
-    [
-        pytest.param("tcp", marks=proves("sipp TLS", "as the customer, over TCP")),
-        pytest.param(
-            "tls", marks=proves("sipp TLS", "as the customer, over mutual TLS")
-        ),
-    ],
-)
+@over_tcp_and_tls("sipp TLS", "as the customer")
 async def test_sipp_calls(
     daemon_at: Callable[..., Daemon], tmp_path: Path, transport: str
 ) -> None:
@@ -167,15 +156,7 @@ async def test_sipp_calls(
     await check_recorded(daemon, "caller-hangup")
 
 
-@pytest.mark.parametrize(
-    "transport",
-    [
-        pytest.param("tcp", marks=proves("linphone", "as the customer, over TCP")),
-        pytest.param(
-            "tls", marks=proves("linphone", "as the customer, over mutual TLS")
-        ),
-    ],
-)
+@over_tcp_and_tls("linphone", "as the customer")
 async def test_linphone_calls(
     daemon_at: Callable[..., Daemon], tmp_path: Path, transport: str
 ) -> None:
