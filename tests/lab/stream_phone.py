@@ -46,6 +46,11 @@ class StreamPhone(DeskPhone):
     def _on_sip(self, event: sip.Event) -> None:
         super()._on_sip(event)
         if isinstance(event, sip.OfferAnswered | sip.OfferRefused):
+            assert self._negotiation is not None
+            if isinstance(event, sip.OfferAnswered):
+                self.audio = self._negotiation.receive_answer(event.response.body)
+            else:
+                self._negotiation.cancel_offer()
             self.outcomes.put_nowait(event)
         elif isinstance(event, sip.InviteReceived) and self.on_ringing is not None:
             self.on_ringing()
