@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -46,6 +46,13 @@ def abandon(pool: MediaPool) -> None:
     crew._close()
     pool._legs.close()
     pool._recordings.clear()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for a state that no event tells of."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds():
+            await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -223,6 +230,7 @@ async def test_calls_of_workers_that_are_more_than_wanted_go_on_to_their_end(
     with Phone(ssrc=0xC2) as second_customer, Phone(ssrc=0x02) as second_officer:
         async with main_process(tmp_path, workers=2, spares=0) as first:
             await first.pool.resume([], {})
+            await until(lambda: first.pool.workers_up == 2)
             await talk(first, customer, officer)
             await first.connect("other", "c2", second_customer)
             await first.connect("other", "o2", second_officer)
@@ -266,9 +274,7 @@ async def test_calls_of_workers_that_are_more_than_wanted_go_on_to_their_end(
                 assert running.pool._crew.draining == []
                 if spares:
                     # Who is done with its calls stands by from now on.
-                    async with asyncio.timeout(PATIENCE):
-                        while not running.pool.stats.spares_up:
-                            await asyncio.sleep(0)
+                    await until(lambda: running.pool.stats.spares_up > 0)
         journal = first.journal(recording)
         assert journal.complete
         assert packets(journal, 0)[-1][12:] == b"on"

@@ -8,7 +8,7 @@ import pytest
 
 from agent.common.clock import monotonic_ns
 from agent.formats.journal import read_journal
-from agent.media import supervisor
+from agent.media import crew, recordings, supervisor
 from agent.media.errors import NoWorkerError
 from agent.media.events import (
     LegClosed,
@@ -22,7 +22,15 @@ from agent.media.events import (
 from agent.media.link import WorkerLink
 from agent.media.supervisor import Supervisor
 from tests.media.pairs import FIRST, NOTICE, continuous, notes, packets, talk
-from tests.media.phones import HOST, KEY, Phone, Site, note_kinds, site
+from tests.media.phones import HOST, KEY, PATIENCE, Phone, Site, note_kinds, site
+
+
+@pytest.fixture(autouse=True)
+def busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine so busy that a worker takes long to begin changes nothing here."""
+    monkeypatch.setattr(crew, "READY_SECONDS", PATIENCE)
+    monkeypatch.setattr(supervisor, "RESPAWN_WINDOW", 600.0)
+    monkeypatch.setattr(recordings, "TWICE_NS", 600 * 10**9)
 
 
 async def test_both_legs_of_a_call_share_a_worker(tmp_path: Path) -> None:
