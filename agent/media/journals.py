@@ -158,15 +158,22 @@ class Journals:
         elif not found.tap.ended:
             tapping.start(leg, found.tap, index, command.at_ns)
 
+    def _tapped(self, found: _Recording) -> list[MediaLeg]:
+        legs = [self._legs.get(name) for name in found.legs]
+        return [leg for leg in legs if leg is not None and leg.tap is found.tap]
+
     def _untap(self, found: _Recording) -> None:
-        for name in found.legs:
-            leg = self._legs.get(name)
-            if leg is not None and leg.tap is found.tap:
-                leg.tap = None
+        for leg in self._tapped(found):
+            leg.tap = None
 
     def stop(self, name: str, end: bytes, now_ns: int) -> None:
-        """Write the last note; the journal is closed once all is written."""
+        """Write the last note; the journal is closed once all is written.
+
+        What came in time and still waits to be read is written before it.
+        """
         if (found := self._recordings.get(name)) is not None:
+            for leg in self._tapped(found):
+                leg.take_before(now_ns)
             self._untap(found)
             found.tap.end(end, now_ns)
 

@@ -10,6 +10,7 @@ from agent.formats.journal import read_journal
 from agent.media import control, events
 from agent.media.open_block import create_open_block
 from tests.media.desks import SECOND, Desk, Legs, start
+from tests.media.pairs import packets
 from tests.media.phones import KEY, audio_bytes
 
 
@@ -43,6 +44,20 @@ def test_a_recording_from_tap_to_disk(desk: Desk, legs: Legs, tmp_path: Path) ->
     journal = read_journal(path.read_bytes(), KEY)
     assert journal.complete
     assert closed.bytes == path.stat().st_size
+
+
+def test_what_came_before_the_end_and_was_not_read_yet_is_written(
+    desk: Desk, legs: Legs, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.0.journal"
+    command = start(path)
+    desk.obey(command, control.Grant(recording=command.recording))
+    desk.until(events.RecordingOpened)
+    last_words = [phone.say(audio_bytes(n)) for n in range(3) for phone in legs]
+    desk.obey(control.StopRecording(recording=command.recording, end=b"{}"))
+    desk.until(events.RecordingClosed)
+    journal = read_journal(path.read_bytes(), KEY)
+    assert sorted(packets(journal, 0) + packets(journal, 1)) == sorted(last_words)
 
 
 def test_a_block_is_sealed_within_a_second(
