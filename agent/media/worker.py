@@ -220,7 +220,8 @@ def main() -> None:
     # The main process decides when its calls end; a terminal's or a service
     # manager's signal reaches it too.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if not apart:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     forbid_dumps()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -236,7 +237,10 @@ def main() -> None:
 
 
 def _end_at_sigterm(worker: Worker) -> None:
-    """A unit of its own is ended by its service manager."""
+    """A unit of its own is ended by its service manager.
+
+    Until this is called the signal kills it: there is nothing to lose yet.
+    """
     awake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     worker.add_reader(awake, lambda: worker.stop(EndCause.AGENT_STOPPED))
     signal.set_wakeup_fd(wake)

@@ -436,3 +436,27 @@ def test_a_unit_of_its_own_waits_and_ends_when_it_is_told(tmp_path: Path) -> Non
                 assert last == control.Held(last=True)
         process.terminate()
         assert process.wait(PATIENCE) == 0
+
+
+TOLD_TO_END_WHILE_IT_BEGINS = """
+import os, signal
+from agent.media import worker
+
+listen = worker.listen
+def listen_and_be_ended(path):
+    listener = listen(path)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return listener
+worker.listen = listen_and_be_ended
+worker.main()
+"""
+
+
+def test_a_unit_that_is_ended_while_it_begins_does_not_go_on(tmp_path: Path) -> None:
+    socket = tmp_path / "media-0.sock"
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD_TO_END_WHILE_IT_BEGINS, "--listen", str(socket)],
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGTERM
