@@ -214,14 +214,20 @@ async def test_what_was_read_and_not_noted_ends_it(lives: Lives) -> None:
     assert not lives.store.kept
 
 
+async def noted_and_not_written(life: Life) -> tuple[asyncio.StreamReader, Flow]:
+    """A connection on which MESSAGE and OTHER are to leave, and have not left."""
+    reader, writer = await connect(life.address)
+    writer.write(MESSAGE)
+    _, flow = await got(life.messages)
+    life.streams.send(MESSAGE, flow)
+    life.streams.send(OTHER, flow)
+    life.records |= life.kept.changed()  # type: ignore[arg-type]
+    return reader, flow
+
+
 async def test_what_was_noted_and_not_written_is_written(lives: Lives) -> None:
     first = await lives.next()
-    reader, writer = await connect(first.address)
-    writer.write(MESSAGE)
-    _, flow = await got(first.messages)
-    first.streams.send(MESSAGE, flow)
-    first.streams.send(OTHER, flow)
-    first.records |= first.kept.changed()  # type: ignore[arg-type]
+    reader, flow = await noted_and_not_written(first)
     second = await lives.next()
     assert await reader.readexactly(len(MESSAGE + OTHER)) == MESSAGE + OTHER
     # It has come, and so comes no more.
@@ -236,12 +242,7 @@ async def test_of_what_was_noted_the_rest_is_written(
     lives: Lives, written: int
 ) -> None:
     first = await lives.next()
-    reader, writer = await connect(first.address)
-    writer.write(MESSAGE)
-    _, flow = await got(first.messages)
-    first.streams.send(MESSAGE, flow)
-    first.streams.send(OTHER, flow)
-    first.records |= first.kept.changed()  # type: ignore[arg-type]
+    reader, _ = await noted_and_not_written(first)
     with socket.socket(fileno=os.dup(lives.store.kept["tcp-c1"])) as sock:
         sock.send((MESSAGE + OTHER)[:written])
     await lives.next()
