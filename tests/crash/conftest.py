@@ -1,12 +1,12 @@
 """Fixtures for tests that break things."""
 
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.crash.disk_tools import run
 from tests.integration.conftest import daemon, daemon_at
 
 __all__ = ["daemon", "daemon_at", "small_disk"]
@@ -20,19 +20,8 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
     def make(megabytes: int, *options: str) -> Path:
         path = tmp_path / f"disk{len(made)}"
         path.mkdir()
-        mount = shutil.which("mount")
-        if mount is None:
-            pytest.skip("there is no mount command")
         chosen = ",".join([f"size={megabytes}m", "mode=700", *options])
-        done = subprocess.run(
-            [mount, "-t", "tmpfs", "-o", chosen, "tmpfs", path],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-        if done.returncode:
-            pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
+        run("mount", "-t", "tmpfs", "-o", chosen, "tmpfs", path)
         made.append(path)
         return path
 

@@ -5,32 +5,19 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.crash.disk_tools import run
 from tests.crash.test_full_disk import UNRECORDED, assert_sound
 from tests.crash.test_kill import BOUND, SLACK, salvaged
 from tests.lab.daemon import ROOT, Daemon
 from tests.lab.parties import closed_row, parties, tone_seconds
 
 pytestmark = pytest.mark.crash
-
-
-def run(*command: object) -> None:
-    """Run a tool; skip the test where it cannot do its work."""
-    if shutil.which(str(command[0])) is None:
-        pytest.skip(f"there is no {command[0]}")
-    done = subprocess.run(
-        [str(part) for part in command],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"{command[0]}: {done.stderr.strip()}")
 
 
 class Ext4:
@@ -53,8 +40,14 @@ class Ext4:
         run("mount", "-o", "remount,abort", self.place)
 
     def repair(self) -> None:
-        """Unmount, check, and mount again."""
-        run("umount", self.place)
+        """Unmount once everybody has left it, check, and mount again."""
+        deadline = time.monotonic() + 15
+        while subprocess.run(
+            ["umount", self.place], check=False, capture_output=True, timeout=10
+        ).returncode:
+            # Workers of a killed daemon live some seconds longer.
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         # It answers 1 where it has mended something.
         subprocess.run(
             ["e2fsck", "-fy", str(self.image)],
