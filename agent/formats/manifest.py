@@ -6,17 +6,16 @@ an allow-list: no other personal data ever joins a recording.
 
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypedDict
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from agent.common.errors import AgentError
+from agent.formats.layout import HELSINKI
 from agent.model.recording import NoticeEvidence
 
 VERSION: Final = 1
 MAX_MANIFEST: Final = 1 << 22
 "Bytes; four times what a manifest takes that lists as many gaps as one may."
-_HELSINKI: Final = ZoneInfo("Europe/Helsinki")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -41,7 +40,7 @@ def moment(utc_ns: int) -> Moment:
     """A moment from nanoseconds since the Unix epoch."""
     utc = _EPOCH + timedelta(microseconds=utc_ns // 1000)
     text = utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-    local = utc.astimezone(_HELSINKI).isoformat(timespec="milliseconds")
+    local = utc.astimezone(HELSINKI).isoformat(timespec="milliseconds")
     return {"utc": text, "helsinki": local}
 
 

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 from agent.common.errors import AgentError
@@ -19,7 +20,8 @@ from agent.common.files import write_new
 from agent.formats.age import Encryptor, parse_recipient
 from agent.formats.envelope import SegmentKey
 from agent.formats.journal import HEADER_SIZE, JournalError, peek_header
-from agent.formats.manifest import Manifest, moment
+from agent.formats.layout import Folder, dated, day_of
+from agent.formats.manifest import Manifest
 from agent.formats.timeline import GapReason
 from agent.model.call import Outcome
 from agent.model.recording import Kept, SegmentEnd
@@ -124,12 +126,12 @@ def _finish(job: FinishJob, spool: Spool, kept: Kept) -> Finished:
     envelope = work / f"{identity}.key.age"
     envelope.hardlink_to(spool.envelope_path(identity))  # durable since the answer
     key = digest(_pieces(envelope))
-    day = _day(assembled.filed_at)
+    day = day_of(assembled.filed_at)
     # The envelope first: audio that nobody can open would be no recording.
     objects = [
-        _object(f"{identity}.key.age", "keys", day, key),
-        _object(name, "audio", day, audio),
-        _object(f"{identity}.json.age", "manifest", day, facts),
+        _object(f"{identity}.key.age", Folder.KEYS, day, key),
+        _object(name, Folder.AUDIO, day, audio),
+        _object(f"{identity}.json.age", Folder.MANIFEST, day, facts),
     ]
     spool.commit_sealed(identity, work, objects)
     return Finished(
@@ -161,7 +163,7 @@ def _salvaged(job: FinishJob, spool: Spool, reason: str) -> Finished:
         size=sum(
             sealed.size
             for sealed in spool.sealed_objects(job.recording_id)
-            if sealed.key.startswith("audio/")
+            if sealed.key.startswith(f"{Folder.AUDIO}/")
         ),
         lost=0,
         salvaged=reason,
@@ -175,12 +177,12 @@ def salvage(recording_id: str, spool: Spool) -> None:
     """
     journals = spool.journals_of(recording_id)
     ended = max(path.stat().st_mtime_ns for path in journals)
-    day = _day(ended)
+    day = day_of(ended)
     work = spool.begin_work(recording_id)
     objects = []
     for path, folder in (
-        (spool.envelope_path(recording_id), "keys"),
-        *((journal, "audio") for journal in journals),
+        (spool.envelope_path(recording_id), Folder.KEYS),
+        *((journal, Folder.AUDIO) for journal in journals),
     ):
         aside = work / path.name
         if _is_settled(path):
@@ -221,12 +223,14 @@ def _epoch(journal: bytes) -> int:
         return 1 << 32
 
 
-def _object(name: str, folder: str, day: str, found: tuple[str, int]) -> SealedObject:
-    """Where a file goes (the object layout), with its digest and size."""
+def _object(
+    name: str, folder: Folder, day: date, found: tuple[str, int]
+) -> SealedObject:
+    """Where a file goes, with its digest and size."""
     return SealedObject(
         file=name,
-        target="state" if folder == "keys" else "locked",
-        key=f"{folder}/{day}/{name}",
+        target=folder.target,
+        key=dated(folder, day, name),
         sha256=found[0],
         size=found[1],
     )
@@ -277,8 +281,3 @@ def _pieces(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while piece := file.read(1 << 20):
             yield piece
-
-
-def _day(utc_ns: int) -> str:
-    """The local day a recording's year counts from, as a path."""
-    return moment(utc_ns)["helsinki"][:10].replace("-", "/")

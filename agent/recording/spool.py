@@ -24,9 +24,10 @@ import msgspec
 
 from agent.common.errors import AgentError
 from agent.common.files import make_private_directory, sync_directory, write_durably
+from agent.formats.layout import ID_PATTERN
 
 UPLOADS: Final = "upload.json"
-_ID: Final = re.compile(r"[0-9a-f-]{36}")
+_ID: Final = re.compile(ID_PATTERN)
 _JOURNAL: Final = re.compile(rf"({_ID.pattern})\.(\d{{1,9}})\.journal")
 _ENVELOPE: Final = re.compile(rf"({_ID.pattern})\.key\.age")
 

@@ -1,0 +1,1 @@
+"""Who may open what, and the tools of those who may."""

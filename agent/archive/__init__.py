@@ -1,0 +1,1 @@
+"""What central storage holds: recordings, their index, their state, the audit log."""

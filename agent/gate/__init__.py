@@ -1,0 +1,1 @@
+"""The gate: the small trusted service at central storage."""
