@@ -7,8 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from agent.cli.terminal import console
-from agent.service.app import read_material
 from agent.service.config import ConfigError, load
+from agent.service.material import read_material
 
 
 def command(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> None:

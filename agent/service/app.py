@@ -10,7 +10,6 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -27,16 +26,12 @@ from agent.call.routing import RouteTable
 from agent.call.sealing import Sealing
 from agent.call.takeover import adopt, catch_up
 from agent.common.clock import utc_ns
-from agent.common.errors import AgentError
 from agent.common.files import make_private_directory
 from agent.common.ids import SecureRandom
 from agent.common.tasks import TaskSet
-from agent.formats.age import KeyKind, Recipient, parse_recipient
-from agent.identity.directory import Directory
 from agent.media.encoding import encode
 from agent.media.pool import MediaPool
 from agent.media.sound import Sound
-from agent.media.sounds import SoundError, load_notice
 from agent.media.tones import busy, congestion, ringback
 from agent.model.recording import RecordingState
 from agent.recording.finisher_pool import FinisherPool
@@ -45,12 +40,12 @@ from agent.recording.recovery import Recovered, recover, salvage_waiting
 from agent.recording.room import SpoolRoom
 from agent.recording.spool import Spool
 from agent.service.commands import Commands
-from agent.service.config import Config, ConfigError
+from agent.service.config import Config
 from agent.service.control import ControlServer
-from agent.service.credentials import Credentials, read_credentials
 from agent.service.fdstore import ServiceManager
 from agent.service.host_status import host_status
 from agent.service.logs import Masker
+from agent.service.material import Material, read_material
 from agent.service.succession import Succession
 from agent.signalling.config import parse_listen, parse_nameserver
 from agent.signalling.guard import Guard
@@ -58,127 +53,20 @@ from agent.signalling.kept import KeptConnections
 from agent.signalling.prober import Prober
 from agent.signalling.registrar import Registrar
 from agent.signalling.resolver import Resolver
-from agent.signalling.secrets import Secrets
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.state import encode_state
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.uri import parse_uri
-from agent.signalling.tls import TlsContexts
 from agent.signalling.useragent import UserAgent
 from agent.upload.backends.object_store import open_store
 from agent.upload.uploader import Target, Uploader
 
-MIN_QUALITY_RECIPIENTS: Final = 2
-"One of them the offline recovery key: with fewer, one lost key loses everything."
 EXTENSIONS: Final = ("100rel", "timer", "replaces", "norefersub")
 "SIP option tags that peers may require of us."
 DRAIN_SECONDS: Final = 5.0
 SEAL_SECONDS: Final = 30.0
 PROVEN_SECONDS: Final = 2.0
 "After that, what was taken over is not what ends this process."
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What the configuration names and the disk holds, read and judged."""
-
-    quality: tuple[Recipient, ...]
-    directory: Directory
-    notices: dict[str, Sound]
-    notice_files: dict[str, bytes] = field(repr=False)
-    tls: TlsContexts | None = None
-    credentials: Credentials = field(default_factory=Credentials)
-    warnings: tuple[str, ...] = ()
-
-
-def read_material(config: Config, base: Path) -> Material:
-    """Read keys, directory and notices; `base` is the configuration's directory.
-
-    Raises ConfigError with every mistake. A notice that cannot be read is a mistake
-    of the file, not of a call: the daemon does not start with it.
-    """
-    mistakes: list[str] = []
-    quality: list[Recipient] = []
-    for index, text in enumerate(config.recording.recipients):
-        try:
-            quality.append(parse_recipient(text))
-        except AgentError as error:
-            mistakes.append(f"recording.recipients[{index}]: {error}")
-    if len(set(config.recording.recipients)) < MIN_QUALITY_RECIPIENTS:
-        mistakes.append(
-            "recording.recipients: at least two are needed, one of them the offline"
-            " recovery key"
-        )
-    kinds = {recipient.kind for recipient in quality}
-    if len(kinds) > 1:
-        names = ", ".join(
-            f"[{index}] is {recipient.kind}" for index, recipient in enumerate(quality)
-        )
-        mistakes.append(
-            f"recording.recipients: classic and post-quantum keys are mixed ({names})"
-        )
-    directory, warnings = _read_directory(config, base, quality, mistakes)
-    notices: dict[str, Sound] = {}
-    files: dict[str, bytes] = {}
-    for index, route in enumerate(config.routes):
-        for name in route.notice:
-            if name in notices:
-                continue
-            try:
-                notices[name] = load_notice(base / name)
-                files[notices[name].sha256] = (base / name).read_bytes()
-            except (SoundError, OSError) as error:
-                mistakes.append(f"routes[{index}].notice: {error}")
-    secrets = Secrets(base, _credentials_directory())
-    tls = None
-    if any(entry.startswith("tls:") for entry in config.sip.listen):
-        try:
-            tls = TlsContexts(config.tls, base, secrets)
-        except AgentError as error:
-            mistakes.append(f"tls: {error}")
-    credentials = read_credentials(config.peers, secrets, mistakes)
-    if mistakes:
-        raise ConfigError(mistakes)
-    return Material(
-        tuple(quality), directory, notices, files, tls, credentials, tuple(warnings)
-    )
-
-
-def _credentials_directory() -> Path | None:
-    """Where the service manager puts the unit's credentials, if it does."""
-    given = os.environ.get("CREDENTIALS_DIRECTORY")
-    return Path(given) if given else None
-
-
-def _read_directory(
-    config: Config, base: Path, quality: list[Recipient], mistakes: list[str]
-) -> tuple[Directory, list[str]]:
-    if not config.officers.directory:
-        return Directory(()), ["officers.directory is empty: no officer has a name"]
-    try:
-        path = base / config.officers.directory
-        directory = Directory.load(path, config=config.identity)
-    except (AgentError, OSError) as error:
-        mistakes.append(f"officers.directory: {error}")
-        return Directory(()), []
-    kind = quality[0].kind if quality else KeyKind.POST_QUANTUM
-    without = wrong = 0
-    for entry in directory:
-        if not entry.recipient:
-            without += 1
-            continue
-        try:
-            wrong += parse_recipient(entry.recipient).kind is not kind
-        except AgentError:
-            wrong += 1
-    warnings = []
-    if without:
-        warnings.append(f"{without} officers have no key: quality staff only")
-    if wrong:
-        warnings.append(
-            f"{wrong} officers' keys are not {kind} keys: they open nothing"
-        )
-    return directory, warnings
 
 
 class Agent:
@@ -192,6 +80,8 @@ class Agent:
         self._base = base
         self._manager = manager or ServiceManager({})
         self._stop = asyncio.Event()
+        self._reloads: list[Callable[[], None]] = []
+        "Each reads its files again; what cannot be read stays as it was, and is told."
         self._log = structlog.get_logger()
 
     def stop(self) -> None:
@@ -336,7 +226,8 @@ class Agent:
             kept=kept,
             connections=succession.connections,
         )
-        loop.add_signal_handler(signal.SIGHUP, user_agent.reload_tls)
+        self._reloads.append(user_agent.reload_tls)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         control.connect(
             Joint(
                 user_agent=user_agent,
@@ -427,6 +318,11 @@ class Agent:
         keeper.session_of = session_of
         keeper.media_of = media_of
         user_agent.before_sending = keeper.commit
+
+    def _reload(self) -> None:
+        """Read again what SIGHUP is for."""
+        for reload in self._reloads:
+            reload()
 
     def _leave(self, keeper: Keeper) -> None:
         """Go at once, and leave the calls to the process after this one."""

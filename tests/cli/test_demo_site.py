@@ -7,8 +7,8 @@ import pytest
 from agent.cli import demo_site
 from agent.cli.demo_site import DemoError, build
 from agent.formats.age import KeyKind, open_identity_file
-from agent.service.app import read_material
 from agent.service.config import load
+from agent.service.material import read_material
 
 needs_espeak = pytest.mark.skipif(
     shutil.which("espeak-ng") is None, reason="espeak-ng is not installed"
