@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from agent.formats.canonical import canonical
 from agent.formats.rtp.packet import RtpPacket
 from agent.formats.rtp.rtcp import (
     Bye,
@@ -14,6 +15,8 @@ from agent.formats.rtp.rtcp import (
     SourceDescription,
     compound,
 )
+from agent.formats.signed import sign_document
+from agent.formats.sshsig import Namespace, SigningKey
 from agent.model.media import CODECS, Address
 from agent.signalling.offer_answer import OfferAnswer
 from tests.captures import read_capture, read_streams
@@ -143,7 +146,14 @@ def _own_scripts() -> Iterator[bytes]:
         yield setting_up + bytes((change % 4, 0, change, 6, 4, change % 4)) * 6
 
 
+def _own_signed() -> Iterator[bytes]:
+    keys = [SigningKey.from_seed(bytes([n]) * 32) for n in range(2)]
+    for count in (1, 2):
+        yield sign_document(canonical({"version": 1}), keys[:count], Namespace.ROSTER)
+
+
 _OWN: Final = {
+    "signed": _own_signed,
     "sip": _own_sip,
     "sdp": _own_sdp,
     "rtp": _own_rtp,

@@ -11,6 +11,8 @@ from typing import Final
 from agent.formats.rtp.headers import parse_headers
 from agent.formats.rtp.packet import RtpError, is_rtcp, parse_rtp
 from agent.formats.rtp.rtcp import RtcpError, UnknownRtcp, compound, parse_compound
+from agent.formats.signed import join_document, split_document, verify_document
+from agent.formats.sshsig import Namespace, SignatureError, SigningKey, parse_signature
 from agent.formats.timeline import LegTimeline
 from agent.media.reception import Reception
 from agent.model.media import CODECS, Address, Latch
@@ -203,10 +205,30 @@ def rtcp(data: bytes) -> None:
             assert parse_compound(written) == known
 
 
+_SIGNERS: Final = [SigningKey.from_seed(bytes([n]) * 32).public for n in range(2)]
+
+
+def signed(data: bytes) -> None:
+    """A signed document: cut into its parts, each signature read and judged."""
+    try:
+        payload, armored = split_document(data)
+    except SignatureError:
+        return
+    assert join_document(payload, armored) == data
+    for one in armored:
+        with contextlib.suppress(SignatureError):
+            parse_signature(one.encode()).verify(payload, Namespace.ROSTER)
+    with contextlib.suppress(SignatureError):
+        verified = verify_document(data, Namespace.ROSTER, _SIGNERS)
+        # Nobody signs here: what is believed is one of the seeds.
+        assert verified.payload == b'{"version":1}\n'
+
+
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "sip": sip,
     "sdp": sdp,
     "rtp": rtp,
     "rtcp": rtcp,
+    "signed": signed,
     "useragent": user_agents,
 }
