@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Final
 
+from agent.common.errors import AgentError
 from agent.formats.ogg import page, split_page
 
 _MARKER: Final = b"fLaC"
@@ -20,6 +21,26 @@ _TOTAL_AT: Final = slice(10, 18)
 "In STREAMINFO: rate, channels, depth, and in the last 36 bits the number of samples."
 _OPUS_MAGIC: Final = b"OpusTags"
 _LENGTH: Final = Struct("<I")
+MAX_COMMENTS: Final = 2000
+"Twice the chapters of a recording with the most cues."
+
+
+class CommentError(AgentError):
+    """A file's comments are broken."""
+
+
+def read_comments(data: bytes) -> list[str]:
+    """The comments of a FLAC or an Ogg Opus file. Raises CommentError."""
+    body = _flac_block(data) if data.startswith(_MARKER) else _opus_packet(data)
+    fields = _Fields(body)
+    fields.take()  # the vendor
+    count = fields.number()
+    if count > MAX_COMMENTS:
+        raise CommentError("The file has more comments than are believed.")
+    try:
+        return [fields.take().decode() for _ in range(count)]
+    except UnicodeDecodeError:
+        raise CommentError("The file's comments are not UTF-8.") from None
 
 
 def with_flac_comments(
@@ -66,6 +87,46 @@ def with_opus_comments(head: bytes, comments: Sequence[str]) -> bytes | None:
     packet = _OPUS_MAGIC + _comments(vendor, comments)
     tags = page(1, 0, 0, [packet], serial=second.serial)
     return head[: len(head) - len(first.rest)] + tags + second.rest
+
+
+class _Fields:
+    """Reads a comment block's numbers and strings. Raises CommentError."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._at = 0
+
+    def number(self) -> int:
+        return _LENGTH.unpack(self._next(_LENGTH.size))[0]  # type: ignore[no-any-return]
+
+    def take(self) -> bytes:
+        return self._next(self.number())
+
+    def _next(self, size: int) -> bytes:
+        found = self._body[self._at : self._at + size]
+        if len(found) < size:
+            raise CommentError("The file's comments are cut off.")
+        self._at += size
+        return found
+
+
+def _flac_block(data: bytes) -> bytes:
+    at, last = len(_MARKER), False
+    while not last and at + _BLOCK_HEADER <= len(data):
+        start = at + _BLOCK_HEADER
+        last, kind = bool(data[at] & _LAST), data[at] & ~_LAST
+        at = start + int.from_bytes(data[at + 1 : start])
+        if kind == _COMMENTS:
+            return data[start:at]
+    raise CommentError("The FLAC file has no comments.")
+
+
+def _opus_packet(data: bytes) -> bytes:
+    first = split_page(data)
+    second = None if first is None else split_page(first.rest)
+    if second is None or not second.body.startswith(_OPUS_MAGIC):
+        raise CommentError("The file is neither FLAC nor Ogg Opus.")
+    return second.body.removeprefix(_OPUS_MAGIC)
 
 
 def _vendor(comments: bytes) -> bytes:

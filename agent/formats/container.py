@@ -127,6 +127,15 @@ def read_wav(data: bytes) -> Wav:
     raise ContainerError("a WAV file with too many chunks")
 
 
+def audio_place(data: bytes) -> int:
+    """Where in a WAV file that `read_wav` takes its first sample stands."""
+    at = 12
+    while data[at : at + 4] != b"data":
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += _CHUNK.size + size + size % 2
+    return at + _CHUNK.size
+
+
 def decode_to_pcm16(wav: Wav) -> Wav:
     """The same track in 16-bit samples."""
     if wav.format is SampleFormat.ALAW:

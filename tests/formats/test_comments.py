@@ -1,11 +1,17 @@
 import io
 import struct
+from functools import partial
 
 import numpy as np
 import pytest
 import soundfile
 
-from agent.formats.comments import with_flac_comments, with_opus_comments
+from agent.formats.comments import (
+    CommentError,
+    read_comments,
+    with_flac_comments,
+    with_opus_comments,
+)
 from agent.formats.cues import MAX_CUES, MAX_LABEL, Cue, chapters
 from agent.formats.ogg import split_page, unwrap
 
@@ -114,3 +120,41 @@ def test_as_many_chapters_as_there_may_be_fit_one_page(number: int) -> None:
     assert len(list(unwrap(data))[1]) > 126 * number
     with soundfile.SoundFile(io.BytesIO(data)) as file:
         assert file.frames == len(SAMPLES)
+
+
+@pytest.mark.parametrize(
+    "wished",
+    [{"format": "FLAC", "subtype": "PCM_16"}, {"format": "OGG", "subtype": "OPUS"}],
+)
+def test_comments_are_read_back(wished: dict[str, str]) -> None:
+    adds = with_opus_comments
+    if wished["format"] == "FLAC":
+        adds = partial(with_flac_comments, samples=12_000)
+    data = adds(made(**wished), COMMENTS)
+    assert data is not None
+    assert read_comments(data) == COMMENTS
+
+
+FLAC_HEAD = b"fLaC" + b"\0\0\0\x22" + bytes(34)
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (b"", "neither"),
+        (b"OggS" + bytes(40), "neither"),
+        (b"fLaC", "no comments"),
+        (FLAC_HEAD, "no comments"),
+        (FLAC_HEAD + b"\x81\0\0\0", "no comments"),
+        (FLAC_HEAD + b"\x84\0\0\0", "cut off"),
+        (FLAC_HEAD + b"\x84\0\0\x08" + bytes(4) + b"\xff\xff\xff\xff", "more comments"),
+        (FLAC_HEAD + b"\x84\0\0\x08" + bytes(4) + b"\1\0\0\0", "cut off"),
+        (
+            FLAC_HEAD + b"\x84\0\0\x0d" + bytes(4) + b"\1\0\0\0\1\0\0\0\xff",
+            "not UTF-8",
+        ),
+    ],
+)
+def test_broken_comments(data: bytes, fault: str) -> None:
+    with pytest.raises(CommentError, match=fault):
+        read_comments(data)
