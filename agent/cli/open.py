@@ -23,7 +23,7 @@ from agent.formats.manifest import Manifest, parse_manifest
 from agent.recording.finisher import finish_journals
 from agent.service.config import load
 from agent.upload.backend import StorageBackend
-from agent.upload.backends.object_store import open_store
+from agent.upload.targets import open_store
 
 MAX_OBJECT: Final = 1 << 30
 "Bytes: two hours of stereo are 115 MB."

@@ -58,8 +58,8 @@ from agent.signalling.sip.state import encode_state
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.uri import parse_uri
 from agent.signalling.useragent import UserAgent
-from agent.upload.backends.object_store import open_store
-from agent.upload.uploader import Target, Uploader
+from agent.upload.targets import Target, open_store
+from agent.upload.uploader import Uploader
 
 EXTENSIONS: Final = ("100rel", "timer", "replaces", "norefersub")
 "SIP option tags that peers may require of us."

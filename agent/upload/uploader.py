@@ -6,12 +6,10 @@ the storage, never remembered. After a restart it goes on where the storage says
 
 import asyncio
 import contextlib
-import hashlib
 import itertools
 import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,25 +20,26 @@ from agent.recording.spool import SealedError, SealedObject, Spool
 from agent.recording.waiting_line import WaitingLine
 from agent.recording.work_queue import WorkQueue
 from agent.upload.backend import (
+    BadKeyError,
     ObjectDamagedError,
     ObjectExistsError,
+    ObjectUnlockedError,
     StorageBackend,
     StorageError,
 )
 from agent.upload.retry import LONGEST, delay_after
+from agent.upload.targets import Target
 
 CONCURRENCY: Final = 4
 "Recordings under way at once: enough to hide the latency of one storage."
-_OF_THE_RECORDING: Final = (ObjectExistsError, ObjectDamagedError, SealedError)
+_OF_THE_RECORDING: Final = (
+    BadKeyError,
+    ObjectDamagedError,
+    ObjectExistsError,
+    ObjectUnlockedError,
+    SealedError,
+)
 "What is one recording's own fault, and no outage: it alone waits."
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One central storage."""
-
-    locked: StorageBackend
-    state: StorageBackend
 
 
 class Uploader:
@@ -165,23 +164,14 @@ class Uploader:
 async def store_object(
     backend: StorageBackend, sealed: SealedObject, source: Path | bytes
 ) -> None:
-    """Put one object and read it back.
+    """Put one object, and know that storage has it.
 
     An object that is there already must be the same one: an earlier attempt's. Raises
-    ObjectExistsError if it is another, ObjectDamagedError if what was just put reads
-    back differently, StorageError.
+    ObjectExistsError if it is another, ObjectDamagedError if what was just put is not
+    what storage holds, StorageError.
     """
-    existed = False
     try:
-        await backend.put(sealed.key, source)
-    except ObjectExistsError:
-        existed = True
-    digest, size = hashlib.sha256(), 0
-    async for chunk in backend.get(sealed.key):
-        digest.update(chunk)
-        size += len(chunk)
-        if size > sealed.size:
-            break
-    if (size, digest.hexdigest()) != (sealed.size, sealed.sha256):
-        kind = ObjectExistsError if existed else ObjectDamagedError
-        raise kind(f"{sealed.key} holds other bytes.")
+        await backend.put(sealed.key, source, sha256=sealed.sha256)
+    except ObjectExistsError as error:
+        if not await backend.holds(sealed.key, sha256=sealed.sha256, size=sealed.size):
+            raise ObjectExistsError(f"{sealed.key} holds other bytes.") from error

@@ -10,8 +10,9 @@ import pytest
 
 from agent.common.ids import new_id
 from agent.recording.spool import SealedObject, Spool
-from agent.upload.backends.object_store import DirectoryBackend
-from agent.upload.uploader import Target, Uploader
+from agent.upload.backends.directory import DirectoryBackend
+from agent.upload.targets import Target
+from agent.upload.uploader import Uploader
 
 OPERATIONS = ("mkdir", "open", "fsync", "link", "rename", "unlink", "rmdir")
 PLACES = {"key": "state", "wav": "locked", "json": "locked"}

@@ -29,8 +29,9 @@ from agent.recording.ledger import CallIntent, Ledger
 from agent.recording.recovery import Recovered
 from agent.recording.room import SpoolRoom
 from agent.recording.spool import Spool
-from agent.upload.backends.object_store import DirectoryBackend
-from agent.upload.uploader import Target, Uploader
+from agent.upload.backends.directory import DirectoryBackend
+from agent.upload.targets import Target
+from agent.upload.uploader import Uploader
 from tests.power.tape import Tape
 from tests.recording.segments import (
     MS,

@@ -1,21 +1,23 @@
 import os
 import stat
+from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 
-import obstore
 import pytest
 
 from agent.common import files
 from agent.upload.backend import (
     CHUNK,
+    ObjectDamagedError,
     ObjectExistsError,
     ObjectMissingError,
     StorageDeniedError,
     StorageError,
 )
-from agent.upload.backends import object_store
-from agent.upload.backends.object_store import DirectoryBackend, open_store
-from tests.conformance.backend_suite import KEY, BackendSuite, contents, listed
+from agent.upload.backends import directory
+from agent.upload.backends.directory import DirectoryBackend
+from tests.conformance.backend_suite import KEY, BackendSuite, contents, keys, listed
 
 
 @pytest.fixture
@@ -175,7 +177,7 @@ async def test_a_folder_taken_away_is_made_again(root: Path) -> None:
 async def test_remembers_no_more_folders_than_it_must(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(object_store, "MAX_FOLDERS", 2)
+    monkeypatch.setattr(directory, "MAX_FOLDERS", 2)
     backend = DirectoryBackend(root)
     for day in range(5):
         await backend.put(f"keys/{day}/a", b"data")
@@ -194,8 +196,8 @@ async def test_a_refused_write_is_the_operators_to_mend(
         await DirectoryBackend(root).put(KEY, b"data")
 
 
-@pytest.mark.parametrize("operation", ["get", "head", "list"])
-async def test_failed_reads_are_storage_errors(
+@pytest.mark.parametrize("operation", ["get", "head", "list", "delete"])
+async def test_what_the_file_system_refuses_is_a_storage_error(
     root: Path, operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = DirectoryBackend(root)
@@ -204,14 +206,91 @@ async def test_failed_reads_are_storage_errors(
     def fail(*_: object, **__: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(obstore, operation, fail)
-    reading = {
+    step = {"get": "pread", "list": "scandir", "delete": "unlink"}
+    if operation == "head":
+        monkeypatch.setattr(Path, "lstat", fail)
+    else:
+        monkeypatch.setattr(os, step[operation], fail)
+    acts = {
         "get": lambda: contents(backend, KEY),
         "head": lambda: backend.head(KEY),
         "list": lambda: listed(backend, "audio/"),
+        "delete": lambda: backend.delete(KEY),
     }
     with pytest.raises(StorageError, match="Input/output"):
-        await reading[operation]()
+        await acts[operation]()
+
+
+async def test_links_and_devices_are_no_objects(root: Path) -> None:
+    backend = DirectoryBackend(root)
+    await backend.put(KEY, b"data")
+    secret = root.parent / "secret"
+    secret.write_bytes(b"not in storage")
+    folder = (root / KEY).parent
+    (folder / "link").symlink_to(secret)
+    (folder / "folder").symlink_to(root.parent)
+    os.mkfifo(folder / "pipe")
+    assert await keys(backend, "") == [KEY]
+    for name in ("link", "folder", "pipe"):
+        key = str((folder / name).relative_to(root))
+        with pytest.raises(ObjectMissingError):
+            await backend.head(key)
+        with pytest.raises(StorageError):
+            await contents(backend, key)
+
+
+async def test_a_folder_is_no_object(root: Path) -> None:
+    backend = DirectoryBackend(root)
+    await backend.put(KEY, b"data")
+    with pytest.raises(StorageError):
+        await contents(backend, "audio")
+    with pytest.raises(ObjectMissingError):
+        await backend.head("audio")
+    with pytest.raises(ObjectMissingError):
+        await backend.head(f"{KEY}/below")
+    assert await keys(backend, KEY) == []
+
+
+async def test_an_object_replaced_while_it_is_read_is_not_mixed(root: Path) -> None:
+    backend = DirectoryBackend(root)
+    await backend.put(KEY, bytes(3 * CHUNK))
+    reading = backend.get(KEY)
+    await anext(reading)
+    await backend.replace(KEY, b"x" * 3 * CHUNK)
+    with pytest.raises(StorageError, match="replaced"):
+        await anext(reading)
+
+
+async def test_what_is_deleted_leaves_no_folder_and_no_copy(
+    root: Path, synced: list[Path]
+) -> None:
+    backend = DirectoryBackend(root)
+    for key in (KEY, "index/2026-11/caller/abc/1"):
+        await backend.put(key, b"data")
+    (root / "index/2026-11/caller/abc/1#77").write_bytes(b"half")
+    synced.clear()
+    await backend.delete("index/2026-11/caller/abc/1")
+    assert [path.name for path in root.iterdir()] == ["audio"]
+    assert synced[-1] == root
+    await backend.put("index/2026-11/caller/abc/1", b"again")
+
+
+async def test_a_damaged_copy_never_gets_the_objects_name(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = DirectoryBackend(root)
+    write_new = files.write_new
+
+    def alter(path: Path, chunks: Iterable[bytes]) -> None:
+        write_new(path, [b"".join(chunks)[:-1]])
+
+    wanted = sha256(b"data").hexdigest()
+    with monkeypatch.context() as patch:
+        patch.setattr(directory, "write_new", alter)
+        with pytest.raises(ObjectDamagedError):
+            await backend.put(KEY, b"data", sha256=wanted)
+    assert [*(root / KEY).parent.iterdir()] == []
+    await backend.put(KEY, b"data", sha256=wanted)
 
 
 async def test_does_not_write_through_what_it_was_given(root: Path) -> None:
@@ -220,16 +299,3 @@ async def test_does_not_write_through_what_it_was_given(root: Path) -> None:
     files.write_durably(source, b"data")
     await DirectoryBackend(root).put(KEY, source)
     assert (root / KEY).stat().st_ino != source.stat().st_ino
-
-
-async def test_opens_file_urls(root: Path) -> None:
-    spaced = root / "a b"
-    spaced.mkdir()
-    backend = open_store(f"file://{root}/a%20b", Path("/nowhere"))
-    await backend.put(KEY, b"data")
-    assert (spaced / KEY).read_bytes() == b"data"
-
-
-def test_refuses_other_urls() -> None:
-    with pytest.raises(StorageError, match="s3: is not supported"):
-        open_store("s3://bucket/prefix", Path("/nowhere"))
