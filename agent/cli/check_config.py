@@ -7,7 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from agent.cli.terminal import console
-from agent.service.config import ConfigError, load
+from agent.common.strict_toml import ConfigError
+from agent.service.config import load
 from agent.service.material import read_material
 
 

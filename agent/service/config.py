@@ -5,34 +5,20 @@ Reading touches the file and nothing else: what needs disk or network to be judg
 (notices, directories, keys) is `check`'s business.
 """
 
-import tomllib
-import typing
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
 from agent.call.config import PeerConfig, RouteConfig, ToneConfig
-from agent.common.errors import AgentError
+from agent.common.strict_toml import ConfigError, decode_struct, read_toml
 from agent.identity.config import DirectoryConfig
 from agent.identity.numbers import IdentityConfig
 from agent.media.config import MediaConfig
 from agent.recording.config import RecordingConfig
+from agent.retention.config import RetentionConfig
 from agent.signalling.config import SipConfig, TlsConfig
 from agent.upload.config import StorageConfig
-
-S = TypeVar("S", bound=msgspec.Struct)
-
-
-class ConfigError(AgentError):
-    """The configuration file is wrong; `mistakes` names every place."""
-
-    hint = "Correct the file; `recording-agent check-config` reads it again."
-
-    def __init__(self, mistakes: Sequence[str]) -> None:
-        super().__init__("; ".join(mistakes) + ".")
-        self.mistakes = tuple(mistakes)
 
 
 class AgentConfig(
@@ -51,15 +37,6 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     numbers: Literal["masked", "full"] = "masked"
-
-
-class RetentionConfig(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
-):
-    """`[retention]`: how long central storage keeps a recording."""
-
-    period: str = "P1Y"
-    timezone: str = "Europe/Helsinki"
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,77 +62,18 @@ def load(path: Path) -> Config:
 
     Raises ConfigError with every mistake, each by its path in the file.
     """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: cannot be read: {error}"]) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"{path}: {error}"]) from error
-    return decode(raw)
+    return decode(read_toml(path))
 
 
 def decode(raw: dict[str, object]) -> Config:
     """Turn parsed TOML into a Config. Raises ConfigError with every mistake."""
     mistakes: list[str] = []
-    config = _struct(Config, raw, "", mistakes)
+    config = decode_struct(Config, raw, "", mistakes)
     if config is not None:
         mistakes += _cross_check(config)
     if mistakes or config is None:
         raise ConfigError(mistakes)
     return config
-
-
-def _struct(type_: type[S], raw: object, path: str, mistakes: list[str]) -> S | None:
-    """Decode one table field by field, so that one mistake hides no other."""
-    if not isinstance(raw, dict):
-        mistakes.append(f"{path}: a table is expected")
-        return None
-    before = len(mistakes)
-    values: dict[str, object] = {}
-    fields = {field.encode_name: field for field in msgspec.structs.fields(type_)}
-    mistakes += [f"{_join(path, name)}: unknown key" for name in raw.keys() - fields]
-    for name, field in fields.items():
-        here = _join(path, name)
-        if name not in raw:
-            if field.required:
-                mistakes.append(f"{here}: missing")
-            continue
-        values[field.name] = _value(field.type, raw[name], here, mistakes)
-    if len(mistakes) > before:
-        return None
-    try:
-        return type_(**values)
-    except (ValueError, TypeError) as error:
-        mistakes.append(f"{path or 'the file'}: {error}")
-        return None
-
-
-def _value(type_: object, raw: object, path: str, mistakes: list[str]) -> object:
-    arguments = typing.get_args(type_)
-    if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
-        return _struct(type_, raw, path, mistakes)
-    if (
-        typing.get_origin(type_) is tuple
-        and arguments
-        and isinstance(arguments[0], type)
-        and issubclass(arguments[0], msgspec.Struct)
-    ):
-        if not isinstance(raw, list):
-            mistakes.append(f"{path}: an array of tables is expected")
-            return None
-        return tuple(
-            _struct(arguments[0], item, f"{path}[{index}]", mistakes)
-            for index, item in enumerate(raw)
-        )
-    try:
-        return msgspec.convert(raw, typing.cast("type[object]", type_))
-    except msgspec.ValidationError as error:
-        mistakes.append(f"{path}: {error}")
-        return None
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
 
 
 def _cross_check(config: Config) -> list[str]:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from agent.common.errors import AgentError
+from agent.common.strict_toml import ConfigError
 from agent.formats.age import KeyKind, Recipient, parse_recipient
 from agent.identity.directory import Directory
 from agent.media.sound import Sound
 from agent.media.sounds import SoundError, load_notice
-from agent.service.config import Config, ConfigError
+from agent.service.config import Config
 from agent.service.credentials import Credentials, read_credentials
 from agent.signalling.secrets import Secrets
 from agent.signalling.tls import TlsContexts

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from agent.cli import run as run_module
-from agent.service.config import ConfigError
+from agent.common.strict_toml import ConfigError
 from tests.cli.conftest import DiskSite
 
 

@@ -11,12 +11,13 @@ import pytest
 import structlog
 
 from agent.common.errors import AgentError
+from agent.common.strict_toml import ConfigError
 from agent.model.media import Address
 from agent.recording.finisher import finish
 from agent.recording.ledger import read_rows
 from agent.recording.spool import Spool
 from agent.service.app import Agent
-from agent.service.config import ConfigError, load
+from agent.service.config import load
 from agent.service.material import read_material
 from agent.signalling.config import Listener, TlsConfig
 from agent.signalling.sip import core as sip

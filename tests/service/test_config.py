@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.service.config import ConfigError, decode, load
+from agent.common.strict_toml import ConfigError
+from agent.service.config import decode, load
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "agent.toml"
 

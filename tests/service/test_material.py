@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.common.strict_toml import ConfigError
 from agent.formats.age import KeyKind
-from agent.service.config import ConfigError, load
+from agent.service.config import load
 from agent.service.material import read_material
 from tests.cli.conftest import DiskSite, identity
 
