@@ -1,0 +1,284 @@
+"""The gate's keyring: day keys made ahead and destroyed on time, hold keys, the roots.
+
+Files are read and written in a thread; a key that was once read stays in memory until
+it is destroyed. Only the process that holds the folder's lock changes it. Every change
+is durable when its method returns, and a dead gate's successor ends what it began.
+"""
+
+import asyncio
+import functools
+import os
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final, ParamSpec, Self, TypeVar
+
+from agent.archive.key_files import Destruction, KeyFiles, KeyringError, Kind
+from agent.formats.age import (
+    Entropy,
+    Identity,
+    KeyKind,
+    generate_identity,
+    identity_file,
+    open_identity_file,
+)
+from agent.formats.layout import valid_id
+from agent.formats.signed import sign_document
+from agent.formats.sshsig import Namespace, SigningKey
+
+AHEAD: Final = 60
+"Days for which there are keys: so long may hosts record while the gate is down."
+ROOT_SIZE: Final = 32
+MAX_GENERATIONS: Final = 999
+"Of one day's key; each early erasure on that day takes one."
+INDEX_ROOT: Final = "index"
+SIGNING_SEED: Final = "signing"
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Keyring:
+    """Opened by `open`; `close` lets another process have it."""
+
+    def __init__(self, files: KeyFiles, kind: KeyKind, entropy: Entropy) -> None:
+        self._files = files
+        self._kind = kind
+        self._entropy = entropy
+        self._days: dict[date, dict[int, Identity]] = {}
+        self._gone: dict[date, set[int]] = {}
+        "Generations of a day that were destroyed: none is ever made again."
+        self._holds: dict[str, Identity] = {}
+        self._roots: dict[str, bytes] = {}
+        self._changing = asyncio.Lock()
+
+    @classmethod
+    async def create(
+        cls,
+        folder: Path,
+        identities: Sequence[Identity],
+        *,
+        kind: KeyKind = KeyKind.POST_QUANTUM,
+        entropy: Entropy = os.urandom,
+    ) -> Self:
+        """Make an empty keyring with new roots, and open it. Raises KeyringError."""
+        files = KeyFiles(folder, identities)
+        await asyncio.to_thread(files.make)
+        for name in (INDEX_ROOT, SIGNING_SEED):
+            root = entropy(ROOT_SIZE)
+            await asyncio.to_thread(files.add, Kind.ROOT, name, root, entropy)
+        return await cls.open(folder, identities, kind=kind, entropy=entropy)
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path,
+        identities: Sequence[Identity],
+        *,
+        kind: KeyKind = KeyKind.POST_QUANTUM,
+        entropy: Entropy = os.urandom,
+    ) -> Self:
+        """Open a keyring: every root and day key is read, so that all are proven.
+
+        `identities` are the gate's own; `kind` is that of the keys it will make.
+        Raises KeyringError: none is there, it is in use, or a key does not open.
+        """
+        keyring = cls(KeyFiles(folder, identities), kind, entropy)
+        try:
+            await asyncio.to_thread(keyring._load)
+        except BaseException:
+            keyring.close()
+            raise
+        return keyring
+
+    def close(self) -> None:
+        """Let another process have it."""
+        self._files.release()
+
+    def days(self) -> list[date]:
+        """Days of which a key is held, in order."""
+        return sorted(self._days)
+
+    def generations(self, day: date) -> list[int]:
+        """Generations of the day's key that are held, oldest first."""
+        return sorted(self._days.get(day, ()))
+
+    def day_identity(self, day: date, generation: int) -> Identity:
+        """A day's key. Raises KeyringError: it is not held, or no more."""
+        try:
+            return self._days[day][generation]
+        except KeyError:
+            raise KeyringError(
+                f"The key {generation} of {day} is not held: it was destroyed, or"
+                " never made."
+            ) from None
+
+    def day_identities(self, day: date) -> list[Identity]:
+        """Every key of the day that is held, newest first: for `unwrap`."""
+        held = self._days.get(day, {})
+        return [held[generation] for generation in sorted(held, reverse=True)]
+
+    @property
+    def signing_key(self) -> SigningKey:
+        """The gate's own: the roster names its public half."""
+        return SigningKey.from_seed(self._roots[SIGNING_SEED])
+
+    def sign(self, payload: bytes, namespace: Namespace) -> bytes:
+        """One line, and under it the gate's signature."""
+        return sign_document(payload, [self.signing_key], namespace)
+
+    async def generate_until(self, day: date, *, today: date) -> list[date]:
+        """Make the first key of each day from `today` to `day` that never had one.
+
+        Returns the days for which one was made.
+        """
+        days = [today + timedelta(ahead) for ahead in range((day - today).days + 1)]
+        return await self._change(self._make_first, days)
+
+    async def new_generation(self, day: date) -> int:
+        """Make another key for a day, which from now on is the one to encrypt to.
+
+        Returns its generation. Raises KeyringError after MAX_GENERATIONS.
+        """
+        return await self._change(self._make_next, day)
+
+    async def destroy_day(self, day: date, generation: int, *, at: str) -> Destruction:
+        """Destroy a key of a day; the record, also if that was done before.
+
+        `at` is UTC, ISO 8601. Raises KeyringError if there never was such a key.
+        """
+        return await self._change(self._destroy_day, day, generation, at)
+
+    async def hold_key(self, recording_id: str) -> Identity:
+        """The key under which one held record's envelope lies; made if there is none.
+
+        Raises KeyringError: it was destroyed, or that is no id.
+        """
+        return await self._change(self._make_hold, recording_id)
+
+    async def hold_identity(self, recording_id: str) -> Identity | None:
+        """The record's hold key, if it has one. Raises KeyringError: that is no id."""
+        return await self._change(self._hold, recording_id)
+
+    async def has_hold_key(self, recording_id: str) -> bool:
+        """Whether the record has a hold key. Raises KeyringError: that is no id."""
+        return await self.hold_identity(recording_id) is not None
+
+    async def destroy_hold(self, recording_id: str, *, at: str) -> Destruction:
+        """Destroy a record's hold key; the record of that, also if done before.
+
+        `at` is UTC, ISO 8601. Raises KeyringError if there never was one.
+        """
+        return await self._change(self._destroy_hold, recording_id, at)
+
+    async def holds(self) -> list[str]:
+        """Ids of the records that have a hold key."""
+        return await asyncio.to_thread(self._files.names, Kind.HOLD)
+
+    async def destroyed(self) -> list[Destruction]:
+        """Every destruction of a day key or a hold key. Raises KeyringError."""
+        days = await asyncio.to_thread(self._files.destroyed, Kind.DAY)
+        return days + await asyncio.to_thread(self._files.destroyed, Kind.HOLD)
+
+    async def backup(self, destination: Path) -> int:
+        """Copy the encrypted files into a new folder; returns how many.
+
+        Raises FileExistsError, OSError.
+        """
+        return await self._change(self._files.copy_to, destination)
+
+    async def _change(
+        self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """One at a time, in a thread, and to its end although the caller gave up."""
+        async with self._changing:
+            loop = asyncio.get_running_loop()
+            call = functools.partial(act, *args, **kwargs)
+            work = loop.run_in_executor(None, call)
+            try:
+                return await asyncio.shield(work)
+            except asyncio.CancelledError:
+                await asyncio.wait([work])
+                raise
+
+    def _make_first(self, days: Sequence[date]) -> list[date]:
+        made = [day for day in days if day not in self._days and day not in self._gone]
+        for day in made:
+            self._make_day(day, 1)
+        return made
+
+    def _make_next(self, day: date) -> int:
+        known = self._days.get(day, {}).keys() | self._gone.get(day, set())
+        generation = max(known, default=0) + 1
+        if generation > MAX_GENERATIONS:
+            raise KeyringError(f"{day} has had too many keys.")
+        self._make_day(day, generation)
+        return generation
+
+    def _make_day(self, day: date, generation: int) -> None:
+        identity = generate_identity(self._kind, self._entropy)
+        self._add(Kind.DAY, _day_name(day, generation), identity)
+        # Known, and so published, only now that it is durable. The reader's copy is
+        # replaced whole: it may be looked at from the loop.
+        self._days[day] = {**self._days.get(day, {}), generation: identity}
+
+    def _destroy_day(self, day: date, generation: int, at: str) -> Destruction:
+        done = self._files.destroy(Kind.DAY, _day_name(day, generation), at)
+        left = {**self._days.pop(day, {})}
+        left.pop(generation, None)
+        if left:
+            self._days[day] = left
+        self._gone.setdefault(day, set()).add(generation)
+        return done
+
+    def _hold(self, recording_id: str) -> Identity | None:
+        if not valid_id(recording_id):
+            raise KeyringError("A hold key belongs to a recording's id.")
+        if recording_id not in self._holds and self._files.holds(
+            Kind.HOLD, recording_id
+        ):
+            self._holds[recording_id] = self._read(Kind.HOLD, recording_id)
+        return self._holds.get(recording_id)
+
+    def _make_hold(self, recording_id: str) -> Identity:
+        if (held := self._hold(recording_id)) is None:
+            held = generate_identity(self._kind, self._entropy)
+            self._add(Kind.HOLD, recording_id, held)
+            self._holds[recording_id] = held
+        return held
+
+    def _destroy_hold(self, recording_id: str, at: str) -> Destruction:
+        done = self._files.destroy(Kind.HOLD, recording_id, at)
+        self._holds.pop(recording_id, None)
+        return done
+
+    def _add(self, kind: Kind, name: str, identity: Identity) -> None:
+        secret = identity_file(identity).encode()
+        self._files.add(kind, name, secret, self._entropy)
+
+    def _load(self) -> None:
+        self._files.claim()
+        for name in (INDEX_ROOT, SIGNING_SEED):
+            self._roots[name] = self._files.read(Kind.ROOT, name)
+        for name in self._files.names(Kind.DAY):
+            day, generation = _parse_day_name(name)
+            held = self._days.setdefault(day, {})
+            held[generation] = self._read(Kind.DAY, name)
+        for done in self._files.destroyed(Kind.DAY):
+            day, generation = _parse_day_name(done.name)
+            self._gone.setdefault(day, set()).add(generation)
+
+    def _read(self, kind: Kind, name: str) -> Identity:
+        return open_identity_file(self._files.read(kind, name))[0]
+
+
+def _day_name(day: date, generation: int) -> str:
+    return f"{day.isoformat()}.{generation}"
+
+
+def _parse_day_name(name: str) -> tuple[date, int]:
+    day, _, generation = name.partition(".")
+    try:
+        return date.fromisoformat(day), int(generation)
+    except ValueError:
+        raise KeyringError(f"{Kind.DAY}/{name} is no day's key.") from None

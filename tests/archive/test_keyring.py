@@ -1,0 +1,170 @@
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from agent.archive import keyring as module
+from agent.archive.key_files import KeyringBusyError, KeyringError, Kind
+from agent.archive.keyring import Keyring
+from agent.common.ids import new_id
+from agent.formats.age import Identity, KeyKind, decrypt, encrypt, generate_identity
+from agent.formats.signed import verify_document
+from agent.formats.sshsig import Namespace
+
+TODAY = date(2026, 11, 29)
+AT = "2026-11-29T12:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def gate() -> Identity:
+    return generate_identity(KeyKind.CLASSIC, os.urandom)
+
+
+@pytest.fixture
+async def keyring(tmp_path: Path, gate: Identity) -> AsyncIterator[Keyring]:
+    keyring = await Keyring.create(tmp_path / "ring", [gate], kind=KeyKind.CLASSIC)
+    yield keyring
+    keyring.close()
+
+
+async def reopened(keyring: Keyring, gate: Identity, tmp_path: Path) -> Keyring:
+    keyring.close()
+    return await Keyring.open(tmp_path / "ring", [gate], kind=KeyKind.CLASSIC)
+
+
+async def test_keys_are_made_ahead_once(
+    keyring: Keyring, gate: Identity, tmp_path: Path
+) -> None:
+    until = TODAY + timedelta(3)
+    made = await keyring.generate_until(until, today=TODAY)
+    assert made == [TODAY + timedelta(n) for n in range(4)]
+    assert await keyring.generate_until(until, today=TODAY) == []
+    first = keyring.day_identity(TODAY, 1)
+    again = await reopened(keyring, gate, tmp_path)
+    assert again.days() == made
+    assert again.generations(TODAY) == [1]
+    assert again.day_identity(TODAY, 1).encode() == first.encode()
+    again.close()
+
+
+async def test_a_destroyed_day_stays_destroyed(
+    keyring: Keyring, gate: Identity, tmp_path: Path
+) -> None:
+    await keyring.generate_until(TODAY, today=TODAY)
+    recipient = keyring.day_identity(TODAY, 1).recipient()
+    sealed = encrypt(b"inner", [recipient], os.urandom)
+    assert decrypt(sealed, keyring.day_identities(TODAY)) == b"inner"
+    done = await keyring.destroy_day(TODAY, 1, at=AT)
+    assert (done.kind, done.name, done.at) == (Kind.DAY, "2026-11-29.1", AT)
+    assert await keyring.destroy_day(TODAY, 1, at="later") == done
+    for ring in (keyring, await reopened(keyring, gate, tmp_path)):
+        assert ring.days() == []
+        assert ring.day_identities(TODAY) == []
+        with pytest.raises(KeyringError, match="not held"):
+            ring.day_identity(TODAY, 1)
+        assert await ring.generate_until(TODAY, today=TODAY) == []
+        assert await ring.destroyed() == [done]
+        ring.close()
+
+
+async def test_a_new_generation_is_what_is_encrypted_to(
+    keyring: Keyring, gate: Identity, tmp_path: Path
+) -> None:
+    await keyring.generate_until(TODAY, today=TODAY)
+    assert await keyring.new_generation(TODAY) == 2
+    assert keyring.day_identities(TODAY) == [
+        keyring.day_identity(TODAY, 2),
+        keyring.day_identity(TODAY, 1),
+    ]
+    await keyring.destroy_day(TODAY, 1, at=AT)
+    assert keyring.generations(TODAY) == [2]
+    await keyring.destroy_day(TODAY, 2, at=AT)
+    again = await reopened(keyring, gate, tmp_path)
+    assert await again.new_generation(TODAY) == 3
+    again.close()
+
+
+async def test_a_day_does_not_have_keys_without_end(
+    keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_GENERATIONS", 1)
+    assert await keyring.new_generation(TODAY) == 1
+    with pytest.raises(KeyringError, match="too many"):
+        await keyring.new_generation(TODAY)
+
+
+async def test_a_hold_key_is_made_once_and_destroyed_for_good(
+    keyring: Keyring, gate: Identity, tmp_path: Path
+) -> None:
+    held = new_id()
+    assert not await keyring.has_hold_key(held)
+    key = await keyring.hold_key(held)
+    assert await keyring.hold_key(held) is key
+    again = await reopened(keyring, gate, tmp_path)
+    found = await again.hold_identity(held)
+    assert found is not None
+    assert found.encode() == key.encode()
+    assert await again.holds() == [held]
+    done = await again.destroy_hold(held, at=AT)
+    assert await again.destroyed() == [done]
+    assert not await again.has_hold_key(held)
+    with pytest.raises(KeyringError, match="made before"):
+        await again.hold_key(held)
+    with pytest.raises(KeyringError, match="recording's id"):
+        await again.hold_key("../days/2026-11-29.1")
+    again.close()
+
+
+async def test_a_cancelled_change_is_carried_out_and_known(keyring: Keyring) -> None:
+    making = asyncio.get_running_loop().create_task(keyring.new_generation(TODAY))
+    while not keyring._changing.locked():
+        await asyncio.sleep(0)
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    assert keyring.generations(TODAY) == [1]
+    assert await keyring.new_generation(TODAY) == 2
+
+
+async def test_changes_at_once_take_turns(keyring: Keyring) -> None:
+    made = await asyncio.gather(*(keyring.new_generation(TODAY) for _ in range(5)))
+    assert sorted(made) == [1, 2, 3, 4, 5]
+
+
+async def test_a_file_that_is_no_days_key_is_named(
+    keyring: Keyring, gate: Identity, tmp_path: Path
+) -> None:
+    days = tmp_path / "ring" / "days"
+    (days / "tomorrow.age").write_bytes(b"")
+    keyring.close()
+    with pytest.raises(KeyringError, match="days/tomorrow is no day's key"):
+        await Keyring.open(tmp_path / "ring", [gate])
+    (days / "tomorrow.age").unlink()
+    opened = await Keyring.open(tmp_path / "ring", [gate])  # the lock was let go
+    with pytest.raises(KeyringBusyError):
+        await Keyring.open(tmp_path / "ring", [gate])
+    opened.close()
+
+
+async def test_the_gate_signs_with_the_key_the_roster_names(
+    keyring: Keyring, gate: Identity, tmp_path: Path
+) -> None:
+    public = keyring.signing_key.public
+    again = await reopened(keyring, gate, tmp_path)
+    signed = again.sign(b"{}\n", Namespace.DAY_KEYS)
+    assert verify_document(signed, Namespace.DAY_KEYS, [public]).signers == (public,)
+    again.close()
+
+
+async def test_a_backup_is_a_keyring(
+    keyring: Keyring, gate: Identity, tmp_path: Path
+) -> None:
+    await keyring.generate_until(TODAY, today=TODAY)
+    assert await keyring.backup(tmp_path / "copy") == 3
+    copy = await Keyring.open(tmp_path / "copy", [gate])
+    ours, theirs = keyring.day_identity(TODAY, 1), copy.day_identity(TODAY, 1)
+    assert ours.encode() == theirs.encode()
+    copy.close()
