@@ -1,9 +1,11 @@
 """What every test run can do beside running tests."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.lab.ceph import Ceph
 from tests.lab.interop import Complete, Interop
 
 
@@ -27,3 +29,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(interop, "interop")
     if config.getoption("--complete"):
         config.pluginmanager.register(Complete(), "complete")
+
+
+@pytest.fixture(scope="session")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
+    """One object store for the whole run; each test has buckets of its own."""
+    cluster = Ceph(tmp_path_factory.mktemp("ceph"))
+    yield cluster
+    cluster.stop()

@@ -86,6 +86,8 @@ BARESIP: Final = Program("baresip", "bookworm", "usr/bin/baresip", "baresip-core
 ASTERISK: Final = Program("Asterisk", "sid", "usr/sbin/asterisk", "asterisk")
 SIPP_TLS: Final = Program("sipp TLS", "sid", "usr/bin/sipp", "sip-tester")
 FLAC: Final = Program("flac", "bookworm", "usr/bin/flac", "flac")
+_CEPH_LIBRARIES = ("usr/lib/x86_64-linux-gnu/ceph",)
+CEPH: Final = Program("Ceph", "ceph", "usr/bin/radosgw", "radosgw", _CEPH_LIBRARIES)
 METAFLAC: Final = Program("metaflac", "bookworm", "usr/bin/metaflac", "flac")
 OPUSINFO: Final = Program("opusinfo", "bookworm", "usr/bin/opusinfo", "opus-tools")
 

@@ -40,6 +40,18 @@ class Process:
             assert time.monotonic() < deadline, f"{self.name} is not ready"
             await asyncio.sleep(0.02)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def signal(self, how: signal.Signals) -> None:
+        """Stop it, let it go on, kill it: it and its children."""
+        os.killpg(self._process.pid, how)
+
     def type(self, line: str) -> None:
         """Type a line at its console."""
         assert self._process.stdin is not None
