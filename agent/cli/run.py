@@ -8,10 +8,10 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
+from agent.common.logs import configure
+from agent.common.service_manager import ServiceManager
 from agent.service.app import Agent
 from agent.service.config import load
-from agent.service.fdstore import ServiceManager
-from agent.service.logs import configure
 
 _OBJECTS: Final = 20_000
 "New ones between two searches for cycles; some two megabytes."
@@ -24,7 +24,7 @@ def command(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> N
         config: The configuration file; relative paths in it start at its folder.
     """
     settings = load(config)
-    configure(settings.log)
+    configure(settings.log.level)
     try:
         import uvloop  # noqa: PLC0415 - an extra: absent on small machines
     except ImportError:

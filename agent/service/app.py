@@ -28,6 +28,7 @@ from agent.call.takeover import adopt, catch_up
 from agent.common.clock import utc_ns
 from agent.common.files import make_private_directory
 from agent.common.ids import SecureRandom
+from agent.common.service_manager import ServiceManager
 from agent.common.tasks import TaskSet
 from agent.media.encoding import encode
 from agent.media.pool import MediaPool
@@ -42,7 +43,6 @@ from agent.recording.spool import Spool
 from agent.service.commands import Commands
 from agent.service.config import Config
 from agent.service.control import ControlServer
-from agent.service.fdstore import ServiceManager
 from agent.service.host_status import host_status
 from agent.service.logs import Masker
 from agent.service.material import Material, read_material

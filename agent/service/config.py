@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from agent.call.config import PeerConfig, RouteConfig, ToneConfig
+from agent.common.logs import Level
 from agent.common.strict_toml import ConfigError, decode_struct, read_toml
 from agent.identity.config import DirectoryConfig
 from agent.identity.numbers import IdentityConfig
@@ -35,7 +36,7 @@ class AgentConfig(
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[log]`: what the log shows."""
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    level: Level = "info"
     numbers: Literal["masked", "full"] = "masked"
 
 

@@ -1,48 +1,8 @@
-"""JSON lines on stdout; nobody else configures logging.
+"""How much of a number a log line shows."""
 
-Numbers are masked before they come here (`Masker`); audio and keys never come.
-"""
-
-import logging
-import sys
-from typing import Final, Literal, TextIO
-
-import msgspec
-import structlog
+from typing import Literal
 
 from agent.identity.numbers import mask
-from agent.service.config import LogConfig
-
-_LEVELS = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-}
-_ENCODER: Final = msgspec.json.Encoder(enc_hook=repr)
-"A value it does not know is shown as programmers see it; no line is lost to it."
-
-
-def configure(config: LogConfig, stream: TextIO | None = None) -> None:
-    """Send every log line to `stream` (default stdout) as one JSON object."""
-    # One for all: each call binds a few loggers of its own.
-    logger = structlog.WriteLogger(stream or sys.stdout)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            _elide_exception,
-            structlog.processors.JSONRenderer(serializer=_to_json),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[config.level]),
-        logger_factory=lambda *_: logger,
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-
-
-def _to_json(event: structlog.typing.EventDict, **_: object) -> str:
-    return _ENCODER.encode(event).decode()
 
 
 class Masker:
@@ -53,24 +13,3 @@ class Masker:
 
     def __call__(self, number: str) -> str:
         return number if self._full else mask(number)
-
-
-def _elide_exception(
-    logger: object,
-    method: str,
-    event: structlog.typing.EventDict,
-) -> structlog.typing.EventDict:
-    """Name an exception's type and place, not its values: they may be personal."""
-    error = event.pop("exc_info", None)
-    if isinstance(error, BaseException):
-        event["error"] = type(error).__name__
-        traceback = error.__traceback__
-        places = []
-        while traceback is not None:
-            code = traceback.tb_frame.f_code
-            places.append(
-                f"{code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno}"
-            )
-            traceback = traceback.tb_next
-        event["where"] = " ".join(places[-6:])
-    return event

@@ -18,12 +18,12 @@ from agent.call.keeper import MEDIA, SESSION, Keeper, read
 from agent.call.state import AnyCallState, EndingState, SegmentState
 from agent.common.errors import AgentError
 from agent.common.memory import Memory, create_memory, map_memory
+from agent.common.service_manager import ServiceManager
 from agent.formats.checkpoint import HEADER_SIZE, Checkpoint
 from agent.media.state import STATE_VERSION as MEDIA_VERSION, MediaState
 from agent.recording.journal_keys import SLOT_SIZE, JournalKeys
 from agent.recording.recovery import TakenOver
 from agent.recording.spool import Spool
-from agent.service.fdstore import ServiceManager
 from agent.signalling.kept import STORED, Given, SavedConnection
 from agent.signalling.sip.state import SessionState, decode_state
 

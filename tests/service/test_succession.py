@@ -12,17 +12,17 @@ import structlog
 from agent.call.keeper import MEDIA, SEGMENT, SESSION
 from agent.call.state import STATE_VERSION, EndingState, SegmentState
 from agent.common.ids import new_id
+from agent.common.service_manager import ServiceManager
 from agent.formats.checkpoint import Checkpoint
 from agent.media.state import MediaState
 from agent.model.call import Outcome
 from agent.model.media import Address
 from agent.recording.spool import Spool
-from agent.service.fdstore import ServiceManager
 from agent.service.succession import MAX_ATTEMPTS, Succession
 from agent.signalling.kept import KeptConnections
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.state import SessionState, encode_state
-from tests.service.test_fdstore import Manager
+from tests.common.test_service_manager import Manager
 
 RECORDING = new_id()
 KEY = bytes(range(32))

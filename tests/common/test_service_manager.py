@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.service.fdstore import ServiceManager
+from agent.common.service_manager import ServiceManager
 
 
 class Manager:
