@@ -1,11 +1,12 @@
 """A segment's own key pair, and the envelope that carries its private half.
 
 FORMAT.md, section 5. The envelope is an age file whose plaintext is age's own
-identity file, so that two runs of the stock tool open a recording.
+identity file, so that two runs of the stock tool open a recording. Where there is a
+gate, that file is the inner layer, and the outer one is to the gate's key of the day.
 """
 
 from collections.abc import Sequence
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -22,9 +23,13 @@ from agent.formats.age import (
     generate_identity,
     identity_file,
     parse_identities,
+    parse_recipient,
 )
 
 JOURNAL_KEY_SIZE: Final = 32
+MAX_ENVELOPE: Final = 1 << 20
+"Bytes of either layer: 500 post-quantum recipients take 800,000."
+_AGE: Final = b"age-encryption.org/v1\n"
 _JOURNAL_INFO: Final = b"recording-agent journal v1\x00"
 
 
@@ -85,3 +90,37 @@ def open_envelope(data: bytes, identities: Sequence[Identity]) -> SegmentKey:
     if len(held) != 1:
         raise KeyFormatError("The envelope holds more than one key.")
     return SegmentKey(held[0])
+
+
+class OuterKey(Protocol):
+    """Whom the outer layer is to: a day key of the gate's, or a record's hold key."""
+
+    @property
+    def recipient(self) -> str:
+        """`age1…` or `age1pq1…`."""
+
+
+def wrap(inner: bytes, day: OuterKey, entropy: Entropy) -> bytes:
+    """Put the gate's layer around an envelope; without that key nobody opens it.
+
+    Raises KeyFormatError if `inner` is no envelope, or `day` has no recipient.
+    """
+    _check_inner(inner)
+    return encrypt(inner, [parse_recipient(day.recipient)], entropy)
+
+
+def unwrap(outer: bytes, identities: Sequence[Identity]) -> bytes:
+    """Take the gate's layer off; what remains is for those who may open it.
+
+    Raises AgeError: NoMatchError where it is not for these identities.
+    """
+    if len(outer) > 2 * MAX_ENVELOPE:
+        raise KeyFormatError("This is longer than any envelope.")
+    inner = decrypt(outer, identities)
+    _check_inner(inner)
+    return inner
+
+
+def _check_inner(inner: bytes) -> None:
+    if not inner.startswith(_AGE) or len(inner) > MAX_ENVELOPE:
+        raise KeyFormatError("What the gate's layer is around is no envelope.")

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,13 @@ from agent.formats.age import (
     identity_file,
     parse_recipient,
 )
-from agent.formats.envelope import SegmentKey, open_envelope
+from agent.formats.envelope import (
+    MAX_ENVELOPE,
+    SegmentKey,
+    open_envelope,
+    unwrap,
+    wrap,
+)
 
 ENTROPY = random.Random(1).randbytes
 RECORDING = "123e4567-e89b-42d3-a456-426614174000"
@@ -97,6 +104,59 @@ def test_every_cut_of_an_envelope_is_noticed() -> None:
     for cut in range(len(envelope)):
         with pytest.raises(AgeError):
             open_envelope(envelope[:cut], [person])
+
+
+@dataclass(frozen=True)
+class Day:
+    """As a list of day keys has it."""
+
+    recipient: str
+
+
+@KINDS
+def test_the_gates_layer_comes_off_with_the_days_key_alone(kind: KeyKind) -> None:
+    gate, other, person = people(kind)
+    key = SegmentKey.generate(kind, ENTROPY)
+    inner = key.seal([person.recipient()], ENTROPY)
+    outer = wrap(inner, Day(str(gate.recipient())), ENTROPY)
+    assert unwrap(outer, [other, gate]) == inner
+    for nobody in (other, person):
+        with pytest.raises(NoMatchError):
+            unwrap(outer, [nobody])
+    with pytest.raises(NoMatchError):
+        open_envelope(outer, [person])
+    with pytest.raises(KeyFormatError):
+        open_envelope(outer, [gate])  # what is inside is no key of the gate's
+
+
+def test_every_flipped_bit_of_a_wrapped_envelope_is_noticed() -> None:
+    gate, person = people(KeyKind.CLASSIC, 2)
+    key = SegmentKey.generate(KeyKind.CLASSIC, ENTROPY)
+    inner = key.seal([person.recipient()], ENTROPY)
+    outer = wrap(inner, Day(str(gate.recipient())), ENTROPY)
+    for data, identity in ((outer, gate), (inner, person)):
+        for at in range(len(data)):
+            for bit in range(8):
+                flipped = bytearray(data)
+                flipped[at] ^= 1 << bit
+                with pytest.raises(AgeError):
+                    decrypt(bytes(flipped), [identity])
+
+
+def test_the_gates_layer_is_around_nothing_else() -> None:
+    (gate,) = people(KeyKind.CLASSIC, 1)
+    day = Day(str(gate.recipient()))
+    large = b"age-encryption.org/v1\n" + bytes(MAX_ENVELOPE)
+    for inner in (b"", b"AGE-SECRET-KEY-1", large):
+        with pytest.raises(KeyFormatError, match="no envelope"):
+            wrap(inner, day, ENTROPY)
+        outer = encrypt(inner, [gate.recipient()], ENTROPY)
+        with pytest.raises(KeyFormatError, match="no envelope"):
+            unwrap(outer, [gate])
+    with pytest.raises(KeyFormatError, match="longer"):
+        unwrap(bytes(2 * MAX_ENVELOPE + 1), [gate])
+    with pytest.raises(KeyFormatError):
+        wrap(b"age-encryption.org/v1\n", Day("ssh-ed25519 x"), ENTROPY)
 
 
 @pytest.mark.integration
