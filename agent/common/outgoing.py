@@ -1,0 +1,194 @@
+"""The one place that connections of ours go out through.
+
+Storage, gate and whatever else is told what we know of calls: a destination states its
+region, and one outside the allow-list is refused at start, by its name in the
+configuration, and again here, before anything is sent. Where a server's answer names
+another host, nobody goes there: the operator has vouched for this one only. Proxies,
+endpoints and credentials of the environment are not heeded, nor is the cloud's own
+metadata service asked: each would be a connection that no list knows.
+
+SIP and RTP are not destinations: a telephone call goes to whoever is called. Tests hold
+every other module of the agent to this one.
+"""
+
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from agent.common.errors import AgentError
+from agent.common.regions import RegionConfig, is_allowed, why_refused
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_SECONDS: Final = 5.0
+READ_SECONDS: Final = 30.0
+"Silence after which an answer is no longer waited for."
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+class OutsideRegionError(AgentError):
+    """A target is not where recordings may go."""
+
+    hint = "Name a target inside region.allowed, or state its region there."
+
+
+class OtherHostError(AgentError):
+    """We were sent on to a host that nobody has vouched for."""
+
+    hint = "Configure the host that serves; redirections are not followed."
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One target of ours."""
+
+    name: str
+    "Its path in the configuration, as in `storage[0]`."
+    url: str
+    "file:///…, or http(s)://host[:port]/…, which must be the one that is connected to."
+    region: str
+    "As its operator states it."
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether nothing is connected to."""
+        return self.url.startswith("file:")
+
+
+@dataclass(frozen=True, slots=True)
+class StorageKeys:
+    """What a request to S3 is signed with."""
+
+    access: str = field(repr=False)
+    secret: str = field(repr=False)
+    token: str = field(default="", repr=False)
+
+
+class Outgoing:
+    """Makes every client of ours, for destinations on the list."""
+
+    def __init__(self, config: RegionConfig) -> None:
+        self._config = config
+
+    def judge(self, destinations: Iterable[Destination]) -> list[str]:
+        """Every mistake, each with its destination's name: for `check-config`."""
+        mistakes = []
+        for destination in destinations:
+            try:
+                self.permit(destination)
+            except OutsideRegionError as error:
+                mistakes.append(str(error).removesuffix(f" {error.hint}"))
+        return mistakes
+
+    def permit(self, destination: Destination) -> None:
+        """Pass a destination on the list. Raises OutsideRegionError."""
+        region = destination.region
+        if destination.is_directory:
+            # On this host, whose country is one setting: it may be untold.
+            region = region or self._config.here
+            if not region:
+                return
+        if not is_allowed(region, self._config.allowed):
+            why = why_refused(region, self._config.allowed)
+            raise OutsideRegionError(f"{destination.name}.region: {why}.")
+
+    def s3_client(
+        self,
+        destination: Destination,
+        keys: StorageKeys,
+        *,
+        signing_region: str = "us-east-1",
+        ca: str = "",
+        connect_timeout: float = CONNECT_SECONDS,
+        read_timeout: float = READ_SECONDS,
+        connections: int = 10,
+    ) -> Any:
+        """A blocking client of S3 that asks once: trying again is our caller's.
+
+        `ca` is a PEM file of authorities; without it the system's are believed.
+        Raises OutsideRegionError; the client's methods raise OtherHostError beside
+        botocore's own errors.
+        """
+        self.permit(destination)
+        # Many modules, which a site that stores to a directory never needs.
+        import botocore.session  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415
+
+        # No profile and no file of the account that we run under.
+        ours = {"profile": (None, None, None, None)}
+        session = botocore.session.Session(session_vars=ours)
+        session.set_config_variable("config_file", "/dev/null")
+        client = session.create_client(
+            "s3",
+            region_name=signing_region,
+            endpoint_url=destination.url,
+            aws_access_key_id=keys.access,
+            aws_secret_access_key=keys.secret,
+            aws_session_token=keys.token or None,
+            verify=ca or True,
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                connect_timeout=connect_timeout,
+                read_timeout=read_timeout,
+                max_pool_connections=connections,
+                # Only what we ask for: some servers refuse the newer trailers.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                proxies={},
+            ),
+        )
+        expected = _host_of(destination.url)
+
+        def check(request: Any, **_: object) -> None:
+            _refuse_others(destination, expected, request.url)
+
+        client.meta.events.register("before-call.s3", _stay)
+        client.meta.events.register("before-send.s3", check)
+        return client
+
+    def http_client(
+        self, destination: Destination, tls: ssl.SSLContext
+    ) -> "httpx.AsyncClient":
+        """A client of one HTTPS service, whose paths are below the destination.
+
+        Raises OutsideRegionError; its requests raise OtherHostError beside httpx's own.
+        """
+        self.permit(destination)
+        import httpx  # noqa: PLC0415 - the gate's clients alone need it
+
+        expected = _host_of(destination.url)
+
+        async def check(request: httpx.Request) -> None:
+            _refuse_others(destination, expected, str(request.url))
+
+        return httpx.AsyncClient(
+            base_url=destination.url,
+            verify=tls,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+            event_hooks={"request": [check]},
+        )
+
+
+def _stay(context: dict[str, Any], **_: object) -> None:
+    # Else botocore asks around where a redirected bucket is, of whoever redirects.
+    context.setdefault("s3_redirect", {})["redirected"] = True
+
+
+def _host_of(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+
+
+def _refuse_others(
+    destination: Destination, expected: tuple[str, str, int | None], url: str
+) -> None:
+    asked = _host_of(url)
+    if asked != expected:
+        raise OtherHostError(f"{destination.name} sends us on to {asked[1]!r}.")
