@@ -33,6 +33,8 @@ METHOD: Final = "overwritten-unlinked"
 _NAME: Final = re.compile(r"[0-9a-z][0-9a-z.-]{0,63}", re.ASCII)
 _DESTROYED: Final = "destroyed"
 _LOCK: Final = "lock"
+_SERIAL: Final = "serial"
+_SERIAL_SIZE: Final = 20
 
 
 class KeyringError(AgentError):
@@ -167,6 +169,28 @@ class KeyFiles:
         _wipe(self._path(kind, name))
         return done
 
+    def serial(self) -> int:
+        """The serial of the last list of day keys; 0 before there was one.
+
+        Raises KeyringError.
+        """
+        try:
+            text = (self._folder / _SERIAL).read_bytes()[:_SERIAL_SIZE]
+        except FileNotFoundError:
+            return 0
+        if not text.isdigit():
+            raise KeyringError(
+                "The keyring's serial cannot be read.",
+                hint="Write the newest published list's serial into it.",
+            )
+        return int(text)
+
+    def next_serial(self) -> int:
+        """Count one up, durably: no two lists bear the same. Raises KeyringError."""
+        serial = self.serial() + 1
+        write_durably(self._folder / _SERIAL, str(serial).encode())
+        return serial
+
     def copy_to(self, destination: Path) -> int:
         """Copy the ciphertexts into a new folder, durably; returns how many files.
 
@@ -186,6 +210,7 @@ class KeyFiles:
                 write_new(destination / name / path.name, [data])
                 count += 1
             sync_directory(destination / name)
+        write_new(destination / _SERIAL, [str(self.serial()).encode()])
         sync_directory(destination)
         sync_directory(destination.parent)
         return count

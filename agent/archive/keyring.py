@@ -8,7 +8,7 @@ is durable when its method returns, and a dead gate's successor ends what it beg
 import asyncio
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final, ParamSpec, Self, TypeVar
@@ -22,12 +22,16 @@ from agent.formats.age import (
     identity_file,
     open_identity_file,
 )
+from agent.formats.blind_index import IndexKeys, month_key
+from agent.formats.day_keys import DayKey, DayKeyList
 from agent.formats.layout import valid_id
 from agent.formats.signed import sign_document
 from agent.formats.sshsig import Namespace, SigningKey
 
 AHEAD: Final = 60
 "Days for which there are keys: so long may hosts record while the gate is down."
+BEHIND: Final = 35
+"Days back: a host's ledger reaches as far."
 ROOT_SIZE: Final = 32
 MAX_GENERATIONS: Final = 999
 "Of one day's key; each early erasure on that day takes one."
@@ -127,6 +131,14 @@ class Keyring:
         """One line, and under it the gate's signature."""
         return sign_document(payload, [self.signing_key], namespace)
 
+    def index_key(self, month: str) -> bytes:
+        """The key of a month's index, `2026-11`. Raises IndexKeyError."""
+        return month_key(self._roots[INDEX_ROOT], month)
+
+    def index_keys(self, months: Iterable[str]) -> IndexKeys:
+        """What a host gets of the index keys. Raises IndexKeyError."""
+        return IndexKeys({month: self.index_key(month) for month in months})
+
     async def generate_until(self, day: date, *, today: date) -> list[date]:
         """Make the first key of each day from `today` to `day` that never had one.
 
@@ -170,6 +182,30 @@ class Keyring:
         `at` is UTC, ISO 8601. Raises KeyringError if there never was one.
         """
         return await self._change(self._destroy_hold, recording_id, at)
+
+    async def publish(self, today: date, issued: str) -> DayKeyList:
+        """A new list of the day keys that hosts may need; `sign` makes it believed.
+
+        `issued` is UTC, ISO 8601. A host that was away brings what it recorded up to
+        BEHIND days ago. Raises KeyringError.
+        """
+        serial = await self._change(self._files.next_serial)
+        first = today - timedelta(BEHIND)
+        keys = tuple(
+            DayKey(
+                day=day.isoformat(),
+                generation=generation,
+                recipient=str(self.day_identity(day, generation).recipient()),
+            )
+            for day in self.days()
+            if day >= first
+            for generation in self.generations(day)[-1:]
+        )
+        return DayKeyList(serial=serial, issued=issued, keys=keys)
+
+    async def serial(self) -> int:
+        """Of the last published list; 0 before there was one. Raises KeyringError."""
+        return await asyncio.to_thread(self._files.serial)
 
     async def holds(self) -> list[str]:
         """Ids of the records that have a hold key."""

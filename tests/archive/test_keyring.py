@@ -11,6 +11,7 @@ from agent.archive.key_files import KeyringBusyError, KeyringError, Kind
 from agent.archive.keyring import Keyring
 from agent.common.ids import new_id
 from agent.formats.age import Identity, KeyKind, decrypt, encrypt, generate_identity
+from agent.formats.day_keys import verify_day_keys
 from agent.formats.signed import verify_document
 from agent.formats.sshsig import Namespace
 
@@ -157,6 +158,43 @@ async def test_the_gate_signs_with_the_key_the_roster_names(
     signed = again.sign(b"{}\n", Namespace.DAY_KEYS)
     assert verify_document(signed, Namespace.DAY_KEYS, [public]).signers == (public,)
     again.close()
+
+
+async def test_index_keys_come_from_the_root_that_stays(
+    keyring: Keyring, gate: Identity, tmp_path: Path
+) -> None:
+    held = keyring.index_keys(["2026-11", "2026-12"])
+    again = await reopened(keyring, gate, tmp_path)
+    assert held.months == {month: again.index_key(month) for month in held.months}
+    assert len(set(held.months.values())) == 2
+    again.close()
+
+
+async def test_a_published_list_is_believed_and_the_next_is_newer(
+    keyring: Keyring, gate: Identity, tmp_path: Path
+) -> None:
+    await keyring.generate_until(TODAY + timedelta(2), today=TODAY - timedelta(40))
+    await keyring.new_generation(TODAY)
+    assert await keyring.serial() == 0
+    made = await keyring.publish(TODAY, AT)
+    signed = keyring.sign(made.to_bytes(), Namespace.DAY_KEYS)
+    read = verify_day_keys(signed, [keyring.signing_key.public])
+    assert (read.serial, read.issued) == (1, AT)
+    assert [key.day for key in read.keys] == [
+        (TODAY + timedelta(n)).isoformat() for n in range(-35, 3)
+    ]
+    current = read.current(TODAY)
+    assert current is not None
+    assert current.generation == 2
+    assert current.recipient == str(keyring.day_identity(TODAY, 2).recipient())
+    again = await reopened(keyring, gate, tmp_path)
+    assert (await again.publish(TODAY, AT)).serial == 2
+    assert await again.backup(tmp_path / "copy") > 40
+    again.close()
+    (tmp_path / "ring" / "serial").write_bytes(b"two")
+    with pytest.raises(KeyringError, match="serial cannot be read"):
+        await again.serial()
+    assert (tmp_path / "copy" / "serial").read_bytes() == b"2"
 
 
 async def test_a_backup_is_a_keyring(
