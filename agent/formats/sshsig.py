@@ -55,6 +55,7 @@ class Namespace(StrEnum):
     SEAL = "recording-agent-seal"
     REQUEST = "recording-agent-request"
     AUDIT = "recording-agent-audit"
+    EXPORT = "recording-agent-export"
 
 
 class SignatureError(AgentError):
