@@ -1,0 +1,163 @@
+import asyncio
+from datetime import date
+
+import pytest
+
+from agent.archive.record_state import (
+    Hold,
+    HoldKind,
+    RecordErasedError,
+    RecordState,
+    StateError,
+    annotate,
+    begin_erasing,
+    hold,
+)
+from agent.archive.states import StateBusyError, States
+from agent.upload.backend import StorageError
+from agent.upload.backends.memory import MemoryBackend
+from tests.archive.logs import ID
+from tests.archive.shelves import id_of
+
+NOW = "2026-11-29T12:00:00.000Z"
+HOLD = Hold(
+    kind=HoldKind.ACCESS_REQUEST, owner="p-dpo", since=date(2026, 11, 29),
+    review=date(2027, 1, 15),
+)  # fmt: skip
+
+
+async def test_a_recording_without_a_document_has_an_empty_state() -> None:
+    backend = MemoryBackend()
+    assert await States(backend).read(ID) == RecordState(id=ID)
+    unchanged = await States(backend).change(ID, lambda state: state)
+    assert unchanged.number == 0
+    assert not backend.objects
+
+
+async def test_the_newest_document_counts() -> None:
+    backend = MemoryBackend()
+    states = States(backend)
+    for number in range(1, 12):
+        assert (await states.change(ID, annotate)).annotations[-1] == number
+    assert (await states.read(ID)).annotations == tuple(range(1, 12))
+    assert min(backend.objects) == f"state/{ID}/000001.json"
+    assert len(backend.objects) == 11
+
+
+async def test_of_many_changes_at_once_none_is_lost() -> None:
+    backend = MemoryBackend()
+    await asyncio.gather(*(States(backend).change(ID, annotate) for _ in range(40)))
+    assert (await States(backend).read(ID)).annotations == tuple(range(1, 41))
+
+
+@pytest.mark.parametrize("first", ["hold", "erase"])
+async def test_of_a_hold_and_an_erasure_one_wins(first: str) -> None:
+    backend = MemoryBackend()
+    one, other = States(backend), States(backend)
+    held = one.change(ID, lambda state: hold(state, "h-1", HOLD))
+    erased = other.change(ID, lambda state: begin_erasing(state, NOW))
+    both = (held, erased) if first == "hold" else (erased, held)
+    results = await asyncio.gather(*both, return_exceptions=True)
+    failures = [result for result in results if isinstance(result, StateError)]
+    assert len(failures) == 1
+    state = await one.read(ID)
+    assert bool(state.holds) != bool(state.erasing)
+    assert isinstance(failures[0], RecordErasedError) == bool(state.erasing)
+
+
+async def test_a_change_that_raises_changes_nothing() -> None:
+    backend = MemoryBackend()
+    states = States(backend)
+    await states.change(ID, lambda state: begin_erasing(state, NOW))
+    before = dict(backend.objects)
+    with pytest.raises(RecordErasedError):
+        await states.change(ID, annotate)
+    assert backend.objects == before
+
+
+async def test_a_change_whose_answer_was_lost_can_be_tried_again() -> None:
+    def before(operation: str, _key: str) -> None:
+        if operation == "put done":
+            raise StorageError("away.")
+
+    backend = MemoryBackend(before)
+    with pytest.raises(StorageError):
+        await States(backend).change(ID, lambda state: hold(state, "h-1", HOLD))
+    state = await States(backend).change(ID, lambda state: hold(state, "h-1", HOLD))
+    assert (state.number, len(state.holds)) == (1, 1)
+
+
+async def test_changes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.archive.states.MAX_CHANGES", 3)
+    states = States(MemoryBackend())
+    for _ in range(3):
+        await states.change(ID, annotate)
+    with pytest.raises(StateError, match="too often"):
+        await states.change(ID, annotate)
+
+
+async def test_others_without_end_are_told() -> None:
+    def before(operation: str, key: str) -> None:
+        if operation == "put":
+            taken.append(key)
+            backend.objects[key] = b""
+
+    taken: list[str] = []
+    backend = MemoryBackend(before)
+
+    class Never(States):
+        async def read(self, recording_id: str) -> RecordState:
+            return RecordState(id=recording_id, number=len(taken))
+
+    with pytest.raises(StateBusyError):
+        await Never(backend).change(ID, annotate)
+    assert not StateBusyError.permanent
+
+
+@pytest.mark.parametrize("name", ["strange", "000000.json", "000003.json/more"])
+async def test_strange_documents_are_told(name: str) -> None:
+    backend = MemoryBackend()
+    states = States(backend)
+    await states.change(ID, annotate)
+    backend.objects[f"state/{ID}/{name}"] = b"{}"
+    with pytest.raises(StateError):
+        [one async for one in states.ids()]
+
+
+async def test_a_damaged_document_is_told() -> None:
+    backend = MemoryBackend()
+    states = States(backend)
+    await states.change(ID, annotate)
+    for altered in (b"", b"{}", next(iter(backend.objects.values()))[:-1]):
+        backend.objects[f"state/{ID}/000001.json"] = altered
+        with pytest.raises(StateError):
+            await states.read(ID)
+
+
+async def test_all_that_have_a_state() -> None:
+    states = States(MemoryBackend())
+    assert [one async for one in states.ids()] == []
+    for number in (3, 1, 2):
+        for _ in range(number):
+            await states.change(id_of(number), annotate)
+    assert [one async for one in states.ids()] == [
+        (id_of(number), number) for number in (1, 2, 3)
+    ]
+    assert [len(state.annotations) async for state in states.all()] == [1, 2, 3]
+
+
+async def test_documents_are_taken_away_the_newest_last() -> None:
+    deleted: list[str] = []
+
+    def before(operation: str, key: str) -> None:
+        if operation == "delete":
+            deleted.append(key)
+
+    backend = MemoryBackend(before)
+    states = States(backend)
+    for _ in range(3):
+        await states.change(ID, annotate)
+    await states.change(id_of(1), annotate)
+    await states.remove(ID)
+    assert deleted == [f"state/{ID}/{number:06}.json" for number in (1, 2, 3)]
+    assert list(backend.objects) == [f"state/{id_of(1)}/000001.json"]
