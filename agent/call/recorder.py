@@ -57,7 +57,7 @@ class Recorder:
         room: SpoolRoom,
         ledger: Ledger,
         sealing: Sealing,
-        quality: Sequence[Recipient],
+        quality: Callable[[], Sequence[Recipient]],
         on_failed: Callable[[str, str, bool], None],
         keeper: Keeper | None = None,
     ) -> None:
@@ -67,7 +67,7 @@ class Recorder:
         self._ledger = ledger
         self._sealing = sealing
         sealing.on_sealed = self._forget
-        self._quality = tuple(quality)
+        self._quality = quality
         self._on_failed = on_failed
         self._keeper = keeper
         self._segments: dict[str, OpenSegment] = {}
@@ -78,7 +78,7 @@ class Recorder:
     @property
     def kind(self) -> KeyKind:
         """The kind of every segment's pair: that of the quality recipients."""
-        return self._quality[0].kind
+        return self._quality()[0].kind
 
     @property
     def unfinished(self) -> int:
@@ -188,9 +188,9 @@ class Recorder:
             begin=msgspec.json.encode(begin),
             tapped=tapped,
         )
-        recipients = self._quality if officer is None else (*self._quality, officer)
+        everyone = (*self._quality(), *(() if officer is None else (officer,)))
         self._tasks.spawn(
-            self._make_durable(segment, key, begin, recipients),
+            self._make_durable(segment, key, begin, everyone),
             name=f"open-{segment.recording_id}",
         )
         return segment

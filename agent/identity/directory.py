@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +40,8 @@ class OfficerEntry:
     name: str
     recipient: str = ""
     "The officer's public key; empty: only quality staff may open the recordings."
+    line: int = field(default=0, compare=False)
+    "Of the file, from 1; 0 if it is from none."
 
     def __repr__(self) -> str:
         return "OfficerEntry(…)"
@@ -101,12 +103,13 @@ def _read(path: Path, config: IdentityConfig) -> tuple[list[OfficerEntry], list[
             return [], [f"line 1 must be the header {','.join(COLUMNS)}"]
         seen: set[str] = set()
         for row in rows:
-            fields = [field.strip() for field in row]
+            fields = [value.strip() for value in row]
             if not any(fields):
                 continue
             fault = _fault(fields, header)
             if not fault:
-                entry = OfficerEntry(**dict(zip(header, fields, strict=True)))
+                values = dict(zip(header, fields, strict=True))
+                entry = OfficerEntry(**values, line=rows.line_num)
                 number = normalise(entry.number, config)
                 fault = "the number stands above already" if number in seen else ""
                 seen.add(number)

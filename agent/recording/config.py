@@ -16,8 +16,9 @@ class RecordingConfig(
 ):
     """The recording side of the daemon."""
 
-    recipients: tuple[str, ...]
-    "age recipients of each quality member and of the offline recovery key."
+    recipients: tuple[str, ...] = ()
+    """age recipients of each quality member and of the offline recovery key; not needed
+    with a roster, which says so itself."""
     format: RecordingFormat = RecordingFormat.WIRE
     opus_bitrate: int = OPUS_BITRATE
     "Bits a second of each channel, with the format `opus`."

@@ -46,6 +46,7 @@ from agent.service.control import ControlServer
 from agent.service.host_status import host_status
 from agent.service.logs import Masker
 from agent.service.material import Material, read_material
+from agent.service.people import remember_roster, reread_roster
 from agent.service.succession import Succession
 from agent.signalling.config import parse_listen, parse_nameserver
 from agent.signalling.guard import Guard
@@ -113,6 +114,7 @@ class Agent:
         spool = Spool(root)
         spool.prepare()
         stack.callback(spool.close)
+        remember_roster(material.people, root)
         ledger = Ledger(root / "ledger.sqlite", hash_key=load_hash_key(root))
         await ledger.start()
         if ledger.set_aside is not None:
@@ -166,7 +168,7 @@ class Agent:
             room=room,
             ledger=ledger,
             sealing=sealing,
-            quality=material.quality,
+            quality=material.people.quality,
             on_failed=control.on_recording_failed,
             keeper=keeper,
         )
@@ -227,6 +229,7 @@ class Agent:
             connections=succession.connections,
         )
         self._reloads.append(user_agent.reload_tls)
+        self._reloads.append(functools.partial(self._reread_roster, material, tasks))
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         control.connect(
             Joint(
@@ -234,7 +237,7 @@ class Agent:
                 media=media,
                 recorder=recorder,
                 routes=routes,
-                directory=lambda: material.directory,
+                directory=material.people.directory,
                 notices=material.notices,
                 identity=config.identity,
                 mask=Masker(config.log.numbers),
@@ -323,6 +326,10 @@ class Agent:
         """Read again what SIGHUP is for."""
         for reload in self._reloads:
             reload()
+
+    def _reread_roster(self, material: Material, tasks: TaskSet) -> None:
+        reading = reread_roster(material.people, self._config, self._base)
+        tasks.spawn(reading, name="roster")
 
     def _leave(self, keeper: Keeper) -> None:
         """Go at once, and leave the calls to the process after this one."""

@@ -13,7 +13,7 @@ import msgspec
 from agent.call.config import PeerConfig, RouteConfig, ToneConfig
 from agent.common.logs import Level
 from agent.common.strict_toml import ConfigError, decode_struct, read_toml
-from agent.identity.config import DirectoryConfig
+from agent.identity.config import DirectoryConfig, RosterConfig
 from agent.identity.numbers import IdentityConfig
 from agent.media.config import MediaConfig
 from agent.recording.config import RecordingConfig
@@ -53,6 +53,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     media: MediaConfig = MediaConfig()
     tones: ToneConfig = ToneConfig()
     officers: DirectoryConfig = DirectoryConfig()
+    roster: RosterConfig = RosterConfig()
     identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()
     retention: RetentionConfig = RetentionConfig()

@@ -301,13 +301,14 @@ class Site:
             finishers=self.finishers, ledger=self.ledger, uploader=self.uploads
         )
         self.sealing.start()
+        quality = (key(seed=1), key(seed=2))
         self.recorder = Recorder(
             media=media,
             spool=self.spool,
             room=self.room,
             ledger=self.ledger,
             sealing=self.sealing,
-            quality=(key(seed=1), key(seed=2)),
+            quality=lambda: quality,
             on_failed=self.control.on_recording_failed,
             keeper=self.keeper,
         )

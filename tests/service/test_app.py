@@ -12,6 +12,9 @@ import structlog
 
 from agent.common.errors import AgentError
 from agent.common.strict_toml import ConfigError
+from agent.formats.roster import Role
+from agent.identity.config import RosterConfig
+from agent.identity.roster import seen_serial
 from agent.model.media import Address
 from agent.recording.finisher import finish
 from agent.recording.ledger import read_rows
@@ -27,6 +30,7 @@ from agent.signalling.sip.uri import NameAddr, parse_uri
 from agent.signalling.transport import TransportError
 from agent.signalling.useragent import UserAgent
 from tests.cli.conftest import DiskSite
+from tests.formats.rosters import ROOT, person, roster, signed
 from tests.lab.certificates import Authority
 from tests.ports import free_ports
 from tests.recording.segments import write_segment
@@ -153,6 +157,31 @@ async def test_certificates_are_read_again_at_a_hangup_signal(
     own.key.chmod(0o644)
     with pytest.raises(ConfigError, match=r"tls: .*0644"):
         read_material(config, disk_site.root)
+
+
+async def test_the_roster_is_read_again_at_a_hangup_signal(
+    disk_site: DiskSite, log: list[dict[str, Any]]
+) -> None:
+    [disk_site.sip] = free_ports(1)
+    disk_site.recipients, disk_site.directory = (), ""
+    path = disk_site.root / "roster.signed"
+    path.write_bytes(signed(roster(people=(person("quinn", Role.QUALITY),))))
+    config = msgspec.structs.replace(
+        load(disk_site.write()),
+        roster=RosterConfig(path=path.name, root=str(ROOT.public)),
+    )
+    agent = Agent(config, disk_site.root)
+    ready = asyncio.Event()
+    served = asyncio.get_running_loop().create_task(agent.serve(ready.set))
+    async with asyncio.timeout(20):
+        await ready.wait()
+        path.write_bytes(b"junk")
+        os.kill(os.getpid(), signal.SIGHUP)
+        while not any(entry["event"] == "roster_refused" for entry in log):
+            await asyncio.sleep(0)
+        agent.stop()
+        await served
+    assert seen_serial(disk_site.root / "spool" / "roster-serial") == 7
 
 
 async def test_what_a_dead_daemon_left_is_stored_at_the_next_start(

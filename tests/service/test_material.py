@@ -8,6 +8,8 @@ from agent.service.config import load
 from agent.service.material import read_material
 from tests.cli.conftest import DiskSite, identity
 
+NO_ROSTER = "roster.path is empty: nobody vouches for recipients, officers and hosts"
+
 
 @pytest.fixture
 def disk_site(tmp_path: Path) -> DiskSite:
@@ -24,13 +26,16 @@ def mistakes(site: DiskSite) -> tuple[str, ...]:
 def test_what_the_configuration_names_is_read(disk_site: DiskSite) -> None:
     config = load(disk_site.write())
     material = read_material(config, disk_site.root)
-    assert len(material.quality) == 2
-    assert len(material.directory) == 1
+    assert len(material.people.quality()) == 2
+    assert len(material.people.directory()) == 1
     [sound] = material.notices.values()
     assert material.notice_files == {
         sound.sha256: (disk_site.root / "fi.wav").read_bytes()
     }
-    assert material.warnings == ("1 officers have no key: quality staff only",)
+    assert material.warnings == (
+        NO_ROSTER,
+        "1 officers have no key: quality staff only",
+    )
     assert "RIFF" not in repr(material)
 
 
@@ -105,7 +110,7 @@ def test_officers_keys_that_open_nothing_are_told(disk_site: DiskSite) -> None:
         "204,Four,age1nonsense\n"
     )
     config = load(disk_site.write())
-    first, second = read_material(config, disk_site.root).warnings
+    _, first, second = read_material(config, disk_site.root).warnings
     assert first.startswith("1 officers have no key")
     assert second.startswith("2 officers' keys are not")
 
@@ -114,5 +119,8 @@ def test_no_directory_is_a_warning(disk_site: DiskSite) -> None:
     disk_site.directory = ""
     config = load(disk_site.write())
     material = read_material(config, disk_site.root)
-    assert len(material.directory) == 0
-    assert material.warnings == ("officers.directory is empty: no officer has a name",)
+    assert len(material.people.directory()) == 0
+    assert material.warnings == (
+        "officers.directory is empty: no officer has a name",
+        NO_ROSTER,
+    )
