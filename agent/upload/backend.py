@@ -142,6 +142,12 @@ class StorageBackend(Protocol):
         Raises ObjectLockedError, StorageError.
         """
 
+    async def keep(self, key: str) -> None:
+        """Let storage's own expiry, where there is one, pass this object by for good.
+
+        Raises ObjectMissingError, StorageError.
+        """
+
 
 async def read_object(backend: StorageBackend, key: str, limit: int) -> bytes:
     """A whole object of at most `limit` bytes.
@@ -156,9 +162,14 @@ async def read_object(backend: StorageBackend, key: str, limit: int) -> bytes:
     return bytes(data)
 
 
+def is_key(text: str) -> bool:
+    """Whether an object can have this key."""
+    return len(text) <= MAX_KEY and _KEY.fullmatch(text) is not None
+
+
 def check_key(key: str) -> str:
     """`key`, if an object can have it. Raises BadKeyError."""
-    if len(key) > MAX_KEY or _KEY.fullmatch(key) is None:
+    if not is_key(key):
         raise BadKeyError(f"{key[:80]!r} is no key of an object.")
     return key
 

@@ -178,6 +178,14 @@ class BackendSuite:
         await backend.put(KEY, b"again")
         assert await contents(backend, KEY) == b"again"
 
+    async def test_keeps_what_is_there(self, backend: StorageBackend) -> None:
+        await backend.put(KEY, b"data")
+        await backend.keep(KEY)
+        await backend.keep(KEY)
+        assert await contents(backend, KEY) == b"data"
+        with pytest.raises(ObjectMissingError):
+            await backend.keep("keys/none")
+
     async def test_reads_what_is_small_enough(self, backend: StorageBackend) -> None:
         await backend.put(KEY, bytes(CHUNK + 5))
         assert len(await read_object(backend, KEY, CHUNK + 5)) == CHUNK + 5

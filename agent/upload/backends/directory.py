@@ -95,6 +95,9 @@ class DirectoryBackend:
     async def delete(self, key: str) -> None:
         await self._act(key, self._remove, self._path(key))
 
+    async def keep(self, key: str) -> None:
+        await self.head(key)
+
     async def _write(
         self,
         key: str,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from agent.upload.backend import ObjectInfo
+from agent.upload.backend import ObjectInfo, is_key
 
 NAMES: Final = 10_000
 "Of one folder that are in memory at once; a larger one is read several times."
@@ -60,7 +60,7 @@ def _leads_to(name: str, key: str) -> bool:
 
 def _name(entry: os.DirEntry[str]) -> str:
     """Empty for what is no object and no folder: a link leads out of the storage."""
-    if ASIDE in entry.name:
+    if not is_key(entry.name):
         return ""
     if entry.is_dir(follow_symlinks=False):
         return f"{entry.name}/"

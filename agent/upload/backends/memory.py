@@ -80,6 +80,10 @@ class MemoryBackend:
         self.objects.pop(key, None)
         self.modified.pop(key, None)
 
+    async def keep(self, key: str) -> None:
+        self._before("keep", key)
+        self._found(key)
+
     def _store(self, key: str, data: bytes) -> None:
         self.objects[key] = data
         self.modified[key] = self._clock()

@@ -1,0 +1,47 @@
+"""What we sign with at an object store: AWS's shared-credentials file, `[default]`."""
+
+import configparser
+from dataclasses import dataclass, field
+
+from agent.common.errors import AgentError
+
+SECTION = "default"
+
+
+class S3CredentialsError(AgentError):
+    """The file is no shared-credentials file."""
+
+    hint = (
+        "It has a section [default] with aws_access_key_id and aws_secret_access_key."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class S3Credentials:
+    """One user's keys."""
+
+    access: str = field(repr=False)
+    secret: str = field(repr=False)
+    token: str = field(default="", repr=False)
+    "Of temporary ones."
+
+
+def parse_credentials(text: str) -> S3Credentials:
+    """Read the file's text. Raises S3CredentialsError, which shows nothing of it."""
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(text)
+        section = dict(parser[SECTION])
+        found = S3Credentials(
+            section["aws_access_key_id"],
+            section["aws_secret_access_key"],
+            section.get("aws_session_token", ""),
+        )
+    except (configparser.Error, KeyError):
+        raise S3CredentialsError("these are no credentials.") from None
+    values = (found.access, found.secret, found.token)
+    if not (found.access and found.secret) or not all(
+        value.isascii() and value.isprintable() for value in values
+    ):
+        raise S3CredentialsError("these are no credentials.")
+    return found
