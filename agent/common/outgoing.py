@@ -11,8 +11,10 @@ SIP and RTP are not destinations: a telephone call goes to whoever is called. Te
 every other module of the agent to this one.
 """
 
+import functools
 import ssl
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 30.0
 "Silence after which an answer is no longer waited for."
+MAX_ANSWER: Final = 8 << 20
+"Bytes of a whole answer of S3: a thousand names of a listing are one megabyte."
+_making: Final = threading.Lock()
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -39,6 +44,12 @@ class OtherHostError(AgentError):
     """We were sent on to a host that nobody has vouched for."""
 
     hint = "Configure the host that serves; redirections are not followed."
+
+
+class TooLongError(AgentError):
+    """An answer does not come to an end."""
+
+    hint = "Find out what answers there: it is no S3."
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,46 +120,52 @@ class Outgoing:
         """A blocking client of S3 that asks once: trying again is our caller's.
 
         `ca` is a PEM file of authorities; without it the system's are believed.
-        Raises OutsideRegionError; the client's methods raise OtherHostError beside
-        botocore's own errors.
+        Raises OutsideRegionError; the client's methods raise OtherHostError and
+        TooLongError beside botocore's own errors.
         """
         self.permit(destination)
         # Many modules, which a site that stores to a directory never needs.
-        import botocore.session  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
+        from botocore.httpsession import URLLib3Session  # noqa: PLC0415
 
-        # No profile and no file of the account that we run under.
-        ours = {"profile": (None, None, None, None)}
-        session = botocore.session.Session(session_vars=ours)
-        session.set_config_variable("config_file", "/dev/null")
-        client = session.create_client(
-            "s3",
-            region_name=signing_region,
-            endpoint_url=destination.url,
-            aws_access_key_id=keys.access,
-            aws_secret_access_key=keys.secret,
-            aws_session_token=keys.token or None,
-            verify=ca or True,
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path"},
-                retries={"total_max_attempts": 1, "mode": "standard"},
-                connect_timeout=connect_timeout,
-                read_timeout=read_timeout,
-                max_pool_connections=connections,
-                # Only what we ask for: some servers refuse the newer trailers.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-                proxies={},
-            ),
-        )
+        with _making:  # a session is not to be used by two threads
+            client = _session().create_client(
+                "s3",
+                region_name=signing_region,
+                endpoint_url=destination.url,
+                aws_access_key_id=keys.access,
+                aws_secret_access_key=keys.secret,
+                aws_session_token=keys.token or None,
+                verify=ca or True,
+                config=Config(
+                    signature_version="s3v4",
+                    s3={"addressing_style": "path", "payload_signing_enabled": True},
+                    retries={"total_max_attempts": 1, "mode": "standard"},
+                    # Only what we ask for: some servers refuse the newer trailers.
+                    request_checksum_calculation="when_required",
+                    response_checksum_validation="when_required",
+                    proxies={},
+                ),
+            )
         expected = _host_of(destination.url)
 
-        def check(request: Any, **_: object) -> None:
+        http = URLLib3Session(
+            timeout=(connect_timeout, read_timeout),
+            proxies={},
+            verify=ca or True,
+            max_pool_connections=connections,
+        )
+
+        def send(request: Any, **_: object) -> Any:
             _refuse_others(destination, expected, request.url)
+            # Nothing is read before there is a bound.
+            request.stream_output = True
+            response = http.send(request)
+            response.raw = _Bounded(response.raw)
+            return response
 
         client.meta.events.register("before-call.s3", _stay)
-        client.meta.events.register("before-send.s3", check)
+        client.meta.events.register("before-send.s3", send)
         return client
 
     def http_client(
@@ -174,6 +191,38 @@ class Outgoing:
             timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
             event_hooks={"request": [check]},
         )
+
+
+@functools.cache
+def _session() -> Any:
+    """Its models take a second to read: once for all clients."""
+    import botocore.session  # noqa: PLC0415
+
+    # No profile and no file of the account that we run under.
+    ours = {"profile": (None, None, None, None)}
+    session = botocore.session.Session(session_vars=ours)
+    session.set_config_variable("config_file", "/dev/null")
+    return session
+
+
+class _Bounded:
+    """An answer that is read whole only while it is not too long."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def stream(self) -> Iterator[bytes]:
+        """What is no object, in pieces. Raises TooLongError."""
+        size = 0
+        for piece in self._raw.stream():
+            size += len(piece)
+            if size > MAX_ANSWER:
+                self._raw.close()
+                raise TooLongError(f"the answer has more than {MAX_ANSWER} bytes.")
+            yield piece
 
 
 def _stay(context: dict[str, Any], **_: object) -> None:

@@ -1,11 +1,12 @@
 """What we sign with at an object store: AWS's shared-credentials file, `[default]`."""
 
 import configparser
-from dataclasses import dataclass, field
+from typing import Final
 
 from agent.common.errors import AgentError
+from agent.common.outgoing import StorageKeys
 
-SECTION = "default"
+_SECTION: Final = "default"
 
 
 class S3CredentialsError(AgentError):
@@ -16,23 +17,13 @@ class S3CredentialsError(AgentError):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class S3Credentials:
-    """One user's keys."""
-
-    access: str = field(repr=False)
-    secret: str = field(repr=False)
-    token: str = field(default="", repr=False)
-    "Of temporary ones."
-
-
-def parse_credentials(text: str) -> S3Credentials:
+def parse_credentials(text: str) -> StorageKeys:
     """Read the file's text. Raises S3CredentialsError, which shows nothing of it."""
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(text)
-        section = dict(parser[SECTION])
-        found = S3Credentials(
+        section = dict(parser[_SECTION])
+        found = StorageKeys(
             section["aws_access_key_id"],
             section["aws_secret_access_key"],
             section.get("aws_session_token", ""),

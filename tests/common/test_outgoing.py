@@ -120,7 +120,7 @@ CLIENTS: Final = {
     "obstore", "paho", "requests", "smtplib", "telnetlib", "urllib.request", "urllib3",
     "websockets", "xmlrpc.client",
 }  # fmt: skip
-HARMLESS: Final = {"botocore.exceptions"}
+HARMLESS: Final = {"botocore.exceptions", "botocore.parsers", "urllib3.exceptions"}
 CONNECTS: Final = {
     "connect", "connect_ex", "create_client", "create_connection",
     "create_datagram_endpoint", "open_connection", "sendto", "sock_connect",

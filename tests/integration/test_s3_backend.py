@@ -1,13 +1,15 @@
 """The storage contract on a real object store, with and without versions."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from agent.common.outgoing import Destination, Outgoing, StorageKeys
+from agent.common.regions import RegionConfig
 from agent.upload.backend import (
     ObjectExistsError,
     ObjectLockedError,
@@ -19,7 +21,6 @@ from agent.upload.backend import (
 from agent.upload.backends.s3 import S3Backend
 from agent.upload.backends.s3_client import S3Client
 from agent.upload.backends.s3_errors import BucketMissingError, CredentialsRefusedError
-from agent.upload.s3_credentials import S3Credentials
 from tests.conformance.backend_suite import KEY, BackendSuite, contents, keys
 from tests.lab.ceph import Ceph
 from tests.lab.s3 import s3_client
@@ -55,12 +56,16 @@ def lock(s3: Any, mode: str, days: int) -> None:
     )
 
 
+def connect(endpoint: str, keys: Callable[[], StorageKeys], ca: str = "") -> S3Client:
+    destination = Destination("storage[0]", endpoint, "FI")
+    return S3Client(Outgoing(RegionConfig()), destination, keys, ca=ca)
+
+
 @pytest.fixture
 def client(ceph: Ceph, s3: Any) -> S3Client:
     user = ceph.user("backend")
-    return S3Client(
-        ceph.tls_endpoint, lambda: S3Credentials(user.access, user.secret), ca=ceph.ca
-    )
+    keys = StorageKeys(user.access, user.secret)
+    return connect(ceph.tls_endpoint, lambda: keys, str(ceph.ca))
 
 
 @pytest.fixture
@@ -170,19 +175,19 @@ async def test_keys_that_are_changed_are_read_again(
     ceph: Ceph, s3: Any, prefix: str
 ) -> None:
     user = ceph.user("backend")
-    keyring = [S3Credentials("expired", "expired")]
-    client = S3Client(ceph.endpoint, lambda: keyring[0])
+    keyring = [StorageKeys("expired", "expired")]
+    client = connect(ceph.endpoint, lambda: keyring[0])
     backend = S3Backend(client, "backend-plain", prefix)
     with pytest.raises(CredentialsRefusedError):
         await backend.put(KEY, b"data")
-    keyring[0] = S3Credentials(user.access, user.secret)
+    keyring[0] = StorageKeys(user.access, user.secret)
     await backend.put(KEY, b"data")
 
 
 async def test_who_has_no_rights_is_told_so(ceph: Ceph, s3: Any, prefix: str) -> None:
     stranger = ceph.user("stranger")
-    client = S3Client(
-        ceph.endpoint, lambda: S3Credentials(stranger.access, stranger.secret)
+    client = connect(
+        ceph.endpoint, lambda: StorageKeys(stranger.access, stranger.secret)
     )
     backend = S3Backend(client, "backend-plain", prefix)
     for act in (
@@ -204,15 +209,13 @@ async def test_a_bucket_that_nobody_made(client: S3Client) -> None:
 
 async def test_a_certificate_that_nobody_vouches_for(ceph: Ceph, s3: Any) -> None:
     user = ceph.user("backend")
-    client = S3Client(
-        ceph.tls_endpoint, lambda: S3Credentials(user.access, user.secret)
-    )
+    client = connect(ceph.tls_endpoint, lambda: StorageKeys(user.access, user.secret))
     with pytest.raises(StorageError, match="certificate"):
         await S3Backend(client, "backend-plain").put(KEY, b"data")
 
 
 async def test_nobody_listens(prefix: str) -> None:
-    client = S3Client("http://127.0.0.1:1", lambda: S3Credentials("a", "b"))
+    client = connect("http://127.0.0.1:1", lambda: StorageKeys("a", "b"))
     with pytest.raises(StorageError, match="cannot be reached") as caught:
         await S3Backend(client, "bucket").put(KEY, b"data")
     assert not caught.value.permanent

@@ -292,11 +292,11 @@ class S3Backend:
         name = self._prefix + key
         while True:
             page = await self._versions(key)
-            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            found = [*page.get("DeleteMarkers", []), *page.get("Versions", [])]
             mine = [
                 one for one in found if one["Key"] == name and one["VersionId"] != but
             ]
-            for one in sorted(mine, key=lambda one: one["LastModified"], reverse=True):
+            for one in mine:
                 await self._delete(key, VersionId=one["VersionId"])
             if not mine or not page.get("IsTruncated"):
                 return

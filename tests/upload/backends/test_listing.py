@@ -54,9 +54,9 @@ def test_whatever_is_there_comes_as_its_keys_sort(
 def test_memory_is_flat_however_large_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "NAMES", 200)
+    monkeypatch.setattr(listing, "NAMES", 130)
     peaks, made = [], 0
-    for size in (600, 6000):
+    for size in (400, 3000):
         while made < size:
             os.close(os.open(tmp_path / f"{made:060}", os.O_CREAT | os.O_WRONLY))
             made += 1
