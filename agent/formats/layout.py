@@ -63,6 +63,8 @@ class Folder(StrEnum):
     STATE = "state"
     ANNOTATIONS = "annotations"
     TOMBSTONES = "tombstones"
+    ERASURES = "erasures"
+    "Marks of what is being erased, until every storage has confirmed it."
     GATE = "gate"
 
     @property

@@ -1,0 +1,40 @@
+"""Keys are destroyed, and each destruction has its row in the audit log.
+
+The row comes first: a process killed in between leaves a row for a key that still is
+there, and its successor, which destroys it, writes another.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+
+from agent.formats.audit import Act, time_text
+from agent.retention.site import Site
+
+
+async def destroy_day(
+    site: Site, day: date, now_ns: int, *, up_to: int | None = None
+) -> None:
+    """Destroy a day's keys, or those up to a generation.
+
+    Done again it is nothing. Raises KeyringError, AuditLogError.
+    """
+    if (keyring := site.keyring) is None:
+        return
+    for generation in site.generations(day):
+        if up_to is None or generation <= up_to:
+            await site.row(
+                Act.KEY_DESTROYED, day=day.isoformat(), generation=str(generation)
+            )
+            await keyring.destroy_day(day, generation, at=time_text(now_ns))
+
+
+async def destroy_holds(site: Site, ids: Iterable[str], now_ns: int) -> None:
+    """Destroy the hold keys of records that are no longer held.
+
+    Done again it is nothing. Raises KeyringError, AuditLogError.
+    """
+    if (keyring := site.keyring) is None:
+        return
+    for recording_id in sorted(set(ids).intersection(await keyring.holds())):
+        await site.row(Act.KEY_DESTROYED, recording_id=recording_id)
+        await keyring.destroy_hold(recording_id, at=time_text(now_ns))

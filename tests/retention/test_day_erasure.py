@@ -1,0 +1,175 @@
+"""The sweep of a day killed at every step, and raced by holds."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agent.archive.record_state import RecordErasedError, hold
+from agent.archive.states import States
+from agent.formats.audit import Act
+from agent.retention.day_erasure import StillArrivingError, erase_day
+from agent.retention.marks import Mark
+from agent.upload.backends.memory import MemoryBackend
+from tests.retention.sites import DAY, DUE_NS, HELD, HOUR_NS, Built, built
+
+
+class KilledError(Exception):
+    """The process ends here, as far as storage can tell."""
+
+
+class Killer:
+    """Ends the process at one of its steps."""
+
+    def __init__(self) -> None:
+        self.left = -1
+
+    def __call__(self, operation: str, key: str) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KilledError
+
+
+async def killed_at(folder: Path, step: int, *, gate: bool, places: int) -> bool:
+    """Whether a sweep that is killed there had so many steps."""
+    killer = Killer()
+    async with built(folder, places=places, gate=gate, before=killer) as site:
+        goes, kept = await site.record(), await site.record()
+        await site.site.states.change(kept, lambda state: hold(state, "h", HELD))
+        before = {
+            key: data
+            for _, state in site.backends
+            for key, data in state.objects.items()
+            if key.startswith("keys/") and goes in key
+        }
+        killer.left = step
+        with contextlib.suppress(KilledError):
+            await site.sweep(wait=0).run(site.clock())
+        over = killer.left > 0
+        killer.left = -1
+        assert site.opens(kept), "whatever happens"
+        assert site.opens(kept, place=places - 1)
+        # The gate's own log is begun anew, as its process is.
+        await site.log.close()
+        again = await site.restarted()
+        report = await again.sweep(wait=0).run(site.clock())
+        assert report.left == []
+        assert site.opens(kept)
+        assert site.opens(kept, place=places - 1)
+        assert site.of(goes) == set()
+        assert site.tombstones() == [{goes}] * places
+        assert Act.ERASED in [row.act for row in site.rows() if row.id == goes]
+        if gate:
+            assert not any(site.opens_envelope(e, goes) for e in before.values())
+        assert site.keys() == site.of(kept)
+        assert await again.sweep(wait=0).run(site.clock()) == type(report)(kept=1)
+        site.clock.now_ns += 25 * HOUR_NS
+        assert await again.sweep(wait=0).run(site.clock()) == type(report)(kept=1)
+        left = {key for key in site.everything() if goes in key}
+        assert {key.partition("/")[0] for key in left} == {"tombstones"}
+        assert not any(key.startswith("erasures/") for key in site.everything())
+        return over
+
+
+@pytest.mark.parametrize(("gate", "places"), [(True, 1), (False, 2)])
+async def test_killed_at_every_step_the_next_run_ends_it(
+    tmp_path: Path, gate: bool, places: int
+) -> None:
+    for step in range(1, 400):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        if await killed_at(folder, step, gate=gate, places=places):
+            break
+    else:
+        pytest.fail("it has more steps than are tried")
+    assert step > 50
+
+
+class Uneven(MemoryBackend):
+    """Whoever uses it loses its turn at random."""
+
+    rng = random.Random(0)
+
+    async def turns(self) -> None:
+        for _ in range(self.rng.randrange(8)):
+            await asyncio.sleep(0)
+
+    async def put(self, key: str, source: Path | bytes, *, sha256: str = "") -> None:
+        await self.turns()
+        await super().put(key, source, sha256=sha256)
+        await self.turns()
+
+    async def replace(self, key: str, data: bytes) -> None:
+        await self.turns()
+        await super().replace(key, data)
+        await self.turns()
+
+    async def delete(self, key: str) -> None:
+        await self.turns()
+        await super().delete(key)
+
+    async def list(self, prefix: str, *, after: str = "") -> AsyncIterator[object]:
+        await self.turns()
+        async for info in super().list(prefix, after=after):
+            yield info
+        await self.turns()
+
+
+async def hold_when_its_turn_comes(site: Built, recording_id: str, turns: int) -> bool:
+    """Whether the hold was answered with yes."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    states = States(site.backends[0][1])
+    try:
+        await states.change(recording_id, lambda state: hold(state, "h", HELD))
+    except RecordErasedError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("gate", [True, False])
+async def test_a_hold_that_was_granted_survives_whatever_the_sweep_does(
+    tmp_path: Path, gate: bool
+) -> None:
+    granted = refused = 0
+    for seed in range(30):
+        Uneven.rng = random.Random(seed)
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        async with built(folder, gate=gate, kind=Uneven) as site:
+            ids = [await site.record() for _ in range(3)]
+            when = Uneven.rng.randrange(400)
+            sweep = site.sweep(wait=0)
+            held, report = await asyncio.gather(
+                hold_when_its_turn_comes(site, ids[1], when), sweep.run(site.clock())
+            )
+            granted += held
+            refused += not held
+            assert site.opens(ids[1]) is held
+            assert report.erased == (2 if held else 3)
+            assert site.tombstones() == [{*ids} - ({ids[1]} if held else set())]
+    assert granted > 2
+    assert refused > 2
+
+
+async def test_a_day_that_gets_ever_new_recordings_is_not_erased(
+    tmp_path: Path,
+) -> None:
+    coming: list[str] = []
+
+    def before(operation: str, key: str) -> None:
+        if operation == "put" and key.startswith("state/"):
+            recording_id = f"00000000-0000-4000-9000-{len(coming):012x}"
+            coming.append(recording_id)
+            site.backends[0][1].objects.update(site.objects(recording_id))
+
+    async with built(tmp_path, before=before) as site:
+        one = await site.record()
+        mark = Mark.of(DAY, [one], DUE_NS, "P1Y")
+        await site.site.home.put(mark.key, mark.to_bytes())
+        with pytest.raises(StillArrivingError):
+            await erase_day(site.site, mark, [one], DUE_NS)
+        assert site.opens(one), "the key was not destroyed"

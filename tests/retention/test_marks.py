@@ -1,0 +1,80 @@
+from datetime import date
+
+import pytest
+
+from agent.formats.canonical import canonical
+from agent.retention.marks import (
+    Mark,
+    MarkError,
+    day_mark_key,
+    is_record_mark,
+    record_mark_key,
+)
+
+ONE = "00000000-0000-4000-8000-000000000001"
+TWO = "00000000-0000-4000-8000-000000000002"
+DAY = date(2026, 11, 23)
+NOW_NS = 1_795_000_000_123_000_000
+MARK = Mark.of(DAY, [TWO, ONE, ONE], NOW_NS, "P1Y")
+
+
+def test_a_mark_is_read_as_it_was_written() -> None:
+    assert Mark.parse(MARK.to_bytes()) == MARK
+    assert (MARK.ids, MARK.date, MARK.marked_ns) == ((ONE, TWO), DAY, NOW_NS)
+    assert (MARK.key, MARK.early) == ("erasures/2026-11-23.json", False)
+    assert MARK.complete_ns == 0
+
+
+def test_that_of_a_record_that_goes_early_has_its_name() -> None:
+    mark = Mark.of(DAY, [ONE], NOW_NS, "early", reason="private-call", generation=2)
+    assert mark.early
+    assert mark.key == record_mark_key(ONE) == f"erasures/{ONE}.json"
+    assert Mark.parse(mark.to_bytes()) == mark
+    with pytest.raises(MarkError):
+        _ = Mark.of(DAY, [ONE, TWO], NOW_NS, "early").early_id
+
+
+def test_it_says_how_far_the_erasure_has_come() -> None:
+    told = MARK.tell([ONE])
+    assert (told.ids, told.told) == ((TWO,), (ONE,))
+    done = told.tell([TWO]).completed(NOW_NS + 10**9)
+    assert (done.ids, done.told, done.complete_ns) == ((), (ONE, TWO), NOW_NS + 10**9)
+    assert Mark.parse(done.to_bytes()) == done
+    again = done.renewed([], NOW_NS + 2 * 10**9)
+    assert (again.complete, again.marked_ns) == ("", NOW_NS + 2 * 10**9)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"day": "2026-11-31"},
+        {"day": "20261123"},
+        {"marked": "yesterday"},
+        {"complete": "yesterday"},
+        {"policy": "a year"},
+        {"reason": "an officer's name"},
+        {"generation": -1},
+        {"ids": ["../x"]},
+        {"ids": [ONE, ONE]},
+        {"told": [ONE]},
+        {"name": "x"},
+    ],
+)
+def test_nothing_else_is_a_mark(change: dict[str, object]) -> None:
+    fields = {name: getattr(MARK, name) for name in MARK.__struct_fields__} | change
+    with pytest.raises(MarkError):
+        Mark.parse(canonical(fields))
+
+
+def test_a_reason_is_a_word() -> None:
+    with pytest.raises(MarkError):
+        Mark.of(DAY, [ONE], NOW_NS, "early", reason="a call of 0401234567")
+
+
+def test_names_tell_days_from_records() -> None:
+    assert is_record_mark(record_mark_key(ONE))
+    assert not is_record_mark(day_mark_key(DAY))
+    for key in ("erasures/x.json", "erasures/20261123.json", f"erasures/{ONE}", "x"):
+        with pytest.raises(MarkError):
+            is_record_mark(key)
