@@ -267,13 +267,14 @@ async def _record(
         uploader=site.uploader(),
     )
     sealing.start()
+    opener = quality().identity.recipient()
     recorder = Recorder(
         media=media,  # type: ignore[arg-type]
         spool=site.spool,
         room=SpoolRoom(site.spool.journal_directory, high_water=1.0, min_free=0),
         ledger=site.ledger,
         sealing=sealing,
-        quality=[quality().identity.recipient()],
+        quality=lambda: [opener],
         on_failed=_never,
     )
     media.connect(recorder)
