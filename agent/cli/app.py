@@ -23,6 +23,8 @@ _LAZY: Final = {
     "check-config": "Name every mistake of a configuration file.",
     "keygen": "Make a key pair in age's own file format.",
     "phone-password": "Set a phone's password in a phones file.",
+    "roster": "Make, sign, check and show the list of who is who.",
+    "request": "Ask for an act that two people must sign, and sign it.",
     "open": "Decrypt a recording to WAV and manifest.",
     "status": "Show the calls that are up, and whether they are recorded.",
     "pause": "Keep what is said out of a call's recording for a while.",

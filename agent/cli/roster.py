@@ -1,0 +1,158 @@
+"""`recording-agent roster …`: the signed list of who is who."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import App, Parameter
+from rich.table import Table
+
+from agent.access.requests import moment_text
+from agent.cli.roster_template import template, to_toml
+from agent.cli.signed_files import Config, Output, join, read, trusted_roster, write
+from agent.cli.terminal import console
+from agent.common.clock import utc_now, utc_ns
+from agent.common.strict_toml import ConfigError, decode_struct, read_toml
+from agent.formats.layout import day_of
+from agent.formats.roster import Person, Role, Roster
+from agent.formats.roster_reading import parse_roster
+from agent.formats.sshsig import Namespace
+from agent.identity.officers_file import officers_file
+
+command: Final = App(
+    name="roster", help="Make, sign, check and show the list of who is who."
+)
+_HINT: Final = "Correct the file, and encode it again."
+
+
+@command.command
+def new(
+    *,
+    from_: Annotated[Path | None, Parameter(name="--from")] = None,
+    output: Output = None,
+) -> None:
+    """Print a roster to be filled, in TOML, with a sentence on each key.
+
+    Args:
+        from_: A roster, signed or not, that the new one begins with.
+        output: The file to be made; standard output if absent.
+    """
+    issued = moment_text(utc_now())
+    text = template(issued)
+    if from_ is not None:
+        data = read(from_)
+        roster = parse_roster(data[: data.find(b"\n") + 1])
+        text = to_toml(roster, issued)
+    write(text.encode(), output)
+
+
+@command.command
+def encode(file: Path, *, output: Output = None) -> None:
+    """Judge a filled roster, and print the one line that the root signs.
+
+    Args:
+        file: The roster in TOML.
+        output: The file to be made; standard output if absent.
+    """
+    mistakes: list[str] = []
+    roster = decode_struct(Roster, read_toml(file), "", mistakes)
+    if roster is None:
+        raise ConfigError(mistakes, hint=_HINT)
+    payload = roster.to_bytes()
+    parse_roster(payload)
+    write(payload, output)
+
+
+@command.command(name="join")
+def join_(file: Path, *signatures: Path, output: Output = None) -> None:
+    """Put a signature of `ssh-keygen -Y sign` under the line it is for.
+
+    Args:
+        file: What `encode` made.
+        signatures: What ssh-keygen made of it, FILE.sig.
+        output: The file to be made; standard output if absent.
+    """
+    payload = read(file)
+    parse_roster(payload)
+    write(join(payload, signatures, Namespace.ROSTER), output)
+
+
+@command.command
+def check(file: Path | None = None, *, config: Config = None, root: str = "") -> None:
+    """Verify a signed roster, and say what is in it.
+
+    Args:
+        file: The signed roster; that of the configuration if absent.
+        config: A configuration file with a [roster].
+        root: The root's public key: a .pub file, or the line in it.
+    """
+    roster = trusted_roster(config, file, root)
+    today = day_of(utc_ns())
+    print(f"serial {roster.serial} of {roster.issued}: signed by the root, no mistakes")
+    for role in Role:
+        people = roster.active(role, today)
+        print(f"{role}: {len(people)}")
+    print(f"approvers: {len(roster.approvers(today))}")
+    print(f"hosts: {len(roster.host_keys())}")
+    print(f"recovery keys: {len(roster.recovery)}")
+
+
+@command.command
+def show(
+    file: Path | None = None,
+    *,
+    config: Config = None,
+    root: str = "",
+    names: bool = False,
+) -> None:
+    """Show the people of a signed roster.
+
+    Args:
+        file: The signed roster; that of the configuration if absent.
+        config: A configuration file with a [roster].
+        root: The root's public key: a .pub file, or the line in it.
+        names: Show names and numbers too.
+    """
+    roster = trusted_roster(config, file, root)
+    today = day_of(utc_ns())
+    table = Table("id", "roles", "days", "key", "signs", "today")
+    if names:
+        table.add_column("name")
+        table.add_column("numbers")
+    for person in roster.people:
+        row = [
+            person.id,
+            ", ".join(person.roles),
+            f"{person.since or '…'} to {person.until or '…'}",
+            _kind(person),
+            "approves" if person.approver else "yes" if person.signing_key else "no",
+            "active" if person.is_active(today) else "not active",
+        ]
+        row += [person.name, " ".join(person.numbers)] if names else []
+        table.add_row(*row)
+    console().print(table)
+
+
+@command.command
+def officers(
+    file: Path | None = None,
+    *,
+    config: Config = None,
+    root: str = "",
+    output: Output = None,
+) -> None:
+    """Print the officers of a signed roster as a file of officers (CSV).
+
+    Args:
+        file: The signed roster; that of the configuration if absent.
+        config: A configuration file with a [roster].
+        root: The root's public key: a .pub file, or the line in it.
+        output: The file to be made; standard output if absent.
+    """
+    roster = trusted_roster(config, file, root)
+    write(officers_file(roster, day_of(utc_ns())).encode(), output)
+
+
+def _kind(person: Person) -> str:
+    if not person.recipient:
+        return "none"
+    return "pq" if person.recipient.startswith("age1pq1") else "classic"
