@@ -27,6 +27,7 @@ from agent.common.tasks import TaskSet
 from agent.formats import journal
 from agent.formats.age import AgeError, KeyKind, Recipient
 from agent.formats.envelope import SegmentKey
+from agent.formats.seal import Addressees
 from agent.media.events import RecordingClosed, RecordingOpened
 from agent.media.pool import MediaPool
 from agent.model.call import EndCause, Outcome
@@ -60,7 +61,9 @@ class Recorder:
         quality: Callable[[], Sequence[Recipient]],
         on_failed: Callable[[str, str, bool], None],
         keeper: Keeper | None = None,
+        signs: bool = False,
     ) -> None:
+        """`signs` says whether the host will have to tell to whom envelopes are."""
         self._media = media
         self._spool = spool
         self._room = room
@@ -70,6 +73,7 @@ class Recorder:
         self._quality = quality
         self._on_failed = on_failed
         self._keeper = keeper
+        self._signs = signs
         self._segments: dict[str, OpenSegment] = {}
         self._log = structlog.get_logger()
         self._tasks = TaskSet(self._task_failed)
@@ -223,7 +227,11 @@ class Recorder:
     def _write_envelope(
         self, recording_id: str, key: SegmentKey, recipients: tuple[Recipient, ...]
     ) -> None:
-        self._spool.write_envelope(recording_id, key.seal(recipients, os.urandom))
+        addressees = None
+        if self._signs:
+            addressees = Addressees.of(key.recipient, map(str, recipients)).to_bytes()
+        envelope = key.seal(recipients, os.urandom)
+        self._spool.write_envelope(recording_id, envelope, addressees)
 
     # -- what the workers say -------------------------------------------------
 

@@ -183,6 +183,13 @@ class Sealing:
                 reason=finished.salvaged,
             )
             return
+        if finished.unindexed:
+            self._log.error(
+                "index_key_missing",
+                call_id=segment.call_id,
+                recording_id=segment.recording_id,
+                month=finished.unindexed,
+            )
         self._log.info(
             "sealed",
             call_id=segment.call_id,

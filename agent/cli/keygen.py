@@ -16,6 +16,7 @@ from agent.formats.age import (
     identity_file,
     protect_identity_file,
 )
+from agent.formats.sshsig import SigningKey
 
 
 class KeygenError(AgentError):
@@ -29,20 +30,36 @@ def command(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     classic: Annotated[bool, Parameter(negative="--pq")] = False,
     passphrase: bool = False,
+    signing: bool = False,
 ) -> None:
-    """Make a key pair: the file is secret, the printed recipient is public.
+    """Make a key pair: the file is secret, what is printed is public.
 
     Args:
         output: Where the secret key goes (mode 0600); standard output if absent.
         classic: Make an X25519 pair; the default is the post-quantum hybrid.
         passphrase: Protect the file with a passphrase, asked for on the terminal.
+        signing: Make a key that signs (OpenSSH's format, Ed25519), for a host's seals.
     """
+    if signing:
+        if classic or passphrase:
+            raise KeygenError(
+                "a signing key is of one kind, and a daemon asks for no passphrase.",
+                hint="Leave out --classic and --passphrase.",
+            )
+        key = SigningKey.from_seed(os.urandom(32))
+        _put(output, key.to_private_file(), str(key.public))
+        return
     kind = KeyKind.CLASSIC if classic else KeyKind.POST_QUANTUM
     identity = generate_identity(kind, os.urandom)
     text = identity_file(identity, utc_now())
     data = text.encode()
     if passphrase:
         data = protect_identity_file(text, _ask_passphrase(), os.urandom)
+    _put(output, data, str(identity.recipient()))
+
+
+def _put(output: Path | None, data: bytes, public: str) -> None:
+    """Write the secret half, durably if to a file, and then print the public one."""
     if output is None:
         sys.stdout.buffer.write(data)
         return
@@ -55,7 +72,7 @@ def command(
         sync_directory(output.resolve().parent)
     except OSError as error:
         raise KeygenError(f"{output} cannot be written: {error.strerror}.") from error
-    print(identity.recipient())
+    print(public)
 
 
 def _ask_passphrase() -> str:

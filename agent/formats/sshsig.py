@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
+    NoEncryption,
+    PrivateFormat,
     PublicFormat,
     load_ssh_private_key,
 )
@@ -260,6 +262,12 @@ class SigningKey:
         """The half that anyone may know."""
         raw = self._private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         return PublicKey(ED25519, raw)
+
+    def to_private_file(self) -> bytes:
+        """The secret half as `ssh-keygen` writes it, without a passphrase."""
+        return self._private.private_bytes(
+            Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()
+        )
 
     def sign(self, payload: bytes, namespace: Namespace) -> str:
         """The armored signature over `payload`, as `ssh-keygen -Y sign` makes it."""

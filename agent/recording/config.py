@@ -51,3 +51,34 @@ class RecordingConfig(
     def kept(self) -> Kept:
         """As what recordings are kept."""
         return Kept(format=self.format, opus_bitrate=self.opus_bitrate)
+
+
+class SigningConfig(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """`[signing]`: the host's seal on what it stores."""
+
+    key: str = ""
+    """OpenSSH Ed25519 private key file, or `credential:NAME`, whose public half the
+    roster has; empty: nothing is signed."""
+
+
+class GateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[gate]`: the trusted service that guards central storage."""
+
+    day_keys: str = ""
+    "Its signed list of day keys; empty: envelopes have no layer of a gate's."
+    url: str = ""
+    "`https://…`, where people reach it; the host itself does not call it."
+    region: str = ""
+    "Country or region it is in."
+
+
+class IndexConfig(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """`[index]`: how recordings are found by number."""
+
+    keys: str = ""
+    """File of index keys, or `credential:NAME`, as the gate prints it; empty: nothing
+    is indexed."""

@@ -14,19 +14,25 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from agent.common.errors import AgentError
 from agent.common.files import write_new
 from agent.formats.age import Encryptor, parse_recipient
+from agent.formats.blind_index import IndexKeys
 from agent.formats.envelope import SegmentKey
 from agent.formats.journal import HEADER_SIZE, JournalError, peek_header
-from agent.formats.layout import Folder, dated, day_of
+from agent.formats.layout import Folder, dated, day_of, month_of, unindexed_key
 from agent.formats.manifest import Manifest
 from agent.formats.timeline import GapReason
 from agent.model.call import Outcome
 from agent.model.recording import Kept, SegmentEnd
 from agent.recording.assembly import assemble, digest
+from agent.recording.indexing import index_names
 from agent.recording.spool import SealedObject, Spool
+
+INDEX_FILE: Final = "index"
+"Of a sealed recording; empty."
 
 
 class FinisherError(AgentError):
@@ -63,17 +69,21 @@ class Finished:
     "On its quality, one of agent.model.recording.Verdict; empty if salvaged."
     salvaged: str = ""
     "Why its journal was sealed as it is; empty if it was not."
+    unindexed: str = ""
+    "The month whose index key was not there; empty if it was, or there is no index."
 
 
 def finish(
     job: FinishJob,
     root: Path,
     kept: Kept = Kept(),  # noqa: B008 - frozen
+    index: IndexKeys | None = None,
 ) -> Finished:
     """Seal one segment in the spool at `root` and forget its journals.
 
     Journals that make no recording here (a fault of ours, or of the disk) are sealed
-    as they are: whoever has the key may yet open them. Raises OSError, and AgentError
+    as they are: whoever has the key may yet open them. With `index` the recording is
+    to be found by its numbers. Raises OSError, and AgentError
     if trying again may help; then nothing changed.
     """
     spool = Spool(root)
@@ -82,12 +92,12 @@ def finish(
         # An earlier attempt was killed after its last step but one.
         return _salvaged(job, spool, "it was sealed before.")
     try:
-        finished = _finish(job, spool, kept)
+        finished = _finish(job, spool, kept, index)
     except AgentError as error:
         spool.abandon_work(identity)
         if not error.permanent:
             raise
-        salvage(identity, spool)
+        salvage(identity, spool, indexed=index is not None)
         return _salvaged(job, spool, str(error))
     except OSError:
         spool.abandon_work(identity)  # its room may be what is missing
@@ -96,7 +106,9 @@ def finish(
     return finished
 
 
-def _finish(job: FinishJob, spool: Spool, kept: Kept) -> Finished:
+def _finish(
+    job: FinishJob, spool: Spool, kept: Kept, index: IndexKeys | None
+) -> Finished:
     identity = job.recording_id
     work = spool.begin_work(identity)
     recipient = parse_recipient(job.recipient)
@@ -133,6 +145,9 @@ def _finish(job: FinishJob, spool: Spool, kept: Kept) -> Finished:
         _object(name, Folder.AUDIO, day, audio),
         _object(f"{identity}.json.age", Folder.MANIFEST, day, facts),
     ]
+    _keep_addressees(spool, identity, work)
+    names = [] if index is None else index_names(manifest, day, index)
+    objects += _index_objects(work, names)
     spool.commit_sealed(identity, work, objects)
     return Finished(
         recording_id=identity,
@@ -142,6 +157,9 @@ def _finish(job: FinishJob, spool: Spool, kept: Kept) -> Finished:
         lost=sum(leg.lost for leg in manifest.legs),
         missing_ms=_missing_ms(manifest),
         verdict=manifest.verdict,
+        unindexed=month_of(day)
+        if unindexed_key(month_of(day), identity) in names
+        else "",
     )
 
 
@@ -170,10 +188,12 @@ def _salvaged(job: FinishJob, spool: Spool, reason: str) -> Finished:
     )
 
 
-def salvage(recording_id: str, spool: Spool) -> None:
+def salvage(recording_id: str, spool: Spool, *, indexed: bool = False) -> None:
     """Seal a dead run's journals and envelope as they are: their key is not here.
 
-    The day they are filed under is that of the journal's last write. Raises OSError.
+    The day they are filed under is that of the journal's last write. Whose they are is
+    not known here: where there is an index, they stand among the unindexed. Raises
+    OSError.
     """
     journals = spool.journals_of(recording_id)
     ended = max(path.stat().st_mtime_ns for path in journals)
@@ -193,6 +213,9 @@ def salvage(recording_id: str, spool: Spool) -> None:
         else:
             facts = _write(aside, _pieces(path))
         objects.append(_object(path.name, folder, day, facts))
+    _keep_addressees(spool, recording_id, work)
+    names = [unindexed_key(month_of(day), recording_id)] if indexed else []
+    objects += _index_objects(work, names)
     spool.commit_sealed(recording_id, work, objects)
     spool.forget_sources(recording_id)
 
@@ -234,6 +257,26 @@ def _object(
         sha256=found[0],
         size=found[1],
     )
+
+
+def _keep_addressees(spool: Spool, recording_id: str, work: Path) -> None:
+    """Take along what the seal will say of the envelope, where the host signs."""
+    source = spool.addressees_path(recording_id)
+    if source.exists():
+        (work / source.name).hardlink_to(source)
+
+
+def _index_objects(work: Path, names: Sequence[str]) -> list[SealedObject]:
+    """Objects that are nothing but their names: one empty file is behind them all."""
+    if not names:
+        return []
+    digest_, size = _write(work / INDEX_FILE, [])
+    return [
+        SealedObject(
+            file=INDEX_FILE, target="state", key=name, sha256=digest_, size=size
+        )
+        for name in names
+    ]
 
 
 def _seal(path: Path, chunks: Iterable[bytes], encryptor: Encryptor) -> tuple[str, int]:

@@ -19,6 +19,7 @@ from typing import Final
 import structlog
 
 from agent.common.dumps import forbid_dumps
+from agent.formats.blind_index import IndexKeys
 from agent.model.recording import Kept
 from agent.recording.finisher import Finished, FinisherError, FinishJob, finish
 from agent.recording.spool import Spool
@@ -47,6 +48,8 @@ class FinisherPool:
         self.workers = workers or 1
         self._spool = spool
         self._kept = kept
+        self.index: IndexKeys | None = None
+        "By which recordings are indexed from now on: they go by pipe, never by disk."
         self._processes = [_Process() for _ in range(self.workers)]
         self._idle: asyncio.Queue[_Process] = asyncio.Queue()
         self._closed = False
@@ -97,7 +100,7 @@ class FinisherPool:
 
     async def _watched(self, process: "_Process", job: FinishJob) -> Finished:
         """Have a process do a job; kill it if it stands still."""
-        future = process.submit(job, self._spool.root, self._kept)
+        future = process.submit(job, self._spool.root, self._kept, self.index)
         while True:
             used = process.cpu_ticks()
             done, _ = await asyncio.wait({future}, timeout=STALLED_SECONDS)
@@ -138,13 +141,13 @@ class _Process:
         self._pid = await loop.run_in_executor(self._executor, os.getpid)
 
     def submit(
-        self, job: FinishJob, root: Path, kept: Kept
+        self, job: FinishJob, root: Path, kept: Kept, index: IndexKeys | None
     ) -> asyncio.Future[Finished]:
         """Begin a job."""
         self.jobs += 1
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(
-            self._executor, functools.partial(finish, job, root, kept)
+            self._executor, functools.partial(finish, job, root, kept, index)
         )
 
     def cpu_ticks(self) -> int:

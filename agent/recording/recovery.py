@@ -74,7 +74,7 @@ async def recover(
             await ledger.forget_recording(recording_id)
             found.append(Recovered(recording_id, "dropped"))
         if recording_id not in journals_left:
-            spool.envelope_path(recording_id).unlink()
+            spool.forget_envelope(recording_id)
     # Here and below few commits for however many: the daemon is not ready before.
     await ledger.advance_all(sealed, RecordingState.SEALED)
     # Their calls may have been closed as recorded, a moment before the end.
@@ -94,15 +94,16 @@ async def recover(
 
 
 async def salvage_waiting(
-    found: Iterable[Recovered], spool: Spool, ledger: Ledger
+    found: Iterable[Recovered], spool: Spool, ledger: Ledger, *, indexed: bool = False
 ) -> AsyncIterator[Recovered]:
     """Seal what is `waiting`, one after the other in a thread; tells of each.
 
-    Raises LedgerError; the next start finds the rest.
+    `indexed` says whether this host's recordings have an index. Raises LedgerError;
+    the next start finds the rest.
     """
     for recording_id in (one.recording_id for one in found if one.action == "waiting"):
         try:
-            await asyncio.to_thread(salvage, recording_id, spool)
+            await asyncio.to_thread(salvage, recording_id, spool, indexed=indexed)
         except OSError:
             # A full disk must not keep the daemon from carrying calls.
             yield Recovered(recording_id, "left")

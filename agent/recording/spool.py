@@ -2,6 +2,7 @@
 
     <root>/journal/<id>.<epoch>.journal   written by the media workers
     <root>/keys/<id>.key.age              envelopes, durable before the journal
+    <root>/keys/<id>.addressees           to whom, in fingerprints, where the host signs
     <root>/sealed/<id>/                   complete, to be uploaded; the upload queue
     <root>/work/                          half-made; emptied at every start
     <root>/quarantine/                    what has no key; never deleted by itself
@@ -23,10 +24,16 @@ from typing import Final, Literal
 import msgspec
 
 from agent.common.errors import AgentError
-from agent.common.files import make_private_directory, sync_directory, write_durably
+from agent.common.files import (
+    make_private_directory,
+    sync_directory,
+    write_durably,
+    write_new,
+)
 from agent.formats.layout import ID_PATTERN
 
 UPLOADS: Final = "upload.json"
+ADDRESSEES: Final = ".addressees"
 _ID: Final = re.compile(ID_PATTERN)
 _JOURNAL: Final = re.compile(rf"({_ID.pattern})\.(\d{{1,9}})\.journal")
 _ENVELOPE: Final = re.compile(rf"({_ID.pattern})\.key\.age")
@@ -91,6 +98,9 @@ class Spool:
             for directory in (self.root, self.keys_directory):
                 for path in filter(_is_file, directory.glob(".*.tmp")):
                     path.unlink()
+            for path in filter(_is_file, self.keys_directory.glob(f"*{ADDRESSEES}")):
+                if not path.with_suffix(".key.age").exists():
+                    path.unlink()
         except OSError as error:
             raise SpoolError(
                 f"the spool {self.root} cannot be used: {error.strerror}.",
@@ -121,9 +131,26 @@ class Spool:
         """Where a segment's key envelope lies until it is sealed."""
         return self.keys_directory / f"{recording_id}.key.age"
 
-    def write_envelope(self, recording_id: str, data: bytes) -> None:
-        """Make a segment's key envelope durable. Raises OSError."""
+    def addressees_path(self, recording_id: str) -> Path:
+        """Where it lies beside the envelope to whom that is sealed."""
+        return self.keys_directory / f"{recording_id}{ADDRESSEES}"
+
+    def write_envelope(
+        self, recording_id: str, data: bytes, addressees: bytes | None = None
+    ) -> None:
+        """Make a segment's key envelope durable, and what is said of it.
+
+        Where the envelope is, its addressees are. Raises OSError.
+        """
+        if addressees is not None:
+            # Its name becomes durable with the envelope's own.
+            write_new(self.addressees_path(recording_id), [addressees])
         write_durably(self.envelope_path(recording_id), data)
+
+    def forget_envelope(self, recording_id: str) -> None:
+        """Remove an envelope and what is said of it. Raises OSError."""
+        self.addressees_path(recording_id).unlink(missing_ok=True)
+        self.envelope_path(recording_id).unlink(missing_ok=True)
 
     def journals_of(self, recording_id: str) -> list[Path]:
         """One recording's journals, in the order of their epochs."""
@@ -184,7 +211,7 @@ class Spool:
     def list_sealed(self) -> list[str]:
         """Recordings that wait for upload, the oldest first."""
         found = [
-            (path.stat().st_mtime_ns, path.name)
+            (_sealed_at(path), path.name)
             for path in self.sealed_directory.iterdir()
             if _ID.fullmatch(path.name) and _is_directory(path)
         ]
@@ -206,7 +233,7 @@ class Spool:
 
     def sealed_at(self, recording_id: str) -> int:
         """When it was sealed, in UTC nanoseconds. Raises FileNotFoundError."""
-        return (self.sealed_directory / recording_id).stat().st_mtime_ns
+        return _sealed_at(self.sealed_directory / recording_id)
 
     def sealed_path(self, recording_id: str, file: str) -> Path:
         """One file of a sealed recording."""
@@ -221,7 +248,7 @@ class Spool:
         the sealed directory not, they would pass for a recording of their own.
         """
         self.forget_journals(recording_id)
-        self.envelope_path(recording_id).unlink(missing_ok=True)
+        self.forget_envelope(recording_id)
         sync_directory(self.keys_directory)
 
     def forget_journals(self, recording_id: str) -> None:
@@ -250,6 +277,14 @@ class Spool:
             sealed.rename(doomed)
             sync_directory(self.sealed_directory)
             shutil.rmtree(doomed)
+
+
+def _sealed_at(directory: Path) -> int:
+    """Its list's age: the directory's own begins anew with each file put into it."""
+    try:
+        return (directory / UPLOADS).stat().st_mtime_ns
+    except FileNotFoundError:
+        return directory.stat().st_mtime_ns
 
 
 def _is_file(path: Path) -> bool:

@@ -27,26 +27,34 @@ from agent.call.sealing import Sealing
 from agent.call.takeover import adopt, catch_up
 from agent.common.clock import utc_ns
 from agent.common.files import make_private_directory
-from agent.common.ids import SecureRandom
+from agent.common.ids import SecureRandom, new_id
 from agent.common.service_manager import ServiceManager
 from agent.common.tasks import TaskSet
+from agent.formats.layout import day_of
 from agent.media.encoding import encode
 from agent.media.pool import MediaPool
 from agent.media.sound import Sound
 from agent.media.tones import busy, congestion, ringback
 from agent.model.recording import RecordingState
+from agent.recording.dispatch import Dispatch
 from agent.recording.finisher_pool import FinisherPool
 from agent.recording.ledger import Ledger, load_hash_key
 from agent.recording.recovery import Recovered, recover, salvage_waiting
 from agent.recording.room import SpoolRoom
+from agent.recording.seal_chain import SealChain
 from agent.recording.spool import Spool
 from agent.service.commands import Commands
 from agent.service.config import Config
 from agent.service.control import ControlServer
 from agent.service.host_status import host_status
 from agent.service.logs import Masker
-from agent.service.material import Material, read_material
+from agent.service.material import (
+    Material,
+    credentials_directory,
+    read_material,
+)
 from agent.service.people import remember_roster, reread_roster
+from agent.service.protection import Protection, Renewal, read_protection
 from agent.service.succession import Succession
 from agent.signalling.config import parse_listen, parse_nameserver
 from agent.signalling.guard import Guard
@@ -54,6 +62,7 @@ from agent.signalling.kept import KeptConnections
 from agent.signalling.prober import Prober
 from agent.signalling.registrar import Registrar
 from agent.signalling.resolver import Resolver
+from agent.signalling.secrets import Secrets
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.state import encode_state
 from agent.signalling.sip.timers import Timers
@@ -125,9 +134,23 @@ class Agent:
         keeper, left = succession.keeper, succession.inheritance
         tasks = TaskSet(self._part_failed)
         stack.push_async_callback(tasks.close)
-        uploader = self._uploader(spool, ledger, material)
+        protection = material.protection
+        dispatch = Dispatch(
+            spool,
+            chain=self._seal_chain(spool, protection),
+            day_keys=protection.day_keys,
+            utc_ns=utc_ns,
+        )
+        uploader = self._uploader(spool, ledger, dispatch)
         finishers = FinisherPool(
             spool, workers=config.recording.finishers, kept=config.recording.kept
+        )
+        renewal = Renewal(
+            functools.partial(self._read_protection, material),
+            protection,
+            dispatch=dispatch,
+            indexing=finishers,
+            today=lambda: day_of(utc_ns()),
         )
         await finishers.start()
         stack.push_async_callback(finishers.close)
@@ -171,6 +194,7 @@ class Agent:
             quality=material.people.quality,
             on_failed=control.on_recording_failed,
             keeper=keeper,
+            signs=protection.signing is not None,
         )
         stack.push_async_callback(recorder.stop)
         # Tags and branches protect dialogs: they must not be foreseeable.
@@ -229,7 +253,7 @@ class Agent:
             connections=succession.connections,
         )
         self._reloads.append(user_agent.reload_tls)
-        self._reloads.append(functools.partial(self._reread_roster, material, tasks))
+        self._reloads.append(functools.partial(self._reread, material, renewal, tasks))
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         control.connect(
             Joint(
@@ -327,9 +351,13 @@ class Agent:
         for reload in self._reloads:
             reload()
 
-    def _reread_roster(self, material: Material, tasks: TaskSet) -> None:
-        reading = reread_roster(material.people, self._config, self._base)
-        tasks.spawn(reading, name="roster")
+    def _reread(self, material: Material, renewal: Renewal, tasks: TaskSet) -> None:
+        async def reread() -> None:
+            # The lists are judged by the roster, so that comes first.
+            await reread_roster(material.people, self._config, self._base)
+            renewal()
+
+        tasks.spawn(reread(), name="reread")
 
     def _leave(self, keeper: Keeper) -> None:
         """Go at once, and leave the calls to the process after this one."""
@@ -343,7 +371,8 @@ class Agent:
         self, found: list[Recovered], spool: Spool, ledger: Ledger, uploader: Uploader
     ) -> None:
         """Seal what a killed run left, while calls are carried again."""
-        async for one in salvage_waiting(found, spool, ledger):
+        indexed = bool(self._config.index.keys)
+        async for one in salvage_waiting(found, spool, ledger, indexed=indexed):
             self._tell_recovered(one)
             if one.action == "salvaged":
                 uploader.notify(one.recording_id)
@@ -353,7 +382,23 @@ class Agent:
         level = self._log.error if bad else self._log.warning
         level("recovered", recording_id=found.recording_id, action=found.action)
 
-    def _uploader(self, spool: Spool, ledger: Ledger, material: Material) -> Uploader:
+    def _seal_chain(self, spool: Spool, protection: Protection) -> SealChain | None:
+        if protection.signing is None:
+            return None
+        name = self._config.agent.name
+        chain = SealChain(spool, protection.signing, name, new_id=new_id, utc_ns=utc_ns)
+        chain.open()
+        return chain
+
+    def _read_protection(
+        self, material: Material, mistakes: list[str], floor: int
+    ) -> Protection:
+        config, secrets = self._config, Secrets(self._base, credentials_directory())
+        return read_protection(
+            config, self._base, secrets, material.roster, mistakes, floor=floor
+        )
+
+    def _uploader(self, spool: Spool, ledger: Ledger, dispatch: Dispatch) -> Uploader:
         async def stored(recording_id: str) -> None:
             await ledger.advance(recording_id, RecordingState.STORED)
             call_id = await ledger.call_of(recording_id)
@@ -373,6 +418,7 @@ class Agent:
             ],
             on_stored=stored,
             on_purged=purged,
+            objects_of=dispatch.objects,
         )
 
     def _sounds(self, material: Material) -> list[Sound]:

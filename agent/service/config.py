@@ -16,7 +16,12 @@ from agent.common.strict_toml import ConfigError, decode_struct, read_toml
 from agent.identity.config import DirectoryConfig, RosterConfig
 from agent.identity.numbers import IdentityConfig
 from agent.media.config import MediaConfig
-from agent.recording.config import RecordingConfig
+from agent.recording.config import (
+    GateConfig,
+    IndexConfig,
+    RecordingConfig,
+    SigningConfig,
+)
 from agent.retention.config import RetentionConfig
 from agent.signalling.config import SipConfig, TlsConfig
 from agent.upload.config import StorageConfig
@@ -54,6 +59,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tones: ToneConfig = ToneConfig()
     officers: DirectoryConfig = DirectoryConfig()
     roster: RosterConfig = RosterConfig()
+    signing: SigningConfig = SigningConfig()
+    gate: GateConfig = GateConfig()
+    index: IndexConfig = IndexConfig()
     identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()
     retention: RetentionConfig = RetentionConfig()

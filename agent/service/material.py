@@ -13,6 +13,7 @@ from agent.media.sounds import SoundError, load_notice
 from agent.service.config import Config
 from agent.service.credentials import Credentials, read_credentials
 from agent.service.people import read_people
+from agent.service.protection import Protection, read_protection, unprotected
 from agent.signalling.secrets import Secrets
 from agent.signalling.tls import TlsContexts
 
@@ -27,6 +28,7 @@ class Material:
     tls: TlsContexts | None = None
     credentials: Credentials = field(default_factory=Credentials)
     warnings: tuple[str, ...] = ()
+    protection: Protection = field(default_factory=Protection)
 
     @property
     def roster(self) -> Roster | None:
@@ -61,9 +63,13 @@ def read_material(config: Config, base: Path) -> Material:
         except AgentError as error:
             mistakes.append(f"tls: {error}")
     credentials = read_credentials(config.peers, secrets, mistakes)
+    protection = read_protection(config, base, secrets, people.roster, mistakes)
+    warnings += unprotected(config)
     if mistakes:
         raise ConfigError(mistakes)
-    return Material(people, notices, files, tls, credentials, tuple(warnings))
+    return Material(
+        people, notices, files, tls, credentials, tuple(warnings), protection
+    )
 
 
 def credentials_directory() -> Path | None:

@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 
 from agent.common.errors import AgentError
+from agent.recording.dispatch import NotReadyError
 from agent.recording.spool import SealedError, SealedObject, Spool
 from agent.recording.waiting_line import WaitingLine
 from agent.recording.work_queue import WorkQueue
@@ -38,6 +39,7 @@ _OF_THE_RECORDING: Final = (
     ObjectExistsError,
     ObjectUnlockedError,
     SealedError,
+    NotReadyError,
 )
 "What is one recording's own fault, and no outage: it alone waits."
 
@@ -52,9 +54,12 @@ class Uploader:
         *,
         on_stored: Callable[[str], Awaitable[None]],
         on_purged: Callable[[str], Awaitable[None]],
+        objects_of: Callable[[str], Awaitable[Sequence[SealedObject]]] | None = None,
         rng: random.Random | None = None,
     ) -> None:
+        """`objects_of` makes a sealed recording ready to leave: what goes where."""
         self._spool = spool
+        self._objects_of = objects_of or self._as_sealed
         self._targets = tuple(targets)
         self._on_stored = on_stored
         self._on_purged = on_purged
@@ -133,7 +138,7 @@ class Uploader:
         Raises AgentError or OSError; what was done until then stays done.
         """
         if await asyncio.to_thread(self._spool.is_sealed, recording_id):
-            objects = await asyncio.to_thread(self._spool.sealed_objects, recording_id)
+            objects = await self._objects_of(recording_id)
             for target in self._targets:
                 for sealed in objects:
                     locked = sealed.target == "locked"
@@ -144,6 +149,9 @@ class Uploader:
             await asyncio.to_thread(self._spool.purge, recording_id)
         # Else an attempt before this one failed after its purge.
         await self._on_purged(recording_id)
+
+    async def _as_sealed(self, recording_id: str) -> Sequence[SealedObject]:
+        return await asyncio.to_thread(self._spool.sealed_objects, recording_id)
 
     async def ensure_notice(self, digest: str, data: bytes) -> None:
         """Keep a notice as evidence beside the recordings it is named in."""

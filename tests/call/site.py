@@ -303,6 +303,7 @@ class Site:
         self.sealing.start()
         quality = (key(seed=1), key(seed=2))
         self.recorder = Recorder(
+            signs=True,
             media=media,
             spool=self.spool,
             room=self.room,

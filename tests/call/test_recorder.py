@@ -6,6 +6,7 @@ import pytest
 
 from agent.formats.age import KeyKind, NoMatchError, generate_identity
 from agent.formats.envelope import open_envelope
+from agent.formats.seal import Addressees, parse_addressees
 from agent.media.events import RecordingClosed, RecordingOpened
 from agent.model.call import Outcome
 from agent.model.recording import RecordingState
@@ -45,6 +46,17 @@ async def test_quality_staff_and_the_officer_are_in_the_envelope(site: Site) -> 
         key = open_envelope(path.read_bytes(), [identity])
         [segment] = site.recorder._segments.values()
         assert key.recipient == segment.recipient
+    said = site.spool.addressees_path(site.media.begins[0].recording_id)
+    names = [
+        str(
+            generate_identity(
+                KeyKind.CLASSIC, random.Random(seed).randbytes
+            ).recipient()
+        )
+        for seed in (1, 2, 3)
+    ]
+    expected = Addressees.of(segment.recipient, names)
+    assert parse_addressees(said.read_bytes()) == expected
     stranger = generate_identity(KeyKind.CLASSIC, random.Random(4).randbytes)
     with pytest.raises(NoMatchError):
         open_envelope(path.read_bytes(), [stranger])

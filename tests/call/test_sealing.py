@@ -26,6 +26,7 @@ class Finishers:
         self.finished: list[int] = []
         self.go = asyncio.Event()
         self.errors: list[Exception] = []
+        self.unindexed = ""
 
     async def finish(self, job: FinishJob) -> Finished:
         await self.go.wait()
@@ -34,7 +35,7 @@ class Finishers:
         self.finished.append(job.end.ended_at)
         return Finished(
             recording_id=job.recording_id, outcome="recorded", duration_ms=1, size=1,
-            lost=0,
+            lost=0, unindexed=self.unindexed,
         )  # fmt: skip
 
 
@@ -170,3 +171,13 @@ async def test_a_segment_that_has_not_ended(bench: Bench) -> None:
     open_one.end = None
     with pytest.raises(ValueError, match="not ended"):
         await bench.sealing.add(open_one)
+
+
+async def test_a_missing_index_key_is_an_alarm(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.finishers.unindexed = "2026-12"
+    bench.finishers.go.set()
+    await bench.sealing.add(segment(0))
+    await bench.sealing.emptied()
+    assert "index_key_missing" in capsys.readouterr().out

@@ -12,6 +12,7 @@ from agent.formats.age import (
     open_identity_file,
     parse_recipient,
 )
+from agent.formats.sshsig import PublicKey, SigningKey
 
 
 @pytest.mark.parametrize(
@@ -88,3 +89,19 @@ def test_the_stock_tool_reads_our_classic_keys(
         [stock, "-y", path], capture_output=True, check=True, timeout=20
     )
     assert done.stdout.decode() == capsys.readouterr().out
+
+
+def test_a_key_that_signs(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "host.key"
+    assert run("keygen", "--signing", "-o", path) == 0
+    assert path.stat().st_mode & 0o777 == 0o600
+    key = SigningKey.from_private_file(path.read_bytes())
+    assert capsys.readouterr().out.strip() == str(key.public)
+    shown = subprocess.run(
+        ["ssh-keygen", "-y", "-f", path], capture_output=True, text=True, check=True
+    ).stdout
+    assert PublicKey.parse(shown) == key.public
+    with pytest.raises(KeygenError, match="passphrase"):
+        command(signing=True, passphrase=True)

@@ -106,6 +106,7 @@ def test_one_key_in_a_file_of_ssh_keygens_signs_alike(tmp_path: Path) -> None:
     private = ssh_keygen.make_key(tmp_path)
     ours = SigningKey.from_private_file(private.read_bytes())
     assert ours.public == ssh_keygen.public_key(private)
+    assert SigningKey.from_private_file(ours.to_private_file()).public == ours.public
     # Ed25519 is deterministic: the same bytes, to the last line feed.
     assert ours.sign(PAYLOAD, ROSTER) == ssh_keygen.sign(private, ROSTER, PAYLOAD)
 

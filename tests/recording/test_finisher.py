@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.formats.age import KeyKind
+from agent.formats.blind_index import IndexKeys
 from agent.formats.container import read_wav
 from agent.formats.journal import NotAJournalError
 from agent.recording.finisher import (
@@ -12,6 +13,7 @@ from agent.recording.finisher import (
     FinisherError,
     finish,
     finish_journals,
+    salvage,
 )
 from agent.recording.spool import Spool
 from tests.recording.segments import (
@@ -265,3 +267,45 @@ def test_killed_between_any_two_steps_and_done_again(tmp_path: Path) -> None:
         spool.close()
         kill_at += 1
     assert kill_at > 15
+
+
+KEYS = IndexKeys({"2026-11": bytes(32)})
+
+
+def test_a_recording_is_indexed_under_its_numbers(spool: Spool) -> None:
+    segment = write_segment(spool)
+    finished = finish(segment.job(spool), spool.root, index=KEYS)
+    assert finished.unindexed == ""
+    caller, officer = spool.sealed_objects(segment.id)[3:]
+    assert caller.key.startswith("index/2026-11/caller/")
+    assert officer.key.startswith("index/2026-11/officer/")
+    for one in (caller, officer):
+        assert (one.target, one.size, one.sha256) == ("state", 0, sha256().hexdigest())
+        assert spool.sealed_path(segment.id, one.file).read_bytes() == b""
+    assert KEYS.months["2026-11"].hex() not in str(spool.sealed_objects(segment.id))
+
+
+def test_a_month_without_an_index_key_is_told(spool: Spool) -> None:
+    segment = write_segment(spool)
+    finished = finish(segment.job(spool), spool.root, index=IndexKeys())
+    assert finished.unindexed == "2026-11"
+    [name] = spool.sealed_objects(segment.id)[3:]
+    assert name.key == f"index/2026-11/unindexed/{segment.id}"
+
+
+def test_what_is_salvaged_stands_among_the_unindexed(spool: Spool) -> None:
+    segment = write_segment(spool, whole=False)
+    salvage(segment.id, spool, indexed=True)
+    *_, last = spool.sealed_objects(segment.id)
+    assert f"/unindexed/{segment.id}" in last.key
+
+
+def test_what_is_said_of_the_envelope_goes_along(spool: Spool) -> None:
+    segment = write_segment(spool)
+    spool.addressees_path(segment.id).write_bytes(b"said")
+    finish(segment.job(spool), spool.root)
+    name = f"{segment.id}.addressees"
+    assert spool.sealed_path(segment.id, name).read_bytes() == b"said"
+    assert not spool.addressees_path(segment.id).exists()
+    # It stays on the host.
+    assert name not in [one.file for one in spool.sealed_objects(segment.id)]

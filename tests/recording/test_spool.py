@@ -250,6 +250,30 @@ def test_killed_between_any_two_steps(
 def test_when_it_was_sealed(spool: Spool) -> None:
     seal(spool, ONE)
     os.utime(spool.sealed_directory / ONE, ns=(0, 7))
-    assert spool.sealed_at(ONE) == 7
+    os.utime(spool.sealed_path(ONE, "upload.json"), ns=(0, 5))
+    # What is put into the directory later makes it no younger.
+    assert spool.sealed_at(ONE) == 5
+    spool.sealed_path(ONE, "upload.json").unlink()
+    assert spool.sealed_at(ONE) > 7  # one that is damaged
     with pytest.raises(FileNotFoundError):
         spool.sealed_at(TWO)
+
+
+def test_an_envelope_and_what_is_said_of_it(spool: Spool) -> None:
+    spool.write_envelope(ONE, b"envelope", b"addressees")
+    spool.write_envelope(TWO, b"envelope")
+    assert spool.addressees_path(ONE).read_bytes() == b"addressees"
+    assert spool.list_envelopes() == sorted([ONE, TWO])
+    spool.forget_envelope(ONE)
+    assert spool.list_envelopes() == [TWO]
+    assert not spool.addressees_path(ONE).exists()
+
+
+def test_what_is_said_of_an_envelope_that_never_came_is_forgotten(spool: Spool) -> None:
+    spool.write_envelope(ONE, b"envelope", b"addressees")
+    spool.write_envelope(TWO, b"envelope", b"addressees")
+    spool.envelope_path(TWO).unlink()
+    spool.close()
+    spool.prepare()
+    assert spool.addressees_path(ONE).exists()
+    assert not spool.addressees_path(TWO).exists()

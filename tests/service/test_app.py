@@ -3,6 +3,7 @@ import os
 import random
 import signal
 import socket
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import structlog
 
 from agent.common.errors import AgentError
 from agent.common.strict_toml import ConfigError
+from agent.formats.envelope import open_envelope, unwrap
+from agent.formats.layout import day_of
 from agent.formats.roster import Role
+from agent.formats.seal import verify_seal
 from agent.identity.config import RosterConfig
 from agent.identity.roster import seen_serial
 from agent.model.media import Address
@@ -33,7 +37,8 @@ from tests.cli.conftest import DiskSite
 from tests.formats.rosters import ROOT, person, roster, signed
 from tests.lab.certificates import Authority
 from tests.ports import free_ports
-from tests.recording.segments import write_segment
+from tests.recording.segments import STARTED_AT, quality, write_segment
+from tests.service.protected import ProtectedSite
 
 
 @pytest.fixture
@@ -210,3 +215,49 @@ async def test_what_a_dead_daemon_left_is_stored_at_the_next_start(
     assert any(name.startswith(torn.id) for name in stored)
     assert [e for e in log if e["event"] == "recovered"]
     assert spool.list_sealed() == []
+
+
+async def test_what_leaves_the_host_is_sealed_indexed_and_within_the_gates_layer(
+    disk_site: DiskSite, log: list[dict[str, Any]]
+) -> None:
+    [disk_site.sip] = free_ports(1)
+    site = ProtectedSite(disk_site)
+    day = day_of(STARTED_AT)
+    config = load(site.write(day + timedelta(days=1)))
+    spool = Spool(disk_site.root / "spool")
+    spool.prepare()
+    segment = write_segment(spool)
+    index = read_material(config, site.root).protection.index
+    finish(segment.job(spool), spool.root, index=index)
+    spool.close()
+    agent = Agent(config, disk_site.root)
+    served = asyncio.get_running_loop().create_task(agent.serve())
+    state, locked = disk_site.root / "state", disk_site.root / "locked"
+    async with asyncio.timeout(20):
+        # Its day has no key: it waits, and calls would go on.
+        while not [e for e in log if e["event"] == "storing_failed"]:
+            await asyncio.sleep(0)
+        assert not list(locked.rglob("*.age"))
+        site.write_lists(*(day + timedelta(days=n) for n in range(9)), serial=2)
+        os.kill(os.getpid(), signal.SIGHUP)
+        while not [e for e in log if e["event"] == "protection_reloaded"]:
+            await asyncio.sleep(0)
+        agent.stop()
+        await served
+        agent = Agent(config, disk_site.root)
+        served = asyncio.get_running_loop().create_task(agent.serve())
+        while not [e for e in log if e["event"] == "stored"]:
+            await asyncio.sleep(0)
+        agent.stop()
+        await served
+    [seal] = locked.rglob("*.seal")
+    hosts = {"test": [site.host.public]}
+    statement = verify_seal(seal.read_bytes(), hosts)
+    assert {one.key for one in statement.objects} == {
+        str(path.relative_to(locked)) for path in locked.rglob(f"{segment.id}.*.age")
+    }
+    [outer] = state.rglob("*.key.age")
+    inner = unwrap(outer.read_bytes(), [site.day_identity(day)])
+    assert open_envelope(inner, [quality().identity]).recipient == segment.key.recipient
+    names = {path.parts[-3] for path in (state / "index").rglob(segment.id)}
+    assert names == {"caller", "officer"}

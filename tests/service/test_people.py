@@ -50,13 +50,18 @@ def keys(*names: str) -> tuple[str, ...]:
     return tuple(map(recipient, names))
 
 
+def told(site: DiskSite) -> list[str]:
+    """Warnings, but those of sections that are not there."""
+    return [w for w in read(site).warnings if " is empty: " not in w]
+
+
 def test_the_roster_says_who_opens_and_who_takes_calls(site: DiskSite) -> None:
     material = read(site)
     found = tuple(str(one) for one in material.people.quality())
     assert found == keys("quinn", "recovery")
     assert material.people.directory().lookup("201") is not None
     assert material.roster == roster()
-    assert material.warnings == ()
+    assert not told(site)
 
 
 def test_a_roster_that_cannot_be_used_is_named(site: DiskSite) -> None:
@@ -97,9 +102,9 @@ def test_one_key_that_opens_today_is_not_enough(
 
 def test_recipients_beside_a_roster_are_its_own(site: DiskSite) -> None:
     site.recipients = keys("recovery", "quinn")
-    assert read(site).warnings == ()
+    assert not told(site)
     site.recipients = keys("recovery", "quinn", "riku")
-    [warning] = read(site).warnings
+    [warning] = told(site)
     assert warning == "recording.recipients[2]: p-riku opens nothing today"
     site.recipients = keys("recovery", "mallory")
     assert mistakes(site) == (

@@ -10,6 +10,7 @@ import pytest
 
 from agent.common.errors import AgentError
 from agent.recording.database import LedgerError
+from agent.recording.dispatch import NotReadyError
 from agent.recording.spool import UPLOADS, SealedObject, Spool
 from agent.upload import uploader as uploader_module
 from agent.upload.backend import (
@@ -121,7 +122,9 @@ class Bench:
         while not done():
             assert not task.done(), task.exception()
             assert time.monotonic() < deadline
-            due = self.uploader._line.deadline()
+            # Time passes once nothing is under way, which takes none.
+            busy = self.uploader._queue._busy
+            due = None if busy else self.uploader._line.deadline()
             if due is not None and (wait := due - loop.time()) > 0:
                 self.waited.append(wait)
                 offset += wait
@@ -297,7 +300,7 @@ async def test_how_long_the_oldest_has_waited(spool: Spool) -> None:
     assert uploader.waiting_since() is None
     for age, recording_id in enumerate((IDS[2], ONE), start=7):
         seal(spool, recording_id)
-        os.utime(spool.sealed_directory / recording_id, ns=(0, age))
+        os.utime(spool.sealed_path(recording_id, "upload.json"), ns=(0, age))
         uploader.notify(recording_id)
     assert uploader.waiting_since() == 7
     spool.purge(IDS[2])
@@ -418,3 +421,22 @@ async def test_notices_are_kept_as_evidence(spool: Spool, hurry: list[float]) ->
         assert storage.locked.objects == {f"notices/{digest}.wav": data}
         assert storage.state.objects == {}
     assert len(hurry) == 3
+
+
+async def test_what_is_not_ready_to_leave_waits_alone(spool: Spool) -> None:
+    storage = Storage()
+    bench = Bench(spool, storage)
+    wanted = {**seal(spool, ONE), **seal(spool, IDS[2])}
+    missing = {ONE}
+
+    async def objects_of(recording_id: str) -> list[SealedObject]:
+        if recording_id in missing:
+            missing.remove(recording_id)
+            raise NotReadyError("there is no day key.")
+        return spool.sealed_objects(recording_id)
+
+    bench.uploader._objects_of = objects_of
+    await bench.run_until(lambda: bench.uploader.stored == 2)
+    assert storage.objects == wanted
+    assert bench.told[0] == "stored 2"
+    assert bench.uploader.failures == 1
