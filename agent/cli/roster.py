@@ -12,6 +12,7 @@ from agent.cli.signed_files import Config, Output, join, read, trusted_roster, w
 from agent.cli.terminal import console
 from agent.common.clock import utc_now, utc_ns
 from agent.common.strict_toml import ConfigError, decode_struct, read_toml
+from agent.formats.age import recipient_kind
 from agent.formats.layout import day_of
 from agent.formats.roster import Person, Role, Roster
 from agent.formats.roster_reading import parse_roster
@@ -155,4 +156,4 @@ def officers(
 def _kind(person: Person) -> str:
     if not person.recipient:
         return "none"
-    return "pq" if person.recipient.startswith("age1pq1") else "classic"
+    return recipient_kind(person.recipient)

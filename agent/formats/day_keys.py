@@ -78,16 +78,23 @@ def verify_day_keys(
         raise DayKeysError("The list of day keys is longer than any that is believed.")
     try:
         verified = verify_document(data, Namespace.DAY_KEYS, gate_keys)
-        found = parse_canonical(
-            verified.payload, DayKeyList, limit=MAX_LIST, version=VERSION
-        )
-    except (SignatureError, CanonicalError) as error:
+    except SignatureError as error:
         raise DayKeysError(f"The list of day keys cannot be used: {error}") from None
+    found = parse_day_keys(verified.payload)
     if found.serial < floor:
         raise DayKeysError(
             f"The list of day keys has the serial {found.serial}, and {floor} has been"
             " seen already."
         )
+    return found
+
+
+def parse_day_keys(payload: bytes) -> DayKeyList:
+    """Read a list that is not signed yet. Raises DayKeysError."""
+    try:
+        found = parse_canonical(payload, DayKeyList, limit=MAX_LIST, version=VERSION)
+    except CanonicalError as error:
+        raise DayKeysError(f"The list of day keys cannot be used: {error}") from None
     _judge(found)
     return found
 

@@ -1,7 +1,7 @@
 """Reads who opens recordings and who takes calls: at start, and on a hangup signal."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,7 @@ import structlog
 
 from agent.common.clock import utc_ns
 from agent.common.errors import AgentError
-from agent.formats.age import KeyKind, Recipient, parse_recipient
+from agent.formats.age import KeyKind, Recipient, parse_recipient, recipient_kind
 from agent.formats.layout import day_of
 from agent.formats.roster import Role, Roster, RosterError
 from agent.identity.directory import Directory, DirectoryError
@@ -44,7 +44,7 @@ def read_people(
             "roster.path is empty: nobody vouches for recipients, officers and hosts"
         )
         _judge_recipients(config.recording.recipients, given, mistakes)
-        warnings += _unusable(directory, given)
+        warnings += _unusable(directory, given, _kind)
         people = People(given, directory, identity=config.identity, today=today)
         return people, warnings
     try:
@@ -60,7 +60,7 @@ def read_people(
     changes = unsigned_changes(directory, roster, config.identity)
     mistakes += [f"officers.directory: {change}" for change in changes]
     officers = directory_of(roster, today(), config.identity)
-    warnings += _unusable(officers, openers(roster, today()))
+    warnings += _unusable(officers, openers(roster, today()), recipient_kind)
     return People(roster=roster, identity=config.identity, today=today), warnings
 
 
@@ -173,7 +173,11 @@ def _read_directory(
         return Directory(())
 
 
-def _unusable(directory: Directory, quality: Sequence[Recipient]) -> list[str]:
+def _unusable(
+    directory: Directory,
+    quality: Sequence[Recipient],
+    kind_of: Callable[[str], KeyKind],
+) -> list[str]:
     """How many officers cannot open their recordings."""
     kind = quality[0].kind if quality else KeyKind.POST_QUANTUM
     without = wrong = 0
@@ -182,7 +186,7 @@ def _unusable(directory: Directory, quality: Sequence[Recipient]) -> list[str]:
             without += 1
             continue
         try:
-            wrong += parse_recipient(entry.recipient).kind is not kind
+            wrong += kind_of(entry.recipient) is not kind
         except AgentError:
             wrong += 1
     warnings = []
@@ -193,3 +197,7 @@ def _unusable(directory: Directory, quality: Sequence[Recipient]) -> list[str]:
             f"{wrong} officers' keys are not {kind} keys: they open nothing"
         )
     return warnings
+
+
+def _kind(text: str) -> KeyKind:
+    return parse_recipient(text).kind

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from agent.access.requests import Request, RequestedAct, Rule
 from agent.formats.canonical import canonical
+from agent.formats.day_keys import DayKey, DayKeyList
 from agent.formats.rtp.packet import RtpPacket
 from agent.formats.rtp.rtcp import (
     Bye,
@@ -21,6 +23,7 @@ from agent.model.media import CODECS, Address
 from agent.signalling.offer_answer import OfferAnswer
 from tests.captures import read_capture, read_streams
 from tests.corpora import ROOT
+from tests.formats.rosters import recipient, roster
 from tests.fuzz.agents import METHODS, PIECES
 
 _REQUEST: Final = b"\r\n".join(
@@ -150,6 +153,19 @@ def _own_signed() -> Iterator[bytes]:
     keys = [SigningKey.from_seed(bytes([n]) * 32) for n in range(2)]
     for count in (1, 2):
         yield sign_document(canonical({"version": 1}), keys[:count], Namespace.ROSTER)
+    yield roster().to_bytes()
+    day = DayKey(day="2026-11-23", generation=1, recipient=recipient("day"))
+    moment = "2026-11-23T08:00:00Z"
+    yield DayKeyList(serial=1, issued=moment, keys=(day,)).to_bytes()
+    yield Request(
+        id="00000000-0000-4000-8000-000000000000",
+        act=RequestedAct.REWRAP,
+        rule=Rule(first="2026-11-23", last="2026-11-23", person="p-otso"),
+        reason="leaver",
+        gains=("p-meri",),
+        issued=moment,
+        expires="2026-11-30T08:00:00Z",
+    ).to_bytes()
 
 
 _OWN: Final = {

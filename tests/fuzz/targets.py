@@ -8,6 +8,10 @@ from array import array
 from collections.abc import Callable
 from typing import Final
 
+from agent.access.requests import RequestError, parse_request
+from agent.formats.day_keys import DayKeysError, parse_day_keys
+from agent.formats.roster import RosterError
+from agent.formats.roster_reading import parse_roster
 from agent.formats.rtp.headers import parse_headers
 from agent.formats.rtp.packet import RtpError, is_rtcp, parse_rtp
 from agent.formats.rtp.rtcp import RtcpError, UnknownRtcp, compound, parse_compound
@@ -209,7 +213,13 @@ _SIGNERS: Final = [SigningKey.from_seed(bytes([n]) * 32).public for n in range(2
 
 
 def signed(data: bytes) -> None:
-    """A signed document: cut into its parts, each signature read and judged."""
+    """A signed document: cut into its parts, each signature and what is signed read."""
+    with contextlib.suppress(RosterError):
+        assert parse_roster(data).to_bytes() == data
+    with contextlib.suppress(RequestError):
+        assert parse_request(data).to_bytes() == data
+    with contextlib.suppress(DayKeysError):
+        assert parse_day_keys(data).to_bytes() == data
     try:
         payload, armored = split_document(data)
     except SignatureError:

@@ -26,6 +26,7 @@ from agent.formats.age.keys import (
     parse_identity,
     parse_recipient,
     protect_identity_file,
+    recipient_kind,
 )
 from agent.formats.age.primitives import Entropy
 from agent.formats.age.recipient import Identity, KeyKind, Recipient
@@ -62,4 +63,5 @@ __all__ = [
     "parse_identity",
     "parse_recipient",
     "protect_identity_file",
+    "recipient_kind",
 ]

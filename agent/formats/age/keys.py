@@ -42,6 +42,12 @@ def parse_recipient(text: str) -> Recipient:
     raise KeyFormatError("This is not a public key of age, or one that needs a plugin.")
 
 
+def recipient_kind(text: str) -> KeyKind:
+    """The kind of a public key that `parse_recipient` has taken: a glance is enough."""
+    hybrid_key = text.startswith(f"{hybrid.RECIPIENT_PREFIX}1")
+    return KeyKind.POST_QUANTUM if hybrid_key else KeyKind.CLASSIC
+
+
 def parse_identity(text: str) -> Identity:
     """A secret key. Raises KeyFormatError, which never repeats `text`."""
     text = text.strip()

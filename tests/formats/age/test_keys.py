@@ -17,6 +17,7 @@ from agent.formats.age import (
     parse_identity,
     parse_recipient,
     protect_identity_file,
+    recipient_kind,
 )
 from agent.formats.age.bech32 import encode
 from agent.formats.age.keys import MAX_IDENTITY_FILE
@@ -38,6 +39,7 @@ def test_keys_survive_their_text(kind: KeyKind) -> None:
     assert identity.kind is kind
     recipient = identity.recipient()
     assert parse_recipient(f" {recipient}\n") == recipient
+    assert recipient_kind(str(recipient)) is kind
     assert parse_identity(f" {identity.encode()}\n").recipient() == recipient
 
 
