@@ -17,6 +17,7 @@ from agent.retention.claims import claim_all
 from agent.retention.ending import ENVELOPE_DELETED, KEY_DESTROYED, Ending
 from agent.retention.keys import destroy_day, destroy_holds
 from agent.retention.marks import Mark
+from agent.retention.removal import keep
 from agent.retention.report import Left
 from agent.retention.rewrapping import EnvelopeLostError, rewrap
 from agent.retention.site import Site, each
@@ -102,7 +103,9 @@ async def _claim(
 
 
 async def _keep(site: Site, day: date, kept: Collection[str]) -> list[Left]:
-    """What is kept needs no day's key any more."""
+    """What is kept needs no day's key any more, and no lifecycle takes it."""
+    for place in site.places:
+        await keep(place, day, kept)
     if (keyring := site.keyring) is None:
         return []
     under = keyring.day_identities(day)

@@ -50,6 +50,13 @@ async def remove_content(place: Place, day: date, ids: Collection[str]) -> Remov
     return removed + await _remove(place.archive.state, listed)
 
 
+async def keep(place: Place, day: date, ids: Collection[str]) -> None:
+    """Have storage's own expiry pass by what is kept longer. Raises StorageError."""
+    for folder in (Folder.KEYS, *_CONTENT):
+        listed = _of_day(place, folder, day, ids)
+        await each_of(listed, place.backend(folder).keep)
+
+
 async def _remove(backend: StorageBackend, keys: AsyncIterator[str]) -> Removed:
     deleted = locked = 0
 

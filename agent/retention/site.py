@@ -68,13 +68,20 @@ class Site:
         return () if self.keyring is None else tuple(self.keyring.generations(day))
 
     async def row(
-        self, act: Act, *, recording_id: str = "", result: str = "ok", **detail: str
+        self,
+        act: Act,
+        *,
+        recording_id: str = "",
+        result: str = "ok",
+        reference: str = "",
+        **detail: str,
     ) -> None:
         """One row of the audit log, durable on return. Raises AuditLogError."""
         if self.log is not None:
             await self.log.append(
-                self.who, act, recording_id=recording_id, result=result, detail=detail
-            )
+                self.who, act, recording_id=recording_id, result=result,
+                reference=reference, detail=detail,
+            )  # fmt: skip
 
 
 async def each(items: Iterable[T], act: Callable[[T], Awaitable[object]]) -> None:

@@ -58,6 +58,22 @@ class Clock:
         return self.now_ns
 
 
+class KilledError(Exception):
+    """The process ends here, as far as storage can tell."""
+
+
+class Killer:
+    """Ends the process at one of its steps."""
+
+    def __init__(self) -> None:
+        self.left = -1
+
+    def __call__(self, operation: str, key: str) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KilledError
+
+
 @dataclass
 class Built:
     """A site, and what a test wants of it."""

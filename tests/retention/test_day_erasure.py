@@ -14,23 +14,16 @@ from agent.formats.audit import Act
 from agent.retention.day_erasure import StillArrivingError, erase_day
 from agent.retention.marks import Mark
 from agent.upload.backends.memory import MemoryBackend
-from tests.retention.sites import DAY, DUE_NS, HELD, HOUR_NS, Built, built
-
-
-class KilledError(Exception):
-    """The process ends here, as far as storage can tell."""
-
-
-class Killer:
-    """Ends the process at one of its steps."""
-
-    def __init__(self) -> None:
-        self.left = -1
-
-    def __call__(self, operation: str, key: str) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KilledError
+from tests.retention.sites import (
+    DAY,
+    DUE_NS,
+    HELD,
+    HOUR_NS,
+    Built,
+    KilledError,
+    Killer,
+    built,
+)
 
 
 async def killed_at(folder: Path, step: int, *, gate: bool, places: int) -> bool:

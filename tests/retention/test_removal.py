@@ -4,6 +4,7 @@ from pathlib import Path
 from agent.retention.removal import (
     FEW,
     Removed,
+    keep,
     remove_content,
     remove_envelopes,
 )
@@ -38,3 +39,19 @@ async def test_what_is_locked_is_counted(tmp_path: Path) -> None:
         locked.locked = {key for key in locked.objects if key.startswith("audio/")}
         removed = await remove_content(site.site.places[0], DAY, {one})
         assert removed == Removed(deleted=5, locked=1)
+
+
+async def test_storage_is_told_of_what_is_kept(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def before(operation: str, key: str) -> None:
+        if operation == "keep":
+            told.append(key)
+
+    async with built(tmp_path, gate=False, before=before) as site:
+        one, _ = await site.record(), await site.record()
+        await keep(site.site.places[0], DAY, {one})
+        assert sorted(key.partition("/")[0] for key in told) == [
+            "audio", "keys", "manifest", "manifest",
+        ]  # fmt: skip
+        assert all(one in key for key in told)

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,12 @@ async def test_a_site_goes_on_without_those_that_are_away(tmp_path: Path) -> Non
         assert less.generations(DAY) == (1,)
         await less.row(Act.SWEEP, day="2026-11-23")
         assert [row.act for row in site.rows()] == [Act.SWEEP]
+
+
+async def test_without_a_log_there_are_no_rows(tmp_path: Path) -> None:
+    async with built(tmp_path) as site:
+        await replace(site.site, log=None).row(Act.SWEEP)
+        assert site.rows() == []
 
 
 async def test_a_few_are_done_at_once_and_all_of_them() -> None:

@@ -16,6 +16,7 @@ from agent.archive.record_state import (
 from agent.formats.audit import Act
 from agent.formats.layout import envelope_key
 from agent.retention.clock_check import ClockError
+from agent.retention.marks import Mark
 from agent.retention.plan import Step
 from agent.retention.report import SweepReport
 from agent.upload.backend import StorageError
@@ -265,6 +266,13 @@ async def test_a_held_envelope_that_does_not_open_keeps_the_key(two: Built) -> N
     assert (report.erased, report.left) == (1, [])
     assert two.opens(kept)
     assert two.opens(kept, place=1)
+
+
+async def test_what_goes_early_is_another_matter(two: Built) -> None:
+    one = await two.record()
+    mark = Mark.of(DAY, [one], two.clock(), "early", generation=1)
+    await two.site.home.put(mark.key, mark.to_bytes())
+    assert [plan.mark async for plan in two.sweep().plan(two.clock())] == [None]
 
 
 async def test_what_has_a_strange_name_is_left_alone(two: Built) -> None:

@@ -1,0 +1,241 @@
+"""Records that go early: asked for by two persons, whom the gate has verified.
+
+The day's key gets a new generation, under which the day's other envelopes are moved;
+then the generations before are destroyed, and with them every copy of an envelope that
+was to go. Not before `late_uploads` days have passed since the day: until then hosts
+may bring recordings of it under an older key, which are moved as they come.
+
+Without a gate the envelopes are deleted, and that is all.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Final
+
+import structlog
+
+from agent.archive.keyring import Keyring
+from agent.common.errors import AgentError
+from agent.formats.audit import Act
+from agent.formats.layout import Folder
+from agent.retention.claims import HeldError, claim
+from agent.retention.ending import ENVELOPE_DELETED, KEY_DESTROYED, Ending
+from agent.retention.keys import destroy_day, destroy_holds
+from agent.retention.marks import EARLY, MAX_MARK, Mark, is_record_mark
+from agent.retention.plan import FORGET_AFTER_NS
+from agent.retention.policy import start_of_day
+from agent.retention.report import Left
+from agent.retention.rewrapping import EnvelopeLostError, rewrap
+from agent.retention.site import Site, each
+from agent.upload.backend import ObjectExistsError, read_object
+
+LATE_UPLOADS: Final = 7
+"Days within which a host brings what it recorded."
+_PASSES: Final = 3
+"How often a day's envelopes are gone through before what still comes is left."
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of early erasures; no personal data."""
+
+    erased: list[str] = field(default_factory=list)
+    "Nothing opens them any more, and every storage has confirmed it."
+    pending: dict[str, date] = field(default_factory=dict)
+    "Their envelopes are deleted; a copy of one opens until that day's run."
+    held: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    "What is not erased, and why: words among `hold`, `restriction`, `request`."
+    left: list[Left] = field(default_factory=list)
+    "What is not complete, and why; the next run tries again."
+    publish: bool = False
+    "Whether a day has a new key, so that the list of day keys is to be published."
+
+    def to_words(self) -> dict[str, object]:
+        """For answers and programs: JSON."""
+        return {
+            "erased": self.erased,
+            "pending": {one: day.isoformat() for one, day in self.pending.items()},
+            "held": {one: list(words) for one, words in self.held.items()},
+            "incomplete": [one.to_words() for one in self.left],
+        }
+
+
+class Erasure:
+    """Early erasures of a site."""
+
+    def __init__(self, site: Site, *, late_uploads: int = LATE_UPLOADS) -> None:
+        """`late_uploads` is in days."""
+        self._site = site
+        self._late = timedelta(late_uploads + 1)
+        self._running = asyncio.Lock()
+        self._log = structlog.get_logger()
+
+    async def begin(
+        self,
+        records: Mapping[str, date],
+        reason: str,
+        now_ns: int,
+        *,
+        reference: str = "",
+    ) -> Outcome:
+        """Erase recordings, each by its id and the day it is filed under.
+
+        From the claim on nobody gets them any more. `reason` is a word, `reference` a
+        case number; both stand in the audit log. Asked again, it goes on where it is.
+
+        Raises MarkError: the reason is no word; StorageError, AuditLogError.
+        """
+        outcome = Outcome()
+        async with self._running:
+            marks = []
+            for recording_id, day in records.items():
+                generation = max(self._site.generations(day), default=0)
+                mark = Mark.of(
+                    day, [recording_id], now_ns, EARLY, reason=reason,
+                    generation=generation,
+                )  # fmt: skip
+                with suppress(ObjectExistsError):  # asked before: that mark counts
+                    await self._site.home.put(mark.key, mark.to_bytes())
+                mark = await self._read(mark.key)
+                if await self._claimed(mark, now_ns, outcome):
+                    await self._site.row(
+                        Act.ERASE, recording_id=recording_id, result="begun",
+                        reference=reference, reason=mark.reason,
+                    )  # fmt: skip
+                    marks.append(mark)
+            await self._go_on(marks, now_ns, outcome)
+        return outcome
+
+    async def run(self, now_ns: int) -> Outcome:
+        """Go on with every early erasure that is not complete. Raises StorageError."""
+        outcome = Outcome()
+        async with self._running:
+            keys = [info.key async for info in self._site.home.list(Folder.ERASURES)]
+            marks = [await self._read(key) for key in keys if is_record_mark(key)]
+            going = []
+            for mark in marks:
+                if mark.complete:
+                    if now_ns >= mark.complete_ns + FORGET_AFTER_NS:
+                        await self._site.states.remove(mark.early_id)
+                        await self._site.home.delete(mark.key)
+                elif await self._claimed(mark, now_ns, outcome):
+                    going.append(mark)
+            await self._go_on(going, now_ns, outcome)
+        for one in outcome.left:
+            self._log.error("erasure_incomplete", **one.to_words())
+        return outcome
+
+    async def _read(self, key: str) -> Mark:
+        return Mark.parse(await read_object(self._site.home, key, MAX_MARK))
+
+    async def _claimed(self, mark: Mark, now_ns: int, outcome: Outcome) -> bool:
+        """Whether the record is ours; if something keeps it, the mark goes."""
+        try:
+            await claim(self._site.states, mark.early_id, now_ns)
+        except HeldError as error:
+            outcome.held[mark.early_id] = error.words
+            await self._site.home.delete(mark.key)
+            return False
+        return True
+
+    async def _go_on(
+        self, marks: Iterable[Mark], now_ns: int, outcome: Outcome
+    ) -> None:
+        days: dict[date, list[Mark]] = {}
+        for mark in marks:
+            days.setdefault(mark.date, []).append(mark)
+        for day in sorted(days):
+            try:
+                await self._erase(day, days[day], now_ns, outcome)
+            except (AgentError, OSError) as error:
+                place = self._site.places[0].name
+                outcome.left.append(Left(day, place, str(error)))
+
+    async def _erase(
+        self, day: date, marks: list[Mark], now_ns: int, outcome: Outcome
+    ) -> None:
+        """One day's early erasures, as far as they can go now."""
+        ids = {mark.early_id for mark in marks}
+        newest = max(mark.generation for mark in marks)
+        method, ready = ENVELOPE_DELETED, True
+        ending = Ending(self._site)
+        left = await ending.envelopes(day, ids)
+        if self._site.keyring is not None:
+            method = KEY_DESTROYED
+            ready = now_ns >= start_of_day(day + self._late)
+            left += await self._move_others(
+                self._site.keyring, day, ids, newest, outcome
+            )
+        if left or not ready:
+            outcome.left += left
+            outcome.pending |= dict.fromkeys(ids, day + self._late)
+            return
+        await destroy_day(self._site, day, now_ns, up_to=newest)
+        await destroy_holds(self._site, ids, now_ns)
+        untold = {mark.early_id for mark in marks if mark.ids}
+        await ending.tell(day, untold, now_ns, method=method, policy=EARLY)
+        told = [mark.tell(ids.intersection(mark.ids)) for mark in marks]
+        for mark in told:
+            await self._site.home.replace(mark.key, mark.to_bytes())
+        left = await ending.content(day, ids)
+        outcome.erased += sorted(untold)
+        outcome.left += left
+        if not left:
+            for mark in told:
+                done = mark.completed(now_ns)
+                await self._site.home.replace(mark.key, done.to_bytes())
+
+    async def _move_others(
+        self,
+        keyring: Keyring,
+        day: date,
+        going: set[str],
+        newest: int,
+        outcome: Outcome,
+    ) -> list[Left]:
+        """Have the day's other envelopes lie under a key that is newer than `newest`.
+
+        What could not be moved is returned: as long as that is so no key may go.
+        """
+        held = keyring.generations(day)
+        if not held:
+            return []  # the day's keys have gone: what is left lies under hold keys
+        if held[-1] <= newest:
+            held.append(await keyring.new_generation(day))
+            outcome.publish = True
+            await self._site.row(
+                Act.KEY_MADE, day=day.isoformat(), generation=str(held[-1])
+            )
+        under = keyring.day_identities(day)
+        stuck: dict[str, Left] = {}
+        moved = 0
+
+        async def move(recording_id: str) -> None:
+            nonlocal moved
+            to = await keyring.hold_identity(recording_id) or under[0]
+            try:
+                moved += await rewrap(
+                    self._site.places, day, recording_id, to=to, under=under
+                )
+            except EnvelopeLostError as error:
+                left = Left(day, self._site.places[0].name, str(error))
+                stuck[recording_id] = left
+
+        for _ in range(_PASSES):
+            moved = 0
+            await each(sorted(await self._enveloped(day) - going), move)
+            if not moved:
+                return list(stuck.values())
+        reason = "envelopes of that day are being uploaded"
+        return [*stuck.values(), Left(day, self._site.places[0].name, reason)]
+
+    async def _enveloped(self, day: date) -> set[str]:
+        """The day's recordings that have an envelope anywhere."""
+        return {
+            stored.name.id
+            for place in self._site.places
+            async for stored in place.archive.list_day(Folder.KEYS, day)
+        }

@@ -1,0 +1,230 @@
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from agent.archive.audit_log import AuditLogError
+from agent.archive.record_state import RecordErasedError, hold
+from agent.formats.audit import Act
+from agent.formats.layout import envelope_key
+from agent.retention.erasure import Erasure, Outcome
+from agent.retention.marks import MarkError
+from agent.retention.policy import start_of_day
+from agent.upload.backend import StorageError
+from tests.retention.sites import DAY, HELD, HOUR_NS, Built, KilledError, Killer, built
+
+RECORDED_NS = start_of_day(DAY + timedelta(1))
+SETTLED_NS = start_of_day(DAY + timedelta(8))
+"From then on no host brings what it recorded on that day."
+
+
+@pytest.fixture
+async def two(tmp_path: Path) -> AsyncIterator[Built]:
+    async with built(tmp_path, places=2, now_ns=RECORDED_NS) as site:
+        yield site
+
+
+def copy_of(site: Built, recording_id: str) -> bytes:
+    return site.backends[0][1].objects[envelope_key(DAY, recording_id)]
+
+
+async def test_a_recording_of_long_ago_goes_at_once(two: Built) -> None:
+    two.clock.now_ns = SETTLED_NS
+    one, other = await two.record(), await two.record()
+    copies = copy_of(two, one), copy_of(two, other)
+    done = await Erasure(two.site).begin(
+        {one: DAY}, "private-call", two.clock(), reference="12/2027"
+    )
+    assert done == Outcome(erased=[one], publish=True)
+    assert two.of(one) == set()
+    assert not any(two.opens_envelope(copy, one) for copy in copies)
+    assert two.opens(other)
+    assert two.opens(other, place=1)
+    assert two.tombstones() == [{one}] * 2
+    assert two.keyring is not None
+    assert two.keyring.generations(DAY) == [2]
+    told = [(row.act, row.result, row.reference) for row in two.rows()]
+    assert told == [
+        (Act.ERASE, "begun", "12/2027"), (Act.KEY_MADE, "ok", ""),
+        (Act.KEY_DESTROYED, "ok", ""), (Act.ERASED, "ok", ""),
+    ]  # fmt: skip
+
+
+async def test_within_a_week_it_waits_for_late_uploads(two: Built) -> None:
+    one, other = await two.record(), await two.record()
+    copy = copy_of(two, one)
+    # A host has wrapped this one already, and brings it later.
+    late = "00000000-0000-4000-8000-0000000000ff"
+    coming = two.objects(late)
+    erasure = Erasure(two.site)
+    begun = await erasure.begin({one: DAY}, "private-call", two.clock())
+    assert begun == Outcome(pending={one: DAY + timedelta(8)}, publish=True)
+    assert begun.to_words() == {
+        "erased": [], "pending": {one: "2026-12-01"}, "held": {}, "incomplete": [],
+    }  # fmt: skip
+    assert not two.opens(one)
+    assert two.opens_envelope(copy, one), "whoever kept a copy, and is let by the gate"
+    with pytest.raises(RecordErasedError):
+        await two.site.states.change(one, lambda state: hold(state, "h", HELD))
+    for locked, state in two.backends:
+        for key, data in coming.items():
+            under = locked if key.startswith(("audio", "manifest")) else state
+            under.objects[key] = data
+    two.clock.now_ns = SETTLED_NS - 1
+    assert (await erasure.run(two.clock())).erased == []
+    two.clock.now_ns = SETTLED_NS
+    assert (await erasure.run(two.clock())).erased == [one]
+    assert not two.opens_envelope(copy, one)
+    assert two.opens(other)
+    assert two.opens(late)
+    assert two.opens(late, place=1)
+    assert await erasure.run(two.clock()) == Outcome()
+
+
+async def test_what_is_held_is_not_erased(two: Built) -> None:
+    one = await two.record()
+    await two.site.states.change(one, lambda state: hold(state, "h", HELD))
+    done = await Erasure(two.site).begin({one: DAY}, "private-call", two.clock())
+    assert done == Outcome(held={one: ("hold",)})
+    assert two.opens(one)
+    assert not any(key.startswith("erasures/") for key in two.everything())
+
+
+async def test_several_of_a_day_need_one_new_key(two: Built) -> None:
+    two.clock.now_ns = SETTLED_NS
+    ids = [await two.record() for _ in range(4)]
+    records = dict.fromkeys(ids[:3], DAY)
+    done = await Erasure(two.site).begin(records, "private-call", two.clock())
+    assert done.erased == ids[:3]
+    assert two.opens(ids[3])
+    assert two.keyring is not None
+    assert two.keyring.generations(DAY) == [2]
+    done = await Erasure(two.site).begin({ids[3]: DAY}, "wrong", two.clock())
+    assert done.erased == ids[3:]
+    assert two.keyring.generations(DAY) == [3]
+
+
+async def test_asked_for_twice_it_goes_on(two: Built) -> None:
+    one = await two.record()
+    erasure = Erasure(two.site)
+    for _ in range(2):
+        done = await erasure.begin({one: DAY}, "private-call", two.clock())
+        assert done.pending == {one: DAY + timedelta(8)}
+    assert two.keyring is not None
+    assert two.keyring.generations(DAY) == [1, 2]
+
+
+async def test_its_state_is_forgotten_a_day_later(two: Built) -> None:
+    two.clock.now_ns = SETTLED_NS
+    one = await two.record()
+    erasure = Erasure(two.site)
+    await erasure.begin({one: DAY}, "private-call", two.clock())
+    await erasure.run(two.clock())
+    assert any(key.startswith("state/") for key in two.everything())
+    two.clock.now_ns += 24 * HOUR_NS
+    await erasure.run(two.clock())
+    telling = {key.partition("/")[0] for key in two.everything()}
+    assert telling == {"audit", "tombstones"}
+
+
+async def test_without_a_gate_the_envelope_goes_at_once(tmp_path: Path) -> None:
+    async with built(tmp_path, gate=False, now_ns=RECORDED_NS) as site:
+        one, other = await site.record(), await site.record()
+        done = await Erasure(site.site).begin({one: DAY}, "wrong", site.clock())
+        assert done == Outcome(erased=[one])
+        assert site.of(one) == set()
+        assert site.opens(other)
+
+
+async def test_another_that_does_not_open_keeps_the_old_key(two: Built) -> None:
+    two.clock.now_ns = SETTLED_NS
+    one, damaged = await two.record(), await two.record()
+    sound = copy_of(two, damaged)
+    for _, state in two.backends:
+        state.objects[envelope_key(DAY, damaged)] = b"damaged"
+    erasure = Erasure(two.site)
+    done = await erasure.begin({one: DAY}, "private-call", two.clock())
+    (left,) = done.left
+    assert damaged in left.reason
+    assert done.pending
+    for _, state in two.backends:
+        state.objects[envelope_key(DAY, damaged)] = sound
+    assert (await erasure.run(two.clock())).erased == [one]
+    assert two.opens(damaged)
+
+
+async def test_as_long_as_envelopes_come_no_key_goes(two: Built) -> None:
+    two.clock.now_ns = SETTLED_NS
+    one = await two.record()
+    state = two.backends[0][1]
+    coming = iter([two.objects(f"00000000-0000-4000-8000-0000000001{n:02x}")
+                   for n in range(6)])  # fmt: skip
+
+    def before(operation: str, key: str) -> None:
+        if operation == "list" and key.startswith("keys/"):
+            state.objects.update(next(coming, {}))
+
+    state._before = before
+    erasure = Erasure(two.site)
+    done = await erasure.begin({one: DAY}, "private-call", two.clock())
+    assert [left.reason for left in done.left] == [
+        "envelopes of that day are being uploaded"
+    ]
+    assert (await erasure.run(two.clock())).erased == [one]
+
+
+async def test_what_fails_of_a_day_is_told(two: Built) -> None:
+    one = await two.record()
+
+    def before(operation: str, key: str) -> None:
+        if operation == "list" and key.startswith("keys/"):
+            raise StorageError("It is away.", hint="")
+
+    two.backends[0][1]._before = before
+    done = await Erasure(two.site).begin({one: DAY}, "wrong", two.clock())
+    assert {left.reason for left in done.left} == {"It is away."}
+    assert done.erased == []
+
+
+async def test_a_reason_is_a_word(two: Built) -> None:
+    one = await two.record()
+    with pytest.raises(MarkError):
+        await Erasure(two.site).begin({one: DAY}, "he said so", two.clock())
+    assert two.opens(one)
+
+
+async def killed_at(folder: Path, step: int) -> bool:
+    killer = Killer()
+    async with built(folder, before=killer, now_ns=SETTLED_NS) as site:
+        one, other = await site.record(), await site.record()
+        copy = copy_of(site, one)
+        killer.left = step
+        with contextlib.suppress(KilledError, AuditLogError):
+            await Erasure(site.site).begin({one: DAY}, "wrong", site.clock())
+        over = killer.left > 0
+        killer.left = -1
+        assert site.opens(other), "whatever happens"
+        again = await site.restarted()
+        erasure = Erasure(again.site)
+        done = await erasure.run(site.clock())
+        if not (done.erased or site.tombstones()[0]):  # it had not even begun
+            done = await erasure.begin({one: DAY}, "wrong", site.clock())
+        assert done.left == []
+        assert site.of(one) == set()
+        assert site.tombstones() == [{one}]
+        assert not site.opens_envelope(copy, one)
+        assert site.opens(other)
+        return over
+
+
+async def test_killed_at_every_step_the_next_run_ends_it(tmp_path: Path) -> None:
+    for step in range(1, 200):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        if await killed_at(folder, step):
+            break
+    else:
+        pytest.fail("it has more steps than are tried")
+    assert step > 20
