@@ -26,7 +26,8 @@ ACTS: Final[Mapping[Role, frozenset[Act]]] = MappingProxyType(
         Role.OFFICER: _READING,
         # No act of anyone's alters the log or switches it off.
         Role.ADMIN: _READING | {Act.REQUEST, Act.REWRAP, Act.ERASE, Act.SWEEP},
-        Role.CASE_HANDLER: _READING | _KEEPING | {Act.ERASE},
+        # Whoever answers a person's request tells when and why they were listened to.
+        Role.CASE_HANDLER: _READING | _KEEPING | {Act.ERASE, Act.AUDIT_READ},
         Role.DPO: _READING | _KEEPING | {Act.AUDIT_READ},
     }
 )
@@ -86,6 +87,13 @@ def decide(
     if purpose in CASE_BOUND and not reference:
         return Denied(Reason.REFERENCE)
     return Allowed(everyones=any(role is not Role.OFFICER for role in roles))
+
+
+def decide_state(person: Person) -> Allowed | Denied:
+    """Whether the person may see what is known of a record beside the recording."""
+    if not any(Act.FIND in ACTS[role] for role in person.roles):
+        return Denied(Reason.ROLE)
+    return Allowed(everyones=any(role is not Role.OFFICER for role in person.roles))
 
 
 def decide_record(person: Person, allowed: Allowed, facts: Facts) -> Allowed | Denied:

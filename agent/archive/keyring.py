@@ -48,7 +48,7 @@ class Keyring:
     def __init__(self, files: KeyFiles, kind: KeyKind, entropy: Entropy) -> None:
         self._files = files
         self._kind = kind
-        self._entropy = entropy
+        self.entropy = entropy
         self._days: dict[date, dict[int, Identity]] = {}
         self._gone: dict[date, set[int]] = {}
         "Generations of a day that were destroyed: none is ever made again."
@@ -252,7 +252,7 @@ class Keyring:
         return generation
 
     def _make_day(self, day: date, generation: int) -> None:
-        identity = generate_identity(self._kind, self._entropy)
+        identity = generate_identity(self._kind, self.entropy)
         self._add(Kind.DAY, _day_name(day, generation), identity)
         # Known, and so published, only now that it is durable. The reader's copy is
         # replaced whole: it may be looked at from the loop.
@@ -278,7 +278,7 @@ class Keyring:
 
     def _make_hold(self, recording_id: str) -> Identity:
         if (held := self._hold(recording_id)) is None:
-            held = generate_identity(self._kind, self._entropy)
+            held = generate_identity(self._kind, self.entropy)
             self._add(Kind.HOLD, recording_id, held)
             self._holds[recording_id] = held
         return held
@@ -290,7 +290,7 @@ class Keyring:
 
     def _add(self, kind: Kind, name: str, identity: Identity) -> None:
         secret = identity_file(identity).encode()
-        self._files.add(kind, name, secret, self._entropy)
+        self._files.add(kind, name, secret, self.entropy)
 
     def _load(self) -> None:
         self._files.claim()

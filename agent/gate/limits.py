@@ -56,6 +56,10 @@ class Limits:
         self._limits = limits
         self._windows: dict[tuple[str, Counted], _Window] = {}
 
+    def full(self, person: str, what: Counted, now: float) -> bool:
+        """Whether one more would be refused; nothing is counted."""
+        return len(self._window(person, what, now).times) >= self._limits[what].refuse
+
     def take(self, person: str, what: Counted, now: float) -> Verdict:
         """Count one more, unless it is refused."""
         limit = self._limits[what]

@@ -12,6 +12,7 @@ from agent.access.roles import (
     Reason,
     decide,
     decide_record,
+    decide_state,
 )
 from agent.formats.audit import Act
 from agent.formats.roster import Person, Role
@@ -28,7 +29,7 @@ MATRIX = """
 quality      x    x       x    .        .        x       x      .     .          .
 officer      x    x       .    .        .        .       .      .     .          .
 admin        x    x       .    .        .        x       x      x     .          x
-case-handler x    x       x    x        x        x       .      x     .          .
+case-handler x    x       x    x        x        x       .      x     x          .
 dpo          x    x       x    x        x        x       .      .     x          .
 """
 
@@ -68,6 +69,12 @@ def test_an_officer_who_is_quality_staff_too_reaches_all_for_that_alone() -> Non
     assert decide(both, Act.FIND, Purpose.DEVELOPMENT) == Allowed(everyones=True)
     handler = person(Role.OFFICER, Role.CASE_HANDLER)
     assert decide(handler, Act.FIND, Purpose.TRAINING) == Allowed(everyones=False)
+
+
+def test_a_records_state_is_for_those_who_may_find_it() -> None:
+    assert decide_state(person()) == Denied(Reason.ROLE)
+    assert decide_state(person(Role.OFFICER)) == Allowed(everyones=False)
+    assert decide_state(person(Role.OFFICER, Role.DPO)) == Allowed(everyones=True)
 
 
 def test_an_officer_has_the_same_answer_for_all_that_is_not_theirs() -> None:

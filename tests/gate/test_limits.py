@@ -12,6 +12,8 @@ def test_an_alarm_is_raised_once_and_more_are_refused() -> None:
     assert [v.alarm for v in verdicts] == [False, False, True] + [False] * 4
     assert [v.refused for v in verdicts] == [False] * 5 + [True] * 2
     assert verdicts[-1].count == 5
+    assert limits.full("p-1", Counted.RELEASES, 7.0)
+    assert not limits.full("p-1", Counted.DENIALS, 7.0)
 
 
 def test_persons_and_acts_are_counted_apart() -> None:

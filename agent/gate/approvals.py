@@ -1,0 +1,152 @@
+"""Requests that two rostered persons have signed: kept, looked up, carried out once.
+
+They lie in storage under their ids, create-only; beside each, once it was carried out,
+lies a mark. So nothing is done twice, whoever brings it again.
+"""
+
+from typing import Final
+
+from agent.access.requests import (
+    MAX_DOCUMENT,
+    Request,
+    RequestedAct,
+    RequestError,
+    parse_request,
+    verify_request,
+)
+from agent.common.errors import AgentError
+from agent.formats.audit import Act
+from agent.formats.layout import Folder
+from agent.formats.roster import Person
+from agent.formats.signed import split_document
+from agent.gate.admission import Admission, Record
+from agent.gate.parts import Parts
+from agent.gate.refusals import (
+    ConflictError,
+    DeniedError,
+    ErasedError,
+    MalformedError,
+)
+from agent.upload.backend import ObjectExistsError, ObjectMissingError, read_object
+
+REQUESTS: Final = f"{Folder.GATE}/requests"
+
+
+class Approvals:
+    """Signed requests, in the state's backend."""
+
+    def __init__(self, parts: Parts, admission: Admission) -> None:
+        self._parts = parts
+        self._admission = admission
+
+    async def take(self, person: Person, document: bytes) -> str:
+        """Keep a signed request; its id. The same again is no mistake.
+
+        Raises RefusalError, AuditLogError, StorageError.
+        """
+        await self._admission.act(person, Act.REQUEST)
+        request, approvers = self._verified(document)
+        key = f"{REQUESTS}/{request.id}.signed"
+        try:
+            await self._parts.archive.state.put(key, document)
+        except ObjectExistsError:
+            if await self._document(request.id) != document:
+                raise ConflictError("another") from None
+        for approver in approvers:
+            await self._row(approver.id, Act.APPROVE, request)
+        await self._row(person.id, Act.REQUEST, request)
+        return request.id
+
+    async def open(self, request_id: str) -> Request:
+        """A request that is approved, not over, and not carried out.
+
+        Raises DeniedError where there is none, ErasedError where it was carried out.
+        """
+        try:
+            document = await self._document(request_id)
+        except ObjectMissingError:
+            raise DeniedError from None
+        # Approvers may have left since: today's roster counts.
+        request, _ = self._verified(document)
+        if await self._is_done(request_id):
+            raise ErasedError("spent")
+        return request
+
+    async def covering(self, person: Person, request_id: str, record: Record) -> None:
+        """Check that an open request to re-wrap is about this record.
+
+        Raises RefusalError, once that is logged.
+        """
+        try:
+            request = await self.open(request_id)
+            covered = request.act is RequestedAct.REWRAP and await self.covers(
+                request, record
+            )
+        except AgentError:
+            covered = False
+        if not covered:
+            await self._admission.log_denied(
+                person, Act.REWRAP, "request", recording_id=record.id
+            )
+            raise DeniedError("request")
+
+    async def covers(self, request: Request, record: Record) -> bool:
+        """Whether a request is about a record."""
+        officers: list[str] = []
+        rule = request.rule
+        if rule is not None and rule.person:
+            named = self._parts.roster().person(rule.person)
+            if named is not None and await self._admission.owns(
+                named, record.id, record.day
+            ):
+                officers = [named.id]
+        return request.covers(record.id, record.day, officers)
+
+    async def finish(self, request: Request) -> None:
+        """Note durably that a request was carried out."""
+        try:
+            await self._parts.archive.state.put(
+                f"{REQUESTS}/{request.id}.done", self._parts.instant().encode()
+            )
+        except ObjectExistsError:
+            return
+
+    async def _document(self, request_id: str) -> bytes:
+        key = f"{REQUESTS}/{request_id}.signed"
+        return await read_object(self._parts.archive.state, key, MAX_DOCUMENT)
+
+    async def _is_done(self, request_id: str) -> bool:
+        try:
+            await self._parts.archive.state.head(f"{REQUESTS}/{request_id}.done")
+        except ObjectMissingError:
+            return False
+        return True
+
+    def _verified(self, document: bytes) -> tuple[Request, tuple[Person, ...]]:
+        try:
+            approved = verify_request(document, self._parts.roster(), self._parts.now())
+        except RequestError:
+            raise MalformedError(_fault(document)) from None
+        return approved.request, approved.approvers
+
+    async def _row(self, who: str, act: Act, request: Request) -> None:
+        await self._parts.log.append(
+            who,
+            act,
+            reference=request.reference,
+            detail={
+                "request": request.id,
+                "act": request.act,
+                "reason": request.reason,
+                "recordings": str(len(request.recordings)),
+            },
+        )
+
+
+def _fault(document: bytes) -> str:
+    """Whether it is no request at all, or one that too few have signed in time."""
+    try:
+        parse_request(split_document(document)[0])
+    except AgentError:
+        return "malformed"
+    return "not-approved"

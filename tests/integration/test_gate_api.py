@@ -1,0 +1,101 @@
+"""Schemathesis against the gate, as each role: the interface is as it is described.
+
+In this process, over ASGI; what is generated is the same each time.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import load_all_checks
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from agent.gate.bodies import Executed, SweepOutcome
+from agent.gate.publishing import publish
+from tests.gate.rig import opened
+
+EXAMPLES = 5
+"Of each operation, role and mode: all of it takes some fifteen seconds."
+NAMES = ["quinn", "otso", "adam", "cara", "dan", "host-b", "eve"]
+"One of each role, a host, and a stranger."
+OCTETS = {
+    "POST /recordings/{recording_id}/annotations",
+    "PUT /recordings/{recording_id}/envelope",
+    "POST /requests",
+}
+ANYTHING = {"GET /day-keys", "GET /audit/verify", "POST /requests"}
+"Of which nothing that can be asked is against the description."
+URL = "https://gate.test"
+
+pytestmark = pytest.mark.integration
+load_all_checks()
+
+
+class Erasing:
+    """Says that it did what it was asked: nothing is erased here."""
+
+    def __init__(self, _parts: Any, _admission: Any, approvals: Any) -> None:
+        self._approvals = approvals
+
+    async def execute(self, _person: Any, request_id: str) -> Executed:
+        await self._approvals.open(request_id)
+        return Executed(id=request_id, result="done", records=0)
+
+    async def sweep(self, _person: Any, *, dry_run: bool) -> SweepOutcome:
+        return SweepOutcome(dry_run=dry_run, report={})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_schemathesis_finds_nothing(tmp_path: Path, name: str) -> None:
+    with asyncio.Runner() as runner:
+        opening = opened(tmp_path, erasing=Erasing)
+        rig = runner.run(opening.__aenter__())
+        known = runner.run(rig.store())
+        runner.run(publish(rig.parts))
+        schema = schemathesis.openapi.from_dict(rig.app.openapi())
+        for found in schema.get_all_operations():
+            operation = found.ok()
+            for mode in GenerationMode:
+                if mode is GenerationMode.POSITIVE or operation.label not in ANYTHING:
+                    try_operation(runner, rig.as_(name), operation, mode, known)
+        runner.run(opening.__aexit__(None, None, None))
+
+
+def try_operation(
+    runner: asyncio.Runner,
+    client: httpx.AsyncClient,
+    operation: Any,
+    mode: GenerationMode,
+    known: str,
+) -> None:
+    """Ask what the description allows, or what it does not, and judge the answers."""
+
+    # What octets must be inside is no matter of the description.
+    excluded = [positive_data_acceptance] if operation.label in OCTETS else []
+
+    @settings(
+        max_examples=EXAMPLES, deadline=None, database=None, derandomize=True,
+        phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: Any) -> None:
+        if mode is GenerationMode.POSITIVE and "recording_id" in (
+            case.path_parameters or {}
+        ):
+            case.path_parameters["recording_id"] = known
+        asked = requests.Request(**case.as_transport_kwargs(base_url=URL)).prepare()
+        answer = runner.run(
+            client.request(
+                str(asked.method), str(asked.url),
+                content=asked.body or b"", headers=dict(asked.headers),
+            )
+        )  # fmt: skip
+        case.validate_response(answer, excluded_checks=excluded)
+
+    ask()
