@@ -75,6 +75,20 @@ class PlayerConfig(
     "Program and arguments, reading standard input; empty: ffplay, mpv or aplay."
 
 
+class ControllerConfig(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """`[controller]`: what a person is told who asks; the agency's own words."""
+
+    name: str = ""
+    contact: str = ""
+    data_protection_officer: str = ""
+    legal_basis: str = ""
+    "Of the recording, like `GDPR 6(1)(e), 1050/2018 section 4`."
+    purpose: str = ""
+    supervisory_authority: str = ""
+
+
 class ArchiveConfig(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 ):
@@ -88,6 +102,7 @@ class ArchiveConfig(
     identity: IdentityConfig = IdentityConfig()
     player: PlayerConfig = PlayerConfig()
     region: RegionConfig = RegionConfig()
+    controller: ControllerConfig = ControllerConfig()
 
 
 def load(path: Path) -> ArchiveConfig:

@@ -71,17 +71,17 @@ class Copy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maker:
-    """Who makes a copy, and when."""
+    """Who makes a copy, when, and why."""
 
     person: str
     now: datetime
+    reason: Reason
     signing_key: SigningKey | None = field(default=None, repr=False)
 
 
 def copy_recording(
     manifest: Manifest,
     audio: bytes,
-    reason: Reason,
     maker: Maker,
     spans: Sequence[Span] = (),
 ) -> Copy:
@@ -91,8 +91,9 @@ def copy_recording(
     the audio is broken.
     """
     format_ = AudioFormat(manifest.audio.format)
+    reason = maker.reason
     made = maker.now.astimezone(UTC).isoformat(timespec="seconds")
-    line = _line(manifest.id, reason, maker.person, made, spans)
+    line = _line(manifest.id, maker, made, spans)
     masked = tuple(MaskedSpan(start_ms=one, end_ms=other) for one, other in spans)
     files = {
         f"{manifest.id}.{format_.suffix}": watermark(
@@ -130,11 +131,10 @@ def copied(name: str, data: bytes) -> CopiedFile:
     return CopiedFile(name=name, sha256=digest, size=len(data))
 
 
-def _line(
-    recording_id: str, reason: Reason, person: str, made: str, spans: Sequence[Span]
-) -> str:
+def _line(recording_id: str, maker: Maker, made: str, spans: Sequence[Span]) -> str:
+    reason = maker.reason
     words = [f"Copy of recording {recording_id}", f"made {made}"]
-    words += [f"by {person}"] if person else []
+    words += [f"by {maker.person}"] if maker.person else []
     words += [f"for {reason.purpose}"]
     words += [f"reference {reason.reference}"] if reason.reference else []
     words += [f"to {reason.recipient}"] if reason.recipient else []

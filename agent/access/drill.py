@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from agent.access.desk import Desk, DeskError
 from agent.formats.age import Identity, NoMatchError
 from agent.formats.envelope import open_envelope
+from agent.formats.roster import Role
 
 
 class DrillResult(StrEnum):
@@ -31,6 +33,22 @@ class DrillRow:
     holder: str
     "A person's id, or `recovery` and a number."
     result: DrillResult
+
+
+def holders(desk: Desk) -> dict[str, str]:
+    """Who must be able to open every recording, with their recipients.
+
+    Raises DeskError where no roster tells.
+    """
+    if desk.roster is None:
+        raise DeskError(
+            "without a roster nobody says whose keys must open everything.",
+            hint="Give [roster] in the configuration.",
+        )
+    quality = desk.roster.active(Role.QUALITY, desk.today)
+    found = {person.id: person.recipient for person in quality}
+    recovery = enumerate(desk.roster.recovery, 1)
+    return found | {f"recovery-{number}": key for number, key in recovery}
 
 
 def drill(

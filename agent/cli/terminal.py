@@ -8,3 +8,10 @@ def console(*, stderr: bool = False) -> Console:
     return Console(
         stderr=stderr, emoji=False, highlight=False, markup=False, soft_wrap=True
     )
+
+
+def printable(text: str) -> str:
+    """Text from outside, without what a terminal would obey."""
+    return "".join(
+        one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text
+    )

@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 
@@ -22,7 +23,7 @@ NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 DISCLOSED = Reason(
     purpose=Purpose.DISCLOSURE, reference="A/1", recipient="police", basis="621/1999:29"
 )
-MAKER = Maker(person="p-handler", now=NOW)
+MAKER = Maker(person="p-handler", now=NOW, reason=DISCLOSED)
 
 
 def sheet_of(copy: Copy) -> Sheet:
@@ -34,7 +35,7 @@ def test_a_copy_is_standard_audio_that_says_whose_copy_it_is(
     format_: AudioFormat,
 ) -> None:
     manifest, audio = recording(format_)
-    copy = copy_recording(manifest, audio, DISCLOSED, MAKER)
+    copy = copy_recording(manifest, audio, MAKER)
     assert [*copy.files] == [f"{ID}.{format_.suffix}", f"{ID}.json", f"{ID}.sheet.json"]
     data = copy.files[f"{ID}.{format_.suffix}"]
     with soundfile.SoundFile(BytesIO(data)) as file:
@@ -49,7 +50,7 @@ def test_a_copy_is_standard_audio_that_says_whose_copy_it_is(
 
 def test_the_sheet_names_the_original_the_reason_and_every_file() -> None:
     manifest, audio = recording()
-    copy = copy_recording(manifest, audio, DISCLOSED, MAKER)
+    copy = copy_recording(manifest, audio, MAKER)
     sheet = sheet_of(copy)
     assert sheet.original_sha256 == hashlib.sha256(audio).hexdigest()
     assert (sheet.purpose, sheet.recipient) == ("disclosure", "police")
@@ -66,7 +67,7 @@ def test_what_is_masked_is_silent_and_said_so(format_: AudioFormat) -> None:
     manifest, audio = recording(format_)
     spans = [Span(500, 1500)]
     reason = Reason(purpose=Purpose.SUBJECT_REQUEST, reference="A/2")
-    copy = copy_recording(manifest, audio, reason, MAKER, spans)
+    copy = copy_recording(manifest, audio, replace(MAKER, reason=reason), spans)
     with soundfile.SoundFile(BytesIO(copy.files[f"{ID}.{format_.suffix}"])) as file:
         heard = file.read(dtype="int16")
         assert "masked 0:00:00.500-0:00:01.500" in file.comment
@@ -83,7 +84,7 @@ def test_many_spans_fit_the_line() -> None:
     manifest, audio = recording()
     spans = [Span(at, at + 1) for at in range(0, 1000, 2)]
     reason = Reason(purpose=Purpose.QUALITY, reference="r" * 64)
-    copy = copy_recording(manifest, audio, reason, MAKER, spans)
+    copy = copy_recording(manifest, audio, replace(MAKER, reason=reason), spans)
     with soundfile.SoundFile(BytesIO(copy.files[f"{ID}.wav"])) as file:
         assert file.comment.endswith("and more")
     assert len(sheet_of(copy).masked) == 500
@@ -92,10 +93,8 @@ def test_many_spans_fit_the_line() -> None:
 def test_a_signed_sheet_tells_who_made_the_copy() -> None:
     key, other = (SigningKey.from_seed(bytes([one]) * 32) for one in (1, 2))
     manifest, audio = recording()
-    maker = Maker(person="p-handler", now=NOW, signing_key=key)
-    document = copy_recording(manifest, audio, DISCLOSED, maker).files[
-        f"{ID}.sheet.json"
-    ]
+    maker = replace(MAKER, signing_key=key)
+    document = copy_recording(manifest, audio, maker).files[f"{ID}.sheet.json"]
     verified = verify_document(document, Namespace.EXPORT, [key.public])
     assert parse_canonical(verified.payload, Sheet).id == ID
     with pytest.raises(SignatureError):
@@ -106,7 +105,7 @@ def test_a_signed_sheet_tells_who_made_the_copy() -> None:
 
 def test_names_and_what_is_printed_tell_nobody() -> None:
     manifest, audio = recording()
-    copy = copy_recording(manifest, audio, DISCLOSED, MAKER)
+    copy = copy_recording(manifest, audio, MAKER)
     shown = repr(copy) + repr(MAKER) + "".join(copy.files)
     for word in (CALLER, OFFICER, OFFICER.split()[1]):
         assert word not in shown
