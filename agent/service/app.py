@@ -26,6 +26,7 @@ from agent.call.routing import RouteTable
 from agent.call.sealing import Sealing
 from agent.call.takeover import adopt, catch_up
 from agent.common.clock import utc_ns
+from agent.common.errors import AgentError
 from agent.common.files import make_private_directory
 from agent.common.ids import SecureRandom, new_id
 from agent.common.service_manager import ServiceManager
@@ -54,7 +55,12 @@ from agent.service.material import (
     read_material,
 )
 from agent.service.people import remember_roster, reread_roster
-from agent.service.protection import Protection, Renewal, read_protection
+from agent.service.protection import (
+    Protection,
+    Renewal,
+    read_protection,
+    remember_day_keys,
+)
 from agent.service.succession import Succession
 from agent.signalling.config import parse_listen, parse_nameserver
 from agent.signalling.guard import Guard
@@ -124,6 +130,7 @@ class Agent:
         spool.prepare()
         stack.callback(spool.close)
         remember_roster(material.people, root)
+        remember_day_keys(material.protection, root)
         ledger = Ledger(root / "ledger.sqlite", hash_key=load_hash_key(root))
         await ledger.start()
         if ledger.set_aside is not None:
@@ -356,6 +363,11 @@ class Agent:
             # The lists are judged by the roster, so that comes first.
             await reread_roster(material.people, self._config, self._base)
             renewal()
+            spool = self._base / self._config.agent.spool
+            try:
+                await asyncio.to_thread(remember_day_keys, renewal.protection, spool)
+            except AgentError as error:
+                self._log.error("serial_not_remembered", reason=str(error))
 
         tasks.spawn(reread(), name="reread")
 

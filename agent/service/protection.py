@@ -18,6 +18,7 @@ from agent.formats.day_keys import MAX_LIST, DayKeyList, verify_day_keys
 from agent.formats.layout import month_of
 from agent.formats.roster import Roster
 from agent.formats.sshsig import SigningKey
+from agent.identity.roster import remember_serial, seen_serial
 from agent.recording.dispatch import Dispatch
 from agent.service.config import Config
 from agent.signalling.secrets import Secrets
@@ -52,7 +53,8 @@ def read_protection(
 ) -> Protection:
     """Read what is configured; what is wrong with it joins `mistakes`.
 
-    A list of day keys whose serial is below `floor` is one that was seen before.
+    A list of day keys is an old one if its serial is below `floor`, or below what
+    `remember_day_keys` has noted.
     """
     signing = day_keys = index = None
     if config.signing.key:
@@ -71,6 +73,7 @@ def read_protection(
         else:
             try:
                 data = _read(base / config.gate.day_keys)
+                floor = max(floor, seen_serial(_memory(base / config.agent.spool)))
                 day_keys = verify_day_keys(data, roster.gate_keys(), floor=floor)
             except (AgentError, OSError) as error:
                 mistakes.append(f"gate.day_keys: {error}")
@@ -80,6 +83,15 @@ def read_protection(
         except AgentError as error:
             mistakes.append(f"index.keys: {error}")
     return Protection(signing, day_keys, index)
+
+
+def remember_day_keys(found: Protection, spool: Path) -> None:
+    """From now on an older list of day keys is refused here. Raises SerialError.
+
+    Its keys may be destroyed by now: what is encrypted to them nobody opens again.
+    """
+    if found.day_keys is not None:
+        remember_serial(_memory(spool), found.day_keys.serial)
 
 
 def unprotected(config: Config) -> list[str]:
@@ -123,6 +135,11 @@ class Renewal:
         self._log = structlog.get_logger()
         self._use(protection)
 
+    @property
+    def protection(self) -> Protection:
+        """What is in use."""
+        return self._now
+
     def __call__(self) -> None:
         """Read again what may change while calls are carried."""
         mistakes: list[str] = []
@@ -153,6 +170,11 @@ def _unknown_host(name: str, key: SigningKey, roster: Roster | None) -> list[str
         f"signing.key: the roster has no host {name!r} with the key"
         f" {key.public.fingerprint}: nobody would believe its seals"
     ]
+
+
+def _memory(spool: Path) -> Path:
+    """Where the highest serial stands that this host has seen."""
+    return spool / "day-keys-serial"
 
 
 def _read(path: Path) -> bytes:

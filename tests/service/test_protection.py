@@ -11,7 +11,12 @@ from agent.recording.dispatch import Dispatch
 from agent.recording.spool import Spool
 from agent.service.config import load
 from agent.service.material import read_material
-from agent.service.protection import Protection, Renewal, read_protection
+from agent.service.protection import (
+    Protection,
+    Renewal,
+    read_protection,
+    remember_day_keys,
+)
 from agent.signalling.secrets import Secrets
 from tests.cli.conftest import DiskSite
 from tests.formats.rosters import signing_key
@@ -107,6 +112,22 @@ def test_a_roster_that_was_altered(site: ProtectedSite) -> None:
     path = site.root / "roster.signed"
     path.write_bytes(path.read_bytes().replace(b"p-quinn", b"p-quine"))
     assert mistakes(site)[0].startswith("roster: ")
+
+
+def test_an_old_list_is_refused_after_a_restart_too(site: ProtectedSite) -> None:
+    spool = site.root / "spool"
+    spool.mkdir(exist_ok=True)
+    site.write(*days_from(TODAY, 3))
+    site.write_lists(*days_from(TODAY, 3), serial=2)
+    config = load(site.root / "agent.toml")
+    material = read_material(config, site.root)
+    remember_day_keys(material.protection, spool)
+    site.write_lists(*days_from(TODAY, 9), serial=1)
+    [mistake] = mistakes(site)
+    assert mistake.startswith("gate.day_keys: ")
+    assert "serial 1, and 2 has been seen" in mistake
+    remember_day_keys(Protection(), site.root)
+    assert not (site.root / "day-keys-serial").exists()
 
 
 class Finishers:
