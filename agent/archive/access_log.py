@@ -6,6 +6,7 @@ it are what somebody sent.
 """
 
 import itertools
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,9 +76,11 @@ class _RgwLine(msgspec.Struct):
     bucket: str = ""
     object: str = ""
     user: str = ""
+    uri: str = ""
+    "The request's first line."
 
 
-_RGW: Final = msgspec.json.Decoder(_RgwLine)
+_JSON: Final = json.JSONDecoder()
 _RGW_KINDS: Final = {
     "get_obj": Kind.READ,
     "get_obj_torrent": Kind.READ,
@@ -100,35 +103,62 @@ _AWS_KINDS: Final = {
 }
 
 
-def parse_rgw_line(line: bytes) -> Access:
-    """Read one line of a RADOS gateway's operations log. Raises AccessLogError."""
+def parse_rgw_line(line: bytes) -> list[Access]:
+    """Read one line of a RADOS gateway's operations log. Raises AccessLogError.
+
+    It may hold several entries, or none: the gateway's threads write at the same time,
+    and each its line feed after its entry.
+    """
     _check_length(line)
+    accesses = []
     try:
-        entry = _RGW.decode(line.strip().rstrip(b","))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        text, place = line.strip().decode(), 0
+        while place < len(text):
+            entry, place = _JSON.raw_decode(text, place)
+            place = _after_separators(text, place)
+            accesses.append(_rgw_access(msgspec.convert(entry, _RgwLine)))
+    except (ValueError, RecursionError):
         raise AccessLogError("A line is none of a gateway's operations log.") from None
+    return accesses
+
+
+def _after_separators(text: str, place: int) -> int:
+    while place < len(text) and text[place] in ", \t\r\n":
+        place += 1
+    return place
+
+
+def _rgw_access(entry: _RgwLine) -> Access:
     found = _RGW_TIME.fullmatch(entry.time)
     if found is None:
         raise AccessLogError("A line has a time that is none.")
     # Nanoseconds, where a build writes them, are cut to what a datetime holds.
     text = f"{found[1]}T{found[2]}.{(found[3] or '0')[:6].ljust(6, '0')}+00:00"
+    kind = _RGW_KINDS.get(entry.operation, Kind.OTHER)
+    if entry.uri.startswith("HEAD "):
+        kind = Kind.OTHER  # the gateway calls it a get, too
     return Access(
         at=_moment(lambda: datetime.fromisoformat(text)),
         user=entry.user,
         bucket=entry.bucket,
         key=entry.object,
-        kind=_RGW_KINDS.get(entry.operation, Kind.OTHER),
+        kind=kind,
         status=int(entry.http_status),
     )
 
 
-def parse_aws_line(line: bytes) -> Access:
-    """Read one line of Amazon S3's server access log. Raises AccessLogError."""
+def parse_aws_line(line: bytes) -> list[Access]:
+    """Read one line of Amazon S3's server access log: one entry, or an empty line.
+
+    Raises AccessLogError.
+    """
     _check_length(line)
     try:
         text = line.decode()
     except UnicodeDecodeError:
         raise AccessLogError("A line of the access log is not UTF-8.") from None
+    if not line.strip():
+        return []
     fields = [
         next((part for part in found.groups() if part is not None), "")
         for found in itertools.islice(_AWS_FIELD.finditer(text), 10)
@@ -136,7 +166,7 @@ def parse_aws_line(line: bytes) -> Access:
     # Owner, bucket, time, address, requester, request, operation, key, URI, status.
     if len(fields) < 10 or not re.fullmatch(r"[0-9]{3}|-", fields[9]):
         raise AccessLogError("A line is none of a server access log.")
-    return Access(
+    access = Access(
         at=_aws_moment(fields[2]),
         user=_said(fields[4]),
         bucket=_said(fields[1]),
@@ -144,6 +174,7 @@ def parse_aws_line(line: bytes) -> Access:
         kind=_AWS_KINDS.get(fields[6], Kind.OTHER),
         status=0 if fields[9] == "-" else int(fields[9]),
     )
+    return [access]
 
 
 def _aws_moment(text: str) -> datetime:

@@ -5,7 +5,7 @@ the key asks for one blind value; the objects are empty, so nothing is read.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -22,8 +22,8 @@ from agent.formats.layout import (
 
 AT_ONCE: Final = 16
 "Recordings, or days, that are asked about at the same time."
-MANY: Final = 200
-"Hits of a month from which on its days are listed, instead of each one asked for."
+FEW: Final = 4
+"Recordings that are asked for on each day of a month; for more, the days are listed."
 MAX_HITS: Final = 10_000
 "Of one search; an officer has a few thousand calls a year."
 
@@ -109,22 +109,37 @@ async def _entries(archive: Archive, prefix: str, limit: int) -> _Entries:
 
 
 async def _days(archive: Archive, month: str, ids: dict[str, date]) -> list[Hit]:
-    if len(ids) >= MANY:
-        return await _by_listing(archive, month, ids)
+    """Each recording's day, which is one of its month's.
+
+    Mostly it is the one on which storage got its entry; not where storage was copied,
+    or was away for long.
+    """
+    likely = {one: [day] for one, day in ids.items() if month_of(day) == month}
+    hits = await _by_asking(archive, likely)
+    rest = ids.keys() - {hit.id for hit in hits}
+    if len(rest) > FEW:
+        return hits + await _by_listing(archive, month, rest)
+    return hits + await _by_asking(archive, dict.fromkeys(rest, _days_of(month)))
+
+
+async def _by_asking(archive: Archive, days: dict[str, list[date]]) -> list[Hit]:
+    """Those that are there on one of the days given for them."""
     hits: list[Hit] = []
-    waiting = list(ids.items())
+    waiting = list(days.items())
     for start in range(0, len(waiting), AT_ONCE):
         batch = waiting[start : start + AT_ONCE]
-        days = await asyncio.gather(*(archive.locate(one, near) for one, near in batch))
+        found = await asyncio.gather(
+            *(archive.locate_among(one, among) for one, among in batch)
+        )
         hits += [
             Hit(day, one)
-            for (one, _), day in zip(batch, days, strict=True)
+            for (one, _), day in zip(batch, found, strict=True)
             if day is not None
         ]
     return hits
 
 
-async def _by_listing(archive: Archive, month: str, ids: dict[str, date]) -> list[Hit]:
+async def _by_listing(archive: Archive, month: str, ids: Set[str]) -> list[Hit]:
     """The days of many recordings of one month, a listing for each day of it."""
     hits: list[Hit] = []
     days = _days_of(month)

@@ -5,7 +5,7 @@ tried, the likely ones first, rather than a year listed.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -100,7 +100,13 @@ class Archive:
         `near` is a day that it may be, or be close to: two or three questions then,
         else one for each day until it is found. Raises LayoutError, StorageError.
         """
-        days = self._days(near)
+        return await self.locate_among(recording_id, self._days(near))
+
+    async def locate_among(
+        self, recording_id: str, days: Iterable[date]
+    ) -> date | None:
+        """The first of some days that has it. Raises LayoutError, StorageError."""
+        days = iter(days)
         while batch := [day for _, day in zip(range(AT_ONCE), days, strict=False)]:
             found = await asyncio.gather(
                 *(self._is_there(recording_id, day) for day in batch)

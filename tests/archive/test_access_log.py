@@ -32,16 +32,29 @@ def rgw(**changed: object) -> bytes:
     return json.dumps(RGW | changed).encode()
 
 
+def one_rgw(**changed: object) -> Access:
+    [access] = parse_rgw_line(rgw(**changed))
+    return access
+
+
+def one_aws(line: str) -> Access:
+    [access] = parse_aws_line(line.encode())
+    return access
+
+
 def test_a_gateways_line() -> None:
     expected = Access(
         datetime(2026, 11, 29, 21, 2, 3, 456789, UTC), "gate", "state", KEY,
         Kind.READ, 200,
     )  # fmt: skip
     for line in (rgw(), rgw() + b",\n", b" " + rgw()):
-        assert parse_rgw_line(line) == expected
+        assert parse_rgw_line(line) == [expected]
+    for both in (rgw() + rgw(), rgw() + b",\n" + rgw()):
+        assert parse_rgw_line(both) == [expected, expected]
+    assert parse_rgw_line(b"\n") == parse_aws_line(b"\n") == []
     assert expected.succeeded
-    assert parse_rgw_line(rgw(time="2026-11-29 21:02:03Z")).at.microsecond == 0
-    nanoseconds = parse_rgw_line(rgw(time="2026-11-29T21:02:03.123456789Z"))
+    assert one_rgw(time="2026-11-29 21:02:03Z").at.microsecond == 0
+    nanoseconds = one_rgw(time="2026-11-29T21:02:03.123456789Z")
     assert nanoseconds.at.microsecond == 123456
 
 
@@ -56,43 +69,46 @@ def test_a_gateways_line() -> None:
     ],
 )
 def test_what_a_gateways_operations_give_away(operation: str, kind: Kind) -> None:
-    assert parse_rgw_line(rgw(operation=operation)).kind is kind
+    assert one_rgw(operation=operation).kind is kind
+
+
+def test_a_gateway_calls_asking_whether_an_object_is_there_a_get() -> None:
+    assert one_rgw(uri=f"HEAD /state/{KEY} HTTP/1.1").kind is Kind.OTHER
 
 
 def test_a_refused_request_gives_nothing_away() -> None:
-    assert not parse_rgw_line(rgw(http_status="403")).succeeded
-    assert parse_rgw_line(rgw(http_status="206")).succeeded
+    assert not one_rgw(http_status="403").succeeded
+    assert one_rgw(http_status="206").succeeded
 
 
 def test_amazons_line() -> None:
-    assert parse_aws_line(AWS.encode()) == Access(
+    assert one_aws(AWS) == Access(
         datetime(2026, 11, 29, 21, 2, 3, 0, UTC), "arn:aws:iam::1:user/g", "state", KEY,
         Kind.READ, 200,
     )  # fmt: skip
     local = AWS.replace("23:02:03 +0200", "").replace(
         "21:02:03 +0000", "23:32:03 +0230"
     )
-    assert parse_aws_line(local.encode()).at == parse_aws_line(AWS.encode()).at
+    assert one_aws(local).at == one_aws(AWS).at
     west = AWS.replace("21:02:03 +0000", "19:02:03 -0200")
-    assert parse_aws_line(west.encode()).at == parse_aws_line(AWS.encode()).at
+    assert one_aws(west).at == one_aws(AWS).at
     quoted = AWS.replace(f" {KEY} ", f" {KEY.replace('/', '%252F')} ")
-    assert parse_aws_line(quoted.encode()).key == KEY
+    assert one_aws(quoted).key == KEY
     nobody = AWS.replace("arn:aws:iam::1:user/g", "-").replace(" 200 ", " - ")
-    access = parse_aws_line(nobody.encode())
+    access = one_aws(nobody)
     assert (access.user, access.status, access.succeeded) == ("", 0, False)
     listing = AWS.replace("REST.GET.OBJECT", "REST.GET.BUCKET").replace(
         f" {KEY} ", " - "
     )
-    access = parse_aws_line(listing.encode())
+    access = one_aws(listing)
     assert (access.kind, access.key) == (Kind.OTHER, "")
     copied = AWS.replace("REST.GET.OBJECT", "REST.COPY.OBJECT_GET")
-    assert parse_aws_line(copied.encode()).kind is Kind.READ
+    assert one_aws(copied).kind is Kind.READ
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        b"",
         b"[",
         b"{}",
         b"\xff\xfe",
@@ -121,7 +137,7 @@ def test_what_is_no_line_is_refused(line: bytes) -> None:
             parse(line)
 
 
-@given(st.binary(max_size=300))
+@given(st.binary(min_size=1, max_size=300).filter(bytes.strip))
 def test_garbage_is_refused(line: bytes) -> None:
     for parse in (parse_rgw_line, parse_aws_line):
         with pytest.raises(AccessLogError):

@@ -1,8 +1,8 @@
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from agent.archive.index import MANY, Hit, find, find_unindexed
+from agent.archive.index import Hit, find, find_unindexed
 from agent.formats.layout import Domain, Folder, unindexed_key
 from tests.archive.shelves import TODAY, Shelf
 
@@ -61,22 +61,27 @@ async def test_what_lies_among_the_entries_finds_nothing() -> None:
     assert (found.hits, found.missing) == ([], 0)
 
 
-async def test_many_are_found_by_listing_their_days(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("copied", [True, False])
+async def test_many_are_found_by_one_question_each_or_by_listing_their_days(
+    *, copied: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf = Shelf()
     hits = []
-    for number in range(MANY + 1):
+    for number in range(100):
         day = date(2026, 11, 1) + timedelta(number % 29)
         hits.append(Hit(day, shelf.store(number, day, {"officer": OFFICER})))
+        if not copied:
+            noon = datetime.combine(day, time(12), UTC).timestamp()
+            for key in shelf.state.objects:
+                shelf.state.modified.setdefault(key, int(noon) * 10**9)
     shelf.store(9999, NOVEMBER, {"caller": CALLER})
     shelf.asked.clear()
     found = await find(shelf.archive, blind_of, MONTHS, "officer")
     assert found.hits == sorted(hits)
-    assert len(shelf.asked) == 2 + 30
-    monkeypatch.setattr("agent.archive.index.MAX_HITS", 100)
+    assert len(shelf.asked) == 2 + (30 if copied else 100)
+    monkeypatch.setattr("agent.archive.index.MAX_HITS", 50)
     found = await find(shelf.archive, blind_of, MONTHS, "officer")
-    assert (len(found.hits), found.truncated) == (100, True)
+    assert (len(found.hits), found.truncated) == (50, True)
 
 
 async def test_those_that_had_no_index_key_are_found_by_month() -> None:

@@ -260,8 +260,14 @@ class Ceph:
     def accesses(self) -> list[dict[str, Any]]:
         """What the gateway's own access log holds: one entry per request served."""
         path = self._folder / "access.log"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line.rstrip(",")) for line in lines if line.strip()]
+        text = path.read_text() if path.exists() else ""
+        # Not line by line: of two that are served at once, both may be on one.
+        entries, decoder = [], json.JSONDecoder()
+        while text := text.lstrip(", \n"):
+            entry, end = decoder.raw_decode(text)
+            entries.append(entry)
+            text = text[end:]
+        return entries
 
     def stop(self) -> None:
         """End every daemon; what they kept is worth nothing any more."""
