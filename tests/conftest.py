@@ -22,6 +22,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="write what tests marked `interop` proved, as JSON",
     )
+    group.addoption(
+        "--rights-table",
+        type=Path,
+        metavar="FILE",
+        help="write what became of each operation tried with a host's credentials",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

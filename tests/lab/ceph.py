@@ -74,7 +74,7 @@ osd_mon_report_interval = 1
 osd_client_watch_timeout = 2
 [client.rgw.a]
 rgw_data = {folder}
-rgw_frontends = beast endpoint={host}:{http} ssl_endpoint={host}:{https} \
+rgw_frontends = beast tcp_nodelay=1 endpoint={host}:{http} ssl_endpoint={host}:{https} \
 ssl_certificate={folder}/tls.pem
 rgw_lc_debug_interval = {day}
 rgw_lifecycle_work_time = 00:00-23:59
