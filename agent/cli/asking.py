@@ -72,6 +72,12 @@ def show_host(host: HostStatus, *, json: bool) -> None:
         + f"; {host.to_store} to be stored{_for(host.to_store_for)}"
         + (", storage fails" if host.storage_away else "")
     )
+    if len(host.storages) > 1:
+        for storage in host.storages:
+            console().print(
+                f"{storage.name}: {storage.to_store} to be stored"
+                f"{_for(storage.to_store_for)}" + (", fails" if storage.away else "")
+            )
 
 
 def _for(seconds: float | None) -> str:

@@ -74,7 +74,6 @@ from agent.signalling.sip.state import encode_state
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.uri import parse_uri
 from agent.signalling.useragent import UserAgent
-from agent.upload.targets import Target, open_store
 from agent.upload.uploader import Uploader
 
 EXTENSIONS: Final = ("100rel", "timer", "replaces", "norefersub")
@@ -148,7 +147,7 @@ class Agent:
             day_keys=protection.day_keys,
             utc_ns=utc_ns,
         )
-        uploader = self._uploader(spool, ledger, dispatch)
+        uploader = self._uploader(spool, ledger, dispatch, material)
         finishers = FinisherPool(
             spool, workers=config.recording.finishers, kept=config.recording.kept
         )
@@ -410,7 +409,9 @@ class Agent:
             config, self._base, secrets, material.roster, mistakes, floor=floor
         )
 
-    def _uploader(self, spool: Spool, ledger: Ledger, dispatch: Dispatch) -> Uploader:
+    def _uploader(
+        self, spool: Spool, ledger: Ledger, dispatch: Dispatch, material: Material
+    ) -> Uploader:
         async def stored(recording_id: str) -> None:
             await ledger.advance(recording_id, RecordingState.STORED)
             call_id = await ledger.call_of(recording_id)
@@ -421,13 +422,7 @@ class Agent:
 
         return Uploader(
             spool,
-            [
-                Target(
-                    locked=open_store(storage.locked_url, self._base),
-                    state=open_store(storage.url, self._base),
-                )
-                for storage in self._config.storage
-            ],
+            material.storages,
             on_stored=stored,
             on_purged=purged,
             objects_of=dispatch.objects,

@@ -12,6 +12,8 @@ import msgspec
 
 from agent.call.config import PeerConfig, RouteConfig, ToneConfig
 from agent.common.logs import Level
+from agent.common.outgoing import Outgoing
+from agent.common.regions import RegionConfig
 from agent.common.strict_toml import ConfigError, decode_struct, read_toml
 from agent.identity.config import DirectoryConfig, RosterConfig
 from agent.identity.numbers import IdentityConfig
@@ -65,6 +67,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()
     retention: RetentionConfig = RetentionConfig()
+    region: RegionConfig = RegionConfig()
 
 
 def load(path: Path) -> Config:
@@ -113,6 +116,12 @@ def _cross_check(config: Config) -> list[str]:
         mistakes.append("tls.certificate: a tls listener needs a certificate and key")
     if not config.storage:
         mistakes.append("storage: at least one [[storage]] is needed")
+    stores = [store.name or f"storage[{n}]" for n, store in enumerate(config.storage)]
+    for index, name in enumerate(stores):
+        if name in stores[:index]:
+            mistakes.append(f"storage[{index}].name: {name!r} is there twice")
+    destinations = [store.destination(n) for n, store in enumerate(config.storage)]
+    mistakes += Outgoing(config.region).judge(destinations)
     low, high = config.media.ports
     if not 1024 <= low < high <= 65535:
         mistakes.append("media.ports: two port numbers, 1024 to 65535, are expected")

@@ -9,6 +9,18 @@ from agent.recording.room import SpoolRoom
 from agent.upload.uploader import Uploader
 
 
+class StorageStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One central storage."""
+
+    name: str
+    to_store: int
+    "Recordings that it has not got …"
+    to_store_for: float | None
+    "… the first of them for so many seconds; None if there is none."
+    away: bool
+    "Whether it failed when it was last asked."
+
+
 class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
     """No number and no name."""
 
@@ -30,7 +42,9 @@ class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
     to_store_for: float | None
     "… the first of them for so many seconds."
     storage_away: bool
-    "Whether storage failed when it was last asked."
+    "Whether a storage failed when it was last asked."
+    storages: tuple[StorageStatus, ...] = ()
+    "Each of them: a recording is stored when all have it."
 
 
 def host_status(
@@ -54,4 +68,13 @@ def host_status(
         to_store=uploader.pending,
         to_store_for=seconds_since(uploader.waiting_since()),
         storage_away=uploader.away,
+        storages=tuple(
+            StorageStatus(
+                name=line.target.name,
+                to_store=len(line),
+                to_store_for=seconds_since(uploader.waiting_since(line)),
+                away=line.away,
+            )
+            for line in uploader.lines
+        ),
     )

@@ -14,8 +14,10 @@ from agent.service.config import Config
 from agent.service.credentials import Credentials, read_credentials
 from agent.service.people import read_people
 from agent.service.protection import Protection, read_protection, unprotected
+from agent.service.storages import open_storages
 from agent.signalling.secrets import Secrets
 from agent.signalling.tls import TlsContexts
+from agent.upload.targets import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Material:
     credentials: Credentials = field(default_factory=Credentials)
     warnings: tuple[str, ...] = ()
     protection: Protection = field(default_factory=Protection)
+    storages: tuple[Target, ...] = ()
 
     @property
     def roster(self) -> Roster | None:
@@ -63,12 +66,20 @@ def read_material(config: Config, base: Path) -> Material:
         except AgentError as error:
             mistakes.append(f"tls: {error}")
     credentials = read_credentials(config.peers, secrets, mistakes)
+    storages = open_storages(config, base, secrets, mistakes)
     protection = read_protection(config, base, secrets, people.roster, mistakes)
     warnings += unprotected(config)
     if mistakes:
         raise ConfigError(mistakes)
     return Material(
-        people, notices, files, tls, credentials, tuple(warnings), protection
+        people,
+        notices,
+        files,
+        tls,
+        credentials,
+        tuple(warnings),
+        protection,
+        storages,
     )
 
 

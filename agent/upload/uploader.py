@@ -1,7 +1,9 @@
 """The uploader: sealed recordings → storage, verified → local copy purged.
 
 The queue is the spool's `sealed` directory; whether an object is stored is asked of
-the storage, never remembered. After a restart it goes on where the storage says.
+the storage, never remembered. After a restart it goes on where the storages say. Each
+storage has a line of its own: one that is away holds up no other, and the local copy
+goes when all of them have it.
 """
 
 import asyncio
@@ -9,39 +11,33 @@ import contextlib
 import itertools
 import os
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import structlog
 
 from agent.common.errors import AgentError
-from agent.recording.dispatch import NotReadyError
-from agent.recording.spool import SealedError, SealedObject, Spool
-from agent.recording.waiting_line import WaitingLine
-from agent.recording.work_queue import WorkQueue
+from agent.recording.spool import SealedObject, Spool
 from agent.upload.backend import (
-    BadKeyError,
-    ObjectDamagedError,
     ObjectExistsError,
-    ObjectUnlockedError,
+    ObjectMissingError,
     StorageBackend,
-    StorageError,
+    StorageDeniedError,
 )
-from agent.upload.retry import LONGEST, delay_after
+from agent.upload.retry import delay_after
+from agent.upload.target_line import TargetLine
 from agent.upload.targets import Target
 
-CONCURRENCY: Final = 4
-"Recordings under way at once: enough to hide the latency of one storage."
-_OF_THE_RECORDING: Final = (
-    BadKeyError,
-    ObjectDamagedError,
-    ObjectExistsError,
-    ObjectUnlockedError,
-    SealedError,
-    NotReadyError,
-)
-"What is one recording's own fault, and no outage: it alone waits."
+
+@dataclass(slots=True)
+class _Waiting:
+    """A recording that not all storages are known to have."""
+
+    missing: set[TargetLine]
+    tried: bool = False
+    "Whether some of it may be stored already: then storage is asked first."
+    preparing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Uploader:
@@ -57,98 +53,110 @@ class Uploader:
         objects_of: Callable[[str], Awaitable[Sequence[SealedObject]]] | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        """`objects_of` makes a sealed recording ready to leave: what goes where."""
+        """`objects_of` makes a sealed recording ready to leave: what goes where.
+
+        It is not asked twice at once about one recording.
+        """
         self._spool = spool
         self._objects_of = objects_of or self._as_sealed
-        self._targets = tuple(targets)
         self._on_stored = on_stored
         self._on_purged = on_purged
         self._rng = rng or random.Random(os.urandom(8))  # noqa: S311 - jitter
-        self._line = WaitingLine(outage=self._delay, own=lambda _: LONGEST)
-        self._queue = WorkQueue(
-            self._line,
-            self._store_and_count,
-            at_once=CONCURRENCY,
-            on_failed=self._put_off,
-            is_own_fault=lambda error: isinstance(error, _OF_THE_RECORDING),
-            on_recovered=self._recovered,
+        self.lines = tuple(
+            TargetLine(target, self._attempt, self._rng) for target in targets
         )
+        "What waits for each storage."
+        self._waiting: dict[str, _Waiting] = {}
         self._notified = itertools.count()
         self._log = structlog.get_logger()
         self.stored = 0
         "Recordings stored since start."
-        self.failures = 0
-        "Attempts that failed since start."
 
     @property
     def pending(self) -> int:
-        """Recordings sealed and not yet stored."""
-        return len(self._line)
+        """Recordings sealed and not yet stored everywhere."""
+        return len(self._waiting)
 
     @property
     def away(self) -> bool:
-        """Whether storage failed when it was last asked."""
-        return self._line.failures > 0
+        """Whether a storage failed when it was last asked."""
+        return any(line.away for line in self.lines)
 
-    def waiting_since(self) -> int | None:
+    @property
+    def failures(self) -> int:
+        """Attempts that failed since start."""
+        return sum(line.failures for line in self.lines)
+
+    def waiting_since(self, line: TargetLine | None = None) -> int | None:
         """When what waits longest was sealed, in nanoseconds since the Unix epoch.
 
-        None if nothing waits.
+        Of one storage's line, or of all. None if nothing waits.
         """
-        for recording_id in self._line:  # in the order in which they were sealed
+        waiting: Iterable[str] = self._waiting if line is None else line
+        for recording_id in waiting:  # in the order in which they were sealed
             with contextlib.suppress(FileNotFoundError):  # purged this very moment
                 return self._spool.sealed_at(recording_id)
         return None
 
     def notify(self, recording_id: str) -> None:
         """A recording has been sealed."""
-        self._queue.add(recording_id, next(self._notified))
+        self._add(recording_id, tried=False)
 
     async def run(self) -> None:
         """Store what waits and what comes, for ever, the oldest first."""
         for recording_id in await asyncio.to_thread(self._spool.list_sealed):
-            self.notify(recording_id)
-        await self._queue.run()
+            self._add(recording_id, tried=True)
+        async with asyncio.TaskGroup() as group:
+            for line in self.lines:
+                group.create_task(line.run(), name=f"upload-{line.target.name}")
 
-    def _delay(self, failures: int) -> float:
-        return delay_after(failures, self._rng)
-
-    def _recovered(self) -> None:
-        self._log.info("storage_back", pending=self.pending)
-
-    def _put_off(
-        self, recording_id: str, error: AgentError | OSError, delay: float
-    ) -> None:
-        self.failures += 1
-        self._log.error(
-            "storing_failed",
-            recording_id=recording_id,
-            reason=str(error),
-            pending=self.pending,
-            retry_in=round(delay, 1),
-        )
-
-    async def _store_and_count(self, recording_id: str) -> None:
-        await self.store(recording_id)
-        self.stored += 1
+    def _add(self, recording_id: str, *, tried: bool) -> None:
+        if recording_id in self._waiting:
+            return
+        self._waiting[recording_id] = _Waiting(set(self.lines), tried=tried)
+        age = next(self._notified)
+        for line in self.lines:
+            line.add(recording_id, age)
 
     async def store(self, recording_id: str) -> None:
         """Store one sealed recording everywhere, tell, and purge it.
 
         Raises AgentError or OSError; what was done until then stays done.
         """
-        if await asyncio.to_thread(self._spool.is_sealed, recording_id):
+        self._waiting.setdefault(recording_id, _Waiting(set(self.lines)))
+        for line in self.lines:
+            if recording_id in self._waiting:
+                await self._attempt(line, recording_id)
+
+    async def _attempt(self, line: TargetLine, recording_id: str) -> None:
+        """Bring it to one storage; the last one to get it tells, and purges it."""
+        one = self._waiting[recording_id]
+        if line in one.missing:
+            tried, one.tried = one.tried, True
+            await self._bring(line.target, recording_id, one, tried=tried)
+            one.missing.discard(line)
+        if not one.missing:
+            await self._finish(recording_id)
+
+    async def _bring(
+        self, target: Target, recording_id: str, one: _Waiting, *, tried: bool
+    ) -> None:
+        if not await asyncio.to_thread(self._spool.is_sealed, recording_id):
+            return  # an attempt before this one failed after its purge
+        async with one.preparing:
             objects = await self._objects_of(recording_id)
-            for target in self._targets:
-                for sealed in objects:
-                    locked = sealed.target == "locked"
-                    backend = target.locked if locked else target.state
-                    path = self._spool.sealed_path(recording_id, sealed.file)
-                    await store_object(backend, sealed, path)
+        for sealed in objects:
+            backend = target.locked if sealed.target == "locked" else target.state
+            path = self._spool.sealed_path(recording_id, sealed.file)
+            await store_object(backend, sealed, path, ask_first=tried)
+
+    async def _finish(self, recording_id: str) -> None:
+        if await asyncio.to_thread(self._spool.is_sealed, recording_id):
             await self._on_stored(recording_id)
             await asyncio.to_thread(self._spool.purge, recording_id)
-        # Else an attempt before this one failed after its purge.
         await self._on_purged(recording_id)
+        del self._waiting[recording_id]
+        self.stored += 1
 
     async def _as_sealed(self, recording_id: str) -> Sequence[SealedObject]:
         return await asyncio.to_thread(self._spool.sealed_objects, recording_id)
@@ -159,18 +167,29 @@ class Uploader:
             file="", target="locked", key=f"notices/{digest}.wav", sha256=digest,
             size=len(data),
         )  # fmt: skip
-        for target in self._targets:
-            for failures in itertools.count(1):
-                try:
-                    await store_object(target.locked, sealed, data)
-                    break
-                except (StorageError, OSError) as error:
-                    self._log.warning("notice_not_kept", reason=str(error))
-                await asyncio.sleep(self._delay(failures))
+        async with asyncio.TaskGroup() as group:
+            for line in self.lines:
+                group.create_task(self._ensure(line.target, sealed, data))
+
+    async def _ensure(self, target: Target, sealed: SealedObject, data: bytes) -> None:
+        for failures in itertools.count(1):
+            try:
+                await store_object(target.locked, sealed, data, ask_first=True)
+            except (AgentError, OSError) as error:
+                self._log.warning(
+                    "notice_not_kept", storage=target.name, reason=str(error)
+                )
+            else:
+                return
+            await asyncio.sleep(delay_after(failures, self._rng))
 
 
 async def store_object(
-    backend: StorageBackend, sealed: SealedObject, source: Path | bytes
+    backend: StorageBackend,
+    sealed: SealedObject,
+    source: Path | bytes,
+    *,
+    ask_first: bool = False,
 ) -> None:
     """Put one object, and know that storage has it.
 
@@ -178,6 +197,11 @@ async def store_object(
     ObjectExistsError if it is another, ObjectDamagedError if what was just put is not
     what storage holds, StorageError.
     """
+    if ask_first:
+        # Where it is missing, who may not list what is there is told that it is denied.
+        with contextlib.suppress(ObjectMissingError, StorageDeniedError):
+            if await backend.holds(sealed.key, sha256=sealed.sha256, size=sealed.size):
+                return
     try:
         await backend.put(sealed.key, source, sha256=sealed.sha256)
     except ObjectExistsError as error:

@@ -1,10 +1,6 @@
 import asyncio
 import os
-import random
-import time
-from collections.abc import Callable, Iterator
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 
@@ -19,118 +15,9 @@ from agent.upload.backend import (
     StorageDeniedError,
     StorageError,
 )
-from agent.upload.backends.memory import MemoryBackend
 from agent.upload.retry import LONGEST
-from agent.upload.uploader import CONCURRENCY, Target, Uploader
-
-IDS = [f"{n}23e4567-e89b-42d3-a456-426614174000" for n in range(10)]
-ONE = IDS[1]
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    spool = Spool(tmp_path / "spool")
-    spool.prepare()
-    yield spool
-    spool.close()
-
-
-def seal(spool: Spool, recording_id: str) -> dict[str, bytes]:
-    """A sealed recording; returns what storage is to hold of it, by key."""
-    work = spool.begin_work(recording_id)
-    objects, wanted = [], {}
-    for kind, folder in (("key.age", "keys"), ("wav.age", "audio")):
-        data = f"{kind} of {recording_id}".encode()
-        name = f"{recording_id}.{kind}"
-        (work / name).write_bytes(data)
-        objects.append(
-            SealedObject(
-                file=name,
-                target="state" if folder == "keys" else "locked",
-                key=f"{folder}/{name}",
-                sha256=sha256(data).hexdigest(),
-                size=len(data),
-            )
-        )
-        wanted[f"{folder}/{name}"] = data
-    spool.commit_sealed(recording_id, work, objects)
-    return wanted
-
-
-class Storage:
-    """One target whose every step is written down and may fail."""
-
-    def __init__(self) -> None:
-        self.log: list[str] = []
-        self.fail: Callable[[str], AgentError | None] = lambda _step: None
-        self.locked = MemoryBackend(lambda *step: self._before("locked", *step))
-        self.state = MemoryBackend(lambda *step: self._before("state", *step))
-
-    @property
-    def target(self) -> Target:
-        return Target(self.locked, self.state)
-
-    @property
-    def objects(self) -> dict[str, bytes]:
-        return self.locked.objects | self.state.objects
-
-    def _before(self, place: str, operation: str, key: str) -> None:
-        step = f"{place} {operation} {key.partition('/')[0]}"
-        self.log.append(step)
-        if (error := self.fail(step)) is not None:
-            raise error
-
-
-class Bench:
-    """An uploader, and what it told."""
-
-    def __init__(self, spool: Spool, *storages: Storage) -> None:
-        self.spool = spool
-        self.storages = storages
-        self.told: list[str] = []
-        self.fail_on: str = ""
-        self.waited: list[float] = []
-        self.uploader = Uploader(
-            spool,
-            [storage.target for storage in storages],
-            on_stored=self._stored,
-            on_purged=self._purged,
-            rng=random.Random(3),
-        )
-
-    async def _tell(self, what: str, recording_id: str) -> None:
-        if what == self.fail_on:
-            raise LedgerError("the disk is full.")
-        self.told.append(f"{what} {IDS.index(recording_id)}")
-        for storage in self.storages:
-            storage.log.append(what)
-
-    async def _stored(self, recording_id: str) -> None:
-        assert self.spool.is_sealed(recording_id)
-        await self._tell("stored", recording_id)
-
-    async def _purged(self, recording_id: str) -> None:
-        assert not self.spool.is_sealed(recording_id)
-        await self._tell("purged", recording_id)
-
-    async def run_until(self, done: Callable[[], bool]) -> None:
-        """Run it; waiting takes no time, and is written down in `waited`."""
-        loop, offset = asyncio.get_running_loop(), 0.0
-        loop.time = lambda: time.monotonic() + offset  # type: ignore[method-assign]
-        task = loop.create_task(self.uploader.run())
-        deadline = time.monotonic() + 20
-        while not done():
-            assert not task.done(), task.exception()
-            assert time.monotonic() < deadline
-            # Time passes once nothing is under way, which takes none.
-            busy = self.uploader._queue._busy
-            due = None if busy else self.uploader._line.deadline()
-            if due is not None and (wait := due - loop.time()) > 0:
-                self.waited.append(wait)
-                offset += wait
-            await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+from agent.upload.target_line import CONCURRENCY
+from tests.upload.upload_bench import IDS, ONE, Bench, Storage, seal
 
 
 @pytest.fixture
@@ -243,22 +130,6 @@ async def test_storage_that_alters_what_it_takes(spool: Spool) -> None:
     assert spool.is_sealed(ONE)
 
 
-async def test_two_targets_must_both_have_it(spool: Spool) -> None:
-    first, second = Storage(), Storage()
-    bench = Bench(spool, first, second)
-    wanted = seal(spool, ONE)
-    second.fail = lambda _step: StorageError("away.")
-    with pytest.raises(StorageError):
-        await bench.uploader.store(ONE)
-    assert first.objects == wanted
-    assert bench.told == []
-    assert spool.is_sealed(ONE)
-    second.fail = lambda _step: None
-    await bench.uploader.store(ONE)
-    assert second.objects == wanted
-    assert bench.told == ["stored 1", "purged 1"]
-
-
 @pytest.mark.parametrize("what", ["stored", "purged"])
 async def test_a_ledger_that_cannot_be_told(spool: Spool, what: str) -> None:
     storage = Storage()
@@ -343,7 +214,7 @@ async def test_the_waits_of_an_outage_are_shared(spool: Spool) -> None:
         seal(spool, recording_id)
     storage.fail = lambda _step: StorageError("away.")
     await bench.run_until(lambda: bench.uploader.failures >= CONCURRENCY)
-    assert bench.uploader._line.failures == 1
+    assert bench.uploader.lines[0]._line.failures == 1
     assert bench.uploader.away
 
 
