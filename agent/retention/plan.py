@@ -78,8 +78,8 @@ def plan_day(
     """Judge one day.
 
     `ids` are its recordings, each with the words for why it is kept; `wait_ns` is how
-    long a mark stands before anything is erased; `swept` says that the day's keys have
-    gone before, and what is left was held then.
+    long a mark stands before anything is erased; `swept` says that the day was
+    swept before, and what is left was kept then.
     """
     told = frozenset(mark.told if mark is not None else ())
     kept = {one: words for one, words in sorted(ids.items()) if words}

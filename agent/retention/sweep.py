@@ -118,12 +118,14 @@ class Sweep:
             state = await states.read(recording_id)
             words[recording_id] = () if state.erasing else state.stops_clock
 
-        await each([one async for one, _ in states.ids() if one in words], read)
+        stated = [one async for one, _ in states.ids() if one in words]
+        await each(stated, read)
         generations = site.generations(day)
         return plan_day(
             day, words, self._policy, now_ns, wait_ns=self._wait_ns, mark=mark,
             generations=generations, strange=found.strange,
-            swept=site.keyring is not None and not generations,
+            # What is left of a swept day was kept then, and that has a document.
+            swept=not generations and found.ids <= {*stated},
         )  # fmt: skip
 
     # -- acting ---------------------------------------------------------------------

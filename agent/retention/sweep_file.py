@@ -1,0 +1,66 @@
+"""`retention.toml`: what `recording-agent sweep` works on where there is no gate."""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from agent.common.errors import AgentError
+from agent.common.regions import RegionConfig
+from agent.common.strict_toml import ConfigError, decode_struct, read_toml
+from agent.retention.config import RetentionConfig
+from agent.upload.config import StorageConfig
+
+SPOOL: Final = Path("/var/lib/recording-agent")
+"Where an installed agent keeps its spool."
+HINT: Final = "Correct the file; config/retention.toml shows all it may hold."
+
+
+class TelephonyHostError(AgentError):
+    """Here calls are recorded; whoever takes this host must not be able to erase."""
+
+    hint = "Run the sweep at central storage, with credentials of its own."
+
+
+class AuditKeyConfig(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """`[audit]`: the sweep's own audit log, beside the recordings."""
+
+    key: str = ""
+    "OpenSSH Ed25519 private key file, or `credential:NAME`; empty: there is no log."
+    writer: str = "sweep"
+    "The log's name."
+
+
+class SweepConfig(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """The whole file."""
+
+    storage: tuple[StorageConfig, ...]
+    retention: RetentionConfig = RetentionConfig()
+    region: RegionConfig = RegionConfig()
+    audit: AuditKeyConfig = AuditKeyConfig()
+
+    def __post_init__(self) -> None:
+        if not self.storage:
+            raise ValueError("at least one [[storage]] is needed")
+
+
+def read_sweep_file(path: Path, *, spool: Path = SPOOL) -> SweepConfig:
+    """Read and judge the file.
+
+    Raises TelephonyHostError: it is an agent's configuration, or an agent has its
+    spool here; ConfigError with every mistake.
+    """
+    raw = read_toml(path)
+    if "sip" in raw:
+        raise TelephonyHostError(f"{path} is a telephony host's configuration.")
+    if (spool / "lock").exists():
+        raise TelephonyHostError(f"{spool} is the spool of a telephony host.")
+    mistakes: list[str] = []
+    config = decode_struct(SweepConfig, raw, "", mistakes)
+    if config is None:
+        raise ConfigError(mistakes, hint=HINT)
+    return config
