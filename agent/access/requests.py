@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 
@@ -31,8 +31,6 @@ MAX_REQUEST: Final = 1 << 20
 MAX_DOCUMENT: Final = MAX_REQUEST + (1 << 16)
 "Bytes, with the signatures."
 MAX_LIFE: Final = timedelta(days=30)
-MAX_SPENT: Final = 10_000
-"Requests of thirty days that are remembered as carried out."
 SKEW: Final = timedelta(minutes=5)
 "By which the clocks of approvers and gate may differ."
 _MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
@@ -45,10 +43,6 @@ class RequestError(AgentError):
     """The request is not one that may be carried out."""
 
     hint = "Make a new request, and have two approvers sign it."
-
-
-class RequestSpentError(RequestError):
-    """The request was carried out already."""
 
 
 class RequestedAct(StrEnum):
@@ -158,48 +152,6 @@ def verify_request(
     if now >= _moment(request.expires):
         raise RequestError("The request has expired.")
     return Approved(request, tuple(approvers[key] for key in verified.signers))
-
-
-class Spent:
-    """Which requests were carried out, until they would have expired anyway."""
-
-    def __init__(self, until: dict[str, str] | None = None) -> None:
-        self._until = dict(until or {})
-
-    @classmethod
-    def parse(cls, data: bytes) -> Self:
-        """From `to_bytes`. Raises RequestError."""
-        try:
-            return cls(parse_canonical(data, dict[str, str]))
-        except CanonicalError as error:
-            raise RequestError(f"The list of spent requests is damaged: {error}") from (
-                None
-            )
-
-    def to_bytes(self) -> bytes:
-        """What is to be durable before the request is carried out."""
-        return canonical(self._until)
-
-    def __contains__(self, request_id: str) -> bool:
-        return request_id in self._until
-
-    def spend(self, request: Request, now: datetime) -> None:
-        """Note that a request is being carried out.
-
-        Raises RequestSpentError if it was before, RequestError if there are too many
-        to be remembered.
-        """
-        if request.id in self._until:
-            raise RequestSpentError("The request was carried out already.")
-        # ISO times of one form sort as they follow each other; a clock that was set
-        # back makes no request come to life again.
-        over = (now - SKEW).astimezone(UTC).strftime(_MOMENT)
-        self._until = {
-            id_: until for id_, until in self._until.items() if until >= over
-        }
-        if len(self._until) >= MAX_SPENT:
-            raise RequestError("Too many requests were carried out in thirty days.")
-        self._until[request.id] = request.expires
 
 
 def _fault(request: Request) -> str:

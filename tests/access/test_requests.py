@@ -9,13 +9,10 @@ from hypothesis import given, strategies as st
 from agent.access.requests import (
     MAX_DOCUMENT,
     MAX_RECORDINGS,
-    MAX_SPENT,
     Request,
     RequestedAct,
     RequestError,
-    RequestSpentError,
     Rule,
-    Spent,
     moment_text,
     parse_request,
     verify_request,
@@ -188,35 +185,10 @@ def test_a_request_that_is_too_long_is_not_read() -> None:
         verify_request(b"x" * (MAX_DOCUMENT + 1), ROSTER, NOW)
 
 
-def test_a_request_is_carried_out_once() -> None:
-    spent = Spent()
-    spent.spend(request(), NOW)
-    spent = Spent.parse(spent.to_bytes())
-    assert uuid(99) in spent
-    with pytest.raises(RequestSpentError, match="already"):
-        spent.spend(request(), NOW)
-    spent.spend(request(id=uuid(98)), NOW)
-
-
-def test_spent_requests_are_remembered_until_they_expire() -> None:
-    spent = Spent(
-        {uuid(n): "2026-11-30T08:00:00Z" for n in range(1000, 1000 + MAX_SPENT)}
-    )
-    fresh = request(expires="2026-12-03T08:00:00Z")
-    expiry = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
-    with pytest.raises(RequestError, match="Too many"):
-        spent.spend(fresh, expiry + timedelta(minutes=5))
-    assert uuid(1000) in spent
-    spent.spend(fresh, expiry + timedelta(minutes=6))
-    assert uuid(1000) not in spent
-    assert fresh.id in spent
-
-
 @given(st.binary(max_size=200))
 def test_garbage_is_refused_and_nothing_else_happens(data: bytes) -> None:
-    for parse in (parse_request, Spent.parse):
-        with pytest.raises(RequestError):
-            parse(data)
+    with pytest.raises(RequestError):
+        parse_request(data)
     with pytest.raises(RequestError):
         verify_request(data, ROSTER, NOW)
 
