@@ -184,6 +184,14 @@ def check_row(row: Row) -> None:
         raise RowError("A row of the audit log has a field that none may have.")
 
 
+def host_of(writer: str) -> str:
+    """The host that has the log of a writer `<host>.<spool>`; empty: it is no host's.
+
+    Each of a host's spools has a log of its own, signed by the host's key.
+    """
+    return writer.rpartition(".")[0]
+
+
 def sign_page(page: Page, key: SigningKey) -> bytes:
     """The object as it is stored."""
     return sign_document(canonical(page), [key], Namespace.AUDIT)

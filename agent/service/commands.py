@@ -45,7 +45,8 @@ class StatusRequest(
     """Tell of the calls that are up, and of the host."""
 
 
-Request = PauseRequest | ResumeRequest | StatusRequest
+Order = PauseRequest | ResumeRequest
+Request = Order | StatusRequest
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,10 +65,19 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 class Commands:
     """Answers requests; `by` says who asks: a word like `uid:0`, never a name."""
 
-    def __init__(self, orders: Orders, host: Callable[[], HostStatus]) -> None:
-        """`host` tells how it stands with the host, or raises OSError."""
+    def __init__(
+        self,
+        orders: Orders,
+        host: Callable[[], HostStatus],
+        on_done: Callable[[Order, str, CallStatus], None] = lambda *_: None,
+    ) -> None:
+        """`host` tells how it stands with the host, or raises OSError.
+
+        `on_done` is told what was done to a call, by whom, and how it stands with it.
+        """
         self._orders = orders
         self._host = host
+        self._on_done = on_done
 
     def execute(self, request: Request, *, by: str) -> Reply:
         """Do what is asked, or say why not."""
@@ -80,16 +90,20 @@ class Commands:
             return Reply(error=reason, permanent=False)
 
     def _carry_out(self, request: Request, by: str) -> Reply:
+        if isinstance(request, StatusRequest):
+            return Reply(calls=tuple(self._orders.status()), host=self._host())
+        told = self._order(request, by)
+        self._on_done(request, by, told)
+        return Reply(calls=(told,))
+
+    def _order(self, request: Order, by: str) -> CallStatus:
         match request:
             case PauseRequest():
-                told = self._orders.pause(
+                return self._orders.pause(
                     request.call_id,
                     by=by,
                     reason=request.reason,
                     seconds=request.seconds,
                 )
-                return Reply(calls=(told,))
             case ResumeRequest():
-                return Reply(calls=(self._orders.resume(request.call_id, by=by),))
-            case StatusRequest():
-                return Reply(calls=tuple(self._orders.status()), host=self._host())
+                return self._orders.resume(request.call_id, by=by)

@@ -125,13 +125,15 @@ class Renewal:
         dispatch: Dispatch,
         indexing: Indexing,
         today: Callable[[], date],
+        problem: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`read(mistakes, floor)` reads all of it."""
+        """`read(mistakes, floor)` reads all of it; `problem` is told one in a word."""
         self._read = read
         self._now = protection
         self._dispatch = dispatch
         self._indexing = indexing
         self._today = today
+        self._problem = problem
         self._log = structlog.get_logger()
         self._use(protection)
 
@@ -147,6 +149,7 @@ class Renewal:
         found = self._read(mistakes, 0 if known is None else known.serial)
         if mistakes:
             self._log.error("protection_not_reloaded", reason="; ".join(mistakes))
+            self._problem("protection-not-reloaded")
             return
         self._use(found)
         self._log.info("protection_reloaded")
@@ -160,6 +163,7 @@ class Renewal:
             for day in (self._today(), self._today() + EARLY):
                 if month_of(day) not in found.index.months:
                     self._log.error("index_key_missing", month=month_of(day))
+                    self._problem("index-key-missing")
                     return
 
 

@@ -14,6 +14,7 @@ from agent.formats.audit import (
     Row,
     RowError,
     digest_of,
+    host_of,
     make_row,
     open_page,
     sign_page,
@@ -121,6 +122,11 @@ def test_what_is_no_page_is_refused_even_if_it_is_signed(
 ) -> None:
     with pytest.raises(AuditError):
         open_page(signed(msgspec.to_builtins(page()) | altered), [KEY.public])
+
+
+def test_a_hosts_log_is_named_for_it_and_its_spool() -> None:
+    assert host_of("host-a.fi.3f2a91bc") == "host-a.fi"
+    assert host_of("gate") == ""
 
 
 def test_only_who_is_trusted_is_believed() -> None:

@@ -9,6 +9,7 @@ from agent.call.orders import Orders, UnknownCallError
 from agent.model.recording import RecordState
 from agent.service.commands import (
     Commands,
+    Order,
     PauseRequest,
     Reply,
     Request,
@@ -77,6 +78,17 @@ def test_requests_are_carried_out() -> None:
         ("pause", "call-one", "uid:0", "card", 9.0),
         ("resume", "call-one", "mqtt"),
     ]
+
+
+def test_what_was_done_to_a_call_is_told() -> None:
+    done: list[tuple[Order, str, CallStatus]] = []
+    commands = Commands(Desk(), lambda: HOST, lambda *what: done.append(what))
+    pause, resume = PauseRequest(call_id="call-one"), ResumeRequest(call_id="call")
+    commands.execute(pause, by="uid:0")
+    commands.execute(StatusRequest(), by="uid:0")
+    commands.execute(PauseRequest(call_id="x"), by="uid:0")
+    commands.execute(resume, by="mqtt")
+    assert done == [(pause, "uid:0", STATUS), (resume, "mqtt", STATUS)]
 
 
 def test_a_refusal_says_what_to_do() -> None:
