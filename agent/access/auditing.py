@@ -11,7 +11,7 @@ from typing import TypeVar
 from agent.access.desk import Desk, DeskError
 from agent.archive.audit_reports import Consultation, when_and_why
 from agent.archive.audit_verification import Report, read_rows, verify_log, writers
-from agent.formats.audit import Row
+from agent.formats.audit import Row, host_of
 from agent.formats.sshsig import PublicKey
 
 T = TypeVar("T")
@@ -83,4 +83,4 @@ def _keys_of(desk: Desk, writer: str) -> tuple[PublicKey, ...]:
             "without a roster nobody says whose signatures the logs need.",
             hint="Give [roster] in the configuration.",
         )
-    return desk.roster.host_keys().get(writer, desk.roster.gate_keys())
+    return desk.roster.host_keys().get(host_of(writer), desk.roster.gate_keys())

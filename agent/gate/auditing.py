@@ -7,7 +7,7 @@ import structlog
 
 from agent.archive.audit_log import AuditBrokenError
 from agent.archive.audit_verification import read_rows, verify_log, writers
-from agent.formats.audit import Act
+from agent.formats.audit import Act, host_of
 from agent.formats.roster import Person
 from agent.formats.sshsig import PublicKey
 from agent.gate.admission import Admission
@@ -84,4 +84,4 @@ class Auditing:
         roster = self._parts.roster()
         if writer == self._parts.name:
             return roster.gate_keys()
-        return roster.host_keys().get(writer, ())
+        return roster.host_keys().get(host_of(writer), ())

@@ -21,8 +21,8 @@ async def desk_with_logs(tmp_path: Path) -> tuple[Site, Desk]:
     """A gate's log and a host's, each signed by whom the roster names."""
     site = Site(tmp_path)
     clock = Clock()
-    for writer in ("gate", "host-a"):
-        key = signing_key(writer)
+    for writer in ("gate", "host-a.3f2a91bc"):
+        key = signing_key(writer.partition(".")[0])
         log = await started(site.target.locked, clock, key=key, writer=writer)
         if writer == "gate":
             await log.append("p-quinn", Act.FIND, purpose="quality")
@@ -65,7 +65,7 @@ async def test_every_log_is_verified_with_its_writers_keys(tmp_path: Path) -> No
     reports = await verify_logs(desk)
     assert [(one.writer, one.rows, one.whole) for one in reports] == [
         ("gate", 4, True),
-        ("host-a", 1, True),
+        ("host-a.3f2a91bc", 1, True),
     ]
     path = min((site.root / "locked" / "audit" / "gate").rglob("*.json"))
     path.chmod(0o600)
@@ -79,7 +79,7 @@ async def test_every_log_is_verified_with_its_writers_keys(tmp_path: Path) -> No
 async def test_a_log_in_anothers_name_is_not_believed(tmp_path: Path) -> None:
     site, desk = await desk_with_logs(tmp_path)
     log = await started(
-        site.target.locked, Clock(), key=signing_key("host-a"), writer="host-b"
+        site.target.locked, Clock(), key=signing_key("host-a"), writer="host-b.3f2a91bc"
     )
     await log.append("host-b", Act.START)
     await log.close()

@@ -57,7 +57,7 @@ async def test_a_hosts_log_is_held_against_its_own_keys(rig: Rig) -> None:
 
     locked = rig.parts.archive.locked
     for host, key in (("host-b", "host-b"), ("host-a", "nobody")):
-        log = AuditLog(locked, host, signing_key(key), rig.clock)
+        log = AuditLog(locked, f"{host}.1", signing_key(key), rig.clock)
         await log.start()
         await log.append(host, Act.START)
         await log.close()
