@@ -24,9 +24,10 @@ from agent.formats.layout import annotation_key
 from agent.upload.backend import read_object
 
 VERSION: Final = 1
-MAX_TEXT: Final = 20_000
-"Characters: some ten pages."
-MAX_SEALED: Final = 1 << 18
+MAX_TEXT: Final = 12_000
+"Bytes: some four pages."
+MAX_SEALED: Final = 1 << 14
+"Bytes, as the gate takes them: the text as JSON, and age's header."
 
 Kind = Literal["statement", "correction"]
 
@@ -34,7 +35,7 @@ Kind = Literal["statement", "correction"]
 class AnnotationError(AgentError):
     """It cannot become an annotation, or is none."""
 
-    hint = "Give a text of at most 20000 characters."
+    hint = "Give a text of at most 12000 bytes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,13 @@ class Annotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 def seal_annotation(annotation: Annotation, recipient: str) -> bytes:
     """Encrypt an annotation to the segment's public key. Raises AnnotationError."""
     text = annotation.text
-    if not text.strip() or len(text) > MAX_TEXT:
+    if not text.strip() or len(text.encode()) > MAX_TEXT:
         raise AnnotationError("The annotation is empty or too long.")
     data = canonical(annotation)
-    return encrypt(data, [parse_recipient(recipient)], os.urandom)
+    sealed = encrypt(data, [parse_recipient(recipient)], os.urandom)
+    if len(sealed) > MAX_SEALED:  # control characters take six bytes each in JSON
+        raise AnnotationError("The annotation is too long.")
+    return sealed
 
 
 def open_annotation(sealed: bytes, key: SegmentKey, recording_id: str) -> Annotation:

@@ -6,7 +6,7 @@ key of its month, or all of it where they hold none, is opened: each manifest of
 window, which takes its time.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -84,9 +84,12 @@ async def find_number(
     StorageError, and what a broken manifest raises (AgeError, ManifestError).
     """
     if desk.gate is not None:
-        asked = (window.first, window.last)
-        return _of_gate(
-            await desk.gate.find(reason, asked, number=number, domain=domain)
+        gate = desk.gate
+        return await _by_gate(
+            lambda first, last: gate.find(
+                reason, (first, last), number=number, domain=domain
+            ),
+            window,
         )
     hits: set[Hit] = set()
     truncated, unopened = False, 0
@@ -109,7 +112,10 @@ async def find_number(
 async def find_days(desk: Desk, window: Window, reason: Reason) -> FoundRecordings:
     """Every recording of some days. Raises GateError, StorageError."""
     if desk.gate is not None:
-        return _of_gate(await desk.gate.find(reason, (window.first, window.last)))
+        gate = desk.gate
+        return await _by_gate(
+            lambda first, last: gate.find(reason, (first, last)), window
+        )
     hits = {
         Hit(day, recording_id)
         for archive in desk.archives
@@ -119,9 +125,44 @@ async def find_days(desk: Desk, window: Window, reason: Reason) -> FoundRecordin
     return FoundRecordings(tuple(sorted(hits)))
 
 
-def _of_gate(found: FoundHits) -> FoundRecordings:
-    hits = sorted(Hit(hit.day, hit.id) for hit in found.hits)
-    return FoundRecordings(tuple(hits), found.truncated)
+async def _by_gate(
+    ask: Callable[[date, date], Awaitable[FoundHits]], window: Window
+) -> FoundRecordings:
+    """Ask the gate; where it tells only a part, each half of the window.
+
+    What is truncated then is a single day.
+    """
+    hits: set[Hit] = set()
+    truncated = False
+    waiting = [(window.first, window.last)]
+    while waiting:
+        first, last = waiting.pop()
+        found = await ask(first, last)
+        hits |= {Hit(hit.day, hit.id) for hit in found.hits}
+        if found.truncated and first < last:
+            middle = first + (last - first) // 2
+            waiting += [(first, middle), (middle + timedelta(1), last)]
+        else:
+            truncated |= found.truncated
+    return FoundRecordings(tuple(sorted(hits)), truncated)
+
+
+async def find_id(
+    desk: Desk, recording_id: str, *, near: date | None = None
+) -> FoundRecordings:
+    """The day of a recording, if there is such; with a gate, if it is one's own.
+
+    Raises GateError, LayoutError, StorageError.
+    """
+    if desk.gate is not None:
+        return FoundRecordings(
+            (Hit((await desk.gate.state(recording_id)).day, recording_id),)
+        )
+    for archive in desk.archives:
+        day = await archive.locate(recording_id, near)
+        if day is not None:
+            return FoundRecordings((Hit(day, recording_id),))
+    return FoundRecordings(())
 
 
 @dataclass(frozen=True, slots=True)

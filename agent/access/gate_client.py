@@ -124,6 +124,7 @@ class GateHold(msgspec.Struct, frozen=True):
 class GateState(msgspec.Struct, frozen=True):
     """How it stands with a recording."""
 
+    day: date
     restricted: bool = False
     holds: tuple[GateHold, ...] = ()
     annotations: int = 0

@@ -18,8 +18,9 @@ from agent.access.desk import Desk, RestrictedError
 from agent.access.facts import Facts, to_json, to_markdown
 from agent.access.files_out import Place
 from agent.access.finding import FoundRecordings, Window, find_number
-from agent.access.gate_client import GateError
+from agent.access.gate_client import GateDeniedError, GateError
 from agent.access.opening import Expected
+from agent.archive.audit_reports import Consultation
 from agent.archive.index import Hit
 from agent.common.errors import AgentError
 from agent.formats.envelope import open_envelope
@@ -88,8 +89,8 @@ async def answer(
     for count, hit in enumerate(found.hits, 1):
         given.append(await _give(desk, hit, asked, maker, place))
         on_progress(count, len(found.hits))
-    if desk.roster is not None:
-        told = await uses(desk, [hit.id for hit in found.hits])
+    told = await _uses(desk, [hit.id for hit in found.hits])
+    if told is not None:
         place.add("uses.json", _indented(told))
     contents = Contents(
         made=maker.now.date().isoformat(),
@@ -97,7 +98,7 @@ async def answer(
         last=asked.window.last.isoformat(),
         reference=maker.reason.reference,
         recordings=tuple(given),
-        uses_told=desk.roster is not None,
+        uses_told=told is not None,
     )
     place.add("facts.json", to_json(facts))
     place.add("facts.md", to_markdown(facts).encode())
@@ -118,6 +119,18 @@ def _refuse_half(found: FoundRecordings, asked: SubjectRequest) -> None:
         )
     if strange := asked.masks.keys() - {hit.id for hit in found.hits}:
         raise SubjectError(f"{min(strange)} is to be masked, and was not found.")
+
+
+async def _uses(
+    desk: Desk, recording_ids: list[str]
+) -> dict[str, list[Consultation]] | None:
+    """When and why they were used; None if that is not this person's to read."""
+    if desk.gate is None and desk.roster is None:
+        return None
+    try:
+        return await uses(desk, recording_ids)
+    except GateDeniedError:
+        return None
 
 
 async def _give(

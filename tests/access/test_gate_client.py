@@ -140,8 +140,10 @@ async def test_a_gate_that_is_away() -> None:
 async def test_every_other_act() -> None:
     seen: list[httpx.Request] = []
     body = {
-        "id": "h-1", "number": 3, "result": "pending", "pending_until": "2026-12-06",
-        "restricted": True, "annotations": [base64.b64encode(b"x").decode()],
+        "id": "h-1", "number": 3,
+        "result": "pending", "pending_until": "2026-12-06",
+        "day": "2026-11-23", "restricted": True,
+        "annotations": [base64.b64encode(b"x").decode()],
         "rows": [{"time": "2026-11-23T10:00:00.000Z", "act": "release"}],
         "ok": True,
     }  # fmt: skip

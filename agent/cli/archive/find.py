@@ -8,8 +8,13 @@ import msgspec
 from cyclopts import Parameter
 
 from agent.access.desk import Desk
-from agent.access.finding import FoundRecordings, Window, find_days, find_number
-from agent.archive.index import Hit
+from agent.access.finding import (
+    FoundRecordings,
+    Window,
+    find_days,
+    find_id,
+    find_number,
+)
 from agent.cli.archive.common import (
     Config,
     Identities,
@@ -68,8 +73,7 @@ def command(
 
     async def look(desk: Desk) -> FoundRecordings:
         if recording:
-            day, _ = await desk.envelope(recording, reason, day=first)
-            return FoundRecordings((Hit(day, recording),))
+            return await find_id(desk, recording, near=first)
         if on is not None:
             return await find_days(desk, window, reason)
         domain: Domain = "officer" if officer else "caller"

@@ -23,6 +23,7 @@ from agent.cli.archive.common import (
     local_day,
     maker,
     settings,
+    warn,
 )
 from agent.cli.archive.find import DAYS
 from agent.cli.archive.live import progress, sources
@@ -77,6 +78,8 @@ def command(
             )
 
     contents = at_desk(config, give, identities=identity)
+    if not contents.uses_told:
+        warn(["when and why the recordings were used is not told: ask whoever may."])
     missing = [one for one in contents.recordings if one.why_not]
     console().print(out)
     console().print(f"{len(contents.recordings) - len(missing)} recordings were copied")
