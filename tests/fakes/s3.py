@@ -12,6 +12,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -64,6 +65,7 @@ class Version:
     checksum: str
     tags: str
     deleted: bool = False
+    modified: datetime = field(default_factory=utc_now)
 
 
 def refusal(status: int, code: str) -> Response:
@@ -179,7 +181,7 @@ class FakeS3:
 
     def _read(self, request: Request, version: Version) -> Response:
         headers = self._names(version) | self.lock_headers
-        headers["last-modified"] = format_datetime(utc_now(), usegmt=True)
+        headers["last-modified"] = format_datetime(version.modified, usegmt=True)
         if version.checksum and "x-amz-checksum-mode" in request.headers:
             headers["x-amz-checksum-sha256"] = version.checksum
         if request.headers.get("if-match", headers["etag"]) != headers["etag"]:
@@ -236,10 +238,11 @@ def _xml(name: str, body: str) -> Response:
 
 
 def _entry(kind: str, key: str, version: Version) -> str:
-    now = utc_now().strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    # A HEAD tells no fractions: some servers do here, and readers must not care.
+    at = version.modified.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return (
         f"<{kind}><Key>{key}</Key><VersionId>{version.id}</VersionId>"
-        f"<LastModified>{now}</LastModified><Size>{len(version.data)}</Size></{kind}>"
+        f"<LastModified>{at}</LastModified><Size>{len(version.data)}</Size></{kind}>"
     )
 
 
