@@ -1,4 +1,4 @@
-"""The demo's throw-away site: keys, notice, directory, configuration."""
+"""The demo's throw-away site: keys, notice, signed roster, configuration."""
 
 import os
 import shutil
@@ -11,10 +11,14 @@ from agent.cli.speech import speak, wav_file
 from agent.common.clock import utc_now
 from agent.common.errors import AgentError
 from agent.formats.age import Identity, KeyKind, generate_identity, identity_file
+from agent.formats.roster import Host, Person, Role, Roster
+from agent.formats.signed import sign_document
+from agent.formats.sshsig import Namespace, PublicKey, SigningKey
 
 NOTICE: Final = "Tervetuloa. Tämä puhelu nauhoitetaan."
 SERVICE_NUMBER: Final = "0295000000"
 CALLER_NUMBER: Final = "0401234567"
+HOST: Final = "demo"
 KEYS: Final = ("quality", "recovery", "officer-201", "officer-202")
 _MADE: Final = (
     "agent.log",
@@ -23,7 +27,8 @@ _MADE: Final = (
     "keys",
     "manifest.json",
     "notices",
-    "officers.csv",
+    "officers.csv",  # of earlier versions
+    "roster.signed",
     "spool",
     "storage",
     "waveform.png",
@@ -31,7 +36,7 @@ _MADE: Final = (
 
 _TOML: Final = """\
 [agent]
-name = "demo"
+name = "{host}"
 spool = "spool"
 
 [sip]
@@ -56,14 +61,14 @@ direction = "inbound"
 to = ["sip:201@127.0.0.1:{officer}"]
 notice = ["notices/fi.wav"]
 
-[officers]
-directory = "officers.csv"
+[roster]
+path = "roster.signed"
+root = "{root}"
+
+[signing]
+key = "keys/host.key"
 
 [recording]
-recipients = [
-    "{quality}",
-    "{recovery}",
-]
 spool_high_water = 1.0                   # It may take what room there is.
 
 [[storage]]
@@ -114,15 +119,12 @@ def build(root: Path, *, classic: bool) -> Site:
     for name in _MADE:
         path = root / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    recipients = _make_keys(root, classic=classic)
+    made = _make_keys(root, classic=classic)
     (root / "notices").mkdir()
     samples = speak(NOTICE, voice="fi", speed=165)
     (root / "notices" / "fi.wav").write_bytes(wav_file(samples))
-    (root / "officers.csv").write_text(
-        "number,name,recipient\n"
-        f"201,Officer One,{recipients['officer-201'].recipient()}\n"
-        f"202,Officer Two,{recipients['officer-202'].recipient()}\n",
-        encoding="utf-8",
+    pinned = _sign_roster(
+        root, {name: str(key.recipient()) for name, key in made.items()}
     )
     ports = _free_ports(5)
     site = Site(
@@ -143,8 +145,8 @@ def build(root: Path, *, classic: bool) -> Site:
             rtp_low=40000,
             rtp_high=40099,
             service=SERVICE_NUMBER,
-            quality=recipients["quality"].recipient(),
-            recovery=recipients["recovery"].recipient(),
+            host=HOST,
+            root=pinned,
             storage=f"file://{(root / 'storage').resolve()}",
         ),
         encoding="utf-8",
@@ -162,6 +164,40 @@ def _make_keys(root: Path, *, classic: bool) -> dict[str, Identity]:
         path.touch(mode=0o600)
         path.write_text(identity_file(made[name], utc_now()), encoding="ascii")
     return made
+
+
+def _sign_roster(root: Path, recipients: dict[str, str]) -> PublicKey:
+    """Say who is who, signed; the root's public key, whose secret half nobody keeps."""
+    signer, host = (SigningKey.from_seed(os.urandom(32)) for _ in range(2))
+    path = root / "keys" / "host.key"
+    path.touch(mode=0o600)
+    path.write_bytes(host.to_private_file())
+    officers = tuple(
+        Person(
+            id=f"p-{number}",
+            name=name,
+            roles=(Role.OFFICER,),
+            numbers=(number,),
+            recipient=recipients[f"officer-{number}"],
+        )
+        for number, name in (("201", "Officer One"), ("202", "Officer Two"))
+    )
+    quality = Person(
+        id="p-quality",
+        name="Quality",
+        roles=(Role.QUALITY,),
+        recipient=recipients["quality"],
+    )
+    roster = Roster(
+        serial=1,
+        issued=utc_now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        people=(quality, *officers),
+        hosts=(Host(name=HOST, key=str(host.public)),),
+        recovery=(recipients["recovery"],),
+    )
+    document = sign_document(roster.to_bytes(), [signer], Namespace.ROSTER)
+    (root / "roster.signed").write_bytes(document)
+    return signer.public
 
 
 def _free_ports(count: int) -> list[int]:
