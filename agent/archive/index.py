@@ -21,7 +21,7 @@ from agent.formats.layout import (
 )
 
 AT_ONCE: Final = 16
-"Recordings, or days, that are asked about at the same time."
+"Months, recordings or days that are asked about at the same time."
 FEW: Final = 4
 "Recordings that are asked for on each day of a month; for more, the days are listed."
 MAX_HITS: Final = 10_000
@@ -61,65 +61,85 @@ async def find(
     `blind_of` gives the number's blind value in a month and domain, or None where the
     month has no key. Raises LayoutError, StorageError.
     """
-    hits: list[Hit] = []
+    prefixes: dict[str, str] = {}
     unkeyed: list[str] = []
-    missing = 0
     for month in months:
         blind = blind_of(month, domain)
         if blind is None:
             unkeyed.append(month)
-            continue
-        prefix = f"{index_prefix(month, domain)}/{blind}"
-        found = await _entries(archive, prefix, MAX_HITS - len(hits) - missing)
-        located = await _days(archive, month, found.ids)
-        hits += located
-        missing += len(found.ids) - len(located)
-        if found.truncated:
-            return Found(sorted(hits), tuple(unkeyed), missing, truncated=True)
-    return Found(sorted(hits), tuple(unkeyed), missing)
+        else:
+            prefixes[month] = f"{index_prefix(month, domain)}/{blind}"
+    entries = await _entries(archive, prefixes)
+    hits = await _located(archive, entries[:MAX_HITS])
+    return Found(
+        sorted(hits),
+        tuple(unkeyed),
+        missing=min(len(entries), MAX_HITS) - len(hits),
+        truncated=len(entries) > MAX_HITS,
+    )
 
 
 async def find_unindexed(archive: Archive, months: Iterable[str]) -> list[Hit]:
     """The recordings for which no index key was there. Raises as `find` does."""
-    hits: list[Hit] = []
-    for month in months:
-        found = await _entries(archive, index_prefix(month, None), MAX_HITS)
-        hits += await _days(archive, month, found.ids)
-    return sorted(hits)
+    prefixes = {month: index_prefix(month, None) for month in months}
+    entries = await _entries(archive, prefixes)
+    return sorted(await _located(archive, entries))
 
 
 @dataclass(frozen=True, slots=True)
-class _Entries:
-    ids: dict[str, date]
-    "Each with the day on which storage got its entry: mostly the recording's own."
-    truncated: bool = False
+class _Entry:
+    id: str
+    month: str
+    likely: date
+    "The day on which storage got it: mostly the recording's own."
 
 
-async def _entries(archive: Archive, prefix: str, limit: int) -> _Entries:
-    ids: dict[str, date] = {}
+async def _entries(archive: Archive, prefixes: dict[str, str]) -> list[_Entry]:
+    """The index entries in each month's folder, one more than MAX_HITS of each."""
+    months = list(prefixes)
+    entries: list[_Entry] = []
+    for start in range(0, len(months), AT_ONCE):
+        batch = months[start : start + AT_ONCE]
+        found = await asyncio.gather(
+            *(_entries_of(archive, month, prefixes[month]) for month in batch)
+        )
+        entries += [entry for one in found for entry in one]
+    return entries
+
+
+async def _entries_of(archive: Archive, month: str, prefix: str) -> list[_Entry]:
+    entries: list[_Entry] = []
     async for info in archive.state.list(prefix):
         try:
             entry = parse_index(info.key)
         except LayoutError:
             continue  # names nobody, so it finds nobody; `verify` is who tells
-        if len(ids) >= limit:
-            return _Entries(ids, truncated=True)
-        ids[entry.id] = day_of(info.modified_ns)
-    return _Entries(ids)
+        entries.append(_Entry(entry.id, month, day_of(info.modified_ns)))
+        if len(entries) > MAX_HITS:
+            break
+    return entries
 
 
-async def _days(archive: Archive, month: str, ids: dict[str, date]) -> list[Hit]:
+async def _located(archive: Archive, entries: list[_Entry]) -> list[Hit]:
     """Each recording's day, which is one of its month's.
 
     Mostly it is the one on which storage got its entry; not where storage was copied,
     or was away for long.
     """
-    likely = {one: [day] for one, day in ids.items() if month_of(day) == month}
+    likely = {e.id: [e.likely] for e in entries if month_of(e.likely) == e.month}
     hits = await _by_asking(archive, likely)
-    rest = ids.keys() - {hit.id for hit in hits}
-    if len(rest) > FEW:
-        return hits + await _by_listing(archive, month, rest)
-    return hits + await _by_asking(archive, dict.fromkeys(rest, _days_of(month)))
+    found = {hit.id for hit in hits}
+    rest: dict[str, set[str]] = {}
+    for entry in entries:
+        if entry.id not in found:
+            rest.setdefault(entry.month, set()).add(entry.id)
+    days: dict[str, list[date]] = {}
+    for month, ids in rest.items():
+        if len(ids) > FEW:
+            hits += await _by_listing(archive, month, ids)
+        else:
+            days |= dict.fromkeys(ids, _days_of(month))
+    return hits + await _by_asking(archive, days)
 
 
 async def _by_asking(archive: Archive, days: dict[str, list[date]]) -> list[Hit]:

@@ -40,6 +40,8 @@ LONGEST_BACK: Final = 800
 "Days in which a recording is looked for: two years, since a hold may outlast the one."
 AHEAD: Final = 2
 "Days after today: a host's clock may be ahead."
+LONG_DAY: Final = 2000
+"Objects of one day after which the rest of it is left out: two answers of a store."
 AT_ONCE: Final = 16
 "Days that are asked about at the same time."
 
@@ -204,24 +206,26 @@ class Archive:
     ) -> AsyncIterator[date]:
         """The days, from `first` on, that a folder has objects of. Raises StorageError.
 
-        One short listing for each.
+        Each is listed as far as it has to be.
         """
         after = day_prefix(folder, first) if first else ""
-        backend = self.backend(folder)
-        while (key := await _next_key(backend, folder, after)) is not None:
-            try:
-                day = parse_dated(key).day
-            except LayoutError:
-                after = key
-                continue
-            yield day
-            after = f"{day_prefix(folder, day)}0"  # what follows `/` in keys' order
-
-
-async def _next_key(backend: StorageBackend, prefix: str, after: str) -> str | None:
-    async for info in backend.list(prefix, after=after):
-        return info.key
-    return None
+        current: date | None = None
+        while True:
+            seen = 0
+            async for info in self.backend(folder).list(folder, after=after):
+                try:
+                    day = parse_dated(info.key).day
+                except LayoutError:
+                    continue
+                seen += 1
+                if day != current:
+                    yield day
+                    current, seen = day, 0
+                elif seen >= LONG_DAY:
+                    break
+            if seen < LONG_DAY or current is None:
+                return
+            after = f"{day_prefix(folder, current)}0"  # what follows `/` in keys' order
 
 
 def _stored(info: ObjectInfo) -> Stored:

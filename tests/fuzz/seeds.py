@@ -2,10 +2,19 @@
 
 import itertools
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Final
 
 from agent.access.requests import Request, RequestedAct, Rule
+from agent.archive.record_state import (
+    Hold,
+    HoldKind,
+    RecordState,
+    encode_state,
+    hold,
+)
+from agent.formats.audit import GENESIS, Act, Page, make_row, sign_page
 from agent.formats.canonical import canonical
 from agent.formats.day_keys import DayKey, DayKeyList
 from agent.formats.rtp.packet import RtpPacket
@@ -168,8 +177,32 @@ def _own_signed() -> Iterator[bytes]:
     ).to_bytes()
 
 
+def _own_stored() -> Iterator[bytes]:
+    some = "00000000-0000-4000-8000-000000000000"
+    key = f"keys/2026/11/23/{some}.key.age"
+    yield from (key.encode(), f"state/{some}/000001.json".encode())
+    yield f"index/2026-11/caller/{'a' * 64}/{some}".encode()
+    yield b"audit/gate/2026/11/23/000000000017.json"
+    line = b'{"bucket":"b","object":"%s","time":"2026-11-23T08:00:00.123456Z",'
+    line += b'"user":"gate","operation":"get_obj","uri":"GET /b","http_status":"200"}'
+    yield 2 * (line % key.encode()) + b",\n"
+    yield (
+        f"o b [23/Nov/2026:08:00:00 +0000] 192.0.2.1 gate 3E REST.GET.OBJECT {key}"
+        ' "GET /b HTTP/1.1" 200 - 1 1 7 - "-" "agent" -'
+    ).encode()
+    given = Hold(
+        kind=HoldKind.LEGAL_CLAIM, owner="p-meri", since=date(2026, 11, 23),
+        review=date(2027, 1, 1),
+    )  # fmt: skip
+    yield encode_state(hold(RecordState(id=some, number=1), "h-1", given))
+    row = make_row(1, 1_795_953_600 * 10**9, "p-meri", Act.RELEASE, recording_id=some)
+    page = Page(writer="gate", first=1, previous=GENESIS, rows=(row,))
+    yield sign_page(page, SigningKey.from_seed(bytes(32)))
+
+
 _OWN: Final = {
     "signed": _own_signed,
+    "stored": _own_stored,
     "sip": _own_sip,
     "sdp": _own_sdp,
     "rtp": _own_rtp,

@@ -9,7 +9,21 @@ from collections.abc import Callable
 from typing import Final
 
 from agent.access.requests import RequestError, parse_request
+from agent.archive.access_log import AccessLogError, parse_aws_line, parse_rgw_line
+from agent.archive.record_state import (
+    StateError,
+    encode_state,
+    parse_state_document,
+)
+from agent.formats.audit import AuditError, open_page, sign_page
 from agent.formats.day_keys import DayKeysError, parse_day_keys
+from agent.formats.layout import (
+    LayoutError,
+    parse_audit,
+    parse_dated,
+    parse_index,
+    parse_state,
+)
 from agent.formats.roster import RosterError
 from agent.formats.roster_reading import parse_roster
 from agent.formats.rtp.headers import parse_headers
@@ -234,11 +248,34 @@ def signed(data: bytes) -> None:
         assert verified.payload == b'{"version":1}\n'
 
 
+def stored(data: bytes) -> None:
+    """What central storage holds beside sealed recordings, and lists of it."""
+    for parse in (parse_rgw_line, parse_aws_line):
+        with contextlib.suppress(AccessLogError):
+            for access in parse(data):
+                assert access.at.tzinfo is not None
+    with contextlib.suppress(StateError):
+        state = parse_state_document(data, _STATE_ID, 1)
+        assert encode_state(state) == data
+        assert set(state.stops_clock) <= {"hold", "restriction", "request"}
+    text = data.decode(errors="replace")
+    for read in (parse_dated, parse_index, parse_state, parse_audit):
+        with contextlib.suppress(LayoutError):
+            read(text)
+    with contextlib.suppress(AuditError):
+        page = open_page(data, _SIGNERS)
+        assert sign_page(page, SigningKey.from_seed(bytes(32))) == data
+
+
+_STATE_ID: Final = "00000000-0000-4000-8000-000000000000"
+
+
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "sip": sip,
     "sdp": sdp,
     "rtp": rtp,
     "rtcp": rtcp,
     "signed": signed,
+    "stored": stored,
     "useragent": user_agents,
 }

@@ -237,6 +237,27 @@ def test_the_audit_log(desktop: Desktop, capsys: pytest.CaptureFixture[str]) -> 
     assert desktop("audit", "--disclosed") == 0
 
 
+def test_the_stores_own_log_is_held_against_the_gates(
+    desktop: Desktop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = ("--form", "rgw", "--bucket", "state", "--gate-user", "gate")
+    log = tmp_path / "access.log"
+    log.write_bytes(b"")
+    assert desktop("reconcile", log, *known) == 0
+    assert "0 reads of envelopes" in capsys.readouterr().out
+    recording = new_id()
+    entry = {
+        "bucket": "state", "object": f"keys/2026/11/23/{recording}.key.age",
+        "time": "2026-11-29T12:00:00.000000Z", "user": "[red]thief",
+        "operation": "get_obj", "http_status": "200",
+    }  # fmt: skip
+    log.write_bytes(msgspec.json.encode(entry) + b"\nnonsense\n")
+    assert desktop("reconcile", log, *known) == 1
+    shown = capsys.readouterr().out
+    assert f"not-the-gate {recording} by [red]thief" in shown
+    assert "1 lines cannot be read" in shown
+
+
 def request(*ids: str, act: RequestedAct = RequestedAct.REWRAP) -> bytes:
     now = utc_now()
     made = Request(
