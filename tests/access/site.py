@@ -7,18 +7,29 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from agent.access.copying import Maker
 from agent.access.desk import Desk
 from agent.access.purposes import Purpose
 from agent.access.reason import Reason
+from agent.common.ids import new_id
 from agent.formats.age import Identity
 from agent.formats.blind_index import blind, month_key
 from agent.formats.layout import index_key, month_of, unindexed_key
 from agent.recording.finisher import finish
-from agent.recording.spool import Spool
+from agent.recording.seal_chain import SealChain
+from agent.recording.spool import SealedObject, Spool
 from agent.upload.backends.directory import DirectoryBackend
 from agent.upload.targets import Target
-from tests.recording.segments import CALLER, Segment, quality, write_segment
+from tests.formats.rosters import signing_key
+from tests.recording.segments import (
+    CALLER,
+    STARTED_AT,
+    Segment,
+    quality,
+    write_segment,
+)
 
 DAY = date(2026, 11, 23)
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -26,6 +37,17 @@ ROOT_KEY = b"r" * 32
 OFFICER_NUMBER = "+358295000201"
 QUALITY = Reason(purpose=Purpose.QUALITY)
 ASKED = Reason(purpose=Purpose.SUBJECT_REQUEST, reference="A/1")
+
+
+def sealed_by_host(
+    spool: Spool, recording_id: str, objects: Sequence[SealedObject]
+) -> SealedObject:
+    """The seal of `host-a` beside a sealed recording."""
+    key = signing_key("host-a")
+    chain = SealChain(spool, key, "host-a", new_id=new_id, utc_ns=lambda: STARTED_AT)
+    with capture_logs():  # else it stands among what the commands show
+        chain.open()
+    return chain.seal(recording_id, objects)
 
 
 class Site:
@@ -49,7 +71,8 @@ class Site:
         if journal:
             return self._store_journal(spool, segment)
         finish(segment.job(spool), spool.root)
-        for found in spool.sealed_objects(segment.id):
+        objects = spool.sealed_objects(segment.id)
+        for found in (*objects, sealed_by_host(spool, segment.id, objects)):
             source = spool.sealed_path(segment.id, found.file)
             self._put(found.target, found.key, source)
         month = month_of(DAY)

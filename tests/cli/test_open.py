@@ -7,8 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agent.access import opening
+from agent.access.opening import OpenError
+from agent.archive.verification import VerificationError
 from agent.cli import open as open_module
-from agent.cli.open import OpenError
+from agent.common.strict_toml import ConfigError
 from agent.formats.age import (
     KeyKind,
     NoMatchError,
@@ -20,7 +23,9 @@ from agent.formats.age import (
 from agent.formats.container import read_wav
 from agent.recording.finisher import finish
 from agent.recording.spool import Spool
+from tests.archive.sealed_world import World, people
 from tests.cli.conftest import DiskSite
+from tests.formats.rosters import ROOT, signed
 from tests.recording.segments import Segment, quality, stereo, write_segment
 
 
@@ -159,7 +164,7 @@ def test_the_manifest_of_another_recording_is_refused(
     _, facts = other.opened(spool.sealed_path(other.id, ""))
     recipient = segment.key.identity.recipient()
     manifest.write_bytes(encrypt(facts.to_bytes(), [recipient], os.urandom))
-    with pytest.raises(OpenError, match="another recording"):
+    with pytest.raises(VerificationError, match="another recording"):
         run("open", manifest, "-i", key, "-o", tmp_path / "out")
 
 
@@ -205,6 +210,64 @@ def test_an_object_larger_than_any_recording(
     segment = sealed(spool)
     disk_site.write()
     store(spool, segment, disk_site.root)
-    monkeypatch.setattr(open_module, "MAX_OBJECT", 10)
+    monkeypatch.setattr(opening, "MAX_OBJECT", 10)
     with pytest.raises(OpenError, match="larger"):
         run("open", segment.id, "-i", key, "-c", disk_site.config)
+
+
+async def sealed_by_its_host(tmp_path: Path) -> tuple[Path, Path]:
+    """A sealed recording's audio, with its seal beside it, and a roster."""
+    world = World(tmp_path / "sealed")
+    segment = world.record()
+    await world.uploader._objects_of(segment.id)
+    roster = tmp_path / "roster.signed"
+    roster.write_bytes(signed(people()))
+    return world.spool.sealed_path(segment.id, f"{segment.id}.wav.age"), roster
+
+
+async def test_with_a_roster_it_says_who_is_believed(
+    run: Callable[..., int],
+    key: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    audio, roster = await sealed_by_its_host(tmp_path)
+    words = ["open", audio, "-i", key, "-o", tmp_path / "out"]
+    assert run(*words) == 0
+    assert "warning: no roster was given" in capsys.readouterr().err
+    named = ["--roster", roster, "--root", str(ROOT.public)]
+    assert run(*words, *named) == 0
+    assert capsys.readouterr().err == ""
+    with pytest.raises(OpenError, match="for the key that has signed it"):
+        run(*words, "--roster", roster)
+    audio.write_bytes(audio.read_bytes()[:-1])
+    shutil.rmtree(tmp_path / "out")
+    with pytest.raises(VerificationError, match=r"wav\.age: it is not what the host"):
+        run(*words, *named)
+    assert not (tmp_path / "out").exists()
+
+
+async def test_a_configuration_names_the_roster(
+    run: Callable[..., int],
+    key: Path,
+    tmp_path: Path,
+    disk_site: DiskSite,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    audio, roster = await sealed_by_its_host(tmp_path)
+    shutil.move(roster, disk_site.root / "signed-roster")
+    path = disk_site.write()
+    section = f'[roster]\npath = "signed-roster"\nroot = "{ROOT.public}"\n'
+    path.write_text(path.read_text() + section)
+    assert run("open", audio, "-i", key, "-o", tmp_path / "out", "-c", path) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_storage_that_recordings_may_not_go_to_is_not_searched(
+    run: Callable[..., int], key: Path, disk_site: DiskSite
+) -> None:
+    path = disk_site.write()
+    text = path.read_text().replace("[[storage]]", '[[storage]]\nregion = "US"')
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="US"):
+        run("open", "0123", "-i", key, "-c", path)
