@@ -91,11 +91,7 @@ class KeyFiles:
 
         Raises KeyringBusyError, KeyringError if there is no keyring.
         """
-        if not (self._folder / Kind.ROOT).is_dir():
-            raise KeyringError(
-                f"{self._folder} holds no keyring.",
-                hint="Mount it, or make one by `recording-agent-gate keyring init`.",
-            )
+        self._must_be_there()
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         fd = os.open(self._folder / _LOCK, flags, 0o600)
         try:
@@ -194,8 +190,9 @@ class KeyFiles:
     def copy_to(self, destination: Path) -> int:
         """Copy the ciphertexts into a new folder, durably; returns how many files.
 
-        Raises FileExistsError, OSError.
+        Raises KeyringError, FileExistsError, OSError.
         """
+        self._must_be_there()
         destination.mkdir(mode=0o700)
         count = 0
         for name in (_DESTROYED, *Kind):
@@ -214,6 +211,13 @@ class KeyFiles:
         sync_directory(destination)
         sync_directory(destination.parent)
         return count
+
+    def _must_be_there(self) -> None:
+        if not (self._folder / Kind.ROOT).is_dir():
+            raise KeyringError(
+                f"{self._folder} holds no keyring.",
+                hint="Mount it, or make one by `recording-agent-gate keyring init`.",
+            )
 
     def _finish(self) -> None:
         """Destroy what a record says is destroyed, and what was never given a name."""

@@ -42,6 +42,26 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+def read_index_keys(
+    folder: Path, identities: Sequence[Identity], months: Iterable[str]
+) -> IndexKeys:
+    """What a host gets of the index keys, also while a gate has the keyring.
+
+    Blocks on the disk. Raises KeyringError, IndexKeyError.
+    """
+    root = KeyFiles(folder, identities).read(Kind.ROOT, INDEX_ROOT)
+    return IndexKeys({month: month_key(root, month) for month in months})
+
+
+def copy_keyring(folder: Path, destination: Path) -> int:
+    """Copy a keyring's encrypted files into a new folder; returns how many.
+
+    Nothing has to be opened for it, and a gate may be at work: what is destroyed
+    meanwhile is left out. Blocks on the disk. Raises KeyringError, FileExistsError.
+    """
+    return KeyFiles(folder, ()).copy_to(destination)
+
+
 class Keyring:
     """Opened by `open`; `close` lets another process have it."""
 
@@ -135,10 +155,6 @@ class Keyring:
         """The key of a month's index, `2026-11`. Raises IndexKeyError."""
         return month_key(self._roots[INDEX_ROOT], month)
 
-    def index_keys(self, months: Iterable[str]) -> IndexKeys:
-        """What a host gets of the index keys. Raises IndexKeyError."""
-        return IndexKeys({month: self.index_key(month) for month in months})
-
     async def generate_until(self, day: date, *, today: date) -> list[date]:
         """Make the first key of each day from `today` to `day` that never had one.
 
@@ -215,13 +231,6 @@ class Keyring:
         """Every destruction of a day key or a hold key. Raises KeyringError."""
         days = await asyncio.to_thread(self._files.destroyed, Kind.DAY)
         return days + await asyncio.to_thread(self._files.destroyed, Kind.HOLD)
-
-    async def backup(self, destination: Path) -> int:
-        """Copy the encrypted files into a new folder; returns how many.
-
-        Raises FileExistsError, OSError.
-        """
-        return await self._change(self._files.copy_to, destination)
 
     async def _change(
         self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs

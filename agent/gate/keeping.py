@@ -28,7 +28,7 @@ from agent.formats.age import AgeError, Identity
 from agent.formats.audit import Act
 from agent.formats.day_keys import DayKey
 from agent.formats.envelope import wrap
-from agent.formats.layout import annotation_key, envelope_key
+from agent.formats.layout import Folder, annotation_key, envelope_key
 from agent.formats.roster import Person
 from agent.gate.admission import Admission, Record
 from agent.gate.approvals import Approvals
@@ -123,8 +123,9 @@ class Keeping:
             reference=asked.reference,
         )
         async with self._record(recording_id):
-            await self._admit(person, Act.HOLD, recording_id)
+            record = await self._admit(person, Act.HOLD, recording_id)
             await self._change(recording_id, lambda state: hold(state, name, given))
+            await self._keep(record)
             await self._row(
                 person, Act.HOLD, recording_id, asked.reference,
                 hold=name, kind=asked.kind, review=asked.review.isoformat(),
@@ -242,6 +243,18 @@ class Keeping:
             if not error.permanent:
                 raise
             raise ConflictError from error
+
+    async def _keep(self, record: Record) -> None:
+        """Have every storage's own expiry pass the record by.
+
+        Raises StorageError: then the hold is there, and was not answered.
+        """
+        parts = self._parts
+        for archive in (parts.archive, *parts.others):
+            for folder in (Folder.KEYS, Folder.AUDIO, Folder.MANIFEST):
+                stored = await archive.objects(folder, record.id, record.day)
+                for one in stored:
+                    await archive.backend(folder).keep(one.key)
 
     def _record(self, recording_id: str) -> AbstractAsyncContextManager[None]:
         return self._parts.record_locks(recording_id)

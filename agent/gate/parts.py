@@ -44,6 +44,8 @@ class Parts:
     "The first storage: what the gate answers from."
     copies: Mapping[str, StorageBackend] = field(default_factory=dict)
     "Where other storages keep the ends of the log's days, by their names."
+    others: tuple[Archive, ...] = ()
+    "Further storages: they hold the same recordings."
     states: States
     erased: Erased
     log: AuditLog

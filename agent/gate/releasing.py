@@ -73,6 +73,19 @@ class Releasing:
         return Release(id=asked.id, day=record.day, envelope=envelope)
 
     async def _open(self, recording_id: str, day: date) -> bytes:
+        try:
+            return await self._unwrap(recording_id, day)
+        except AgeError:
+            # An erasure nearby may just have moved it under another key.
+            try:
+                return await self._unwrap(recording_id, day)
+            except AgeError as error:
+                structlog.get_logger().error(
+                    "envelope_does_not_open", recording=recording_id, why=str(error)
+                )
+                raise ConflictError("damaged") from error
+
+    async def _unwrap(self, recording_id: str, day: date) -> bytes:
         keyring = self._parts.keyring
         try:
             outer = await self._parts.archive.envelope(recording_id, day)
@@ -80,10 +93,4 @@ class Releasing:
             raise DeniedError from None  # erased since we looked
         held = await keyring.hold_identity(recording_id)
         identities = [*([] if held is None else [held]), *keyring.day_identities(day)]
-        try:
-            return unwrap(outer, identities)
-        except AgeError as error:
-            structlog.get_logger().error(
-                "envelope_does_not_open", recording=recording_id, why=str(error)
-            )
-            raise ConflictError("damaged") from error
+        return unwrap(outer, identities)

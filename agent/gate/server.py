@@ -121,6 +121,8 @@ class GateServer(uvicorn.Server):
         config.load()
         config.ssl = tls
         super().__init__(config)
+        self.stopping = asyncio.Event()
+        "Set once it was told to stop."
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -129,3 +131,4 @@ class GateServer(uvicorn.Server):
     def stop(self) -> None:
         """Let what is being answered be answered, and end."""
         self.should_exit = True
+        self.stopping.set()

@@ -1,0 +1,91 @@
+"""The gate as a service: server and schedule side by side, until a signal ends them."""
+
+import asyncio
+import os
+import signal
+import socket
+from pathlib import Path
+
+import structlog
+
+from agent.common.clock import utc_ns
+from agent.common.service_manager import ServiceManager
+from agent.gate.config import Config
+from agent.gate.opening import Opened, opened
+from agent.gate.schedule import Schedule
+from agent.gate.server import GateServer, TlsError, tls_context
+from agent.gate.targets import open_targets
+from agent.signalling.secrets import Secrets
+
+
+async def serve(
+    config: Config, base: Path, secrets: Secrets, manager: ServiceManager
+) -> None:
+    """Serve until SIGTERM or SIGINT; SIGHUP reads the roster again.
+
+    Raises AgentError, OSError: it did not come up, or can go on no more.
+    """
+    tls = tls_context(
+        base / config.tls.certificate,
+        secrets.path(config.tls.key),
+        base / config.tls.issuers,
+    )
+    targets = open_targets(config, base, secrets)
+    async with opened(config, base, secrets, targets) as gate:
+        listener = listen(config)
+        server = GateServer(gate.app, tls)
+        _follow_signals(server, gate)
+        host, port = listener.getsockname()[:2]
+        structlog.get_logger().info("gate_serves", address=host, port=port)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_served(server, listener), name="server")
+            tasks.create_task(keep_schedule(gate.schedule, server), name="schedule")
+            manager.tell("READY=1")
+        manager.tell("STOPPING=1")
+        structlog.get_logger().info("gate_stopped")
+
+
+def listen(config: Config) -> socket.socket:
+    """The socket it is to listen on. Raises TlsError, naming the address."""
+    host, port = config.gate.address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise TlsError(
+            f"gate.listen: {config.gate.listen}: {error.strerror}.",
+            hint="Name an address of this host and a port that is free.",
+        ) from error
+
+
+async def keep_schedule(schedule: Schedule, server: GateServer) -> None:
+    """Run what is due until the server stops; a log that is not ours ends it too."""
+    try:
+        while not server.should_exit:
+            wait = await schedule.run(utc_ns())
+            try:
+                async with asyncio.timeout(wait):
+                    await server.stopping.wait()
+            except TimeoutError:
+                continue
+    finally:
+        server.stop()
+
+
+async def _served(server: GateServer, listener: socket.socket) -> None:
+    try:
+        await server.serve([listener])
+    finally:
+        server.stop()
+
+
+def _follow_signals(server: GateServer, gate: Opened) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    loop.add_signal_handler(signal.SIGHUP, gate.roster.reload)
+
+
+def service_manager() -> ServiceManager:
+    """Whoever started us, if it is one that wants to be told."""
+    return ServiceManager(os.environ)
