@@ -36,6 +36,11 @@ for _verb, _help in _LAZY.items():
     # Imported when asked for: `keygen` needs no telephony.
     app.command(f"agent.cli.{_verb.replace('-', '_')}:command", name=_verb, help=_help)
 app.command(
+    "agent.cli.storage.app:app",
+    name="storage",
+    help="Make and judge the buckets or directories that recordings go to.",
+)
+app.command(
     "agent.cli.archive.app:app",
     name="archive",
     help="Find, hear and copy recordings; what the people in them may ask for.",

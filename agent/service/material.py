@@ -14,7 +14,7 @@ from agent.service.config import Config
 from agent.service.credentials import Credentials, read_credentials
 from agent.service.people import read_people
 from agent.service.protection import Protection, read_protection, unprotected
-from agent.service.storages import open_storages
+from agent.service.storages import open_storages, untold_regions
 from agent.signalling.secrets import Secrets
 from agent.signalling.tls import TlsContexts
 from agent.upload.targets import Target
@@ -68,7 +68,7 @@ def read_material(config: Config, base: Path) -> Material:
     credentials = read_credentials(config.peers, secrets, mistakes)
     storages = open_storages(config, base, secrets, mistakes)
     protection = read_protection(config, base, secrets, people.roster, mistakes)
-    warnings += unprotected(config)
+    warnings += [*unprotected(config), *untold_regions(config)]
     if mistakes:
         raise ConfigError(mistakes)
     return Material(

@@ -31,3 +31,10 @@ def open_storages(
         except AgentError as error:
             mistakes.append(str(error))
     return tuple(targets)
+
+
+def untold_regions(config: Config) -> list[str]:
+    """Warn of storage whose country nobody has stated."""
+    if config.region.here or all(storage.region for storage in config.storage):
+        return []
+    return ["region.here is empty: in which country directories lie is not judged"]

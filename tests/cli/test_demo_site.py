@@ -25,7 +25,7 @@ def test_a_site_the_daemon_takes(tmp_path: Path, *, classic: bool) -> None:
     assert {recipient.kind for recipient in material.people.quality()} == {kind}
     assert material.people.directory().lookup("201") is not None
     assert material.protection.signing is not None
-    sections = ["gate.day_keys", "index.keys"]
+    sections = ["gate.day_keys", "index.keys", "region.here"]
     assert [w.partition(" ")[0] for w in material.warnings] == sections
     for name in demo_site.KEYS:
         path = site.key(name)

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from agent.service.config import decode
-from agent.service.storages import open_storages
+from agent.service.storages import open_storages, untold_regions
 from agent.signalling.secrets import Secrets
 from agent.upload.backends.directory import DirectoryBackend
 from agent.upload.backends.s3 import S3Backend
@@ -66,3 +66,22 @@ def test_authorities_that_are_not_there(tmp_path: Path) -> None:
     write_keys(tmp_path, KEYS)
     mistakes, _ = opened(tmp_path, S3 | {"ca": "ca.pem"})
     assert mistakes == ["storage[0].ca: ca.pem is not there"]
+
+
+def test_a_country_that_nobody_has_stated_is_told() -> None:
+    def told(here: str, *storages: dict[str, str]) -> list[str]:
+        sections = {
+            "agent": {"name": "host-a", "spool": "spool"},
+            "sip": {"listen": ["udp:127.0.0.1:5060"]},
+            "peers": [],
+            "routes": [],
+            "recording": {"recipients": []},
+            "storage": list(storages),
+            "region": {"here": here},
+        }
+        return [w.partition(" ")[0] for w in untold_regions(decode(sections))]
+
+    assert told("", DIRECTORY) == ["region.here"]
+    assert told("FI", DIRECTORY) == []
+    assert told("", S3) == []
+    assert told("", S3, DIRECTORY) == ["region.here"]
