@@ -7,6 +7,7 @@ storage and notices have been proven, never before.
 import asyncio
 import functools
 import os
+import random
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -17,6 +18,7 @@ import msgspec
 import structlog
 
 from agent import __version__
+from agent.archive.host_log import HostLog
 from agent.call.authentication import phone_authentication
 from agent.call.control import CallControl
 from agent.call.joint import Joint
@@ -62,6 +64,7 @@ from agent.service.protection import (
     remember_day_keys,
 )
 from agent.service.succession import Succession
+from agent.service.witness import Witness
 from agent.signalling.config import parse_listen, parse_nameserver
 from agent.signalling.guard import Guard
 from agent.signalling.kept import KeptConnections
@@ -128,6 +131,9 @@ class Agent:
         spool = Spool(root)
         spool.prepare()
         stack.callback(spool.close)
+        witness = self._witness(root, material)
+        await witness.start()
+        stack.push_async_callback(witness.stop)
         remember_roster(material.people, root)
         remember_day_keys(material.protection, root)
         ledger = Ledger(root / "ledger.sqlite", hash_key=load_hash_key(root))
@@ -140,6 +146,7 @@ class Agent:
         keeper, left = succession.keeper, succession.inheritance
         tasks = TaskSet(self._part_failed)
         stack.push_async_callback(tasks.close)
+        tasks.spawn(witness.run(), name="audit-log")
         protection = material.protection
         dispatch = Dispatch(
             spool,
@@ -157,6 +164,7 @@ class Agent:
             dispatch=dispatch,
             indexing=finishers,
             today=lambda: day_of(utc_ns()),
+            problem=witness.problem,
         )
         await finishers.start()
         stack.push_async_callback(finishers.close)
@@ -258,7 +266,7 @@ class Agent:
             kept=kept,
             connections=succession.connections,
         )
-        self._reloads.append(user_agent.reload_tls)
+        self._reloads += [witness.reloaded, user_agent.reload_tls]
         self._reloads.append(functools.partial(self._reread, material, renewal, tasks))
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         control.connect(
@@ -316,7 +324,8 @@ class Agent:
         stack.push_async_callback(control.drain, DRAIN_SECONDS)
         make_private_directory(root / "run")
         host = functools.partial(host_status, room, sealing, uploader, utc_ns)
-        server = ControlServer(root / "run", Commands(control.orders, host))
+        commands = Commands(control.orders, host, witness.command)
+        server = ControlServer(root / "run", commands)
         server.start()
         stack.push_async_callback(server.close)
         accounts = material.credentials.accounts
@@ -400,6 +409,19 @@ class Agent:
         chain = SealChain(spool, protection.signing, name, new_id=new_id, utc_ns=utc_ns)
         chain.open()
         return chain
+
+    def _witness(self, root: Path, material: Material) -> Witness:
+        config, signing = self._config, material.protection.signing
+        log = None
+        if signing is not None:
+            log = HostLog(
+                root / "audit",
+                config.agent.name,
+                signing,
+                [target.locked for target in material.storages],
+                rng=random.Random(os.urandom(8)),  # noqa: S311 - jitter
+            )
+        return Witness(log, config, root)
 
     def _read_protection(
         self, material: Material, mistakes: list[str], floor: int

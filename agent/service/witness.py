@@ -34,22 +34,27 @@ class Witness:
     async def start(self) -> None:
         """Say that the host has started, and whether its configuration is another.
 
-        A log that cannot be continued is told, and no more is written: recording goes
-        on. Raises OSError.
+        A log that cannot be continued, or a full disk, is told, and no more is
+        written: recording goes on.
         """
         if self._log is None:
             return
         try:
             await self._log.start()
-        except AgentError as error:
+        except (AgentError, OSError) as error:
             structlog.get_logger().critical("audit_log_unusable", reason=str(error))
             self._log = None
             return
         digest = config_digest(self._config)
         self.note(Act.START, version=__version__, config=digest)
-        if _read(self._digest_path) != digest:
-            self.note(Act.CONFIG, digest=digest)
+        if _read(self._digest_path) == digest:
+            return
+        self.note(Act.CONFIG, digest=digest)
+        try:
             write_durably(self._digest_path, digest.encode())
+        except OSError as error:
+            # It is said again at the next start: better twice than never.
+            structlog.get_logger().error("config_digest_lost", reason=str(error))
 
     def note(self, act: Act, *, result: str = "ok", **detail: str) -> None:
         """Write a row."""
@@ -93,5 +98,5 @@ def config_digest(config: Config) -> str:
 def _read(path: Path) -> str:
     try:
         return path.read_text()
-    except (FileNotFoundError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError):
         return ""

@@ -11,8 +11,10 @@ import msgspec
 import pytest
 import structlog
 
+from agent.archive import audit_verification
 from agent.common.errors import AgentError
 from agent.common.strict_toml import ConfigError
+from agent.formats.audit import host_of
 from agent.formats.envelope import open_envelope, unwrap
 from agent.formats.layout import day_of
 from agent.formats.roster import Role
@@ -33,6 +35,7 @@ from agent.signalling.sip.timers import DEFAULT_TIMERS
 from agent.signalling.sip.uri import NameAddr, parse_uri
 from agent.signalling.transport import TransportError
 from agent.signalling.useragent import UserAgent
+from agent.upload.backends.directory import DirectoryBackend
 from tests.cli.conftest import DiskSite
 from tests.formats.rosters import ROOT, person, roster, signed
 from tests.lab.certificates import Authority
@@ -261,3 +264,11 @@ async def test_what_leaves_the_host_is_sealed_indexed_and_within_the_gates_layer
     assert open_envelope(inner, [quality().identity]).recipient == segment.key.recipient
     names = {path.parts[-3] for path in (state / "index").rglob(segment.id)}
     assert names == {"caller", "officer"}
+    backend = DirectoryBackend(locked)
+    [writer] = await audit_verification.writers(backend)
+    trusted = hosts[host_of(writer)]
+    written = audit_verification.read_rows(backend, writer, trusted)
+    rows = [row async for row in written]
+    assert [row.act for row in rows] == [
+        "start", "config", "key-problem", "config", "stop", "start", "stop",
+    ]  # fmt: skip

@@ -90,6 +90,19 @@ async def test_a_log_that_cannot_be_continued_stops_no_recording(host: Host) -> 
     await witness.stop()
 
 
+async def test_a_full_disk_stops_no_recording(host: Host) -> None:
+    (host.spool / "config-digest").mkdir()
+    with capture_logs() as logs:
+        await host.life()
+    assert [line["event"] for line in logs] == ["config_digest_lost"]
+    assert [row.act for row in await host.rows()] == ["start", "config", "stop"]
+    host.spool = host.spool / "none"
+    host.spool.write_bytes(b"")
+    with capture_logs() as logs:
+        await host.life()
+    assert [line["event"] for line in logs] == ["audit_log_unusable"]
+
+
 async def test_without_a_key_nothing_is_written(host: Host) -> None:
     witness = Witness(None, host.config, host.spool)
     await witness.start()
