@@ -138,7 +138,7 @@ async def _located(archive: Archive, entries: list[_Entry]) -> list[Hit]:
         if len(ids) > FEW:
             hits += await _by_listing(archive, month, ids)
         else:
-            days |= dict.fromkeys(ids, _days_of(month))
+            days |= dict.fromkeys(ids, days_of(month))
     return hits + await _by_asking(archive, days)
 
 
@@ -162,7 +162,7 @@ async def _by_asking(archive: Archive, days: dict[str, list[date]]) -> list[Hit]
 async def _by_listing(archive: Archive, month: str, ids: Set[str]) -> list[Hit]:
     """The days of many recordings of one month, a listing for each day of it."""
     hits: list[Hit] = []
-    days = _days_of(month)
+    days = days_of(month)
     for start in range(0, len(days), AT_ONCE):
         batch = days[start : start + AT_ONCE]
         listed = await asyncio.gather(*(archive.recordings(day) for day in batch))
@@ -175,7 +175,8 @@ async def _by_listing(archive: Archive, month: str, ids: Set[str]) -> list[Hit]:
     return hits
 
 
-def _days_of(month: str) -> list[date]:
+def days_of(month: str) -> list[date]:
+    """The days of a month like `2026-11`."""
     first = date.fromisoformat(f"{month}-01")
     return [
         day

@@ -23,6 +23,7 @@ _LAZY: Final = {
     "rewrap": "Make envelopes for today's keys, by a request that two persons signed.",
     "subject": "Answer a person's request: everything that is found for a number.",
     "audit": "Verify the log, or tell when and why a recording was used.",
+    "verify": "Hold what is stored against what the hosts have signed.",
     "reconcile": "Hold the object store's own access log against the gate's.",
     "facts": "Report what law asks to be told, from the live configuration.",
     "drill": "Try whether each key that opens everything still does.",
