@@ -12,7 +12,9 @@ from datetime import date, timedelta
 from typing import Final
 
 import msgspec
+import structlog
 
+from agent.archive.audit_mark import Mark
 from agent.common.clock import utc_ns
 from agent.common.errors import AgentError
 from agent.common.tasks import TaskSet
@@ -95,13 +97,18 @@ class AuditLog:
         clock: Callable[[], int] = utc_ns,
         *,
         trusted: Iterable[PublicKey] = (),
+        mark: Mark | None = None,
     ) -> None:
-        """`trusted` are keys that the writer signed by before this one."""
+        """`trusted` are keys that the writer signed by before this one.
+
+        `mark` remembers how far the log has come, where its writer is.
+        """
         self._backend = backend
         self._writer = writer
         self._key = key
         self._clock = clock
         self._trusted = (key.public, *trusted)
+        self._mark = mark
         self._next = 1
         self._previous = GENESIS
         self._day = date.min
@@ -121,8 +128,10 @@ class AuditLog:
         """Find the log's end.
 
         Raises AuditBrokenError if it is not as its writer left it, or ends before row
-        `at_least`; StorageError, OSError.
+        `at_least` or the one that was marked; MarkError, StorageError, OSError.
         """
+        if self._mark is not None:
+            at_least = max(at_least, self._mark.read())
         key = await last_key(self._backend, self._writer, utc_day(self._clock()))
         if key:
             data = await read_object(self._backend, key, MAX_OBJECT)
@@ -262,6 +271,14 @@ class AuditLog:
             raise AuditLogError(f"the audit row is not stored: {error}") from error
         self._unsettled = None
         self._take_over(signed, self._day)
+        if self._mark is not None:
+            try:
+                self._mark.write(self.last)
+            except OSError as error:
+                # What it is for is another's wrong; the row is durable.
+                structlog.get_logger().error(
+                    "audit_mark_not_written", reason=str(error)
+                )
 
     def _take_over(self, signed: _Signed, day: date) -> None:
         """What follows follows this."""
