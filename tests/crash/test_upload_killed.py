@@ -1,127 +1,74 @@
-"""An upload killed before any one of its file operations, and begun again."""
+"""An upload killed before any one of its steps, and begun again."""
 
-import os
-import random
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import botocore.httpsession
 import pytest
 
-from agent.common.ids import new_id
-from agent.recording.spool import SealedObject, Spool
-from agent.upload.backends.directory import DirectoryBackend
+from agent.common.outgoing import Destination, Outgoing, StorageKeys
+from agent.common.regions import RegionConfig
+from agent.upload.backends.s3 import S3Backend
+from agent.upload.backends.s3_client import S3Client
 from agent.upload.targets import Target
-from agent.upload.uploader import Uploader
-
-OPERATIONS = ("mkdir", "open", "fsync", "link", "rename", "unlink", "rmdir")
-PLACES = {"key": "state", "wav": "locked", "json": "locked"}
+from tests.crash.killed_upload import Doom, Site, dies_at_each_step
+from tests.fakes.s3 import FakeS3, fake_s3
 
 
-class Killed(BaseException):
-    """The process is gone."""
+class BucketSite(Site):
+    """Its storage is an object store that keeps versions."""
+
+    def __init__(self, root: Path, server: FakeS3) -> None:
+        super().__init__(root)
+        self._server = server
+        server.objects.clear()
+
+    def target(self) -> Target:
+        destination = Destination("storage[0]", self._server.endpoint, "FI")
+        keys = StorageKeys("access", "secret")
+        client = S3Client(Outgoing(RegionConfig()), destination, lambda: keys)
+        return Target(S3Backend(client, "locked"), S3Backend(client, "state"))
+
+    def stored(self) -> dict[str, bytes]:
+        kept = {}
+        for key, versions in self._server.objects.items():
+            [version] = versions
+            kept[key] = version.data
+        return kept
 
 
-class Doom:
-    """Raises Killed before the file operation it counts down to."""
+def count_requests(patch: pytest.MonkeyPatch, doom: Doom) -> None:
+    """A request is a step, and so is the way back of its answer."""
+    send: Callable[..., Any] = botocore.httpsession.URLLib3Session.send
 
-    def __init__(self, patch: pytest.MonkeyPatch, steps: int) -> None:
-        self._left = steps
-        for name in OPERATIONS:
-            patch.setattr(os, name, self._counted(getattr(os, name)))
+    def counted(session: object, request: object) -> object:
+        doom.step()
+        answer = send(session, request)
+        doom.step()
+        return answer
 
-    def _counted(self, operation: Callable[..., object]) -> Callable[..., object]:
-        def act(*args: object, **options: object) -> object:
-            self._left -= 1
-            # What a killed process would not do (cleaning up) is refused as well.
-            if self._left <= 0:
-                raise Killed
-            return operation(*args, **options)
-
-        return act
-
-
-class Site:
-    """A spool with one sealed recording, and an empty storage."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.told: list[str] = []
-        self.wanted: dict[Path, bytes] = {}
-        self.spool = Spool(root / "spool")
-        self.spool.prepare()
-        for place in ("locked", "state"):
-            (root / place).mkdir()
-        self.id = new_id()
-        self.spool.write_envelope(self.id, b"envelope")
-        (self.spool.journal_directory / f"{self.id}.0.journal").write_bytes(b"journal")
-        work = self.spool.begin_work(self.id)
-        self.spool.commit_sealed(self.id, work, [self._seal(work, k) for k in PLACES])
-
-    def _seal(self, work: Path, kind: str) -> SealedObject:
-        name = f"{self.id}.{kind}.age"
-        data = random.Random(kind).randbytes(100)
-        (work / name).write_bytes(data)
-        key = f"{kind}/2026/11/23/{name}"
-        self.wanted[self.root / PLACES[kind] / key] = data
-        return SealedObject(
-            file=name,
-            target="state" if PLACES[kind] == "state" else "locked",
-            key=key,
-            sha256=sha256(data).hexdigest(),
-            size=len(data),
-        )
-
-    async def start(self) -> None:
-        """As a fresh process does: nothing is remembered."""
-
-        async def stored(recording_id: str) -> None:
-            self.told.append(recording_id)
-
-        async def purged(recording_id: str) -> None:
-            assert not self.spool.is_sealed(recording_id)
-
-        locked, state = (DirectoryBackend(self.root / p) for p in ("locked", "state"))
-        uploader = Uploader(
-            self.spool, [Target(locked, state)], on_stored=stored, on_purged=purged
-        )
-        for recording_id in self.spool.list_sealed():
-            await uploader.store(recording_id)
-
-    def restart(self) -> None:
-        self.spool.close()
-        self.spool.prepare()
-
-    def stored(self) -> dict[Path, bytes]:
-        """All that storage lists: not copies in the making."""
-        files = (p for s in ("locked", "state") for p in (self.root / s).rglob("*"))
-        return {p: p.read_bytes() for p in files if p.is_file() and "#" not in p.name}
-
-    def left_in_spool(self) -> list[Path]:
-        folders = ("journal", "keys", "sealed", "work", "quarantine")
-        return [p for name in folders for p in (self.root / "spool" / name).iterdir()]
+    patch.setattr(botocore.httpsession.URLLib3Session, "send", counted)
 
 
 @pytest.mark.crash
 async def test_whatever_step_it_dies_before_the_next_start_ends_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    survived, steps = False, 0
-    while not survived:
-        steps += 1
-        site = Site(tmp_path / str(steps))
-        with monkeypatch.context() as patch:
-            Doom(patch, steps)
-            try:
-                await site.start()
-                survived = True
-            except Killed:
-                # All of it is still in one of the two places.
-                assert site.spool.is_sealed(site.id) or site.stored() == site.wanted
-        site.restart()
-        await site.start()
-        assert site.stored() == site.wanted, steps
-        assert site.left_in_spool() == [], steps
-        assert site.id in site.told, steps
-        site.spool.close()
+    steps = await dies_at_each_step(
+        lambda step: Site(tmp_path / str(step)), monkeypatch, lambda _patch, _doom: None
+    )
     assert steps > 30, "the operations were not there to be counted"
+
+
+@pytest.mark.crash
+async def test_the_same_where_storage_is_a_bucket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fake_s3(versioned=True) as server:
+        steps = await dies_at_each_step(
+            lambda step: BucketSite(tmp_path / str(step), server),
+            monkeypatch,
+            count_requests,
+        )
+    assert steps > 25, "the requests were not there to be counted"
