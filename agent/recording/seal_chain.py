@@ -25,6 +25,7 @@ from agent.formats.seal import (
     Addressees,
     SealedFile,
     SealError,
+    SealPlace,
     Statement,
     parse_addressees,
     parse_seal,
@@ -83,9 +84,14 @@ class SealChain:
             self._follow(recording_id)
 
     @property
-    def sequence(self) -> int:
-        """The number of the last seal."""
-        return self._head.sequence
+    def head(self) -> SealPlace:
+        """The last seal; number 0 before there is one."""
+        return SealPlace(
+            host=self._host,
+            chain=self._head.chain,
+            sequence=self._head.sequence,
+            sha256=self._head.digest,
+        )
 
     def seal(self, recording_id: str, objects: Sequence[SealedObject]) -> SealedObject:
         """Have the recording's seal in its sealed directory; where it goes.

@@ -37,7 +37,7 @@ def ends(whole: str) -> set[str]:
 
 def test_no_recording_is_lost_doubled_or_in_the_clear(memory: Path) -> None:
     """Whatever a cut leaves of a call whose media worker had died, too."""
-    tally = Campaign(memory, Kept(), dies=True).run(every=3, recovery_every=300)
+    tally = Campaign(memory, Kept(), dies=True).run(every=5, recovery_every=400)
     assert tally.broken == []
     assert set(tally.ends) >= ends("partial")
     assert tally.steps > 120
@@ -47,6 +47,6 @@ def test_no_recording_is_lost_doubled_or_in_the_clear(memory: Path) -> None:
 
 def test_a_recording_kept_as_flac_is_as_safe(memory: Path) -> None:
     kept = Kept(format=RecordingFormat.FLAC)
-    tally = Campaign(memory, kept).run(every=8, recovery_every=1000)
+    tally = Campaign(memory, kept).run(every=13, recovery_every=1500)
     assert tally.broken == []
     assert set(tally.ends) >= ends("recorded") - {"kept: recorded, all of it"}

@@ -1,21 +1,22 @@
 """What must hold of whatever a power cut left, once the host has started again."""
 
-import contextlib
-import io
+from datetime import date
 from pathlib import Path
 
 import soundfile
 
-from agent.cli.open import command
+from agent.access.opening import collect, open_found
 from agent.common.errors import AgentError
-from agent.formats.age import identity_file
 from agent.formats.codecs.g711 import encode_alaw
 from agent.formats.container import read_wav
-from agent.formats.manifest import Manifest, parse_manifest
+from agent.formats.envelope import unwrap
+from agent.formats.manifest import Manifest
+from agent.formats.seal import FIRST, seal_place, verify_seal
 from agent.model.call import Outcome
 from agent.recording.ledger import read_rows
+from tests.archive.sealed_world import people
 from tests.power.disk import State
-from tests.power.life import CALL, Life, Site, at_once
+from tests.power.life import CALL, GATE, Life, Site, at_once
 from tests.recording.segments import CALLER, FRAME, OFFICER, quality, stereo
 
 _STEREO = 2 * FRAME
@@ -72,12 +73,12 @@ def stored(site: Site, life: Life, bound: int | None) -> str:
     names = [
         path.name
         for place in ("locked", "state")
-        for path in (site.disk / place).rglob(f"{life.recording_id}*")
+        for path in (site.disk / place).rglob(f"{life.recording_id}.*")
     ]
     aside = [name for name in names if "#" in name]
     promise(not aside, f"a second copy is left in storage: {aside}")
     promise(len(names) == len(set(names)), f"stored twice: {names}")
-    kinds = {name.partition(".")[2].lstrip("01.") for name in names}
+    kinds = {name.partition(".")[2].lstrip("01.") for name in names} - {"seal"}
     promise(
         kinds <= {"key.age", "journal"} or "journal" not in kinds, f"twice: {names}"
     )
@@ -86,6 +87,8 @@ def stored(site: Site, life: Life, bound: int | None) -> str:
     if bound is None and not names:
         return "never begun"
     promise(names, "the recording is lost")
+    indexed(site, life)
+    chained(site)
     states = {recording.state for recording in rows[CALL].recordings}
     promise(states == {"purged"}, f"the ledger says of its recording: {states}")
     try:
@@ -107,22 +110,37 @@ def stored(site: Site, life: Life, bound: int | None) -> str:
     return f"{manifest.outcome}, {'all' if everything else 'a part'} of it"
 
 
+def indexed(site: Site, life: Life) -> None:
+    """It is found by its numbers, or among those whose numbers are not known."""
+    names = (site.disk / "state" / "index").rglob(life.recording_id)
+    found = sorted(path.relative_to(site.disk).parts[3] for path in names)
+    promise(
+        found in (["caller", "officer"], ["unindexed"]), f"the index has it as {found}"
+    )
+
+
+def chained(site: Site) -> None:
+    """Its seal is the first of the host's chain, and what comes next will follow it."""
+    [seal] = (site.disk / "locked").rglob("*.seal")
+    data = seal.read_bytes()
+    statement = verify_seal(data, people().host_keys())
+    promise((statement.sequence, statement.previous) == (1, FIRST), "not the first")
+    chain = site.new_chain()
+    chain.open()
+    promise(chain.head == seal_place(data, statement), "the chain's head is another")
+
+
 def opened(site: Site, life: Life) -> tuple[set[int], Manifest]:
-    """Which frames `recording-agent open` finds, each exact and in place."""
-    out = site.root / "out"
-    key = site.root / "quality.txt"
-    key.write_text(identity_file(quality().identity))
-    urls = [f"file://{site.disk}/{name}" for name in ("locked", "state")]
-    with contextlib.redirect_stdout(io.StringIO()):
-        command(
-            life.recording_id,
-            identity=(key,),
-            locked_url=urls[0],
-            url=urls[1],
-            out=out,
-        )
-    manifest = parse_manifest((out / f"{life.recording_id}.json").read_bytes())
-    [audio] = [path for path in out.iterdir() if path.suffix != ".json"]
+    """Which frames whoever may open it finds, each exact and in place."""
+    [stored] = (site.disk / "state" / "keys").rglob(f"{life.recording_id}.key.age")
+    inner = unwrap(stored.read_bytes(), [GATE])
+    day = date(*map(int, stored.parts[-4:-1]))
+    found = at_once(collect(life.recording_id, [site.target], day=day, envelope=inner))
+    seen = open_found(found, [quality().identity], people())
+    promise(seen.warnings == (), f"not all of it is verified: {seen.warnings}")
+    manifest = seen.manifest
+    audio = site.root / f"audio.{seen.suffix}"
+    audio.write_bytes(seen.audio)
     track = interleaved(audio)
     frames = len(track) // _STEREO
     promise(manifest.audio.duration_ms == 20 * frames, "the duration is not the file's")

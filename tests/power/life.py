@@ -8,6 +8,7 @@ its own, and the writer's thread, whose orders are carried out at once.
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
@@ -17,21 +18,28 @@ from agent.call.recorder import Recorder
 from agent.call.sealing import Sealing
 from agent.common.clock import utc_ns
 from agent.common.ids import new_id
+from agent.formats.age import KeyKind, generate_identity
+from agent.formats.blind_index import IndexKeys
+from agent.formats.day_keys import DayKey, DayKeyList
 from agent.formats.journal import JournalHeader
+from agent.formats.layout import day_of
 from agent.media.events import RecordingClosed, RecordingOpened
 from agent.media.tap import JournalTap, Target as JournalTarget
 from agent.media.writer import JournalWriter, Opened
 from agent.model.call import CallDirection, EndCause, Outcome
 from agent.model.recording import Kept, RecordingState
 from agent.recording.database import Database
+from agent.recording.dispatch import Dispatch
 from agent.recording.finisher import Finished, FinishJob, finish
 from agent.recording.ledger import CallIntent, Ledger
 from agent.recording.recovery import Recovered
 from agent.recording.room import SpoolRoom
+from agent.recording.seal_chain import SealChain
 from agent.recording.spool import Spool
 from agent.upload.backends.directory import DirectoryBackend
 from agent.upload.targets import Target
 from agent.upload.uploader import Uploader
+from tests.formats.rosters import signing_key
 from tests.power.tape import Tape
 from tests.recording.segments import (
     MS,
@@ -45,6 +53,9 @@ from tests.recording.segments import (
 from tests.recording.starts import recovered
 
 T = TypeVar("T")
+HOST = "host-a"
+INDEX = IndexKeys({"2026-11": bytes(32)})
+GATE = generate_identity(KeyKind.CLASSIC, entropy)
 CALL = "call"
 BLOCK = 5
 "Frames in a block here: what a block is to a power cut does not hang on its length."
@@ -59,7 +70,19 @@ class Site:
         self.spool = Spool(self.disk / "host" / "spool")
         self.ledger_path = root / "ledger.sqlite"
         self.ledger = self.new_ledger()
+        self.chain = self.new_chain()
         self.stored: list[str] = []
+
+    def new_chain(self) -> SealChain:
+        """As each start makes it."""
+        key = signing_key(HOST)
+        return SealChain(self.spool, key, HOST, new_id=new_id, utc_ns=utc_ns)
+
+    def prepare(self) -> None:
+        """As each start begins."""
+        self.spool.prepare()
+        self.chain = self.new_chain()
+        self.chain.open()
 
     def new_ledger(self) -> Ledger:
         """As each start makes it."""
@@ -80,18 +103,32 @@ class Site:
         async def purged(recording_id: str) -> None:
             await self.ledger.advance(recording_id, RecordingState.PURGED)
 
-        backends = [DirectoryBackend(self.disk / name) for name in ("locked", "state")]
-        return Uploader(
-            self.spool, [Target(*backends)], on_stored=stored, on_purged=purged
+        dispatch = Dispatch(
+            self.spool, chain=self.chain, day_keys=day_keys(), utc_ns=utc_ns
         )
+        return Uploader(
+            self.spool,
+            [self.target],
+            on_stored=stored,
+            on_purged=purged,
+            objects_of=dispatch.objects,
+        )
+
+    @property
+    def target(self) -> Target:
+        """Central storage."""
+        locked, state = (
+            DirectoryBackend(self.disk / name) for name in ("locked", "state")
+        )
+        return Target(locked, state)
 
     async def start_again(self) -> list[Recovered]:
         """A start after a power cut, until all that was left is stored."""
-        self.spool.prepare()
+        self.prepare()
         self.ledger = self.new_ledger()
         await self.ledger.start()
         try:
-            found = await recovered(self.spool, self.ledger)
+            found = await recovered(self.spool, self.ledger, indexed=True)
             uploader = self.uploader()
             for recording_id in self.spool.list_sealed():
                 await uploader.store(recording_id)
@@ -99,6 +136,18 @@ class Site:
             await self.ledger.close()
             self.spool.close()
         return found
+
+
+def day_keys() -> DayKeyList:
+    """One for the day of the call, and for those on which starts may salvage it."""
+    today = day_of(utc_ns())
+    days = {day_of(STARTED_AT), *(today + timedelta(n) for n in (-1, 0, 1))}
+    recipient = str(GATE.recipient())
+    keys = [
+        DayKey(day=day.isoformat(), generation=1, recipient=recipient)
+        for day in sorted(days)
+    ]
+    return DayKeyList(serial=1, issued="2026-11-20T08:00:00Z", keys=tuple(keys))
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -211,7 +260,7 @@ class Finishers:
         self._spool, self._kept = spool, kept
 
     async def finish(self, job: FinishJob) -> Finished:
-        return finish(job, self._spool.root, self._kept)
+        return finish(job, self._spool.root, self._kept, INDEX)
 
 
 @dataclass
@@ -245,7 +294,7 @@ async def live(root: Path, kept: Kept, *, blocks: int = 4, dies: bool = False) -
         "utc_ns": lambda: STARTED_AT + frames * 20 * MS,
     }
     with tape, ledger_on(tape), mock.patch.multiple(recorder_module, **now):
-        site.spool.prepare()
+        site.prepare()
         await site.ledger.start()
         await _record(site, life, kept, blocks=blocks, dies=dies)
         uploader = site.uploader()
@@ -276,6 +325,7 @@ async def _record(
         sealing=sealing,
         quality=lambda: [opener],
         on_failed=_never,
+        signs=True,
     )
     media.connect(recorder)
     await site.ledger.begin(

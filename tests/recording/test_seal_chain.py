@@ -12,6 +12,7 @@ from agent.formats.seal import (
     Addressees,
     Statement,
     seal_digest,
+    seal_place,
     segment_digest,
     verify_seal,
 )
@@ -106,7 +107,8 @@ def test_a_seal_is_made_once(spool: Spool) -> None:
     first = seal(spool, chain, segment.id)
     assert seal(spool, chain, segment.id) == first
     assert seal(spool, chain_of(spool), segment.id) == first
-    assert chain.sequence == 1
+    data, statement = read(spool, segment.id)
+    assert chain.head == seal_place(data, statement)
 
 
 def test_many_threads_do_not_fork_it(spool: Spool) -> None:
