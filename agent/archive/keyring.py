@@ -35,6 +35,7 @@ BEHIND: Final = 35
 ROOT_SIZE: Final = 32
 MAX_GENERATIONS: Final = 999
 "Of one day's key; each early erasure on that day takes one."
+MAX_MONTHS: Final = 100
 INDEX_ROOT: Final = "index"
 SIGNING_SEED: Final = "signing"
 
@@ -74,6 +75,8 @@ class Keyring:
         "Generations of a day that were destroyed: none is ever made again."
         self._holds: dict[str, Identity] = {}
         self._roots: dict[str, bytes] = {}
+        self._months: dict[str, bytes] = {}
+        "Index keys that were derived: a search asks for two years of them."
         self._changing = asyncio.Lock()
 
     @classmethod
@@ -153,7 +156,11 @@ class Keyring:
 
     def index_key(self, month: str) -> bytes:
         """The key of a month's index, `2026-11`. Raises IndexKeyError."""
-        return month_key(self._roots[INDEX_ROOT], month)
+        if month not in self._months:
+            if len(self._months) >= MAX_MONTHS:
+                self._months.clear()
+            self._months[month] = month_key(self._roots[INDEX_ROOT], month)
+        return self._months[month]
 
     async def generate_until(self, day: date, *, today: date) -> list[date]:
         """Make the first key of each day from `today` to `day` that never had one.

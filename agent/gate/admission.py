@@ -132,16 +132,18 @@ class Admission:
         filed: date | None = None
         if own or allowed.everyones:
             # Nobody else causes any work that depends on the record.
-            state = await parts.states.read(recording_id)
-            filed = await self._filed(recording_id, day)
+            state, erased, filed = await asyncio.gather(
+                parts.states.read(recording_id),
+                parts.erased.is_erased(recording_id),
+                self._filed(recording_id, day),
+            )
             # What its officer's number names may have been somebody else's before.
             own = own and filed is not None and person.is_active(filed)
             facts = Facts(
                 there=filed is not None,
                 own=own,
                 restricted=restricted and state.restricted is not None,
-                erased=bool(state.erasing)
-                or await parts.erased.is_erased(recording_id),
+                erased=erased or bool(state.erasing),
             )
         decision = decide_record(person, allowed, facts)
         if isinstance(decision, Denied):

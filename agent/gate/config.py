@@ -6,6 +6,8 @@ from typing import Final, Literal
 import msgspec
 
 from agent.common.logs import Level
+from agent.common.outgoing import Outgoing
+from agent.common.regions import RegionConfig
 from agent.common.strict_toml import ConfigError, decode_struct, read_toml
 from agent.formats.age import KeyKind
 from agent.gate.limits import Counted, Limit
@@ -121,6 +123,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keyring: KeyringConfig
     roster: RosterConfig
     storage: tuple[StorageConfig, ...]
+    region: RegionConfig = RegionConfig()
     retention: RetentionConfig = RetentionConfig()
     limits: LimitsConfig = LimitsConfig()
     log: GateLogConfig = GateLogConfig()
@@ -139,6 +142,12 @@ def load(path: Path) -> Config:
     if config is not None:
         if not config.storage:
             mistakes.append("storage: at least one [[storage]] is needed")
+        names = [one.name or f"[{n}]" for n, one in enumerate(config.storage)]
+        if len(set(names)) < len(names):
+            mistakes.append("storage: two have the same name")
+        mistakes += Outgoing(config.region).judge(
+            one.destination(index) for index, one in enumerate(config.storage)
+        )
         if not config.roster.path:
             mistakes.append("roster.path: the gate knows nobody without a roster")
     if mistakes or config is None:

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from agent import __version__
 from agent.archive.audit_log import AuditLog
+from agent.archive.audit_mark import Mark
 from agent.archive.key_files import KeyringError, Kind
 from agent.archive.keyring import Keyring
 from agent.archive.states import States
@@ -46,6 +47,9 @@ from agent.upload.targets import Target
 
 SPOOL: Final = Path("/var/lib/recording-agent")
 "Where an installed agent keeps its spool."
+
+AUDIT_MARK: Final = "audit-mark"
+"In the gate's state: how far its log has come, which storage alone could hide."
 
 
 class TelephonyHostError(AgentError):
@@ -123,7 +127,10 @@ async def opened(
         }
         first = next(iter(archives.values()))
         await check_published(keyring, first.state, trusted)
-        log = AuditLog(first.locked, config.gate.name, own, clock, trusted=trusted)
+        log = AuditLog(
+            first.locked, config.gate.name, own, clock,
+            trusted=trusted, mark=Mark(state / AUDIT_MARK),
+        )  # fmt: skip
         await log.start()
         try:
             gate = _assembled(

@@ -52,6 +52,13 @@ def test_the_shipped_file_and_a_small_one_are_read(tmp_path: Path) -> None:
         ("[roster]", "[limits]\nreleases = 5\n[roster]", "releases and releases_alarm"),
         ("[[storage]]", "[other]\n[[storage]]", "other: unknown key"),
         ("[gate]\n", "[sip]\n[gate]\n", "telephony host"),
+        (
+            "[gate]",
+            '[region]\nallowed = ["XX1"]\n[gate]',
+            "no group, country or region",
+        ),
+        ("[gate]", '[region]\nhere = "US"\n[gate]', "outside region.allowed"),
+        ("[[storage]]", '[[storage]]\nregion = "US"', r"storage\[0\].region"),
         ("path =", "#", "path and root are needed together"),
     ],
 )

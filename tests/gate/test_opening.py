@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from agent.archive.audit_log import AuditLogError
 from agent.archive.audit_verification import read_rows
 from agent.archive.key_files import KeyringBusyError, KeyringError
 from agent.archive.keyring import Keyring
@@ -99,6 +100,18 @@ async def test_a_gate_that_the_roster_does_not_name_is_none(site: GateSite) -> N
 async def test_storage_that_is_away_keeps_it_from_coming_up(site: GateSite) -> None:
     (site.folder / "locked").rmdir()
     with pytest.raises(StorageError):
+        async with gate(site):
+            pass
+
+
+async def test_a_log_that_was_cut_off_while_the_gate_was_down_is_named(
+    site: GateSite,
+) -> None:
+    async with gate(site):
+        pass
+    last = max((site.folder / "locked" / "audit").rglob("*.json"))
+    last.unlink()
+    with pytest.raises(AuditLogError):
         async with gate(site):
             pass
 
