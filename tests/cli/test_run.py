@@ -72,3 +72,20 @@ def test_a_wrong_configuration_starts_nothing(
     disk_site.config.write_text("nonsense = 1\n")
     with pytest.raises(ConfigError):
         run("run", "-c", disk_site.config)
+
+
+def test_a_target_outside_the_list_is_named_and_nothing_starts(
+    disk_site: DiskSite, run: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "Agent", Ended)
+    Ended.seen = []
+    file = disk_site.write()
+    stores = file.read_text().replace(
+        "[[storage]]", '[[storage]]\nregion = "us-east-1"'
+    )
+    file.write_text(stores)
+    with pytest.raises(
+        ConfigError, match=r"storage\[0\]\.region: 'us-east-1' is in US"
+    ):
+        run("run", "-c", file)
+    assert Ended.seen == []
