@@ -57,12 +57,17 @@ class Dispatch:
         chain: SealChain | None = None,
         day_keys: DayKeyList | None = None,
         utc_ns: Callable[[], int],
+        problem: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """Without `chain` nothing is signed, without `day_keys` there is no gate."""
+        """Without `chain` nothing is signed, without `day_keys` there is no gate.
+
+        `problem` is told one in a word, in any thread.
+        """
         self._spool = spool
         self._chain = chain
         self._day_keys = day_keys
         self._utc_ns = utc_ns
+        self._problem = problem
         self._lock = threading.Lock()
         self._missing: set[date] = set()
         self._told: tuple[date, int] | None = None
@@ -143,6 +148,7 @@ class Dispatch:
         if day not in self._missing:
             self._missing.add(day)
             self._log.critical("day_key_missing", day=day.isoformat())
+            self._problem("day-key-missing")
 
     def _coming(self, keys: DayKeyList) -> int:
         today = day_of(self._utc_ns())

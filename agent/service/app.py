@@ -153,6 +153,7 @@ class Agent:
             chain=self._seal_chain(spool, protection),
             day_keys=protection.day_keys,
             utc_ns=utc_ns,
+            problem=lambda word: loop.call_soon_threadsafe(witness.problem, word),
         )
         uploader = self._uploader(spool, ledger, dispatch, material)
         finishers = FinisherPool(
@@ -267,7 +268,8 @@ class Agent:
             connections=succession.connections,
         )
         self._reloads += [witness.reloaded, user_agent.reload_tls]
-        self._reloads.append(functools.partial(self._reread, material, renewal, tasks))
+        reread = functools.partial(self._reread, material, renewal, witness, tasks)
+        self._reloads.append(reread)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         control.connect(
             Joint(
@@ -366,10 +368,14 @@ class Agent:
         for reload in self._reloads:
             reload()
 
-    def _reread(self, material: Material, renewal: Renewal, tasks: TaskSet) -> None:
+    def _reread(
+        self, material: Material, renewal: Renewal, witness: Witness, tasks: TaskSet
+    ) -> None:
         async def reread() -> None:
             # The lists are judged by the roster, so that comes first.
-            await reread_roster(material.people, self._config, self._base)
+            await reread_roster(
+                material.people, self._config, self._base, witness.problem
+            )
             renewal()
             spool = self._base / self._config.agent.spool
             try:

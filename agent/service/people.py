@@ -70,8 +70,16 @@ def remember_roster(people: People, spool: Path) -> None:
         remember_serial(_memory(spool), people.roster.serial)
 
 
-async def reread_roster(people: People, config: Config, base: Path) -> None:
-    """Read the roster again; one that cannot be used changes nothing, and is told."""
+async def reread_roster(
+    people: People,
+    config: Config,
+    base: Path,
+    problem: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Read the roster again; one that cannot be used changes nothing, and is told.
+
+    `problem` is told of it in a word.
+    """
     log = structlog.get_logger()
     if people.roster is None:
         return
@@ -81,6 +89,7 @@ async def reread_roster(people: People, config: Config, base: Path) -> None:
         await asyncio.to_thread(remember_serial, _memory(spool), roster.serial)
     except AgentError as error:
         log.error("roster_refused", serial=people.roster.serial, reason=str(error))
+        problem("roster-refused")
         return
     # Another reading may have been faster, of a newer one.
     if roster.serial >= people.roster.serial:

@@ -270,5 +270,10 @@ async def test_what_leaves_the_host_is_sealed_indexed_and_within_the_gates_layer
     written = audit_verification.read_rows(backend, writer, trusted)
     rows = [row async for row in written]
     assert [row.act for row in rows] == [
-        "start", "config", "key-problem", "config", "stop", "start", "stop",
-    ]  # fmt: skip
+        *("start", "config", "key-problem", "key-problem", "config", "stop"),
+        *("start", "stop"),
+    ]
+    assert [row.detail["what"] for row in rows if row.act == "key-problem"] == [
+        "index-key-missing",
+        "day-key-missing",
+    ]
