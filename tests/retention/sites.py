@@ -3,7 +3,7 @@
 import itertools
 import os
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -18,6 +18,7 @@ from agent.formats.age import AgeError, Identity, KeyKind, generate_identity
 from agent.formats.audit import Row, open_page
 from agent.formats.envelope import SegmentKey, open_envelope, unwrap, wrap
 from agent.formats.layout import (
+    Folder,
     annotation_key,
     dated,
     envelope_key,
@@ -28,9 +29,11 @@ from agent.formats.layout import (
 )
 from agent.formats.seal import FIRST, SealedFile, Statement, sign_seal
 from agent.formats.sshsig import SigningKey
+from agent.retention.clock_check import SKEW
 from agent.retention.policy import Period, Policy, next_day, start_of_day
 from agent.retention.site import Place, Site
 from agent.retention.sweep import Sweep
+from agent.upload.backend import StorageBackend
 from agent.upload.backends.memory import MemoryBackend
 
 GATE_KEY = SigningKey.from_seed(b"g" * 32)
@@ -84,10 +87,11 @@ class Built:
     keyring: Keyring | None
     backends: list[tuple[MemoryBackend, MemoryBackend]] = field(repr=False)
     "Of each place: locked, state."
+    skew: float = SKEW
     ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def sweep(self, *, wait: float = 3600.0) -> Sweep:
-        return Sweep(self.site, YEAR, wait=wait)
+        return Sweep(self.site, YEAR, wait=wait, skew=self.skew)
 
     async def restarted(self) -> "Built":
         """The same storage, with another process's log and states."""
@@ -100,12 +104,10 @@ class Built:
         """One recording of a day, in every place."""
         number = next(self.ids)
         recording_id = f"00000000-0000-4000-8000-{number:012x}"
-        for (locked, state), objects in zip(
-            self.backends, itertools.repeat(self.objects(recording_id, day))
-        ):
+        objects = self.objects(recording_id, day)
+        for place in self.site.places:
             for key, data in objects.items():
-                backend = locked if key.startswith(("audio", "manifest")) else state
-                await backend.put(key, data)
+                await place.backend(Folder(key.partition("/")[0])).put(key, data)
         return recording_id
 
     def objects(self, recording_id: str, day: date = DAY) -> dict[str, bytes]:
@@ -203,14 +205,19 @@ async def built(
     days: tuple[date, ...] = (DAY,),
     before: Before | None = None,
     kind: type[MemoryBackend] = MemoryBackend,
+    stores: Sequence[tuple[StorageBackend, StorageBackend]] = (),
+    skew: float = SKEW,
 ) -> AsyncIterator[Built]:
-    """`before` is what each backend calls first, as MemoryBackend says."""
+    """`before` is what each backend calls first, as MemoryBackend says.
+
+    `stores` are others than in memory, whose clock is not the test's: see `skew`.
+    """
     clock = Clock(now_ns)
     backends = [
         (kind(before, clock=clock), kind(before, clock=clock)) for _ in range(places)
     ]
-    archives = [Archive(*pair, clock=clock) for pair in backends]
-    log = AuditLog(backends[0][0], "gate", GATE_KEY, clock)
+    archives = [Archive(*pair, clock=clock) for pair in stores or backends]
+    log = AuditLog(archives[0].locked, "gate", GATE_KEY, clock)
     await log.start()
     keyring = None
     if gate:
@@ -218,9 +225,9 @@ async def built(
         keyring = await Keyring.create(folder / "ring", [owner], kind=KeyKind.CLASSIC)
         for day in days:
             await keyring.generate_until(day, today=day)
-    site = Site(tuple(Place.of(archives)), States(backends[0][1]), log, keyring)
+    site = Site(tuple(Place.of(archives)), States(archives[0].state), log, keyring)
     try:
-        yield Built(site, clock, log, keyring, backends)
+        yield Built(site, clock, log, keyring, backends, skew)
     finally:
         await log.close()
         if keyring is not None:
