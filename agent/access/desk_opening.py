@@ -17,7 +17,7 @@ from agent.formats.roster import Roster
 from agent.formats.sshsig import SigningKey
 from agent.identity.roster import load_roster, remember_serial, seen_serial
 from agent.signalling.secrets import Secrets
-from agent.upload.targets import Target, open_store
+from agent.upload.targets import open_target
 
 SERIAL_FILE: Final = "roster-serial"
 "In the folder of what is remembered: the newest roster that was believed."
@@ -53,22 +53,22 @@ async def open_desk(
     if person.signing_key:
         data = secrets.read(person.signing_key).encode()
         signing_key = SigningKey.from_private_file(data)
+    outgoing = Outgoing(config.region)
     async with AsyncExitStack() as stack:
         gate = None
         if config.gate is not None:
-            outgoing = Outgoing(config.region)
             gate = await stack.enter_async_context(
                 GateClient.opened(config.gate, base, outgoing)
             )
         yield Desk(
             targets=tuple(
-                Target(open_store(one.locked_url, base), open_store(one.url, base))
-                for one in config.storage
+                open_target(one, base, secrets, outgoing, index=index)
+                for index, one in enumerate(config.storage)
             ),
             identities=read_identities(paths, ask),
             roster=read_roster(config, base, memory),
             gate=gate,
-            index=_index(config.index.keys, secrets),
+            index=read_index(config.index.keys, secrets),
             person=person.id,
             signing_key=signing_key,
             today=today,
@@ -93,7 +93,7 @@ def read_roster(config: ArchiveConfig, base: Path, memory: Path) -> Roster | Non
     return roster
 
 
-def _index(name: str, secrets: Secrets) -> IndexKeys | bytes | None:
+def read_index(name: str, secrets: Secrets) -> IndexKeys | bytes | None:
     """Keys of some months as a host holds them, or the root: one line of hexadecimal.
 
     Raises SecretError, IndexKeyError.

@@ -40,17 +40,6 @@ class Place:
     region: str
 
 
-@dataclass(frozen=True, slots=True)
-class Keeping:
-    """How long a recording is kept."""
-
-    period: str
-    "ISO 8601, like `P1Y`."
-    timezone: str
-    decision: str = ""
-    "Where it is recorded that more than a year was decided."
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """Everything that facts are made of."""
@@ -60,7 +49,8 @@ class Sources:
     places: Sequence[Place] = ()
     allowed: Sequence[str] = ()
     "Regions that a target may be in."
-    keeping: Keeping | None = None
+    keeping: Mapping[str, str] | None = None
+    "How long a recording is kept, and how it ends: in words, `period` among them."
     roster: Roster | None = field(default=None, repr=False)
     gate: bool = False
 
@@ -102,7 +92,7 @@ def gather(sources: Sources) -> Facts:
         data=tuple(one.encode_name for one in msgspec.structs.fields(Manifest)),
         roles=tuple(_role(role, sources) for role in Role),
         keys=_keys(sources),
-        retention=_retention(sources.keeping),
+        retention=dict(sources.keeping or {"period": NOT_TOLD}),
         places=tuple(
             {
                 "what": place.what,
@@ -185,15 +175,6 @@ def _keys(sources: Sources) -> dict[str, str | int]:
         "hosts that seal": len({host.name for host in roster.hosts}),
         "may approve an erasure": len(roster.approvers(sources.today)),
     }
-
-
-def _retention(keeping: Keeping | None) -> dict[str, str]:
-    if keeping is None:
-        return {"period": NOT_TOLD}
-    told = {"period": keeping.period, "counted in": keeping.timezone}
-    if keeping.decision:
-        told["decision"] = keeping.decision
-    return told
 
 
 def _enforced(*, gate: bool) -> tuple[str, ...]:

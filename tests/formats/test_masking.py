@@ -1,5 +1,6 @@
 import io
 import struct
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -7,11 +8,12 @@ import soundfile
 from hypothesis import given, strategies as st
 
 from agent.formats.audio_format import AudioFormat
-from agent.formats.comments import read_comments
+from agent.formats.comments import CommentError, read_comments
 from agent.formats.compression import Samples, compress
-from agent.formats.container import SampleFormat, read_wav, wav_header
+from agent.formats.container import ContainerError, SampleFormat, read_wav, wav_header
 from agent.formats.cues import Cue, chapters, wav_cues
 from agent.formats.masking import MAX_SPANS, MaskingError, Span, mask, parse_span
+from agent.formats.watermark import watermark
 from tests.formats.cue_chunks import wav_labels
 
 SECONDS = 3
@@ -163,3 +165,16 @@ def test_what_cannot_be_masked() -> None:
     head = data[: data.index(b"\xff\xf8")]
     with pytest.raises(MaskingError, match="cannot be decoded"):
         mask(head[:4] + b"\x7f" + head[5:], AudioFormat.FLAC, [Span(0, 1)])
+
+
+@given(st.binary(max_size=200), st.sampled_from(AudioFormat))
+def test_garbage_is_refused_by_name_and_nothing_else_happens(
+    data: bytes, format_: AudioFormat
+) -> None:
+    for head in (b"", b"RIFF\0\0\0\0WAVE", b"fLaC", b"OggS\0"):
+        for act in (
+            lambda whole: mask(whole, format_, [Span(0, 1)]),
+            lambda whole: watermark(whole, format_, "a line"),
+        ):
+            with suppress(MaskingError, ContainerError, CommentError):
+                act(head + data)

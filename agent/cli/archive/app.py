@@ -25,8 +25,11 @@ _LAZY: Final = {
     "audit": "Verify the log, or tell when and why a recording was used.",
     "verify": "Hold what is stored against what the hosts have signed.",
     "reconcile": "Hold the object store's own access log against the gate's.",
+    "index-keys": "Print the index keys for a host, where there is no gate.",
     "facts": "Report what law asks to be told, from the live configuration.",
     "drill": "Try whether each key that opens everything still does.",
 }
 for _verb, _help in _LAZY.items():
-    app.command(f"agent.cli.archive.{_verb}:command", name=_verb, help=_help)
+    app.command(
+        f"agent.cli.archive.{_verb.replace('-', '_')}:command", name=_verb, help=_help
+    )

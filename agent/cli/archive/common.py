@@ -45,6 +45,7 @@ Identities = Annotated[
     tuple[Path, ...],
     Parameter(
         name=["--identity", "-i"],
+        negative="",
         help="Files with your secret keys, beside those of the configuration.",
     ),
 ]

@@ -18,7 +18,7 @@ def command(
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     recipient: str = "",
     basis: str = "",
-    mask: tuple[str, ...] = (),
+    mask: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     config: Config = None,
     identity: Identities = (),
 ) -> None:

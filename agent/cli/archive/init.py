@@ -18,6 +18,11 @@ TEMPLATE: Final = """\
 [[storage]]                                   # as often as there are targets
 locked_url = "file:///srv/recordings/locked"  # audio, manifests, log
 url = "file:///srv/recordings/state"          # envelopes, index, states
+# For buckets: s3://bucket/prefix in both, and
+# endpoint = "https://s3.example"
+# region = "FI"                               # where it is
+# credentials = "s3-credentials"              # yours as a reader: AWS's file format
+# ca = ""                                     # who vouches for it; empty: the system's
 
 [person]
 id = ""                                       # yours in the roster: p-…

@@ -14,11 +14,12 @@ from rich.progress import (
 )
 
 from agent.access.config import ArchiveConfig
-from agent.access.facts import Keeping, Place, Sources
+from agent.access.facts import Place, Sources
 from agent.cli.terminal import console
 from agent.common.strict_toml import ConfigError, decode_struct, read_toml
 from agent.formats.roster import Roster
 from agent.retention.config import RetentionConfig
+from agent.retention.facts import retention_facts
 
 
 def sources(
@@ -30,7 +31,7 @@ def sources(
         controller=config.controller,
         places=_places(config),
         allowed=config.region.allowed,
-        keeping=None if retention is None else _keeping(retention),
+        keeping=None if retention is None else _keeping(retention, config),
         roster=roster,
         gate=config.gate is not None,
     )
@@ -51,23 +52,34 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _places(config: ArchiveConfig) -> list[Place]:
-    here = config.region.here
     places = []
     for one in config.storage:
+        # A directory is where this computer is.
+        where = one.region or ("" if one.is_s3 else config.region.here)
+        at = f" at {one.endpoint}" if one.endpoint else ""
         places += [
-            Place("audio, manifests, log", one.locked_url, here),
-            Place("envelopes, index, states", one.url, here),
+            Place("audio, manifests, log", one.locked_url + at, where),
+            Place("envelopes, index, states", one.url + at, where),
         ]
     if config.gate is not None:
         places.append(Place("gate", config.gate.url, config.gate.region))
     return places
 
 
-def _keeping(path: Path) -> Keeping:
+def _keeping(path: Path, person: ArchiveConfig) -> dict[str, str]:
     """`[retention]` of the gate's configuration, or of a host's."""
     mistakes: list[str] = []
     raw = read_toml(path).get("retention", {})
     config = decode_struct(RetentionConfig, raw, "retention", mistakes)
     if config is None:
         raise ConfigError(mistakes)
-    return Keeping(config.period, config.timezone, config.decision)
+    facts = retention_facts(config, gate=person.gate is not None)
+    return {name: _words(value) for name, value in facts.items()}
+
+
+def _words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(value)
+    return str(value) or "-"

@@ -37,7 +37,7 @@ def command(
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     first: Annotated[date | None, Parameter(name="--from")] = None,
     last: Annotated[date | None, Parameter(name="--to")] = None,
-    mask: tuple[str, ...] = (),
+    mask: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     officer: Annotated[bool, Parameter(negative="")] = False,
     retention: Path | None = None,
     config: Config = None,

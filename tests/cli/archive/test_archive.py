@@ -20,9 +20,11 @@ from agent.cli.archive.init import TEMPLATE
 from agent.common.clock import utc_now
 from agent.common.errors import AgentError
 from agent.common.ids import new_id
+from agent.formats.blind_index import IndexKeys, month_key
 from agent.formats.container import read_wav
 from agent.formats.signed import sign_document
 from agent.formats.sshsig import Namespace
+from tests.access.site import ROOT_KEY
 from tests.cli.archive.conftest import Desktop
 from tests.formats.rosters import signing_key
 from tests.recording.segments import CALLER, OFFICER, stereo
@@ -322,3 +324,23 @@ def test_the_template_names_every_key() -> None:
         assert f"[{field.encode_name}]" in TEMPLATE
     for field in msgspec.structs.fields(GateClientConfig):
         assert f"# {field.encode_name} = " in TEMPLATE
+
+
+def test_index_keys_for_a_host_without_a_gate(
+    desktop: Desktop, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert desktop("index-keys") == 0
+    held = IndexKeys.parse(capsysbinary.readouterr().out)
+    assert held.months == {
+        month: month_key(ROOT_KEY, month) for month in ("2026-11", "2026-12")
+    }
+    new = tmp_path / "root"
+    assert desktop("index-keys", "--new", new) == 0
+    assert new.stat().st_mode & 0o777 == 0o600
+    assert len(bytes.fromhex(new.read_text().strip())) == 32
+    with pytest.raises(AgentError, match="exists"):
+        desktop("index-keys", "--new", new)
+    text = desktop.config.read_text().replace('keys = "index"', 'keys = ""')
+    desktop.config.write_text(text)
+    with pytest.raises(AgentError, match="names no root"):
+        desktop("index-keys")
