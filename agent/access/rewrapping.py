@@ -6,11 +6,13 @@ audio is not touched. Two persons have signed a request for it. It may be broken
 and begun again: what is done stands in a file, by ids.
 """
 
+import asyncio
 import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from agent.access.desk import Desk
 from agent.access.finding import Window, find_days
@@ -23,6 +25,9 @@ from agent.common.files import sync_directory, write_all
 from agent.formats.age import Recipient, parse_recipient
 from agent.formats.envelope import SegmentKey, open_envelope
 from agent.formats.layout import envelope_key, valid_id
+
+AT_ONCE: Final = 8
+"Recordings under way at once: each waits for the gate and storage in turn."
 
 
 class RewrapError(AgentError):
@@ -39,8 +44,15 @@ class Rewrapped:
     "Envelopes that were made anew, in this run."
     before: int = 0
     "Those that an earlier run had done."
+    other: int = 0
+    "Recordings that turned out to be none of the request's."
     failed: dict[str, str] = field(default_factory=dict)
     "By id: why not. The next run tries them again."
+
+    @property
+    def seen(self) -> int:
+        """How many were looked at."""
+        return self.done + self.before + self.other + len(self.failed)
 
 
 class Progress:
@@ -109,18 +121,26 @@ async def rewrap(
     reason = Reason(purpose=Purpose.REWRAP, reference=request.id)
     recordings = await _recordings(desk, request, reason)
     report = Rewrapped()
-    for count, (recording_id, day) in enumerate(recordings.items(), 1):
-        if recording_id in progress.done:
-            report.before += 1
-        else:
-            try:
-                made = await _rewrap_one(desk, request, reason, recording_id, day)
-            except AgentError as error:
-                report.failed[recording_id] = str(error)
+    waiting = iter(recordings.items())
+
+    async def work() -> None:
+        for recording_id, day in waiting:
+            if recording_id in progress.done:
+                report.before += 1
             else:
-                report.done += made
-                progress.add(recording_id)
-        on_progress(count, len(recordings))
+                try:
+                    made = await _rewrap_one(desk, request, reason, recording_id, day)
+                except AgentError as error:
+                    report.failed[recording_id] = str(error)
+                else:
+                    report.done += made
+                    report.other += not made
+                    progress.add(recording_id)
+            on_progress(report.seen, len(recordings))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(work())
     return report
 
 
@@ -162,9 +182,14 @@ async def _rewrap_one(
 async def _officers(
     desk: Desk, recording_id: str, day: date, key: SegmentKey
 ) -> tuple[str, ...]:
-    """Numbers of the officers who took part. Raises RewrapError if nobody tells."""
+    """Numbers of the officers who took part. Raises RewrapError if nobody tells.
+
+    Only a manifest that a rostered host sealed is believed: a forged one would give
+    somebody a key.
+    """
+    hosts = {} if desk.roster is None else desk.roster.host_keys()
     for archive in desk.archives:
-        manifest = await read_manifest(archive, recording_id, day, key)
+        manifest = await read_manifest(archive, recording_id, day, key, hosts=hosts)
         if manifest is not None:
             return tuple(officer.number for officer in manifest.officers)
     raise RewrapError(
