@@ -1,12 +1,14 @@
 """`recording-agent roster …`: the signed list of who is who."""
 
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 from rich.table import Table
 
-from agent.access.requests import moment_text
+from agent.access.requests import NEEDED, moment_text
 from agent.cli.roster_template import template, to_toml
 from agent.cli.signed_files import Config, Output, join, read, trusted_roster, write
 from agent.cli.terminal import console
@@ -95,6 +97,8 @@ def check(file: Path | None = None, *, config: Config = None, root: str = "") ->
     print(f"approvers: {len(roster.approvers(today))}")
     print(f"hosts: {len(roster.host_keys())}")
     print(f"recovery keys: {len(roster.recovery)}")
+    for warning in _warnings(roster, today):
+        console(stderr=True).print(f"warning: {warning}", style="yellow")
 
 
 @command.command
@@ -151,6 +155,23 @@ def officers(
     """
     roster = trusted_roster(config, file, root)
     write(officers_file(roster, day_of(utc_ns())).encode(), output)
+
+
+def _warnings(roster: Roster, today: date) -> Iterator[str]:
+    """What is allowed, and mostly not meant."""
+    if len(roster.approvers(today)) < NEEDED:
+        yield f"fewer than {NEEDED} approvers: no request can be carried out"
+    without = [one for one in roster.active(Role.OFFICER, today) if not one.recipient]
+    if without:
+        yield f"{len(without)} officers have no key: quality staff only"
+    for role in (Role.QUALITY, Role.DPO, Role.CASE_HANDLER):
+        if not roster.active(role, today):
+            yield f"nobody is {role} today"
+    if not roster.gate:
+        yield "no key of a gate: no list of day keys is believed"
+    gone = sum(not person.is_active(today) for person in roster.people)
+    if gone:
+        yield f"{gone} people are not active today"
 
 
 def _kind(person: Person) -> str:

@@ -51,7 +51,9 @@ def test_a_root_holder_fills_encodes_signs_joins_and_checks(
     run("roster", "join", line, sig, "-o", joined)
     capsys.readouterr()
     run("roster", "check", joined, "--root", f"{root}.pub")
-    shown = capsys.readouterr().out
+    shown, told = capsys.readouterr()
+    assert "fewer than 2 approvers" in told
+    assert "nobody is dpo today" in told
     assert shown.startswith("serial 1 of 20")
     assert "quality: 1\n" in shown
     assert "hosts: 1\n" in shown
