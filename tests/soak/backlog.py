@@ -14,6 +14,7 @@ import random
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -69,14 +70,16 @@ class Result:
     damaged: int = 0
 
 
-def fill(spool: Spool, count: int) -> dict[str, str]:
+def fill(
+    spool: Spool, count: int, files: Sequence[tuple[str, str, int]] = FILES
+) -> dict[str, str]:
     """Seal `count` recordings; returns every file that storage must hold, by name."""
     rng, wanted = random.Random(5), {}
     for _ in range(count):
         recording_id = new_id()
         work = spool.begin_work(recording_id)
         objects = []
-        for suffix, folder, size in FILES:
+        for suffix, folder, size in files:
             name, data = f"{recording_id}.{suffix}", rng.randbytes(size)
             (work / name).write_bytes(data)
             wanted[name] = sha256(data).hexdigest()

@@ -43,12 +43,14 @@ from tests.bench.usage import machine
 from tests.fakes.s3 import FakeS3, Request, Response, Serve, refusal
 from tests.lab.ceph import Ceph, Keys
 from tests.lab.s3 import s3_client
-from tests.soak.backlog import FILES, fill
+from tests.soak.backlog import fill
 
 LONGEST: Final = 1.0
 "Seconds between attempts, at most: the agent's own minutes would be most of the time."
 PATIENCE: Final = 60.0
 "Seconds in which a fault is to be noticed, and got over."
+FILES: Final = (("key.age", "keys", 6000), ("wav.age", "audio", 16_000))
+"Of a recording, one in each bucket: suffix, folder, bytes."
 LOCKED: Final = "faults-locked"
 STATE: Final = "faults-state"
 
@@ -98,7 +100,7 @@ class Site:
         self.spool = Spool(root / "spool")
         self.spool.prepare()
         with mock.patch("os.fsync"):  # nothing of it is to outlive a power cut
-            self.wanted = fill(self.spool, recordings)
+            self.wanted = fill(self.spool, recordings, FILES)
         self.told: Counter[str] = Counter()
 
     def new_uploader(self) -> Uploader:
@@ -320,6 +322,8 @@ class Campaign:
         ):
             self._log = log
             uploader = self._site.new_uploader()
+            for recording_id in self._site.spool.list_sealed():
+                uploader.notify(recording_id)  # each is put before anybody asks for it
             task = asyncio.get_running_loop().create_task(uploader.run())
             try:
                 for name in FAULTS:
