@@ -22,6 +22,8 @@ _DELETE: Final = ("DeleteObject", "DeleteObjectVersion")
 _TAG: Final = (
     "PutObjectTagging",
     "PutObjectVersionTagging",
+    "DeleteObjectTagging",
+    "DeleteObjectVersionTagging",
     "GetObjectTagging",
     "GetObjectVersionTagging",
 )

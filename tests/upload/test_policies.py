@@ -155,6 +155,12 @@ def test_the_gate_does_not_loosen_locks_or_the_buckets() -> None:
     assert "PutObjectLegalHold" not in allowed
 
 
+def test_the_gate_takes_the_tag_off_what_is_on_hold() -> None:
+    for folder in ("audio", "manifest", "keys", "index"):
+        assert decide(policy(Role.GATE), "DeleteObjectVersionTagging", of(folder))
+        assert not decide(policy(Role.HOST), "DeleteObjectVersionTagging", of(folder))
+
+
 def test_the_erasures_under_way_are_the_gates() -> None:
     assert decide(policy(Role.GATE), "PutObject", of("erasures"))
     assert decide(policy(Role.GATE), "DeleteObject", of("erasures"))
