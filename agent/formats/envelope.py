@@ -5,6 +5,7 @@ identity file, so that two runs of the stock tool open a recording. Where there 
 gate, that file is the inner layer, and the outer one is to the gate's key of the day.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Final, Protocol, Self
 
@@ -106,7 +107,7 @@ def wrap(inner: bytes, day: OuterKey, entropy: Entropy) -> bytes:
     Raises KeyFormatError if `inner` is no envelope, or `day` has no recipient.
     """
     _check_inner(inner)
-    return encrypt(inner, [parse_recipient(day.recipient)], entropy)
+    return encrypt(inner, [_outer_recipient(day.recipient)], entropy)
 
 
 def unwrap(outer: bytes, identities: Sequence[Identity]) -> bytes:
@@ -119,6 +120,12 @@ def unwrap(outer: bytes, identities: Sequence[Identity]) -> bytes:
     inner = decrypt(outer, identities)
     _check_inner(inner)
     return inner
+
+
+@functools.lru_cache(maxsize=16)
+def _outer_recipient(text: str) -> Recipient:
+    """All envelopes of a day have one: its text costs more to read than to wrap for."""
+    return parse_recipient(text)
 
 
 def _check_inner(inner: bytes) -> None:
