@@ -72,6 +72,10 @@ def show_host(host: HostStatus, *, json: bool) -> None:
         + f"; {host.to_store} to be stored{_for(host.to_store_for)}"
         + (", storage fails" if host.storage_away else "")
     )
+    if host.day_keys_for is not None:
+        console().print(
+            f"day keys of the gate: for {host.day_keys_for} days from today"
+        )
     if len(host.storages) > 1:
         for storage in host.storages:
             console().print(

@@ -325,7 +325,7 @@ class Agent:
         stack.push_async_callback(recorder.drain, SEAL_SECONDS)
         stack.push_async_callback(control.drain, DRAIN_SECONDS)
         make_private_directory(root / "run")
-        host = functools.partial(host_status, room, sealing, uploader, utc_ns)
+        host = functools.partial(host_status, room, sealing, uploader, dispatch, utc_ns)
         commands = Commands(control.orders, host, witness.command)
         server = ControlServer(root / "run", commands)
         server.start()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from agent.call.sealing import Sealing
+from agent.recording.dispatch import Dispatch
 from agent.recording.room import SpoolRoom
 from agent.upload.uploader import Uploader
 
@@ -45,10 +46,16 @@ class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
     "Whether a storage failed when it was last asked."
     storages: tuple[StorageStatus, ...] = ()
     "Each of them: a recording is stored when all have it."
+    day_keys_for: int | None = None
+    "Days from today on that the gate's list has keys for; None without a gate."
 
 
 def host_status(
-    room: SpoolRoom, sealing: Sealing, uploader: Uploader, utc_ns: Callable[[], int]
+    room: SpoolRoom,
+    sealing: Sealing,
+    uploader: Uploader,
+    dispatch: Dispatch,
+    utc_ns: Callable[[], int],
 ) -> HostStatus:
     """How it stands now. Raises OSError if the spool cannot be read."""
     level, now = room.look(), utc_ns()
@@ -77,4 +84,5 @@ def host_status(
             )
             for line in uploader.lines
         ),
+        day_keys_for=dispatch.coming_days(),
     )

@@ -91,6 +91,7 @@ def test_status_tells_of_the_host(
         " begins",
         "recordings: 0 to be finished; 12 to be stored (the first for 305 s), storage"
         " fails",
+        "day keys of the gate: for 6 days from today",
     ]
     assert run("status", "-c", disk_site.config, "--json") == 0
     call, host = map(msgspec.json.decode, capsys.readouterr().out.splitlines())

@@ -15,6 +15,7 @@ from agent.archive.record_state import (
     hold,
 )
 from agent.formats.audit import GENESIS, Act, Page, make_row, sign_page
+from agent.formats.blind_index import IndexKeys
 from agent.formats.canonical import canonical
 from agent.formats.day_keys import DayKey, DayKeyList
 from agent.formats.rtp.packet import RtpPacket
@@ -25,6 +26,13 @@ from agent.formats.rtp.rtcp import (
     SenderReport,
     SourceDescription,
     compound,
+)
+from agent.formats.seal import (
+    FIRST,
+    Addressees,
+    SealedFile,
+    Statement,
+    sign_seal,
 )
 from agent.formats.signed import sign_document
 from agent.formats.sshsig import Namespace, SigningKey
@@ -198,6 +206,17 @@ def _own_stored() -> Iterator[bytes]:
     row = make_row(1, 1_795_953_600 * 10**9, "p-meri", Act.RELEASE, recording_id=some)
     page = Page(writer="gate", first=1, previous=GENESIS, rows=(row,))
     yield sign_page(page, SigningKey.from_seed(bytes(32)))
+    said = Addressees.of("age1segment", ["age1quality", "age1recovery"])
+    yield said.to_bytes()
+    statement = Statement(
+        id=some, day="2026-11-23", host="host-a", chain=some, sequence=1,
+        previous=FIRST, segment_key=said.segment_key, recipients=said.recipients,
+        objects=(SealedFile(key=f"audio/2026/11/23/{some}.wav.age", sha256="a" * 64,
+                            size=1),),
+        sealed_at="2026-11-23T08:00:00.000Z",
+    )  # fmt: skip
+    yield sign_seal(statement, SigningKey.from_seed(bytes(32)))
+    yield IndexKeys({"2026-11": bytes(32)}).to_bytes()
 
 
 _OWN: Final = {

@@ -16,6 +16,8 @@ from agent.archive.record_state import (
     parse_state_document,
 )
 from agent.formats.audit import AuditError, open_page, sign_page
+from agent.formats.blind_index import IndexKeyError, IndexKeys
+from agent.formats.canonical import canonical
 from agent.formats.day_keys import DayKeysError, parse_day_keys
 from agent.formats.layout import (
     LayoutError,
@@ -29,6 +31,7 @@ from agent.formats.roster_reading import parse_roster
 from agent.formats.rtp.headers import parse_headers
 from agent.formats.rtp.packet import RtpError, is_rtcp, parse_rtp
 from agent.formats.rtp.rtcp import RtcpError, UnknownRtcp, compound, parse_compound
+from agent.formats.seal import SealError, parse_addressees, parse_seal, verify_seal
 from agent.formats.signed import join_document, split_document, verify_document
 from agent.formats.sshsig import Namespace, SignatureError, SigningKey, parse_signature
 from agent.formats.timeline import LegTimeline
@@ -262,6 +265,15 @@ def stored(data: bytes) -> None:
     for read in (parse_dated, parse_index, parse_state, parse_audit):
         with contextlib.suppress(LayoutError):
             read(text)
+    with contextlib.suppress(SealError):
+        statement = parse_seal(data)
+        assert data.startswith(canonical(statement))
+        assert verify_seal(data, {statement.host: _SIGNERS}) == statement
+    with contextlib.suppress(SealError):
+        assert parse_addressees(data).to_bytes() == data
+    with contextlib.suppress(IndexKeyError):
+        held = IndexKeys.parse(data)
+        assert IndexKeys.parse(held.to_bytes()) == held
     with contextlib.suppress(AuditError):
         page = open_page(data, _SIGNERS)
         assert sign_page(page, SigningKey.from_seed(bytes(32))) == data

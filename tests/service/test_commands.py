@@ -39,6 +39,7 @@ HOST = HostStatus(
     to_store=12,
     to_store_for=305.2,
     storage_away=True,
+    day_keys_for=6,
 )
 
 

@@ -31,7 +31,8 @@ def status(path: Path, *, finish: int | None, store: int | None) -> Any:
         lines=(Line("north", 0, away=False), Line("south", 1, away=True)),
     )
     room = SpoolRoom(path, high_water=1.0, min_free=0)
-    return host_status(room, sealing, uploader, lambda: NOW)
+    dispatch: Any = SimpleNamespace(coming_days=lambda: 9)
+    return host_status(room, sealing, uploader, dispatch, lambda: NOW)
 
 
 def test_how_long_the_first_has_waited(tmp_path: Path) -> None:
@@ -40,6 +41,7 @@ def test_how_long_the_first_has_waited(tmp_path: Path) -> None:
     # The clock was stepped back: no negative time.
     assert (told.to_store, told.to_store_for) == (1, 0.0)
     assert told.storage_away
+    assert told.day_keys_for == 9
     north, south = told.storages
     assert (north.name, north.to_store, north.away) == ("north", 0, False)
     assert (south.name, south.to_store, south.away) == ("south", 1, True)
