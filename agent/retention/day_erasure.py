@@ -14,8 +14,8 @@ import msgspec
 from agent.common.errors import AgentError
 from agent.formats.audit import Act
 from agent.retention.claims import claim_all
-from agent.retention.ending import ENVELOPE_DELETED, KEY_DESTROYED, Ending
-from agent.retention.keys import destroy_day, destroy_holds
+from agent.retention.ending import Ending
+from agent.retention.keys import destroy_day, destroy_holds, method_of
 from agent.retention.marks import Mark
 from agent.retention.removal import keep
 from agent.retention.report import Left
@@ -52,14 +52,13 @@ async def erase_day(
     taken, stuck = await _claim(site, mark, {*ids} - {*mark.told}, now_ns)
     mark = msgspec.structs.replace(mark, ids=tuple(sorted(taken)))
     await site.home.replace(mark.key, mark.to_bytes())
-    method = ENVELOPE_DELETED
-    if site.keyring is not None and not stuck:
-        method = KEY_DESTROYED
+    if not stuck:
         await destroy_day(site, day, now_ns)
         await destroy_holds(site, taken, now_ns)
     left = [*away, *stuck, *await ending.envelopes(day, {*taken, *mark.told})]
     if left:
         return 0, left
+    method = await method_of(site, day)
     await ending.tell(day, taken, now_ns, method=method, policy=mark.policy)
     mark = mark.tell(taken)
     await site.home.replace(mark.key, mark.to_bytes())
@@ -112,6 +111,8 @@ async def _keep(site: Site, day: date, kept: Collection[str]) -> list[Left]:
     stuck: list[Left] = []
 
     async def move(recording_id: str) -> None:
+        if not under and not await keyring.has_hold_key(recording_id):
+            return  # of a day before there was a gate: it lies under no key of ours
         to = await keyring.hold_key(recording_id)
         try:
             moved = await rewrap(site.places, day, recording_id, to=to, under=under)

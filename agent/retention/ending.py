@@ -6,7 +6,6 @@ successor begins with the first.
 
 from collections.abc import Awaitable, Callable, Collection
 from datetime import date
-from typing import Final
 
 from agent.archive import tombstones
 from agent.archive.tombstones import Tombstone
@@ -21,11 +20,6 @@ from agent.retention.removal import (
 from agent.retention.report import Left
 from agent.retention.site import Place, Site, each
 from agent.upload.backend import ObjectMissingError, StorageError, read_object
-
-KEY_DESTROYED: Final = "key-destroyed"
-"No envelope opens any more, copies of envelopes included."
-ENVELOPE_DELETED: Final = "envelope-deleted"
-"Without a gate: who kept a copy of an envelope, and may open it, still can."
 
 
 class Ending:

@@ -22,8 +22,8 @@ from agent.common.errors import AgentError
 from agent.formats.audit import Act
 from agent.formats.layout import Folder
 from agent.retention.claims import HeldError, claim
-from agent.retention.ending import ENVELOPE_DELETED, KEY_DESTROYED, Ending
-from agent.retention.keys import destroy_day, destroy_holds
+from agent.retention.ending import Ending
+from agent.retention.keys import destroy_day, destroy_holds, method_of
 from agent.retention.marks import EARLY, MAX_MARK, Mark, is_record_mark
 from agent.retention.plan import FORGET_AFTER_NS
 from agent.retention.policy import start_of_day
@@ -160,11 +160,10 @@ class Erasure:
         """One day's early erasures, as far as they can go now."""
         ids = {mark.early_id for mark in marks}
         newest = max(mark.generation for mark in marks)
-        method, ready = ENVELOPE_DELETED, True
+        ready = True
         ending = Ending(self._site)
         left = await ending.envelopes(day, ids)
         if self._site.keyring is not None:
-            method = KEY_DESTROYED
             ready = now_ns >= start_of_day(day + self._late)
             left += await self._move_others(
                 self._site.keyring, day, ids, newest, outcome
@@ -176,6 +175,7 @@ class Erasure:
         await destroy_day(self._site, day, now_ns, up_to=newest)
         await destroy_holds(self._site, ids, now_ns)
         untold = {mark.early_id for mark in marks if mark.ids}
+        method = await method_of(self._site, day)
         await ending.tell(day, untold, now_ns, method=method, policy=EARLY)
         told = [mark.tell(ids.intersection(mark.ids)) for mark in marks]
         for mark in told:
@@ -202,7 +202,7 @@ class Erasure:
         """
         held = keyring.generations(day)
         if not held:
-            return []  # the day's keys have gone: what is left lies under hold keys
+            return []  # they have gone, or there never were any: none will go
         if held[-1] <= newest:
             held.append(await keyring.new_generation(day))
             outcome.publish = True

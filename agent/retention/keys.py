@@ -6,9 +6,15 @@ there, and its successor, which destroys it, writes another.
 
 from collections.abc import Iterable
 from datetime import date
+from typing import Final
 
 from agent.formats.audit import Act, time_text
 from agent.retention.site import Site
+
+KEY_DESTROYED: Final = "key-destroyed"
+"No envelope opens any more, copies of envelopes included."
+ENVELOPE_DELETED: Final = "envelope-deleted"
+"There was no gate: who kept a copy of an envelope, and may open it, still can."
 
 
 async def destroy_day(
@@ -26,6 +32,20 @@ async def destroy_day(
                 Act.KEY_DESTROYED, day=day.isoformat(), generation=str(generation)
             )
             await keyring.destroy_day(day, generation, at=time_text(now_ns))
+
+
+async def method_of(site: Site, day: date) -> str:
+    """How recordings of a day are erased: as a tombstone says it.
+
+    By their key, where the day has or had one; those of days before there was a gate
+    by their envelopes. Raises KeyringError.
+    """
+    if (keyring := site.keyring) is None:
+        return ENVELOPE_DELETED
+    if keyring.generations(day):
+        return KEY_DESTROYED
+    gone = {done.name.partition(".")[0] for done in await keyring.destroyed()}
+    return KEY_DESTROYED if day.isoformat() in gone else ENVELOPE_DELETED
 
 
 async def destroy_holds(site: Site, ids: Iterable[str], now_ns: int) -> None:

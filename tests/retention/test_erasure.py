@@ -10,7 +10,7 @@ from agent.archive.record_state import RecordErasedError, hold
 from agent.formats.audit import Act
 from agent.formats.layout import envelope_key
 from agent.retention.erasure import Erasure, Outcome
-from agent.retention.marks import MarkError
+from agent.retention.marks import Mark, MarkError
 from agent.retention.policy import start_of_day
 from agent.upload.backend import StorageError
 from tests.retention.sites import DAY, HELD, HOUR_NS, Built, KilledError, Killer, built
@@ -127,6 +127,27 @@ async def test_its_state_is_forgotten_a_day_later(two: Built) -> None:
     await erasure.run(two.clock())
     telling = {key.partition("/")[0] for key in two.everything()}
     assert telling == {"audit", "tombstones"}
+
+
+async def test_what_does_not_go_on_is_logged(two: Built) -> None:
+    two.clock.now_ns = SETTLED_NS
+    one = await two.record()
+    two.backends[1][0].locked = set(two.backends[1][0].objects)
+    erasure = Erasure(two.site)
+    await erasure.begin({one: DAY}, "private-call", two.clock())
+    again = await erasure.run(two.clock())
+    assert [left.place for left in again.left] == ["storage[1]"]
+    assert again.erased == [], "it was told before"
+    assert len(two.tombstones()[0]) == 1
+
+
+async def test_a_hold_that_came_before_the_claim_ends_the_erasure(two: Built) -> None:
+    one = await two.record()
+    mark = Mark.of(DAY, [one], two.clock(), "early", generation=1)
+    await two.site.home.put(mark.key, mark.to_bytes())  # and then it was killed
+    await two.site.states.change(one, lambda state: hold(state, "h", HELD))
+    assert (await Erasure(two.site).run(two.clock())).held == {one: ("hold",)}
+    assert not any(key.startswith("erasures/") for key in two.everything())
 
 
 async def test_without_a_gate_the_envelope_goes_at_once(tmp_path: Path) -> None:

@@ -1,7 +1,14 @@
+from datetime import date
 from pathlib import Path
 
 from agent.formats.audit import Act
-from agent.retention.keys import destroy_day, destroy_holds
+from agent.retention.keys import (
+    ENVELOPE_DELETED,
+    KEY_DESTROYED,
+    destroy_day,
+    destroy_holds,
+    method_of,
+)
 from tests.retention.sites import DAY, DUE_NS, built
 
 ONE = "00000000-0000-4000-8000-000000000001"
@@ -37,3 +44,13 @@ async def test_without_a_gate_there_are_none(tmp_path: Path) -> None:
         await destroy_day(site.site, DAY, DUE_NS)
         await destroy_holds(site.site, [ONE], DUE_NS)
         assert site.rows() == []
+        assert await method_of(site.site, DAY) == ENVELOPE_DELETED
+
+
+async def test_the_method_is_told_as_it_was(tmp_path: Path) -> None:
+    async with built(tmp_path) as site:
+        assert await method_of(site.site, DAY) == KEY_DESTROYED
+        await destroy_day(site.site, DAY, DUE_NS)
+        assert await method_of(site.site, DAY) == KEY_DESTROYED
+        before = date(2026, 11, 1)  # there was no gate then
+        assert await method_of(site.site, before) == ENVELOPE_DELETED

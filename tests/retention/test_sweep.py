@@ -1,9 +1,12 @@
+import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from agent.archive.keyring import Keyring
 from agent.archive.record_state import (
     OpenRequest,
     RecordErasedError,
@@ -13,12 +16,14 @@ from agent.archive.record_state import (
     open_request,
     restrict,
 )
+from agent.formats.age import KeyKind, generate_identity
 from agent.formats.audit import Act
 from agent.formats.layout import envelope_key
 from agent.retention.clock_check import ClockError
 from agent.retention.marks import Mark
 from agent.retention.plan import Step
 from agent.retention.report import SweepReport
+from agent.retention.sweep import Sweep
 from agent.upload.backend import StorageError
 from tests.retention.sites import DAY, DUE_NS, HELD, HOUR_NS, YEAR, Built, built
 
@@ -155,6 +160,25 @@ async def test_without_a_gate_the_envelope_is_what_goes(tmp_path: Path) -> None:
         assert site.opens(kept)
         (erased,) = (row for row in site.rows() if row.act == Act.ERASED)
         assert erased.detail["method"] == "envelope-deleted"
+
+
+async def test_a_day_before_there_was_a_gate_is_erased_without_its_key(
+    tmp_path: Path,
+) -> None:
+    async with built(tmp_path, gate=False) as site:
+        goes, kept = await site.record(), await site.record()
+        await put_on_hold(site, kept)
+        owner = generate_identity(KeyKind.CLASSIC, os.urandom)
+        ring = await Keyring.create(tmp_path / "ring", [owner], kind=KeyKind.CLASSIC)
+        try:
+            sweep = Sweep(replace(site.site, keyring=ring), YEAR, wait=0)
+            report = await sweep.run(site.clock())
+        finally:
+            ring.close()
+        assert (report.erased, report.kept, report.left) == (1, 1, [])
+        assert site.opens(kept)
+        (erased,) = (row for row in site.rows() if row.act == Act.ERASED)
+        assert (erased.id, erased.detail["method"]) == (goes, "envelope-deleted")
 
 
 async def test_a_day_without_recordings_loses_its_key_too(two: Built) -> None:
