@@ -11,6 +11,7 @@ from typing import TypeVar
 from agent.access.desk import Desk, DeskError
 from agent.archive.audit_reports import Consultation, when_and_why
 from agent.archive.audit_verification import Report, read_rows, verify_log, writers
+from agent.archive.store_log import Checked, StoreLog
 from agent.formats.audit import Row, host_of
 from agent.formats.sshsig import PublicKey
 
@@ -74,6 +75,14 @@ async def verify_logs(desk: Desk) -> list[Report]:
         await verify_log(log, writer, _keys_of(desk, writer), copies)
         for writer in await writers(log)
     ]
+
+
+async def check_store_log(desk: Desk, store_log: StoreLog) -> Checked:
+    """Hold the object store's own log against the gate's.
+
+    Raises DeskError, StoreLogError, AuditBrokenError, StorageError, OSError.
+    """
+    return await store_log.check(desk.targets[0].locked, _keys_of(desk, ""))
 
 
 def _keys_of(desk: Desk, writer: str) -> tuple[PublicKey, ...]:

@@ -23,6 +23,7 @@ READING: Final = frozenset(
     {
         Act.RELEASE, Act.DENIED, Act.HOLD, Act.UNHOLD, Act.REWRAP, Act.ERASE,
         Act.ERASED, Act.SWEEP, Act.DRILL, Act.RESTRICT, Act.UNRESTRICT,
+        Act.KEY_MADE, Act.KEY_DESTROYED,
     }
 )  # fmt: skip
 "For which the gate reads an envelope."
@@ -51,12 +52,15 @@ class Unexplained:
     id: str
     "Of the recording; empty where the name has none."
 
+    def __str__(self) -> str:
+        when = f"{self.at:%Y-%m-%dT%H:%M:%SZ}"
+        return f"{when} {self.why} {self.id or '-'} by {self.user or 'nobody'}"
+
 
 @dataclass(slots=True)
 class Reconciled:
     """What became of the store's log of some time."""
 
-    accesses: int = 0
     reads: int = 0
     "Of key envelopes, that succeeded."
     unexplained: list[Unexplained] = field(default_factory=list)
@@ -92,45 +96,58 @@ class Rows:
         return place < len(moments) and moments[place] <= at + WINDOW
 
 
-def reconcile(
-    accesses: Iterable[Access],
-    rows: Rows,
-    *,
-    bucket: str,
-    prefix: str = "",
-    gate: Collection[str],
-) -> Reconciled:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the store calls the storage's `url`, and the gate."""
+
+    bucket: str
+    prefix: str = ""
+    "Folder in the bucket."
+    gate: Collection[str] = ()
+    "Names of users that the gate's credentials belong to."
+
+    @property
+    def root(self) -> str:
+        """What all names of the storage's objects begin with."""
+        return f"{self.prefix.strip('/')}/".removeprefix("/")
+
+    def is_concerned(self, access: Access) -> bool:
+        """Whether it gave an envelope away, or may have. What failed gave nothing."""
+        return (
+            access.bucket == self.bucket
+            and access.succeeded
+            and (
+                access.kind is Kind.COPY
+                or (
+                    access.kind is Kind.READ
+                    and access.key.startswith(f"{self.root}{Folder.KEYS}/")
+                )
+            )
+        )
+
+
+def reconcile(accesses: Iterable[Access], rows: Rows, place: Place) -> Reconciled:
     """Hold the store's log against the gate's.
 
-    `bucket` and `prefix` are those of the storage's `url`; `gate` are the names by
-    which the store knows the gate. The rows are those of the same time and WINDOW more
-    at either end. Failed requests gave nothing away.
+    The rows are those of the same time and WINDOW more at either end.
     """
     result = Reconciled()
-    root = f"{prefix.strip('/')}/".removeprefix("/")
-    for access in accesses:
-        result.accesses += 1
-        if access.bucket != bucket or not access.succeeded:
-            continue
+    for access in filter(place.is_concerned, accesses):
         if access.kind is Kind.COPY:
             _tell(result, access, Why.COPY, "")
-        elif access.kind is Kind.READ and access.key.startswith(
-            f"{root}{Folder.KEYS}/"
-        ):
+        else:
             result.reads += 1
-            _judge(result, access, access.key.removeprefix(root), rows, gate)
+            _judge(result, access, rows, place)
     return result
 
 
-def _judge(
-    result: Reconciled, access: Access, key: str, rows: Rows, gate: Collection[str]
-) -> None:
+def _judge(result: Reconciled, access: Access, rows: Rows, place: Place) -> None:
     try:
-        name = parse_dated(key)
+        name = parse_dated(access.key.removeprefix(place.root))
     except LayoutError:
         _tell(result, access, Why.STRANGE_NAME, "")
         return
-    if access.user not in gate:
+    if access.user not in place.gate:
         _tell(result, access, Why.NOT_THE_GATE, name.id)
     elif not rows.explain(name.id, name.day.isoformat(), access.at.astimezone(UTC)):
         _tell(result, access, Why.NO_ROW, name.id)

@@ -7,6 +7,7 @@ from agent.archive.access_log import Access, Kind
 from agent.archive.reconciling import (
     MAX_UNEXPLAINED,
     WINDOW,
+    Place,
     Reconciled,
     Rows,
     Why,
@@ -33,13 +34,13 @@ def rows(act: Act = Act.RELEASE, **fields: Any) -> Rows:
 
 
 def reconciled(one: Access, known: Rows, prefix: str = "") -> Reconciled:
-    return reconcile([one], known, bucket="state", prefix=prefix, gate={"gate"})
+    return reconcile([one], known, Place("state", prefix, {"gate"}))
 
 
 @pytest.mark.parametrize("off", [-WINDOW, timedelta(0), WINDOW])
 def test_a_read_with_its_row_is_explained(off: timedelta) -> None:
     result = reconciled(access(at=AT + off), rows())
-    assert (result.accesses, result.reads, result.alarm) == (1, 1, False)
+    assert (result.reads, result.alarm) == (1, False)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_a_read_around_the_gate_is_an_alarm(changed: dict[str, Any], why: Why) -
 )
 def test_what_gives_no_envelope_away_needs_no_row(changed: dict[str, Any]) -> None:
     result = reconciled(access(user="anyone", **changed), Rows([]))
-    assert (result.accesses, result.reads, result.alarm) == (1, 0, False)
+    assert (result.reads, result.alarm) == (0, False)
 
 
 def test_a_row_of_another_act_explains_no_read() -> None:
@@ -93,7 +94,6 @@ def test_a_storage_may_be_a_part_of_a_bucket(prefix: str) -> None:
 
 
 def test_more_than_can_be_named_are_counted() -> None:
-    result = reconcile(
-        [access()] * (MAX_UNEXPLAINED + 5), Rows([]), bucket="state", gate={"gate"}
-    )
+    many = [access()] * (MAX_UNEXPLAINED + 5)
+    result = reconcile(many, Rows([]), Place("state", gate={"gate"}))
     assert (len(result.unexplained), result.more) == (MAX_UNEXPLAINED, 5)

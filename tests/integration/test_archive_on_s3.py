@@ -12,7 +12,7 @@ from agent.archive.access_log import parse_rgw_line
 from agent.archive.audit_log import AuditForkedError, AuditLog
 from agent.archive.audit_verification import keep_heads, read_rows, verify_log, writers
 from agent.archive.index import Hit, find
-from agent.archive.reconciling import Rows, Why, reconcile
+from agent.archive.reconciling import Place, Rows, Why, reconcile
 from agent.archive.record_state import annotate
 from agent.archive.states import States
 from agent.archive.store import Archive
@@ -123,7 +123,7 @@ async def test_a_read_around_the_gate_is_found_in_the_stores_own_log(
         for access in parse_rgw_line(json.dumps(line).encode())
     ]
     rows = Rows([row async for row in read_rows(locked, "gate", [KEY.public])])
-    result = reconcile(accesses, rows, bucket="guarding-state", gate={"guarding"})
+    result = reconcile(accesses, rows, Place("guarding-state", gate={"guarding"}))
     assert result.reads == 3
     assert [(one.id, one.why) for one in result.unexplained] == [
         (id_of(1), Why.NO_ROW),

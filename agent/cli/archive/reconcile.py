@@ -6,7 +6,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from agent.access.store_log import Checked, Form, Place, check_store_log
+from agent.access.auditing import check_store_log
+from agent.archive.reconciling import Place
+from agent.archive.store_log import Checked, Form, StoreLog
 from agent.cli.archive.common import Config, at_desk
 from agent.cli.terminal import console
 
@@ -32,11 +34,11 @@ def command(
         prefix: Folder in the bucket, if `url` names one.
         config: See above.
     """
-    place = Place(bucket, prefix, frozenset(gate_user))
+    store_log = StoreLog(files, form, Place(bucket, prefix, frozenset(gate_user)))
     _print(
         at_desk(
             config,
-            lambda desk: check_store_log(desk, files, form, place),
+            lambda desk: check_store_log(desk, store_log),
             quiet=True,
         )
     )
@@ -44,14 +46,9 @@ def command(
 
 def _print(checked: Checked) -> None:
     result, out = checked.result, console()
-    out.print(f"{result.accesses} requests, {result.reads} reads of envelopes")
+    out.print(f"{checked.requests} requests, {result.reads} reads of envelopes")
     for one in result.unexplained:
-        out.print(
-            f"  {one.at:%Y-%m-%dT%H:%M:%SZ} {one.why} {one.id or '-'}"
-            f" by {one.user or 'nobody'}",
-            style="red",
-            markup=False,
-        )
+        out.print(f"  {one}", style="red", markup=False)
     if result.more:
         out.print(f"  and {result.more} more", style="red")
     if checked.unreadable:
