@@ -7,11 +7,13 @@ import structlog
 
 from agent.archive.audit_log import AuditBrokenError
 from agent.archive.audit_verification import read_rows, verify_log, writers
+from agent.archive.store_log import StoreLogError
 from agent.formats.audit import Act, host_of
 from agent.formats.roster import Person
 from agent.formats.sshsig import PublicKey
 from agent.gate.admission import Admission
 from agent.gate.bodies import AuditRow, AuditRows, AuditVerdict
+from agent.gate.comparing import compare
 from agent.gate.parts import Parts
 from agent.gate.refusals import ConflictError
 
@@ -69,7 +71,7 @@ class Auditing:
         return AuditVerdict(ok=not findings, findings=findings[:MAX_FINDINGS])
 
     async def findings(self) -> list[str]:
-        """Every flaw of every log. Raises StorageError."""
+        """Every flaw of every log, and what no row explains. Raises StorageError."""
         parts = self._parts
         found: list[str] = []
         names = {*await writers(parts.archive.locked), parts.name}
@@ -78,7 +80,10 @@ class Auditing:
                 parts.archive.locked, writer, self._keys(writer), parts.copies
             )
             found += map(str, report.findings)
-        return found
+        try:
+            return found + await compare(parts)
+        except (StoreLogError, AuditBrokenError, OSError) as error:
+            return [*found, f"store log: it cannot be compared: {error}"]
 
     def _keys(self, writer: str) -> tuple[PublicKey, ...]:
         roster = self._parts.roster()

@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from agent.archive.store_log import Form
 from agent.common.logs import Level
 from agent.common.outgoing import Outgoing
 from agent.common.regions import RegionConfig
@@ -107,6 +108,18 @@ class LimitsConfig(
         }
 
 
+class StoreLogConfig(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """`[store_log]`: the object store's own log of who read what."""
+
+    files: tuple[str, ...] = ()
+    "What the store wrote of the last days; empty: nobody compares."
+    form: Form = Form.RGW
+    users: tuple[str, ...] = ()
+    "By which the store knows this gate."
+
+
 class GateLogConfig(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 ):
@@ -126,6 +139,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     region: RegionConfig = RegionConfig()
     retention: RetentionConfig = RetentionConfig()
     limits: LimitsConfig = LimitsConfig()
+    store_log: StoreLogConfig = StoreLogConfig()
     log: GateLogConfig = GateLogConfig()
 
 
@@ -148,6 +162,13 @@ def load(path: Path) -> Config:
         mistakes += Outgoing(config.region).judge(
             one.destination(index) for index, one in enumerate(config.storage)
         )
+        if config.store_log.files and not (
+            config.store_log.users and config.storage and config.storage[0].is_s3
+        ):
+            mistakes.append(
+                "store_log.files: the first storage must be an object store, and users"
+                " must say who the gate is there"
+            )
         if not config.roster.path:
             mistakes.append("roster.path: the gate knows nobody without a roster")
     if mistakes or config is None:

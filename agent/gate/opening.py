@@ -20,8 +20,10 @@ from agent.archive.audit_log import AuditLog
 from agent.archive.audit_mark import Mark
 from agent.archive.key_files import KeyringError, Kind
 from agent.archive.keyring import Keyring
+from agent.archive.reconciling import Place
 from agent.archive.states import States
 from agent.archive.store import Archive
+from agent.archive.store_log import StoreLog
 from agent.archive.tombstones import Erased
 from agent.common.clock import utc_ns
 from agent.common.errors import AgentError
@@ -39,10 +41,11 @@ from agent.gate.publishing import latest, latest_serial
 from agent.gate.roster_file import RosterFile
 from agent.gate.schedule import Schedule, Works
 from agent.retention.erasure import Erasure
-from agent.retention.site import Place, Site
+from agent.retention.site import Place as RetentionPlace, Site
 from agent.retention.sweep import Sweep
 from agent.signalling.secrets import Secrets
 from agent.upload.backend import StorageBackend
+from agent.upload.config import bucket_of
 from agent.upload.targets import Target
 
 SPOOL: Final = Path("/var/lib/recording-agent")
@@ -136,6 +139,7 @@ async def opened(
             gate = _assembled(
                 config, roster, keyring, log,
                 archives=archives, state=state, clock=clock,
+                store_log=store_log_of(config, base),
             )  # fmt: skip
             await gate.parts.erased.load()
             await log.append(
@@ -160,9 +164,10 @@ def _assembled(
     archives: dict[str, Archive],
     state: Path,
     clock: Callable[[], int],
+    store_log: StoreLog | None,
 ) -> Opened:
     first, *others = archives.values()
-    places = tuple(Place.of([*archives.values()], [*archives]))
+    places = tuple(RetentionPlace.of([*archives.values()], [*archives]))
     heads = {place.name: place.archive.locked for place in places[1:]}
     states = States(first.state)
     parts = Parts(
@@ -176,6 +181,7 @@ def _assembled(
         keyring=keyring,
         roster=roster,
         limits=Limits(config.limits.limits()),
+        store_log=store_log,
         clock=clock,
     )
     site = Site(places, states, log, keyring, config.gate.name)
@@ -194,6 +200,16 @@ def _assembled(
         state=state,
     )
     return Opened(make_app(parts, erasing), parts, Schedule(works), roster, sweep)
+
+
+def store_log_of(config: Config, base: Path) -> StoreLog | None:
+    """Where the first storage's own log is; None where it is not told."""
+    told = config.store_log
+    if not told.files:
+        return None
+    bucket, prefix = bucket_of(config.storage[0].url)
+    files = tuple(base / name for name in told.files)
+    return StoreLog(files, told.form, Place(bucket, prefix, frozenset(told.users)))
 
 
 def config_digest(config: Config) -> str:

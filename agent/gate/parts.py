@@ -11,6 +11,7 @@ from agent.archive.audit_log import AuditLog
 from agent.archive.keyring import Keyring
 from agent.archive.states import States
 from agent.archive.store import Archive
+from agent.archive.store_log import StoreLog
 from agent.archive.tombstones import Erased
 from agent.common.clock import monotonic, utc_ns
 from agent.formats.layout import day_of
@@ -53,6 +54,8 @@ class Parts:
     roster: Callable[[], Roster]
     "The newest that was believed."
     limits: Limits
+    store_log: StoreLog | None = None
+    "The first storage's own access log, where the gate can read it."
     clock: Callable[[], int] = utc_ns
     monotonic: Callable[[], float] = monotonic
     record_locks: RecordLocks = field(default_factory=RecordLocks)

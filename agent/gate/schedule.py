@@ -18,6 +18,7 @@ from agent.archive.audit_verification import keep_heads
 from agent.common.errors import AgentError
 from agent.common.files import write_durably
 from agent.formats.audit import Act, utc_day
+from agent.gate.comparing import compare
 from agent.gate.parts import Parts
 from agent.gate.publishing import publish
 from agent.retention.erasure import Erasure
@@ -77,6 +78,7 @@ class Schedule:
             done &= await self._do("replay", self._replayed)
             done &= await self._do("heads", lambda: self._heads(now_ns))
             done &= await self._do("holds", self._long_holds)
+            done &= await self._do("store-log", self._compared)
             if done:
                 text = today.isoformat().encode()
                 write_durably(works.state / LAST_RUN, text)
@@ -134,6 +136,13 @@ class Schedule:
         await parts.log.roll()
         for backend in self._works.heads.values():
             await keep_heads(parts.archive.locked, backend, parts.name, utc_day(now_ns))
+
+    async def _compared(self) -> None:
+        found = await compare(self._works.parts)
+        for one in found:
+            self._log.critical("read_around_the_gate", what=one)
+        if found:
+            await self._alarm("read-around", count=str(len(found)))
 
     async def _long_holds(self) -> None:
         parts = self._works.parts

@@ -54,6 +54,11 @@ def test_the_shipped_file_and_a_small_one_are_read(tmp_path: Path) -> None:
         ("[gate]\n", "[sip]\n[gate]\n", "telephony host"),
         (
             "[gate]",
+            '[store_log]\nfiles = ["x"]\nusers = ["gate"]\n[gate]',
+            "store_log.files: the first storage must be an object store",
+        ),
+        (
+            "[gate]",
             '[region]\nallowed = ["XX1"]\n[gate]',
             "no group, country or region",
         ),

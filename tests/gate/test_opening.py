@@ -3,6 +3,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 import structlog
 
@@ -10,7 +11,9 @@ from agent.archive.audit_log import AuditLogError
 from agent.archive.audit_verification import read_rows
 from agent.archive.key_files import KeyringBusyError, KeyringError
 from agent.archive.keyring import Keyring
+from agent.archive.reconciling import Place
 from agent.gate import opening
+from agent.gate.config import StoreLogConfig
 from agent.gate.opening import (
     Opened,
     TelephonyHostError,
@@ -20,6 +23,7 @@ from agent.gate.opening import (
 from agent.gate.publishing import list_key, publish
 from agent.gate.targets import open_targets
 from agent.upload.backend import StorageError
+from agent.upload.config import StorageConfig
 from tests.formats.rosters import signing_key
 from tests.gate.rig import Clock
 from tests.gate.site import GateSite, gate_site
@@ -150,3 +154,18 @@ async def test_a_list_that_somebody_else_wrote_is_named(site: GateSite) -> None:
     with pytest.raises(KeyringError, match="not this gate's"):
         async with gate(site):
             pass
+
+
+def test_the_stores_own_log_is_the_first_storages(tmp_path: Path) -> None:
+    config = gate_site(tmp_path).config()
+    assert opening.store_log_of(config, tmp_path) is None
+    storage = StorageConfig(
+        locked_url="s3://locked/a", url="s3://state/a/b", endpoint="https://s3.test",
+        region="FI", credentials="keys",
+    )  # fmt: skip
+    told = StoreLogConfig(files=("today", "/var/log/yesterday"), users=("gate",))
+    config = msgspec.structs.replace(config, storage=(storage,), store_log=told)
+    store_log = opening.store_log_of(config, tmp_path)
+    assert store_log is not None
+    assert store_log.files == (tmp_path / "today", Path("/var/log/yesterday"))
+    assert store_log.place == Place("state", "a/b", frozenset({"gate"}))
