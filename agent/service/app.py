@@ -64,6 +64,7 @@ from agent.service.protection import (
     remember_day_keys,
 )
 from agent.service.succession import Succession
+from agent.service.watching import lists_of, watch
 from agent.service.witness import Witness
 from agent.signalling.config import parse_listen, parse_nameserver
 from agent.signalling.guard import Guard
@@ -270,6 +271,7 @@ class Agent:
         self._reloads += [witness.reloaded, user_agent.reload_tls]
         reread = functools.partial(self._reread, material, renewal, witness, tasks)
         self._reloads.append(reread)
+        tasks.spawn(watch(lists_of(config, self._base), reread), name="lists")
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         control.connect(
             Joint(
