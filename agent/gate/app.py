@@ -18,6 +18,7 @@ from agent.archive.audit_log import AuditLogError
 from agent.archive.record_state import StateError
 from agent.archive.tombstones import TombstoneError
 from agent.common.errors import AgentError
+from agent.formats.audit import RowError
 from agent.formats.roster import Person
 from agent.gate.admission import Admission
 from agent.gate.approvals import Approvals
@@ -256,6 +257,10 @@ def _answer_errors(app: FastAPI) -> None:
         answer.headers.update(error.headers or {})
         return answer
 
+    async def unloggable(_: Request, error: Exception) -> Response:
+        structlog.get_logger().warning("not_answered", why=str(error))
+        return _refusal(422, "malformed")
+
     async def away(_: Request, error: Exception) -> Response:
         structlog.get_logger().error(
             "not_answered", error=type(error).__name__, why=str(error)
@@ -266,6 +271,7 @@ def _answer_errors(app: FastAPI) -> None:
         RefusalError: refused,
         RequestValidationError: malformed,
         HTTPException: of_the_framework,
+        RowError: unloggable,
         AuditLogError: away,
         StorageError: away,
         StateError: away,

@@ -10,13 +10,15 @@ from agent.formats.layout import ID_PATTERN
 
 RecordingId = Annotated[str, Field(pattern=rf"^(?:{ID_PATTERN})$", max_length=36)]
 RequestId = RecordingId
-HoldId = RecordingId
+HoldId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$", max_length=64)]
+"A UUID where the gate gave it."
 Number = Annotated[str, Field(pattern=r"^\+?[0-9*#]{2,20}$", max_length=21)]
 "E.164, or an extension as it was dialled."
 PersonId = Annotated[str, Field(pattern=r"^p-[a-z0-9-]{1,38}$", max_length=40)]
 Reference = Annotated[str, Field(pattern=r"^[A-Za-z0-9/.-]*$", max_length=64)]
 "A case's number in the controller's own register."
-Fact = Annotated[str, Field(pattern=r"^[A-Za-z0-9/.:-]*$", max_length=64)]
+Fact = Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z0-9/.:-]*)?$", max_length=64)]
+"A word for the audit log, which is no number: nobody's telephone gets in there."
 Base64 = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=4 * 1024 * 1024)
 ]
@@ -96,7 +98,7 @@ class HoldState(Body):
 
     id: HoldId
     kind: str
-    owner: PersonId
+    owner: str
     since: str
     review: date
 

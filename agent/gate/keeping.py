@@ -40,6 +40,7 @@ from agent.gate.bodies import (
     RecordState as StateAnswer,
     RestrictionRequest,
 )
+from agent.gate.limits import Counted
 from agent.gate.parts import Parts
 from agent.gate.refusals import ConflictError, ErasedError, MalformedError
 from agent.upload.backend import ObjectExistsError, ObjectMissingError, read_object
@@ -219,6 +220,7 @@ class Keeping:
         self, person: Person, recording_id: str, *, restricted: bool
     ) -> Record:
         allowed = await self._admission.looking(person, recording_id)
+        await self._admission.count(person, Act.FIND, Counted.FINDS)
         async with self._record(recording_id):
             record = await self._admission.record(
                 person, allowed, Act.FIND, recording_id, restricted=restricted

@@ -9,7 +9,9 @@ vouches for, and for the key that belongs to it.
 import asyncio
 import contextlib
 import hashlib
+import logging
 import ssl
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -99,6 +101,19 @@ class CertificateProtocol(H11Protocol):
             self._await_request()
 
 
+class _Reticent(logging.Filter):
+    """Tells of a fault of ours by its kind and place: its values may be personal."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            last = traceback.extract_tb(error.__traceback__)[-1:]
+            places = [f"{Path(one.filename).name}:{one.lineno}" for one in last]
+            record.msg, record.args = "%s at %s", (type(error).__name__, *places)
+            record.exc_info = None
+        return True
+
+
 class GateServer(uvicorn.Server):
     """Serves until it is told to stop; signals are its owner's business."""
 
@@ -119,6 +134,7 @@ class GateServer(uvicorn.Server):
             h11_max_incomplete_event_size=MAX_HEAD,
         )
         config.load()
+        logging.getLogger("uvicorn.error").addFilter(_Reticent())
         config.ssl = tls
         super().__init__(config)
         self.stopping = asyncio.Event()

@@ -138,6 +138,27 @@ async def test_a_connection_that_brings_no_request_is_closed(
         writer.close()
 
 
+async def test_a_fault_of_ours_is_logged_without_its_values(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    context, _, _ = site.person()
+
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        raise ValueError("0401234567")
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = GateServer(broken, site.server())
+    task = asyncio.get_running_loop().create_task(server.serve([listener]))
+    port = listener.getsockname()[1]
+    async with httpx.AsyncClient(verify=context, trust_env=False) as client:
+        answer = await client.get(f"https://127.0.0.1:{port}/")
+    server.stop()
+    await task
+    assert answer.status_code == 500
+    assert "ValueError at test_server.py" in caplog.text
+    assert "0401234567" not in caplog.text
+
+
 async def test_a_head_that_is_too_long_is_refused(site: Site) -> None:
     context, _, _ = site.person()
     async with serving(site.server()) as (port, _):

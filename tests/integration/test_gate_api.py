@@ -20,8 +20,8 @@ from agent.gate.bodies import Executed, SweepOutcome
 from agent.gate.publishing import publish
 from tests.gate.rig import opened
 
-EXAMPLES = 5
-"Of each operation, role and mode: all of it takes some fifteen seconds."
+EXAMPLES = 3
+"Of each operation, role and mode: all of it takes some ten seconds."
 NAMES = ["quinn", "otso", "adam", "cara", "dan", "host-b", "eve"]
 "One of each role, a host, and a stranger."
 OCTETS = {
