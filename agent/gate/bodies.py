@@ -17,7 +17,10 @@ Number = Annotated[str, Field(pattern=r"^\+?[0-9*#]{2,20}$", max_length=21)]
 PersonId = Annotated[str, Field(pattern=r"^p-[a-z0-9-]{1,38}$", max_length=40)]
 Reference = Annotated[str, Field(pattern=r"^[A-Za-z0-9/.-]*$", max_length=64)]
 "A case's number in the controller's own register."
-Fact = Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z0-9/.:-]*)?$", max_length=64)]
+Fact = Annotated[
+    str,
+    Field(pattern=r"^[0-9]{0,6}([A-Za-z/.:-][A-Za-z0-9/.:-]*)?$", max_length=64),
+]
 "A word for the audit log, which is no number: nobody's telephone gets in there."
 Base64 = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=4 * 1024 * 1024)

@@ -37,10 +37,13 @@ async def serve(
         _follow_signals(server, gate)
         host, port = listener.getsockname()[:2]
         structlog.get_logger().info("gate_serves", address=host, port=port)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_served(server, listener), name="server")
-            tasks.create_task(keep_schedule(gate.schedule, server), name="schedule")
-            manager.tell("READY=1")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_served(server, listener), name="server")
+                tasks.create_task(keep_schedule(gate.schedule, server), name="schedule")
+                manager.tell("READY=1")
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
         manager.tell("STOPPING=1")
         structlog.get_logger().info("gate_stopped")
 

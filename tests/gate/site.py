@@ -88,3 +88,21 @@ def gate_site(folder: Path, port: int = 0) -> GateSite:
     pem = quinn.cert_chain_pems[0].bytes()
     der = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
     return GateSite(folder, issuer, spki_of(der))
+
+
+def on_buckets(site: GateSite, endpoint: str, access: str, secret: str) -> None:
+    """Have it answer from the buckets `gate-locked` and `gate-state`."""
+    (site.folder / "s3.ini").touch(0o600)
+    (site.folder / "s3.ini").write_text(
+        f"[default]\naws_access_key_id = {access}\naws_secret_access_key = {secret}\n"
+    )
+    text = site.path.read_text()
+    for name in ("locked", "state"):
+        text = text.replace(f"file://{site.folder}/{name}", f"s3://gate-{name}")
+    site.path.write_text(
+        text.replace(
+            "[[storage]]",
+            f'[[storage]]\nendpoint = "{endpoint}"\nregion = "FI"\n'
+            'credentials = "s3.ini"',
+        )
+    )

@@ -8,8 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from agent.archive.audit_log import AuditForkedError
 from agent.common.service_manager import ServiceManager
 from agent.gate import opening, service
+from agent.gate.schedule import Schedule
 from agent.gate.server import TlsError
 from tests.gate.site import gate_site
 from tests.gate.test_opening import make_keyring
@@ -49,6 +51,25 @@ async def test_it_is_ready_when_it_serves_and_ends_on_a_signal(
     assert await loop.sock_recv(told, 100) == b"STOPPING=1"
     told.close()
     manager.close()
+
+
+async def test_a_log_that_somebody_else_writes_ends_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [port] = free_ports(1)
+    site = gate_site(tmp_path, port)
+    await make_keyring(site)
+    monkeypatch.setattr(opening, "SPOOL", tmp_path / "no-spool")
+
+    async def forked(self: Schedule, now_ns: int) -> float:
+        raise AuditForkedError("another.")
+
+    monkeypatch.setattr(Schedule, "run", forked)
+    async with asyncio.timeout(20):
+        with pytest.raises(AuditForkedError):
+            await service.serve(
+                site.config(), tmp_path, site.secrets(), ServiceManager({})
+            )
 
 
 def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
