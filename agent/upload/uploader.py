@@ -12,7 +12,7 @@ import itertools
 import os
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -32,12 +32,13 @@ from agent.upload.targets import Target
 
 @dataclass(slots=True)
 class _Waiting:
-    """A recording that not all storages are known to have."""
+    """A recording that not all storages are known to have; thousands may wait."""
 
-    missing: set[TargetLine]
     tried: bool = False
     "Whether some of it may be stored already: then storage is asked first."
-    preparing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    got: frozenset[TargetLine] = frozenset()
+    "Who has all of it."
+    preparing: asyncio.Lock | None = None
 
 
 class Uploader:
@@ -113,7 +114,7 @@ class Uploader:
     def _add(self, recording_id: str, *, tried: bool) -> None:
         if recording_id in self._waiting:
             return
-        self._waiting[recording_id] = _Waiting(set(self.lines), tried=tried)
+        self._waiting[recording_id] = _Waiting(tried)
         age = next(self._notified)
         for line in self.lines:
             line.add(recording_id, age)
@@ -123,7 +124,7 @@ class Uploader:
 
         Raises AgentError or OSError; what was done until then stays done.
         """
-        self._waiting.setdefault(recording_id, _Waiting(set(self.lines)))
+        self._waiting.setdefault(recording_id, _Waiting())
         for line in self.lines:
             if recording_id in self._waiting:
                 await self._attempt(line, recording_id)
@@ -131,11 +132,11 @@ class Uploader:
     async def _attempt(self, line: TargetLine, recording_id: str) -> None:
         """Bring it to one storage; the last one to get it tells, and purges it."""
         one = self._waiting[recording_id]
-        if line in one.missing:
+        if line not in one.got:
             tried, one.tried = one.tried, True
             await self._bring(line.target, recording_id, one, tried=tried)
-            one.missing.discard(line)
-        if not one.missing:
+            one.got |= {line}
+        if len(one.got) == len(self.lines):
             await self._finish(recording_id)
 
     async def _bring(
@@ -143,6 +144,7 @@ class Uploader:
     ) -> None:
         if not await asyncio.to_thread(self._spool.is_sealed, recording_id):
             return  # an attempt before this one failed after its purge
+        one.preparing = one.preparing or asyncio.Lock()
         async with one.preparing:
             objects = await self._objects_of(recording_id)
         for sealed in objects:

@@ -328,7 +328,7 @@ class Campaign:
             try:
                 for name in FAULTS:
                     await self._suffer(name, uploader)
-                await until("the rest", lambda: uploader.stored == result.recordings)
+                await self._rest(uploader)
             finally:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
@@ -338,6 +338,10 @@ class Campaign:
         result.alarms_left = int(uploader.away)
         await asyncio.to_thread(judge, self._site, result)
         return result
+
+    async def _rest(self, uploader: Uploader) -> None:
+        while (before := uploader.stored) < self.result.recordings:
+            await until("the next", lambda: uploader.stored > before)
 
     async def _suffer(self, name: str, uploader: Uploader) -> None:
         """Bring a fault about, wait for its alarm, end it, wait until all goes well."""

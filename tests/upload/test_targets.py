@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -62,6 +64,14 @@ async def test_opens_two_buckets_of_one_store(tmp_path: Path) -> None:
         await target.state.put(KEY, b"envelope")
         assert await contents(target.state, KEY) == b"envelope"
         assert sorted(server.objects) == [f"bucket-a/{KEY}", f"bucket-b/site/{KEY}"]
+
+
+def test_a_site_that_stores_to_a_directory_loads_no_library_of_object_stores() -> None:
+    program = "import agent.service.app, sys; print('botocore' in sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "False\n"
 
 
 def test_a_store_where_recordings_may_not_go(tmp_path: Path) -> None:
