@@ -10,7 +10,11 @@ from agent.archive.audit_log import (
 )
 from agent.archive.audit_verification import read_rows, verify_log
 from agent.formats.audit import Act, RowError
-from agent.upload.backend import StorageDeniedError, StorageError
+from agent.upload.backend import (
+    ObjectUnlockedError,
+    StorageDeniedError,
+    StorageError,
+)
 from agent.upload.backends.memory import MemoryBackend
 from tests.archive.logs import DAY, ID, KEY, OTHER, Clock, filled, started
 
@@ -173,6 +177,23 @@ async def test_a_row_that_may_not_be_durable_is_told(at: str, tried: int) -> Non
     # What was tried stands in the log; what waited for it to be settled does not.
     assert number == tried + 2
     assert await whole(backend) == tried + 2
+
+
+async def test_a_row_that_is_not_locked_as_it_must_be_allows_nothing() -> None:
+    def before(operation: str, _key: str) -> None:
+        if operation in unlocked:
+            raise ObjectUnlockedError("without its lock.")
+
+    unlocked: set[str] = set()
+    backend = MemoryBackend(before)
+    log = await started(backend, Clock())
+    unlocked |= {"put done", "holds"}
+    for _ in range(3):
+        with pytest.raises(AuditLogError, match="without its lock"):
+            await log.append("p-17", Act.RELEASE, recording_id=ID)
+    assert len(backend.objects) == 1
+    unlocked.clear()
+    assert await log.append("p-17", Act.RELEASE, recording_id=ID) == 2
 
 
 async def test_all_who_wait_are_told_and_none_twice() -> None:
