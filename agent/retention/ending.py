@@ -85,5 +85,5 @@ class Ending:
                 continue
             if removed.locked:
                 reason = f"the lock of {removed.locked} objects has not run out"
-                left.append(Left(day, place.name, reason))
+                left.append(Left(day, place.name, reason, locked=True))
         return left

@@ -26,7 +26,7 @@ from agent.retention.ending import Ending
 from agent.retention.keys import destroy_day, destroy_holds, method_of
 from agent.retention.marks import EARLY, MAX_MARK, Mark, is_record_mark
 from agent.retention.plan import FORGET_AFTER_NS
-from agent.retention.policy import start_of_day
+from agent.retention.policy import DAY_NS, start_of_day
 from agent.retention.report import Left
 from agent.retention.rewrapping import EnvelopeLostError, rewrap
 from agent.retention.site import Site, each
@@ -34,6 +34,9 @@ from agent.upload.backend import ObjectExistsError, read_object
 
 LATE_UPLOADS: Final = 7
 "Days within which a host brings what it recorded."
+LOCKED_AGAIN_NS: Final = DAY_NS
+"""How often it is tried to delete what a lock keeps: where storage locks what it gets
+for most of a year, that is how long the ciphertext of an early erasure stays."""
 _PASSES: Final = 3
 "How often a day's envelopes are gone through before what still comes is left."
 
@@ -71,6 +74,8 @@ class Erasure:
         self._site = site
         self._late = timedelta(late_uploads + 1)
         self._running = asyncio.Lock()
+        self._locked: dict[str, tuple[int, list[Left]]] = {}
+        "When it was last tried to delete what is left of a record, and what was."
         self._log = structlog.get_logger()
 
     async def begin(
@@ -125,7 +130,9 @@ class Erasure:
                     going.append(mark)
             await self._go_on(going, now_ns, outcome)
         for one in outcome.left:
-            self._log.error("erasure_incomplete", **one.to_words())
+            # That a lock keeps ciphertext nobody need be woken for.
+            tell = self._log.info if one.locked else self._log.error
+            tell("erasure_incomplete", **one.to_words())
         return outcome
 
     async def _read(self, key: str) -> Mark:
@@ -145,19 +152,24 @@ class Erasure:
         self, marks: Iterable[Mark], now_ns: int, outcome: Outcome
     ) -> None:
         days: dict[date, list[Mark]] = {}
+        told: dict[date, list[Mark]] = {}
         for mark in marks:
-            days.setdefault(mark.date, []).append(mark)
-        for day in sorted(days):
+            (days if mark.ids else told).setdefault(mark.date, []).append(mark)
+        for day in sorted({*days, *told}):
             try:
-                await self._erase(day, days[day], now_ns, outcome)
+                if day in days:
+                    told.setdefault(day, []).extend(
+                        await self._erase(day, days[day], now_ns, outcome)
+                    )
+                await self._clear(day, told.get(day, []), now_ns, outcome)
             except (AgentError, OSError) as error:
                 place = self._site.places[0].name
                 outcome.left.append(Left(day, place, str(error)))
 
     async def _erase(
         self, day: date, marks: list[Mark], now_ns: int, outcome: Outcome
-    ) -> None:
-        """One day's early erasures, as far as they can go now."""
+    ) -> list[Mark]:
+        """Have nothing open a day's records any more: the marks of those that go."""
         ids = {mark.early_id for mark in marks}
         newest = max(mark.generation for mark in marks)
         ready = True
@@ -171,22 +183,43 @@ class Erasure:
         if left or not ready:
             outcome.left += left
             outcome.pending |= dict.fromkeys(ids, day + self._late)
-            return
+            return []
         await destroy_day(self._site, day, now_ns, up_to=newest)
         await destroy_holds(self._site, ids, now_ns)
-        untold = {mark.early_id for mark in marks if mark.ids}
         method = await method_of(self._site, day)
-        await ending.tell(day, untold, now_ns, method=method, policy=EARLY)
+        await ending.tell(day, ids, now_ns, method=method, policy=EARLY)
         told = [mark.tell(ids.intersection(mark.ids)) for mark in marks]
         for mark in told:
             await self._site.home.replace(mark.key, mark.to_bytes())
-        left = await ending.content(day, ids)
-        outcome.erased += sorted(untold)
+        outcome.erased += sorted(ids)
+        return told
+
+    async def _clear(
+        self, day: date, marks: list[Mark], now_ns: int, outcome: Outcome
+    ) -> None:
+        """Delete what is left of records that nothing opens."""
+        due = []
+        for mark in marks:
+            tried_ns, left = self._locked.get(mark.early_id, (0, []))
+            if now_ns >= tried_ns + LOCKED_AGAIN_NS:
+                due.append(mark)
+            else:
+                outcome.left += left
+        if not due:
+            return
+        ids = {mark.early_id for mark in due}
+        ending = Ending(self._site)
+        left = [
+            *await ending.envelopes(day, ids), *await ending.content(day, ids)
+        ]  # fmt: skip
         outcome.left += left
-        if not left:
-            for mark in told:
+        for mark in due:
+            self._locked.pop(mark.early_id, None)
+            if not left:
                 done = mark.completed(now_ns)
                 await self._site.home.replace(mark.key, done.to_bytes())
+            elif all(one.locked for one in left):
+                self._locked[mark.early_id] = now_ns, left
 
     async def _move_others(
         self,

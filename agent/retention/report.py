@@ -15,6 +15,8 @@ class Left:
     place: str
     "Which storage."
     reason: str
+    locked: bool = False
+    "Whether nothing is left but ciphertext that no key opens, until its lock ends."
 
     def to_words(self) -> Mapping[str, str]:
         """For reports, answers and logs."""

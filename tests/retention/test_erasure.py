@@ -129,16 +129,40 @@ async def test_its_state_is_forgotten_a_day_later(two: Built) -> None:
     assert telling == {"audit", "tombstones"}
 
 
-async def test_what_does_not_go_on_is_logged(two: Built) -> None:
+async def test_what_a_lock_keeps_is_tried_once_a_day(two: Built) -> None:
     two.clock.now_ns = SETTLED_NS
     one = await two.record()
-    two.backends[1][0].locked = set(two.backends[1][0].objects)
+    locked = two.backends[1][0]
+    locked.locked = set(locked.objects)
+    erasure = Erasure(two.site)
+    done = await erasure.begin({one: DAY}, "private-call", two.clock())
+    assert done.erased == [one], "nothing opens it"
+    (left,) = done.left
+    assert (left.place, left.locked) == ("storage[1]", True)
+    locked.locked.clear()
+    again = await erasure.run(two.clock())
+    assert (again.left, again.erased) == ([left], []), "it was told before"
+    two.clock.now_ns += 24 * HOUR_NS
+    assert (await erasure.run(two.clock())).left == []
+    assert two.of(one) == set()
+    assert sum(row.act == Act.ERASED for row in two.rows()) == 1
+
+
+async def test_what_fails_is_tried_at_once(two: Built) -> None:
+    two.clock.now_ns = SETTLED_NS
+    one = await two.record()
+
+    def before(operation: str, key: str) -> None:
+        if operation == "list" and key.startswith("audio"):
+            raise StorageError("It is away.", hint="")
+
+    two.backends[1][0]._before = before
     erasure = Erasure(two.site)
     await erasure.begin({one: DAY}, "private-call", two.clock())
-    again = await erasure.run(two.clock())
-    assert [left.place for left in again.left] == ["storage[1]"]
-    assert again.erased == [], "it was told before"
-    assert len(two.tombstones()[0]) == 1
+    (left,) = (await erasure.run(two.clock())).left
+    assert (left.reason, left.locked) == ("It is away.", False)
+    two.backends[1][0]._before = lambda _operation, _key: None
+    assert (await erasure.run(two.clock())).left == []
 
 
 async def test_a_hold_that_came_before_the_claim_ends_the_erasure(two: Built) -> None:
