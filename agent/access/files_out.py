@@ -61,12 +61,15 @@ class _Listing:
 
 
 class _Folder:
+    """Is made with its first file: where nothing is given out, nothing is left."""
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self.listing = _Listing()
 
     def add(self, name: str, data: bytes) -> None:
         path = self._path / name
+        make_private_directory(self._path)
         make_private_directory(path.parent)
         write_new(path, [data])
         self.listing.note(name, data)
@@ -74,7 +77,6 @@ class _Folder:
 
 @contextmanager
 def _open_folder(path: Path) -> Iterator[Place]:
-    make_private_directory(path)
     folder = _Folder(path)
     yield folder
     folder.add(CHECKSUMS, folder.listing.text())
@@ -86,8 +88,10 @@ class _Zip:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
         self.listing = _Listing()
+        self.is_empty = True
 
     def add(self, name: str, data: bytes) -> None:
+        self.is_empty = False
         self._archive.writestr(zipfile.ZipInfo(name, _STILL), data)
         self.listing.note(name, data)
 
@@ -98,7 +102,12 @@ def _open_zip(path: Path) -> Iterator[Place]:
     with os.fdopen(fd, "w+b") as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             place = _Zip(archive)
-            yield place
+            try:
+                yield place
+            except BaseException:
+                if place.is_empty:
+                    path.unlink(missing_ok=True)
+                raise
             place.add(CHECKSUMS, place.listing.text())
         file.flush()
         os.fsync(file.fileno())

@@ -7,6 +7,7 @@ and why it was used (without the names of those who did), and the facts of Artic
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final
 
 import msgspec
@@ -20,8 +21,10 @@ from agent.access.files_out import Place
 from agent.access.finding import FoundRecordings, Window, find_number
 from agent.access.gate_client import GateDeniedError, GateError
 from agent.access.opening import Expected
+from agent.access.standing import hold
 from agent.archive.audit_reports import Consultation
 from agent.archive.index import Hit
+from agent.archive.record_state import HoldKind
 from agent.common.errors import AgentError
 from agent.formats.envelope import open_envelope
 from agent.formats.layout import Domain
@@ -43,6 +46,9 @@ class SubjectRequest:
     domain: Domain = "caller"
     window: Window
     masks: Mapping[str, Sequence[Span]]
+    hold_until: date | None = None
+    """The day to think again about a hold on each recording, so that none is erased
+    while the request is open; None: none is held."""
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +59,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     masked: tuple[str, ...] = ()
     why_not: str = ""
     "Why there is no copy; empty where there is one."
+    hold: str = ""
+    "Id of the hold that was put on it for this request."
 
 
 class Contents(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,9 +93,11 @@ async def answer(
         desk, asked.number, asked.domain, asked.window, maker.reason
     )
     _refuse_half(found, asked)
+    holds = await _hold(desk, found, asked, maker)
     given = []
     for count, hit in enumerate(found.hits, 1):
-        given.append(await _give(desk, hit, asked, maker, place))
+        one = await _give(desk, hit, asked, maker, place)
+        given.append(msgspec.structs.replace(one, hold=holds.get(hit.id, "")))
         on_progress(count, len(found.hits))
     told = await _uses(desk, [hit.id for hit in found.hits])
     if told is not None:
@@ -119,6 +129,19 @@ def _refuse_half(found: FoundRecordings, asked: SubjectRequest) -> None:
         )
     if strange := asked.masks.keys() - {hit.id for hit in found.hits}:
         raise SubjectError(f"{min(strange)} is to be masked, and was not found.")
+
+
+async def _hold(
+    desk: Desk, found: FoundRecordings, asked: SubjectRequest, maker: Maker
+) -> dict[str, str]:
+    """Hold everything that was found before any of it is given; holds by id."""
+    if asked.hold_until is None:
+        return {}
+    kind, reference = HoldKind.ACCESS_REQUEST, maker.reason.reference
+    return {
+        hit.id: await hold(desk, hit.id, kind, asked.hold_until, reference)
+        for hit in found.hits
+    }
 
 
 async def _uses(

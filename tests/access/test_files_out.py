@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.access.exporting import ExportError
 from agent.access.files_out import CHECKSUMS, WriteError, open_place
 
 FILES = {"a.txt": b"one", "below/b.txt": b"two"}
@@ -53,3 +54,17 @@ def test_the_stock_tool_reads_the_checksums(tmp_path: Path) -> None:
         command, cwd=tmp_path / "copy", check=True, capture_output=True
     )
     assert done.stdout.count(b": OK") == len(FILES)
+
+
+@pytest.mark.parametrize("name", ["copy", "copy.zip"])
+def test_where_nothing_was_given_out_nothing_is_left(tmp_path: Path, name: str) -> None:
+    def refused() -> None:
+        with open_place(tmp_path / name):
+            raise ExportError("refused")
+
+    with pytest.raises(ExportError, match="refused"):
+        refused()
+    assert list(tmp_path.iterdir()) == []
+    fill(tmp_path / name)
+    with pytest.raises(WriteError, match="exists"):
+        fill(tmp_path / name)

@@ -14,7 +14,7 @@ from agent.access.exporting import parse_masks
 from agent.access.facts import Sources, gather
 from agent.access.files_out import CHECKSUMS, open_place
 from agent.access.finding import Window
-from agent.access.standing import restrict
+from agent.access.standing import restrict, standing
 from agent.access.subject import Contents, SubjectError, SubjectRequest, answer
 from agent.common.ids import new_id
 from agent.formats.container import read_wav
@@ -137,3 +137,16 @@ async def test_nobody_is_found(tmp_path: Path) -> None:
     )
     assert contents.recordings == ()
     assert "+358501112223" not in repr(asked(number="+358501112223"))
+
+
+async def test_nothing_is_erased_while_the_request_is_open(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    one, two = site.record(), site.record()
+    desk = site.desk()
+    request = replace(asked(), hold_until=NOW.date() + timedelta(30))
+    contents = await answered(desk, request, tmp_path / "answer")
+    for segment in (one, two):
+        [held] = (await standing(desk, segment.id)).holds
+        given = next(given for given in contents.recordings if given.id == segment.id)
+        assert (held.id, held.kind) == (given.hold, "access-request")
+        assert held.review == "2026-12-29"

@@ -38,6 +38,7 @@ def command(
     first: Annotated[date | None, Parameter(name="--from")] = None,
     last: Annotated[date | None, Parameter(name="--to")] = None,
     mask: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    hold: date | None = None,
     officer: Annotated[bool, Parameter(negative="")] = False,
     retention: Path | None = None,
     config: Config = None,
@@ -55,6 +56,8 @@ def command(
         first: First day; a year ago if absent.
         last: Last day; today if absent.
         mask: Spans where another's secret is spoken: `ID:START-END`.
+        hold: Hold everything that is found, and think again on this day; the holds
+            are printed, for `archive release`.
         officer: The person is an officer, the number theirs.
         retention: The gate's or a host's configuration, whose [retention] is told.
         config: See above.
@@ -68,6 +71,7 @@ def command(
         domain="officer" if officer else "caller",
         window=Window(first or today - timedelta(DAYS), last or today),
         masks=parse_masks(mask),
+        hold_until=hold,
     )
 
     async def give(desk: Desk) -> Contents:
@@ -83,6 +87,9 @@ def command(
     missing = [one for one in contents.recordings if one.why_not]
     console().print(out)
     console().print(f"{len(contents.recordings) - len(missing)} recordings were copied")
+    for one in contents.recordings:
+        if one.hold:
+            console().print(f"held: {one.id} {one.hold}")
     for one in missing:
         console(stderr=True).print(f"{one.id}: {one.why_not}", style="red")
     if missing:
