@@ -13,11 +13,17 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.parse
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from tests.lab.certificates import Authority
 from tests.lab.peers import CEPH
@@ -222,6 +228,7 @@ class Ceph:
             "rgw", folder, [*CEPH.command, "-f", "-n", "client.rgw.a"], self._serves
         )
         self._users: dict[str, Keys] = {}
+        self._maker: Credentials | None = None
         try:
             self._make(programs)
         except BaseException:
@@ -242,11 +249,31 @@ class Ceph:
         """A user without rights but to make buckets, who is made if need be."""
         if name not in self._users:
             keys = Keys(name, secrets.token_hex(10), secrets.token_hex(20))
-            made = ["user", "create", f"--uid={name}", f"--display-name={name}"]
-            signs = [f"--access-key={keys.access}", f"--secret-key={keys.secret}"]
-            self.admin(*made, *signs)
+            self._make_user(keys)
             self._users[name] = keys
         return self._users[name]
+
+    def _make_user(self, keys: Keys) -> None:
+        """Have the gateway make it, in a tenth of the time that radosgw-admin takes."""
+        if self._maker is None:
+            maker = Keys("maker", secrets.token_hex(10), secrets.token_hex(20))
+            made = ["user", "create", "--uid=maker", "--display-name=maker"]
+            signs = [f"--access-key={maker.access}", f"--secret-key={maker.secret}"]
+            self.admin(*made, *signs, "--caps=users=*")
+            self._maker = Credentials(maker.access, maker.secret)
+        asked = {
+            "uid": keys.user,
+            "display-name": keys.user,
+            "access-key": keys.access,
+            "secret-key": keys.secret,
+        }
+        url = f"{self.endpoint}/admin/user?{urllib.parse.urlencode(asked)}"
+        request = AWSRequest("PUT", url)
+        S3SigV4Auth(self._maker, "s3", "us-east-1").add_auth(request)
+        headers = dict(request.headers)
+        signed = urllib.request.Request(url, method="PUT", headers=headers)  # noqa: S310
+        with urllib.request.urlopen(signed, timeout=20) as answer:  # noqa: S310
+            assert answer.status == 200
 
     def admin(self, *arguments: str) -> str:
         """Run radosgw-admin: users, quotas, what lifecycle has done."""
