@@ -93,7 +93,8 @@ def join(payload: bytes, signatures: tuple[Path, ...], namespace: Namespace) -> 
         raise SignedFileError("No signature is given.", hint="Name FILE.sig, too.")
     armored = []
     for path in signatures:
-        data = read(path, MAX_ARMORED)
+        # Mail and editors put such a file's line ends and blanks as they like.
+        data = read(path, MAX_ARMORED).strip().replace(b"\r\n", b"\n") + b"\n"
         try:
             parse_signature(data).verify(payload, namespace)
         except SignatureError as error:

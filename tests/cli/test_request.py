@@ -79,7 +79,8 @@ def test_two_sign_with_ssh_keygen(site: Site, run: Run) -> None:
     for number, key in enumerate((site.quinn, site.dan)):
         names.append(site.path(f"{number}.sig"))
         armored = ssh_keygen.sign(key, Namespace.REQUEST, made.read_bytes())
-        names[-1].write_text(armored)
+        # As a mail program may leave it.
+        names[-1].write_bytes(b"\n" + armored.replace("\n", "\r\n").encode())
     joined = site.path("joined")
     run("request", "join", made, *names, "-o", joined)
     assert run("request", "show", joined, *site.trust) == 0
