@@ -105,17 +105,29 @@ async def verify_index(
 ) -> list[IndexFinding]:
     """Hold a month's index against what is stored; no key is needed.
 
+    Of the running month a recording may be on its way: its entry came, or it came,
+    while this was read. What is found is therefore looked at a second time.
+
     Raises StorageError, and what `is_erased` raises.
     """
-    recordings = [
-        recording_id
-        for day in days_of(index.month)
-        for recording_id in await archive.recordings(day)
-    ]
+    findings = index.against(await _recordings(archive, index.month))
+    if not any(finding.id for finding in findings):
+        return findings
+    again = await read_month(archive, index.month)
+    still = set(again.against(await _recordings(archive, index.month)))
     return [
         finding
-        for finding in index.against(recordings)
-        if finding.fault is not IndexFault.DANGLING or not await is_erased(finding.id)
+        for finding in findings
+        if finding in still
+        and not (finding.fault is IndexFault.DANGLING and await is_erased(finding.id))
+    ]
+
+
+async def _recordings(archive: Archive, month: str) -> list[str]:
+    return [
+        recording_id
+        for day in days_of(month)
+        for recording_id in await archive.recordings(day)
     ]
 
 

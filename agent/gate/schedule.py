@@ -5,6 +5,7 @@ task that fails stops no other, and is tried again; a day on which not all were 
 alarmed once the gate is up again.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,9 +16,11 @@ import structlog
 
 from agent.archive.audit_log import AuditBrokenError, AuditForkedError
 from agent.archive.audit_verification import keep_heads
+from agent.archive.index_verification import read_month, verify_index
 from agent.common.errors import AgentError
 from agent.common.files import write_durably
 from agent.formats.audit import Act, utc_day
+from agent.formats.layout import month_of
 from agent.gate.comparing import compare
 from agent.gate.parts import Parts
 from agent.gate.publishing import publish
@@ -32,6 +35,8 @@ EVERY: Final = 600.0
 LAST_RUN: Final = "last-run"
 "In the gate's state: the last day on which every daily task was done."
 MAX_DATE: Final = 16
+INDEX_AGE: Final = timedelta(days=2)
+"Of the day whose month's index is looked at: so each is once more after its end."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +84,7 @@ class Schedule:
             done &= await self._do("heads", lambda: self._heads(now_ns))
             done &= await self._do("holds", self._long_holds)
             done &= await self._do("store-log", self._compared)
+            done &= await self._do("index", self._indexed)
             if done:
                 text = today.isoformat().encode()
                 write_durably(works.state / LAST_RUN, text)
@@ -143,6 +149,17 @@ class Schedule:
             self._log.critical("read_around_the_gate", what=one)
         if found:
             await self._alarm("read-around", count=str(len(found)))
+
+    async def _indexed(self) -> None:
+        """Look whether the index hides recordings, or invents some."""
+        parts = self._works.parts
+        month = month_of(parts.today() - INDEX_AGE)
+        index = await read_month(parts.archive, month)
+        found = await verify_index(parts.archive, index, parts.erased.is_erased)
+        for fault, count in Counter(one.fault for one in found).items():
+            self._log.error("index_not_whole", month=month, fault=fault, count=count)
+        if found:
+            await self._alarm("index-not-whole", month=month, count=str(len(found)))
 
     async def _long_holds(self) -> None:
         parts = self._works.parts

@@ -71,6 +71,13 @@ async def test_a_name_that_is_none_is_counted_and_not_repeated() -> None:
     assert finding == IndexFinding(IndexFault.STRANGE, "", "")
 
 
+async def test_what_is_on_its_way_is_looked_at_again() -> None:
+    shelf = Shelf()
+    index = await read_month(shelf.archive, MONTH)
+    shelf.store(1, DAY, {"caller": CALLER})  # stored while the rest was read
+    assert await verify_index(shelf.archive, index, never) == []
+
+
 def names(*blinds: tuple[str, str]) -> list[str]:
     return [
         index_key(MONTH, "caller" if domain == "caller" else "officer", blind, id_of(1))

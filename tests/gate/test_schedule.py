@@ -173,3 +173,18 @@ async def test_an_unreadable_state_is_alarmed_not_believed(
         await kept.run()
     assert "schedule_state_unreadable" in {line["event"] for line in lines}
     assert kept.schedule.last_run() == TODAY
+
+
+async def test_an_index_that_hides_a_recording_is_alarmed(kept: Kept) -> None:
+    recording_id = await kept.rig.store(day=TODAY)
+    objects = kept.rig.parts.archive.state.objects  # type: ignore[attr-defined]
+    for key in [key for key in objects if key.startswith("index/")]:
+        assert key.endswith(recording_id)
+        del objects[key]
+    kept.rig.clock.ahead(2 * DAY)
+    with structlog.testing.capture_logs() as log:
+        await kept.run()
+    [line] = [one for one in log if one["event"] == "index_not_whole"]
+    assert (line["fault"], line["count"]) == ("index-absent", 1)
+    assert await kept.alarms() == ["index-not-whole"]
+    assert kept.schedule.last_run() is not None
