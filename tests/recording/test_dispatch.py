@@ -1,3 +1,4 @@
+import os
 from datetime import date, timedelta
 from hashlib import sha256
 from typing import Any
@@ -13,7 +14,7 @@ from agent.formats.envelope import open_envelope, unwrap
 from agent.formats.seal import verify_seal
 from agent.formats.sshsig import SigningKey
 from agent.recording.dispatch import DayKeyMissingError, Dispatch
-from agent.recording.finisher import finish
+from agent.recording.finisher import finish, salvage
 from agent.recording.seal_chain import SealChain
 from agent.recording.spool import SealedError, Spool
 from tests.recording.segments import (
@@ -97,6 +98,25 @@ async def test_the_envelope_leaves_within_the_layer_of_its_day(spool: Spool) -> 
     for identity in (GATE[1], quality().identity):
         with pytest.raises(NoMatchError):
             unwrap(data, [identity])
+
+
+async def test_what_was_salvaged_leaves_sealed_and_within_the_layer(
+    spool: Spool,
+) -> None:
+    segment = write_segment(spool, whole=False)
+    for journal in spool.journals_of(segment.id):
+        os.utime(journal, ns=(0, STARTED_AT))
+    salvage(segment.id, spool, indexed=True)
+    found = await dispatch(spool, keys(), signs=True).objects(segment.id)
+    assert [one.key.rpartition(".")[2] for one in found[:3]] == [
+        "age",
+        "journal",
+        "seal",
+    ]
+    assert found[3].key == f"index/2026-11/unindexed/{segment.id}"
+    outer = spool.sealed_path(segment.id, found[0].file).read_bytes()
+    key = open_envelope(unwrap(outer, [GATE[0]]), [quality().identity])
+    assert key.recipient == segment.key.recipient
 
 
 async def test_an_attempt_goes_on_with_what_an_earlier_one_made(spool: Spool) -> None:

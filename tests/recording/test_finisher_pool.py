@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.formats.blind_index import IndexKeys
 from agent.recording import finisher_pool
 from agent.recording.finisher import FinisherError
 from agent.recording.finisher_pool import NICE, FinisherPool
@@ -36,6 +37,21 @@ async def test_a_pool_finishes_many(pool: FinisherPool, spool: Spool) -> None:
     [pid] = pids(pool)
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     assert os.getpriority(os.PRIO_PROCESS, pid) >= min(19, ours + NICE)
+
+
+async def test_index_keys_reach_the_processes_and_no_disk(
+    pool: FinisherPool, spool: Spool
+) -> None:
+    key = bytes(range(32))
+    for month, indexed in (("2026-11", True), ("2026-12", False)):
+        pool.index = IndexKeys({month: key})  # as SIGHUP has it
+        segment = write_segment(spool, frames=5)
+        finished = await pool.finish(segment.job(spool))
+        assert finished.unindexed == ("" if indexed else "2026-11")
+    for path in spool.root.rglob("*"):
+        if path.is_file():
+            assert key not in path.read_bytes()
+            assert key.hex().encode() not in path.read_bytes()
 
 
 async def test_a_process_is_renewed_after_so_many_jobs(
