@@ -25,6 +25,7 @@ from tests.lab.parties import (
     tone_seconds,
     until,
 )
+from tests.lab.sealed import chain, signing
 
 pytestmark = pytest.mark.crash
 
@@ -32,6 +33,12 @@ BOUND = 1.0
 "Seconds of audio a killed host may lose, beside what a busy machine adds."
 SLACK = 0.4
 ORPHAN_SECONDS = 5.0
+
+
+@pytest.fixture
+def daemon(daemon_at: Callable[..., Daemon]) -> Daemon:
+    """One that signs what it stores, started."""
+    return signing(daemon_at()).start()
 
 
 def open_with_key(
@@ -160,6 +167,10 @@ async def test_killed_in_the_middle_of_talk(daemon: Daemon) -> None:
         assert tone_seconds(left, 1700) == tone_seconds(right, 1000) == 0
     with pytest.raises(subprocess.CalledProcessError):
         open_with_key(daemon, recording_id, "officer-202")
+    # What the dead host knew of the envelope is in the seal all the same.
+    [statement] = chain(daemon)
+    assert statement.id == recording_id
+    assert len(statement.recipients) == 3
     daemon.stop()
     assert_nothing_is_left(daemon)
 
@@ -180,6 +191,7 @@ async def test_killed_between_hang_up_and_sealing(daemon: Daemon) -> None:
     manifest, left, right = salvaged(daemon)
     assert manifest.end_cause == "caller-hangup"
     assert manifest.outcome == "recorded"
+    assert [statement.id for statement in chain(daemon)] == [manifest.id]
     assert tone_seconds(left, 1000) > 1.4
     assert tone_seconds(right, 1700) > 1.4
     daemon.stop()
@@ -206,6 +218,12 @@ async def test_killed_when_sealed_but_not_stored(daemon: Daemon) -> None:
     assert tone_seconds(left, 1000) > 0.9
     [row] = daemon.rows()
     assert row.outcome == "recorded"
+    async with parties(daemon) as call:
+        await call.talk(0.5)
+        await call.hang_up()
+        await daemon.logged("stored", count=2)
+    first, second = chain(daemon)
+    assert (first.id, second.sequence) == (recording.manifest.id, 2)
     daemon.stop()
     assert_nothing_is_left(daemon)
 
