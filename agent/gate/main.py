@@ -30,7 +30,7 @@ from agent.gate.opening import (
 )
 from agent.gate.publishing import latest, publish as publish_list
 from agent.gate.server import tls_context
-from agent.gate.service import serve, service_manager
+from agent.gate.service import serve, service_manager, tls_files
 from agent.gate.targets import open_targets
 from agent.identity.roster import load_roster
 from agent.signalling.secrets import Secrets
@@ -70,8 +70,7 @@ def check_config(*, config: ConfigFile) -> None:
     base, secrets = _base(config), _secrets(config)
     refuse_telephony_host()
     read_identities(settings, secrets)
-    tls = settings.tls
-    tls_context(base / tls.certificate, secrets.path(tls.key), base / tls.issuers)
+    tls_context(*tls_files(settings, base, secrets))
     open_targets(settings, base, secrets)
     load_roster(base / settings.roster.path, settings.roster.root)
     print(f"{config}: no mistakes")

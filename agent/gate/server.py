@@ -54,6 +54,17 @@ def tls_context(certificate: Path, key: Path, issuers: Path) -> ssl.SSLContext:
     # after the list of issuers has changed.
     context.num_tickets = 0
     context.options |= ssl.OP_NO_TICKET
+    load_files(context, certificate, key, issuers)
+    return context
+
+
+def load_files(
+    context: ssl.SSLContext, certificate: Path, key: Path, issuers: Path
+) -> None:
+    """Have new connections see renewed files; who was vouched for before, still is.
+
+    Raises TlsError; the old certificate counts then.
+    """
     try:
         context.load_cert_chain(certificate, key)
         context.load_verify_locations(issuers)
@@ -61,7 +72,6 @@ def tls_context(certificate: Path, key: Path, issuers: Path) -> ssl.SSLContext:
         raise TlsError(
             f"tls: {certificate.name}, {key.name} or {issuers.name}: {error}."
         ) from error
-    return context
 
 
 def spki_of(certificate: bytes) -> str:

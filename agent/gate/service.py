@@ -4,16 +4,18 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 from agent.common.clock import utc_ns
+from agent.common.errors import AgentError
 from agent.common.service_manager import ServiceManager
 from agent.gate.config import Config
-from agent.gate.opening import Opened, opened
+from agent.gate.opening import opened
 from agent.gate.schedule import Schedule
-from agent.gate.server import GateServer, TlsError, tls_context
+from agent.gate.server import GateServer, TlsError, load_files, tls_context
 from agent.gate.targets import open_targets
 from agent.signalling.secrets import Secrets
 
@@ -21,20 +23,24 @@ from agent.signalling.secrets import Secrets
 async def serve(
     config: Config, base: Path, secrets: Secrets, manager: ServiceManager
 ) -> None:
-    """Serve until SIGTERM or SIGINT; SIGHUP reads the roster again.
+    """Serve until SIGTERM or SIGINT; SIGHUP reads roster and certificates again.
 
     Raises AgentError, OSError: it did not come up, or can go on no more.
     """
-    tls = tls_context(
-        base / config.tls.certificate,
-        secrets.path(config.tls.key),
-        base / config.tls.issuers,
-    )
+    tls = tls_context(*tls_files(config, base, secrets))
     targets = open_targets(config, base, secrets)
     async with opened(config, base, secrets, targets) as gate:
         listener = listen(config)
         server = GateServer(gate.app, tls)
-        _follow_signals(server, gate)
+
+        def renew() -> None:
+            gate.roster.reload()
+            try:
+                load_files(tls, *tls_files(config, base, secrets))
+            except AgentError as error:
+                structlog.get_logger().error("certificates_refused", why=str(error))
+
+        _follow_signals(server, renew)
         host, port = listener.getsockname()[:2]
         structlog.get_logger().info("gate_serves", address=host, port=port)
         try:
@@ -82,11 +88,17 @@ async def _served(server: GateServer, listener: socket.socket) -> None:
         server.stop()
 
 
-def _follow_signals(server: GateServer, gate: Opened) -> None:
+def tls_files(config: Config, base: Path, secrets: Secrets) -> tuple[Path, Path, Path]:
+    """Certificate, key, issuers. Raises SecretError: others can read the key."""
+    tls = config.tls
+    return base / tls.certificate, secrets.path(tls.key), base / tls.issuers
+
+
+def _follow_signals(server: GateServer, renew: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
-    loop.add_signal_handler(signal.SIGHUP, gate.roster.reload)
+    loop.add_signal_handler(signal.SIGHUP, renew)
 
 
 def service_manager() -> ServiceManager:

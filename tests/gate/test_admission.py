@@ -16,7 +16,7 @@ from tests.formats.rosters import spki
 from tests.gate.requests import OCTETS
 from tests.gate.rig import CALLER, DAY, OTHER_CALLER, Rig, inner_envelope, opened
 
-ROUNDS = 150
+ROUNDS = 100
 
 
 def one_request(rng: random.Random, id_: str) -> tuple[str, str, dict[str, Any]]:

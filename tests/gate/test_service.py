@@ -44,7 +44,20 @@ async def test_it_is_ready_when_it_serves_and_ends_on_a_signal(
             json={"from": "2026-11-01", "to": "2026-11-02", "purpose": "quality"},
         )
         assert found.json() == {"hits": [], "truncated": False}
-    os.kill(os.getpid(), signal.SIGHUP)
+    # A certificate that was renewed is shown without a restart; a broken one is not.
+    renewed = site.issuer.issue_cert("127.0.0.1", common_name="renewed")
+    renewed.cert_chain_pems[0].write_to_path(tmp_path / "gate.pem")
+    (tmp_path / "gate.key").write_bytes(renewed.private_key_pem.bytes())
+    for name, content in (("", b""), ("gate.pem", b"no certificate")):
+        if name:
+            (tmp_path / name).write_bytes(content)
+        os.kill(os.getpid(), signal.SIGHUP)
+        for _ in range(5):  # the loop hears of the signal, and then acts on it
+            await asyncio.sleep(0)
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
+        shown = writer.get_extra_info("peercert")
+        writer.close()
+        assert "renewed" in str(shown["subject"])
     os.kill(os.getpid(), signal.SIGTERM)
     async with asyncio.timeout(20):
         await task
