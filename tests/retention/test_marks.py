@@ -1,6 +1,8 @@
+import contextlib
 from datetime import date
 
 import pytest
+from hypothesis import given, strategies as st
 
 from agent.formats.canonical import canonical
 from agent.retention.marks import (
@@ -78,3 +80,31 @@ def test_names_tell_days_from_records() -> None:
     for key in ("erasures/x.json", "erasures/20261123.json", f"erasures/{ONE}", "x"):
         with pytest.raises(MarkError):
             is_record_mark(key)
+
+
+@given(
+    data=st.one_of(
+        st.binary(max_size=200),
+        st.builds(
+            lambda day, marked, complete: canonical(
+                {name: getattr(MARK, name) for name in MARK.__struct_fields__}
+                | {"day": day, "marked": marked, "complete": complete}
+            ),
+            *[st.text(max_size=30) | st.datetimes().map(str)] * 3,
+        ),
+    )
+)
+def test_whatever_lies_there_is_a_mark_or_an_error(data: bytes) -> None:
+    try:
+        mark = Mark.parse(data)
+    except MarkError:
+        return
+    assert mark.to_bytes() == data
+
+
+@given(st.integers(0, len(MARK.to_bytes()) * 8 - 1))
+def test_a_flipped_bit_never_crashes_the_reader(bit: int) -> None:
+    data = bytearray(MARK.to_bytes())
+    data[bit // 8] ^= 1 << bit % 8
+    with contextlib.suppress(MarkError):
+        assert Mark.parse(bytes(data)) != MARK
