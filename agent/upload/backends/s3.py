@@ -1,6 +1,7 @@
 """Storage in a bucket that speaks S3: one conditional put per object, then proven."""
 
 import base64
+import builtins
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from agent.upload.backend import (
     is_key,
 )
 from agent.upload.backends.s3_client import S3Client
+from agent.upload.backends.s3_errors import told
 from agent.upload.backends.s3_lock import Lock, is_locked
 
 PIECE: Final = 4 * CHUNK
@@ -88,8 +90,9 @@ class S3Backend:
         if await self._keeps_versions():
             oldest = await self._oldest(key)
             return ObjectInfo(key, oldest.size, _ns(oldest.modified))
-        told = await self._call("head_object", key)
-        return ObjectInfo(key, told["ContentLength"], _ns(told["LastModified"]))
+        answer = await self._call("head_object", key)
+        modified = _ns(told(answer, "LastModified"))
+        return ObjectInfo(key, told(answer, "ContentLength"), modified)
 
     async def list(self, prefix: str, *, after: str = "") -> AsyncIterator[ObjectInfo]:
         folder = folder_of(prefix)
@@ -108,14 +111,14 @@ class S3Backend:
             )
             found = page.get("Contents", [])
             for one in found:
-                key = one["Key"].removeprefix(self._prefix)
-                if not key.startswith(folder) or key <= last:
-                    raise StorageError(
-                        f"the list of {prefix or 'all'} is out of order."
-                    )
+                name = told(one, "Key")
+                key = name.removeprefix(self._prefix)
+                if not name.startswith(self._prefix + folder) or key <= last:
+                    raise StorageError(f"{what} is out of order.")
                 last = key
                 if is_key(key):
-                    yield ObjectInfo(key, one["Size"], _ns(one["LastModified"]))
+                    modified = _ns(told(one, "LastModified"))
+                    yield ObjectInfo(key, told(one, "Size"), modified)
             if not page.get("IsTruncated"):
                 return
             empty = 0 if found else empty + 1
@@ -145,10 +148,8 @@ class S3Backend:
             await self._call("delete_object_tagging", key)
             return
         await self._oldest(key)
-        for version in (await self._versions(key)).get("Versions", []):
-            await self._call(
-                "delete_object_tagging", key, VersionId=version["VersionId"]
-            )
+        for version in self._mine(key, await self._versions(key), "Versions"):
+            await self._call("delete_object_tagging", key, VersionId=version)
 
     async def _check_first(self, key: str, version: str) -> None:
         """Let one put win where storage has let several at once make versions.
@@ -210,11 +211,11 @@ class S3Backend:
     ) -> bool:
         """Whether storage says so of its own checksum; if it keeps none, reads it."""
         which = {"VersionId": version} if version else {}
-        told = await self._call("head_object", key, ChecksumMode="ENABLED", **which)
-        await self._lock.check(key, told)
-        if size is not None and told["ContentLength"] != size:
+        answer = await self._call("head_object", key, ChecksumMode="ENABLED", **which)
+        await self._lock.check(key, answer)
+        if size is not None and told(answer, "ContentLength") != size:
             return False
-        if checksum := told.get("ChecksumSHA256"):
+        if checksum := answer.get("ChecksumSHA256"):
             return bool(checksum == _base64(sha256))
         digest = hashlib.sha256()
         async for chunk in self._pieces(key, self._at(key) | which):
@@ -264,42 +265,50 @@ class S3Backend:
             **(after or {}),
         )
 
+    def _mine(self, key: str, page: Any, kind: str) -> builtins.list[str]:
+        """The versions of one object on a page, or the marks that it was deleted."""
+        name = self._prefix + key
+        found = [one for one in page.get(kind, []) if told(one, "Key") == name]
+        return [str(told(one, "VersionId")) for one in found]
+
     async def _oldest(self, key: str) -> _Version:
         """Where storage lets a put overwrite, the first one is the one that counts."""
         name, oldest = self._prefix + check_key(key), None
         after: dict[str, Any] = {}
         # The newest come first, in the order in which storage took them; that their
         # times have too few digits to tell.
-        while True:
+        for _ in range(MAX_EMPTY_PAGES):
             page = await self._versions(key, after)
-            mine = [one for one in page.get("Versions", []) if one["Key"] == name]
+            mine = [v for v in page.get("Versions", []) if told(v, "Key") == name]
             if mine:
-                one = mine[-1]
-                oldest = _Version(one["VersionId"], one["Size"], one["LastModified"])
-            markers = [m for m in page.get("DeleteMarkers", []) if m["Key"] == name]
-            if not page.get("IsTruncated") or not (mine or markers):
+                oldest = mine[-1]
+            some = mine or self._mine(key, page, "DeleteMarkers")
+            if not page.get("IsTruncated") or not some:
                 break
             after = {
-                "KeyMarker": page["NextKeyMarker"],
-                "VersionIdMarker": page["NextVersionIdMarker"],
+                "KeyMarker": told(page, "NextKeyMarker"),
+                "VersionIdMarker": told(page, "NextVersionIdMarker"),
             }
         if oldest is None:
             raise ObjectMissingError(f"{key} is not there.")
-        return oldest
+        return _Version(
+            told(oldest, "VersionId"),
+            told(oldest, "Size"),
+            told(oldest, "LastModified"),
+        )
 
     async def _delete_versions(self, key: str, but: str = "") -> None:
         """The newest first: what is read until the end is what was always read."""
-        name = self._prefix + key
-        while True:
+        for _ in range(MAX_EMPTY_PAGES):
             page = await self._versions(key)
-            found = [*page.get("DeleteMarkers", []), *page.get("Versions", [])]
-            mine = [
-                one for one in found if one["Key"] == name and one["VersionId"] != but
-            ]
-            for one in mine:
-                await self._delete(key, VersionId=one["VersionId"])
-            if not mine or not page.get("IsTruncated"):
+            marks = self._mine(key, page, "DeleteMarkers")
+            found = [*marks, *self._mine(key, page, "Versions")]
+            doomed = [version for version in found if version != but]
+            for version in doomed:
+                await self._delete(key, VersionId=version)
+            if not doomed or not page.get("IsTruncated"):
                 return
+        raise StorageError(f"{key} has versions without end.")
 
     async def _delete(self, key: str, **version: str) -> None:
         try:
@@ -307,8 +316,7 @@ class S3Backend:
         except ObjectMissingError:
             return
         except StorageDeniedError:
-            told = await self._call("head_object", key, **version)
-            if is_locked(told):
+            if is_locked(await self._call("head_object", key, **version)):
                 raise ObjectLockedError(f"{key} is locked.") from None
             raise
 
@@ -326,7 +334,7 @@ def _read(s3: Any, wanted: dict[str, Any]) -> tuple[bytes, int, str]:
     with answer["Body"] as body:
         piece = body.read(PIECE + 1)
     _, _, whole = answer.get("ContentRange", "").rpartition("/")
-    total = int(whole) if whole.isdigit() else answer["ContentLength"]
+    total = int(whole) if whole.isdigit() else told(answer, "ContentLength")
     return piece, total, answer.get("ETag", "")
 
 

@@ -125,7 +125,8 @@ class S3Client:
             raise translate(error.response, what, utc_now()) from error
         except (BotoCoreError, urllib3.exceptions.HTTPError, OSError) as error:
             raise StorageError(f"{what}: {_reason(error)}.") from error
-        except (ResponseParserError, OtherHostError, TooLongError) as error:
+        # What botocore makes of dates and numbers that are none is a ValueError.
+        except (ResponseParserError, ValueError, OtherHostError, TooLongError) as error:
             raise StorageError(f"{what}: storage answers what is no S3.") from error
 
     def _connected(self, *, again: bool = False) -> Any:

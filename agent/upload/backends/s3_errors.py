@@ -56,6 +56,14 @@ class BucketMissingError(StorageError):
     hint = "Make it with `recording-agent storage init`."
 
 
+def told(answer: Mapping[str, Any], name: str) -> Any:
+    """What an answer must have. Raises StorageError if it has not."""
+    try:
+        return answer[name]
+    except KeyError:
+        raise StorageError(f"storage's answer has no {name}.") from None
+
+
 def translate(answer: Mapping[str, Any], what: str, now: datetime) -> StorageError:
     """The error of an answer as botocore reads it, about `what`."""
     code = str(answer.get("Error", {}).get("Code", ""))
@@ -88,12 +96,16 @@ def translate(answer: Mapping[str, Any], what: str, now: datetime) -> StorageErr
             return StorageError(f"{what}: storage answers {said}.")
 
 
+def date_of(headers: Mapping[str, str]) -> datetime | None:
+    """When an answer was sent, by the clock of who answered; None if it is not told."""
+    try:
+        date = parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError):
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+
+
 def _skew(headers: Mapping[str, str], now: datetime) -> timedelta:
     """How far the clock of whoever answered is from ours; nothing if it is not told."""
-    try:
-        told = parsedate_to_datetime(headers["date"])
-        if told.tzinfo is None:
-            told = told.replace(tzinfo=UTC)
-        return abs(told - now)
-    except (KeyError, ValueError, OverflowError):
-        return timedelta(0)
+    date = date_of(headers)
+    return timedelta(0) if date is None else abs(date - now)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, Literal
 
 from agent.upload.backend import (
@@ -11,6 +10,7 @@ from agent.upload.backend import (
     StorageDeniedError,
 )
 from agent.upload.backends.s3_client import S3Client
+from agent.upload.backends.s3_errors import date_of, told
 
 TOLERANCE: Final = timedelta(minutes=1)
 "Between when an object was stored and when its lock was reckoned from."
@@ -40,37 +40,39 @@ class Lock:
         """Whether objects are to be locked at all."""
         return self._mode != "none"
 
-    async def check(self, key: str, told: Mapping[str, Any]) -> None:
+    async def check(self, key: str, answer: Mapping[str, Any]) -> None:
         """Judge what a HEAD tells of an object. Raises ObjectUnlockedError."""
         if not self.wanted:
             return
-        if told.get("ObjectLockMode") not in _ENOUGH[self._mode]:
+        if answer.get("ObjectLockMode") not in _ENOUGH[self._mode]:
             raise ObjectUnlockedError(f"{key} has no lock of the kind {self._mode}.")
-        until: datetime | None = told.get("ObjectLockRetainUntilDate")
+        until: datetime | None = answer.get("ObjectLockRetainUntilDate")
         if self._period is None:
             self._period = await self._ask()
         # Both are told by the storage's clock.
-        due = told["LastModified"] + self._period - TOLERANCE
-        if until is None or until < due or until <= told["LastModified"]:
+        stored = told(answer, "LastModified")
+        due = stored + self._period - TOLERANCE
+        if until is None or until < due or until <= stored:
             raise ObjectUnlockedError(f"{key} is locked for too short a time.")
 
     async def _ask(self) -> timedelta:
         """How long the bucket locks; nothing if it may not be asked, or does not."""
         try:
-            told = await self._client.call(
+            answer = await self._client.call(
                 "get_object_lock_configuration", what=self._bucket, Bucket=self._bucket
             )
         except (StorageDeniedError, ObjectMissingError):
             return timedelta(0)
-        rule = told.get("ObjectLockConfiguration", {}).get("Rule", {})
+        rule = answer.get("ObjectLockConfiguration", {}).get("Rule", {})
         default = rule.get("DefaultRetention", {})
         return timedelta(days=default.get("Days", 0) + 365 * default.get("Years", 0))
 
 
-def is_locked(told: Mapping[str, Any]) -> bool:
+def is_locked(answer: Mapping[str, Any]) -> bool:
     """Whether a HEAD tells of a lock that has not run out, or a legal hold."""
-    if told.get("ObjectLockLegalHoldStatus") == "ON":
+    if answer.get("ObjectLockLegalHoldStatus") == "ON":
         return True
-    until = told.get("ObjectLockRetainUntilDate")
-    date = told.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    return until is not None and (not date or until > parsedate_to_datetime(date))
+    until: datetime | None = answer.get("ObjectLockRetainUntilDate")
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    now = date_of(headers)
+    return until is not None and (now is None or until > now)
