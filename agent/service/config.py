@@ -54,8 +54,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sip: SipConfig
     peers: tuple[PeerConfig, ...]
     routes: tuple[RouteConfig, ...]
-    recording: RecordingConfig
     storage: tuple[StorageConfig, ...]
+    recording: RecordingConfig = RecordingConfig()
     tls: TlsConfig = TlsConfig()
     media: MediaConfig = MediaConfig()
     tones: ToneConfig = ToneConfig()

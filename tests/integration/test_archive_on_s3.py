@@ -27,7 +27,7 @@ from tests.bench.stores import s3_places
 from tests.lab.ceph import Ceph
 from tests.lab.s3 import s3_client
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.storage]
 
 BLIND: Final = "c" * 64
 
