@@ -1,8 +1,8 @@
 """What a server really does, found out by asking it to: nothing it says is believed.
 
-An administrator's probes put objects of their own and take them away again. A host's
-put nothing: they ask for what it must not do, of objects that do not exist, so that a
-server that lets it has done nothing either.
+An administrator's probes put objects of their own and take them away again. Those of a
+host and of the gate put nothing: they ask for what must be refused, of objects that do
+not exist, so that a server that lets it has done nothing either.
 """
 
 import uuid
@@ -14,12 +14,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from agent.common.clock import utc_now
 from agent.upload.bucket_properties import Finding, Verdict, Wanted, code_of
+from agent.upload.policies import Role
 
 _PROBES: Final = "probe/"
 _LOCK_SECONDS: Final = 60
 "Of a probe's own lock; whoever may bypass it takes it away at once."
 _REFUSED: Final = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict"})
 _DENIED: Final = frozenset({"AccessDenied", "403", "Forbidden"})
+_GATE_MAY: Final = frozenset(
+    {"list", "list versions", "delete", "change tags", "see tags"}
+)
 _NO_VERSION: Final = "0" * 32
 
 
@@ -36,8 +40,10 @@ def probe_bucket(s3: Any, wanted: Wanted) -> Iterator[Finding]:
         yield Finding(bucket, "probe", Verdict.UNTOLD, text, remedy)
 
 
-def probe_rights(s3: Any, wanted: Wanted, *, existing: str = "") -> Iterator[Finding]:
-    """Whether a host's credentials are refused what it must not do.
+def probe_rights(
+    s3: Any, wanted: Wanted, *, role: Role = Role.HOST, existing: str = ""
+) -> Iterator[Finding]:
+    """Whether a role's credentials are refused what it must not do.
 
     `existing` is the key of an object that a host has put, where one is known: on some
     servers its owner has rights that a policy must take away.
@@ -45,6 +51,8 @@ def probe_rights(s3: Any, wanted: Wanted, *, existing: str = "") -> Iterator[Fin
     bucket = wanted.place.bucket
     allowed, untold = [], []
     for name, act in (*_forbidden(s3, wanted), *_of_owner(s3, bucket, existing)):
+        if role is Role.GATE and name in _GATE_MAY:
+            continue
         try:
             act()
             allowed.append(name)
@@ -56,13 +64,13 @@ def probe_rights(s3: Any, wanted: Wanted, *, existing: str = "") -> Iterator[Fin
             untold.append(name)
     remedy = "Deny it: `recording-agent storage policies` prints how."
     if allowed:
-        text = f"a host may {', '.join(allowed)}"
+        text = f"a {role} may {', '.join(allowed)}"
         yield Finding(bucket, "rights", Verdict.WRONG, text, remedy)
     elif untold:
         text = f"no answer to {', '.join(untold)}"
         yield Finding(bucket, "rights", Verdict.UNTOLD, text, remedy)
     else:
-        text = "a host is refused what it must not do"
+        text = f"a {role} is refused what it must not do"
         yield Finding(bucket, "rights", Verdict.RIGHT, text)
 
 

@@ -12,6 +12,7 @@ from tests.lab.s3 import s3_client
 pytestmark = [pytest.mark.integration, pytest.mark.storage]
 
 CONFIG = """\
+[agent]
 [[storage]]
 locked_url = "s3://{name}-locked"
 url = "s3://{name}-state/site"

@@ -6,7 +6,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from agent.upload.bucket_probes import probe_bucket, probe_rights
 from agent.upload.bucket_properties import Verdict, Wanted
-from agent.upload.policies import Place
+from agent.upload.policies import Place, Role
 from tests.fakes.bucket_server import BucketServer, refused
 
 WANTED = Wanted("locked", Place("rec", "site/"), lock="governance", lock_days=351)
@@ -88,6 +88,20 @@ def test_what_was_looked_for_would_have_been_done() -> None:
         refused("403"), delete_object=None, put_object_acl=refused("NoSuchKey")
     )
     assert rights(s3) == ("wrong", "a host may delete, change ACLs")
+
+
+def test_the_gate_lists_and_deletes_and_is_refused_the_rest() -> None:
+    may = {"list_objects_v2", "list_object_versions", "delete_object"}
+    s3 = Answers(refused("403"), **dict.fromkeys(may), put_object_tagging=None)
+    (found,) = probe_rights(s3, WANTED, role=Role.GATE, existing="audio/x")
+    assert (found.verdict, found.text) == (
+        Verdict.RIGHT,
+        "a gate is refused what it must not do",
+    )
+    assert not may & {*s3.asked}
+    s3 = Answers(refused("403"), put_object_retention=None)
+    (found,) = probe_rights(s3, WANTED, role=Role.GATE)
+    assert found.text == "a gate may change locks"
 
 
 def test_no_answer_is_no_proof() -> None:

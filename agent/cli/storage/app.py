@@ -10,7 +10,7 @@ app: Final = cyclopts.App(
 )
 _LAZY: Final = {
     "init": "Make buckets or directories as they must be; what is there stays.",
-    "check": "Judge them, and what the host's credentials may do there.",
+    "check": "Judge them, and what the credentials in use may do there.",
     "policies": "Print who may do what, as policies for the server.",
 }
 for _verb, _help in _LAZY.items():

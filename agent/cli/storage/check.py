@@ -31,7 +31,7 @@ def command(
     Args:
         config: A host's configuration file, or the gate's.
         admin_credentials: An AWS shared-credentials file of who may see and do all
-            there; without it only what the host may do is found out.
+            there; without it only what the configured ones may do is found out.
         host: ARNs of the hosts, whose policy is then looked for.
         gate: ARN of the gate.
         reader: ARNs of readers.
@@ -69,13 +69,16 @@ def admin_client(site: Site, index: int, credentials: Path) -> Any:
 
 def _rights(site: Site, index: int, admin: Any, wanted: Wanted) -> Iterator[Finding]:
     try:
-        host = site.client(index, site.host_keys(site.storages[index]))
+        s3 = site.client(index, site.keys(site.storages[index]))
     except AgentError as error:
-        text, remedy = f"the host's credentials: {error}", "Run it where they are."
+        text, remedy = (
+            f"the {site.role}'s credentials: {error}",
+            "Run it where they are.",
+        )
         yield Finding(wanted.place.bucket, "rights", Verdict.UNTOLD, text, remedy)
         return
     existing = "" if admin is None else _first_object(admin, wanted)
-    yield from probe_rights(host, wanted, existing=existing)
+    yield from probe_rights(s3, wanted, role=site.role, existing=existing)
 
 
 def _first_object(admin: Any, wanted: Wanted) -> str:

@@ -40,10 +40,12 @@ class Site:
     storages: tuple[StorageConfig, ...]
     outgoing: Outgoing
     lock_days: int
+    role: Role
+    "Whose file it is, and so whose credentials it names."
     base: Path
     "What relative paths are below: the file's directory."
 
-    def host_keys(self, storage: StorageConfig) -> StorageKeys:
+    def keys(self, storage: StorageConfig) -> StorageKeys:
         """The configured credentials. Raises AgentError."""
         secrets = Secrets(self.base, credentials_directory())
         return parse_credentials(secrets.read(storage.credentials))
@@ -105,7 +107,10 @@ def read_site(path: Path) -> Site:
         if not mistakes:
             period = Period.parse(sections.retention.period)
             lock_days = lock_days_of(period)
-            return Site(sections.storage, outgoing, lock_days, path.resolve().parent)
+            # Only a host's file has this section.
+            role = Role.HOST if "agent" in raw else Role.GATE
+            base = path.resolve().parent
+            return Site(sections.storage, outgoing, lock_days, role, base)
     raise ConfigError(mistakes)
 
 

@@ -10,6 +10,7 @@ from agent.cli.storage.targets import lock_days_of, read_site
 from agent.common.outgoing import OutsideRegionError
 from agent.common.strict_toml import ConfigError
 from agent.retention.policy import Period
+from agent.upload.policies import Role
 from tests.cli.conftest import DiskSite
 
 S3 = """\
@@ -92,6 +93,9 @@ def test_other_sections_are_others_business(tmp_path: Path) -> None:
     file = config(tmp_path / "gate.toml")
     file.write_text('[gate]\nlisten = "x"\n' + file.read_text())
     assert len(read_site(file).storages) == 1
+    assert read_site(file).role is Role.GATE
+    file.write_text("[agent]\n" + file.read_text())
+    assert read_site(file).role is Role.HOST
     file.write_text("[retention]\nperiod = 'P9X'\n")
     with pytest.raises(ConfigError, match="period"):
         read_site(file)
