@@ -13,7 +13,7 @@ from agent.formats.age import Identity, KeyKind, NoMatchError, generate_identity
 from agent.formats.envelope import open_envelope
 from agent.formats.layout import envelope_key
 from agent.formats.roster import Role, Roster
-from tests.access.site import DAY, OFFICER_NUMBER, Site, with_two_targets
+from tests.access.site import DAY, OFFICER_NUMBER, QUALITY, Site, with_two_targets
 from tests.formats.rosters import person, roster
 from tests.recording.segments import Segment, quality
 
@@ -90,6 +90,9 @@ async def test_todays_people_open_it_and_the_old_key_does_not(
         for name in ("riku", "lumi", "meri", "stranger"):
             assert not opens(site, segment, identity(name)), name
         assert not opens(site, segment, quality().identity)
+        newcomer = replace(desk, identities=(identity("quinn"),))
+        opened = await newcomer.open(segment.id, QUALITY)
+        assert opened.manifest.id == segment.id
 
 
 async def test_every_target_gets_the_new_envelope(

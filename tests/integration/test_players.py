@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.formats.audio_format import AudioFormat
+from agent.formats.masking import Span, mask
+from agent.formats.watermark import watermark
 from agent.model.recording import RecordingFormat
 from agent.recording.assembly import assemble
 from tests.lab.peers import FLAC, METAFLAC, OPUSINFO, Program
@@ -69,3 +72,22 @@ def test_opus_is_whole_and_has_its_chapters(tmp_path: Path) -> None:
     assert "Playback length: 0m:04.000s" in told
     lines = [line.strip() for line in told.splitlines()]
     assert [line for line in lines if line.startswith("CHAPTER")] == CHAPTERS
+
+
+def test_copies_are_whole_and_say_whose_they_are(tmp_path: Path) -> None:
+    line = "Copy of recording 1, masked 0:00:00.500-0:00:01.000"
+    for kept, format_ in (
+        (RecordingFormat.FLAC, AudioFormat.FLAC),
+        (RecordingFormat.OPUS, AudioFormat.OPUS),
+    ):
+        path = recording(tmp_path, kept)
+        masked = mask(path.read_bytes(), format_, [Span(500, 1000)])
+        path.write_bytes(watermark(masked, format_, line))
+    flac, opus = tmp_path / "recording.flac", tmp_path / "recording.opus"
+    assert ask(FLAC, "--test", flac).split()[-1] == "ok"
+    comments = ask(METAFLAC, "--export-tags-to=-", flac).splitlines()
+    assert comments == [*CHAPTERS, f"COMMENT={line}"]
+    told = ask(OPUSINFO, opus)
+    assert "WARNING" not in told
+    assert "Playback length: 0m:04.000s" in told
+    assert f"COMMENT={line}" in told
