@@ -1,5 +1,6 @@
 """One bit of anything that is stored or signed, flipped: found, and named."""
 
+import asyncio
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -151,10 +152,20 @@ KINDS = (
 )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-async def test_a_flipped_bit_is_found_and_named(kind: str, tmp_path: Path) -> None:
-    kinds = await recording(tmp_path) | await documents()
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
+    async def make() -> dict[str, Kind]:
+        return await recording(tmp_path_factory.mktemp("host")) | await documents()
+
+    return asyncio.run(make())
+
+
+def test_every_kind_is_tried(kinds: dict[str, Kind]) -> None:
     assert kinds.keys() == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_flipped_bit_is_found_and_named(kind: str, kinds: dict[str, Kind]) -> None:
     one = kinds[kind]
     assert not one.judge(one.whole)
     for data in some(one.whole, kind):
