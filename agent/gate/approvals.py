@@ -4,6 +4,8 @@ They lie in storage under their ids, create-only; beside each, once it was carri
 lies a mark. So nothing is done twice, whoever brings it again.
 """
 
+from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 from agent.access.requests import (
@@ -16,7 +18,7 @@ from agent.access.requests import (
 )
 from agent.common.errors import AgentError
 from agent.formats.audit import Act
-from agent.formats.layout import Folder
+from agent.formats.layout import Folder, valid_id
 from agent.formats.roster import Person
 from agent.formats.signed import split_document
 from agent.gate.admission import Admission, Record
@@ -26,10 +28,21 @@ from agent.gate.refusals import (
     DeniedError,
     ErasedError,
     MalformedError,
+    RefusalError,
 )
 from agent.upload.backend import ObjectExistsError, ObjectMissingError, read_object
 
 REQUESTS: Final = f"{Folder.GATE}/requests"
+
+MAX_KNOWN: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A request as it was verified, and by which roster, on which day."""
+
+    request: Request
+    view: tuple[int, date]
 
 
 class Approvals:
@@ -38,6 +51,8 @@ class Approvals:
     def __init__(self, parts: Parts, admission: Admission) -> None:
         self._parts = parts
         self._admission = admission
+        self._known: dict[str, _Known] = {}
+        "Requests that were verified: one to re-wrap is asked for at each recording."
 
     async def take(self, person: Person, document: bytes) -> str:
         """Keep a signed request; its id. The same again is no mistake.
@@ -62,15 +77,27 @@ class Approvals:
 
         Raises DeniedError where there is none, ErasedError where it was carried out.
         """
-        try:
-            document = await self._document(request_id)
-        except ObjectMissingError:
-            raise DeniedError from None
+        if not valid_id(request_id):
+            raise DeniedError
         # Approvers may have left since: today's roster counts.
-        request, _ = self._verified(document)
+        view = (self._parts.roster().serial, self._parts.today())
+        known = self._known.get(request_id)
+        if (
+            known is None
+            or known.view != view
+            or known.request.expires <= self._parts.instant()
+        ):
+            try:
+                document = await self._document(request_id)
+            except ObjectMissingError:
+                raise DeniedError from None
+            known = _Known(self._verified(document)[0], view)
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[request_id] = known
         if await self._is_done(request_id):
             raise ErasedError("spent")
-        return request
+        return known.request
 
     async def covering(self, person: Person, request_id: str, record: Record) -> None:
         """Check that an open request to re-wrap is about this record.
@@ -82,7 +109,7 @@ class Approvals:
             covered = request.act is RequestedAct.REWRAP and await self.covers(
                 request, record
             )
-        except AgentError:
+        except RefusalError:
             covered = False
         if not covered:
             await self._admission.log_denied(

@@ -32,6 +32,7 @@ from agent.upload.backend import StorageBackend
 
 EVERY: Final = 600.0
 "Seconds between two runs: a hold that is lifted too late is erased the same day."
+SOON: Final = 1.0
 LAST_RUN: Final = "last-run"
 "In the gate's state: the last day on which every daily task was done."
 MAX_DATE: Final = 16
@@ -63,6 +64,8 @@ class Schedule:
         self._log = structlog.get_logger()
         self._publish = True
         "Whether a list is due: at start one may have been made and not stored."
+        self._next_ns: int | None = None
+        "When the sweep will have something to do, as its last run said."
         self._failed: set[str] = set()
         "Tasks whose last run failed: alarmed once."
 
@@ -88,7 +91,9 @@ class Schedule:
             if done:
                 text = today.isoformat().encode()
                 write_durably(works.state / LAST_RUN, text)
-        return EVERY
+        if self._next_ns is None:
+            return EVERY
+        return min(EVERY, max(SOON, (self._next_ns - now_ns) / 1e9))
 
     def last_run(self) -> date | None:
         """The last day on which all was done; None before the first."""
@@ -118,7 +123,8 @@ class Schedule:
 
     async def _swept(self, now_ns: int) -> None:
         async with self._works.parts.keys_lock:
-            await self._works.sweep.run(now_ns)
+            report = await self._works.sweep.run(now_ns)
+        self._next_ns = report.next_ns
 
     async def _erased(self, now_ns: int) -> None:
         async with self._works.parts.keys_lock:

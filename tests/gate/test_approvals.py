@@ -1,3 +1,4 @@
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import httpx
@@ -75,6 +76,44 @@ async def test_a_request_ends_when_it_expires_or_is_carried_out(rig: Rig) -> Non
     rig.clock.ahead(timedelta(days=8))
     with pytest.raises(MalformedError, match="not-approved"):
         await mine.open(other.id)
+
+
+async def test_what_was_verified_is_judged_anew_each_day(rig: Rig) -> None:
+    asked = request(rig, recordings=(new_id(),))
+    await hand_in(rig, signed_request(asked))
+    mine = approvals(rig)
+    reads: list[str] = []
+    get = rig.parts.archive.state.get
+
+    def counted(key: str) -> AsyncIterator[bytes]:
+        reads.append(key)
+        return get(key)
+
+    rig.parts.archive.state.get = counted  # type: ignore[method-assign]
+    for _ in range(3):
+        await mine.open(asked.id)
+    assert len(reads) == 1
+    rig.clock.ahead(timedelta(days=1))
+    await mine.open(asked.id)
+    assert len(reads) == 2
+    rig.clock.ahead(timedelta(days=6))
+    with pytest.raises(MalformedError, match="not-approved"):
+        await mine.open(asked.id)
+    for name in ("", "..", "../day-keys/000000000001"):
+        with pytest.raises(DeniedError):
+            await mine.open(name)
+
+
+async def test_no_more_requests_are_remembered_than_are_at_hand(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.gate.approvals.MAX_KNOWN", 2)
+    mine = approvals(rig)
+    for _ in range(5):
+        asked = request(rig, recordings=(new_id(),))
+        await hand_in(rig, signed_request(asked))
+        await mine.open(asked.id)
+    assert len(mine._known) <= 2
 
 
 async def test_a_rule_says_whose_calls_of_which_days(rig: Rig) -> None:

@@ -91,6 +91,15 @@ async def test_what_is_daily_is_done_once_a_day_the_sweep_each_time(
     assert (await kept.rig.release("quinn", old)).status_code == 410
 
 
+async def test_it_comes_again_when_a_day_may_go(kept: Kept) -> None:
+    await kept.rig.store(day=TODAY.replace(year=2025))  # goes as tomorrow begins
+    await kept.run()
+    kept.rig.clock.ahead(timedelta(hours=11, minutes=58))
+    assert await kept.run() == pytest.approx(120.0)
+    kept.rig.clock.ahead(timedelta(seconds=119.5))
+    assert await kept.run() == 1.0
+
+
 async def test_days_that_were_missed_are_caught_up_and_alarmed_once(
     kept: Kept,
 ) -> None:
