@@ -1,6 +1,8 @@
 """A daemon with two storages, an object store and a directory, one of them away."""
 
 import asyncio
+from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from agent.cli.asking import ask_daemon
 from agent.recording.spool import Spool
 from agent.service.commands import StatusRequest
 from agent.service.host_status import StorageStatus
+from agent.upload.target_line import CONCURRENCY
 from tests.lab.ceph import Ceph
 from tests.lab.daemon import Daemon
 from tests.lab.s3 import s3_client
@@ -18,7 +21,7 @@ from tests.soak.storage import until
 
 pytestmark = pytest.mark.integration
 
-RECORDINGS = 10
+RECORDINGS = 25
 
 
 def told(daemon: Daemon) -> tuple[StorageStatus, ...]:
@@ -75,11 +78,18 @@ name = "disk"
         assert daemon.log("stored") == []
     finally:
         await asyncio.to_thread(ceph.rgw.start)
-    await until("the store", lambda: len(daemon.log("stored")) == RECORDINGS)
-    daemon.stop()
+    await until("its return", lambda: daemon.log("storage_back") != [])
     [back] = daemon.log("storage_back")
     assert back["storage"] == "ceph"
-    assert spool.list_sealed() == []
+    # In the midst of it the daemon is killed: the next one asks who has what.
+    daemon.kill()
+    await asyncio.to_thread(daemon.start)
+    await until("the rest", lambda: spool.list_sealed() == [])
+    daemon.stop()
+    stored = Counter(entry["recording_id"] for entry in daemon.log("stored"))
+    assert len(stored) == RECORDINGS
+    # Only who was told of, and not yet purged, when it was killed is told of again.
+    assert stored.total() - RECORDINGS <= CONCURRENCY
     objects = [
         one["Key"].rpartition("/")[2]
         for bucket in ("two-locked", "two-state")
@@ -88,3 +98,11 @@ name = "disk"
     # Beside the recordings is the notice, which is kept as evidence.
     assert len(objects) == RECORDINGS * len(FILES) + 1
     assert set(wanted) <= set(objects)
+    for bucket in ("two-locked", "two-state"):
+        for one in s3.list_objects_v2(Bucket=bucket)["Contents"]:
+            data = s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read()
+            name = one["Key"].rpartition("/")[2]
+            assert sha256(data).hexdigest() in {
+                wanted.get(name),
+                name.partition(".")[0],
+            }
