@@ -15,6 +15,7 @@ from agent.upload.bucket_probes import probe_bucket, probe_rights
 from agent.upload.bucket_properties import Finding, Verdict, Wanted
 from agent.upload.buckets import check_bucket
 from agent.upload.directories import check_directory
+from agent.upload.policies import Dialect
 from agent.upload.s3_credentials import parse_credentials
 
 
@@ -25,6 +26,7 @@ def command(
     host: tuple[str, ...] = (),
     gate: tuple[str, ...] = (),
     reader: tuple[str, ...] = (),
+    dialect: Dialect | None = None,
 ) -> None:
     """Judge buckets or directories: 1 if something is wrong, with its remedy.
 
@@ -35,13 +37,18 @@ def command(
         host: ARNs of the hosts, whose policy is then looked for.
         gate: ARN of the gate.
         reader: ARNs of readers.
+        dialect: What the server understands of conditions; else as its name tells.
     """
     site = read_site(config)
-    show(_findings(site, admin_credentials, users_of(host, gate, reader)))
+    users = users_of(host, gate, reader)
+    show(_findings(site, admin_credentials, users, dialect))
 
 
 def _findings(
-    site: Site, admin_credentials: Path | None, users: dict[Any, Any]
+    site: Site,
+    admin_credentials: Path | None,
+    users: dict[Any, Any],
+    dialect: Dialect | None,
 ) -> Iterator[Finding]:
     for index, storage in enumerate(site.storages):
         if not storage.is_s3:
@@ -51,7 +58,7 @@ def _findings(
         admin = None
         if admin_credentials is not None:
             admin = admin_client(site, index, admin_credentials)
-        for wanted in site.wanted(storage, users):
+        for wanted in site.wanted(storage, users, dialect):
             if admin is not None:
                 found = list(check_bucket(admin, wanted))
                 yield from found

@@ -14,7 +14,7 @@ from agent.upload.bucket_probes import probe_bucket
 from agent.upload.bucket_properties import Finding, Verdict
 from agent.upload.buckets import init_bucket
 from agent.upload.directories import init_directory
-from agent.upload.policies import Role
+from agent.upload.policies import Dialect, Role
 
 
 class NoCredentialsError(AgentError):
@@ -30,6 +30,7 @@ def command(
     host: tuple[str, ...] = (),
     gate: tuple[str, ...] = (),
     reader: tuple[str, ...] = (),
+    dialect: Dialect | None = None,
 ) -> None:
     """Make what is missing of buckets or directories; weaken nothing that is there.
 
@@ -41,13 +42,18 @@ def command(
             attach what `storage policies` prints to the users.
         gate: ARN of the gate.
         reader: ARNs of readers.
+        dialect: What the server understands of conditions; else as its name tells.
     """
     site = read_site(config)
-    show(_findings(site, admin_credentials, users_of(host, gate, reader)))
+    users = users_of(host, gate, reader)
+    show(_findings(site, admin_credentials, users, dialect))
 
 
 def _findings(
-    site: Site, admin_credentials: Path | None, users: Mapping[Role, Sequence[str]]
+    site: Site,
+    admin_credentials: Path | None,
+    users: Mapping[Role, Sequence[str]],
+    dialect: Dialect | None,
 ) -> Iterator[Finding]:
     for index, storage in enumerate(site.storages):
         if not storage.is_s3:
@@ -57,7 +63,7 @@ def _findings(
         if admin_credentials is None:
             raise NoCredentialsError(f"{storage.destination(index).name} is on S3.")
         admin = admin_client(site, index, admin_credentials)
-        for wanted in site.wanted(storage, users):
+        for wanted in site.wanted(storage, users, dialect):
             found = list(init_bucket(admin, wanted))
             yield from found
             if found[0].verdict is Verdict.RIGHT:

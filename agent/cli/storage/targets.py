@@ -61,7 +61,10 @@ class Site:
         )
 
     def wanted(
-        self, storage: StorageConfig, users: Mapping[Role, Sequence[str]]
+        self,
+        storage: StorageConfig,
+        users: Mapping[Role, Sequence[str]],
+        dialect: Dialect | None,
     ) -> Iterator[Wanted]:
         """Both buckets as they must be; a policy is asked for if users are named."""
         urls: tuple[tuple[Kind, str], ...] = (
@@ -72,8 +75,8 @@ class Site:
             place = place_of(url)
             policy = None
             if any(users.values()):
-                dialect = dialect_of(storage)
-                policy = bucket_policy(kind, place, users, dialect=dialect)
+                spoken = dialect or dialect_of(storage)
+                policy = bucket_policy(kind, place, users, dialect=spoken)
             yield Wanted(
                 kind,
                 place,
