@@ -7,8 +7,17 @@ go, and says plainly what nobody enforces then.
 from dataclasses import dataclass, field
 from datetime import date
 
+import structlog
+
 from agent.access.gate_client import GateClient
-from agent.access.opening import Expected, Found, Opened, collect, open_found
+from agent.access.opening import (
+    Expected,
+    Found,
+    Opened,
+    OpenError,
+    collect,
+    open_found,
+)
 from agent.access.reason import Reason
 from agent.archive.states import RecordState, States
 from agent.archive.store import Archive, NotFoundError
@@ -19,6 +28,7 @@ from agent.formats.envelope import SegmentKey, open_envelope
 from agent.formats.layout import Folder, valid_id
 from agent.formats.roster import Role, Roster
 from agent.formats.sshsig import SigningKey
+from agent.upload.backend import StorageError
 from agent.upload.targets import Target
 
 NO_GATE = (
@@ -100,7 +110,17 @@ class Desk:
     ) -> Found:
         """The sealed objects of a recording, its envelope without the gate's layer."""
         day, envelope = await self.envelope(recording_id, reason, day=day)
-        return await collect(recording_id, self.targets, day=day, envelope=envelope)
+        failures: list[AgentError] = []
+        for target in self.targets:
+            try:
+                return await collect(recording_id, [target], day=day, envelope=envelope)
+            except (StorageError, OpenError) as error:
+                # Another storage may have what this one lacks, or be there.
+                failures.append(error)
+                structlog.get_logger().warning(
+                    "not_read", storage=target.name, why=str(error)
+                )
+        raise failures[0]
 
     async def envelope(
         self, recording_id: str, reason: Reason, *, day: date | None = None
@@ -123,8 +143,15 @@ class Desk:
         raise NotFoundError("there is no such recording.")
 
     async def record_state(self, recording_id: str) -> RecordState:
-        """Where there is no gate: how it stands with a recording."""
-        return await States(self.targets[0].state).read(recording_id)
+        """Where there is no gate: how it stands with a recording.
+
+        Every storage must tell: one that is away might be the one that restricts it.
+        Raises StateError, StorageError.
+        """
+        states = [await States(one.state).read(recording_id) for one in self.targets]
+        return max(
+            states, key=lambda state: (state.restricted is not None, state.number)
+        )
 
     def _may_see(self) -> bool:
         """Whether this person may open what is restricted."""

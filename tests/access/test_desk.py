@@ -3,14 +3,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from agent.access.desk import NO_GATE, NO_ROSTER, DeskError, RestrictedError
+from agent.access.opening import OpenError
 from agent.access.standing import restrict
 from agent.archive.store import NotFoundError
 from agent.common.ids import new_id
 from agent.formats.age import KeyKind, NoMatchError, generate_identity
 from agent.formats.container import read_wav
-from tests.access.site import DAY, NOW, QUALITY, Site
+from tests.access.site import DAY, NOW, QUALITY, Site, with_two_targets
 from tests.formats.rosters import roster
 from tests.recording.segments import entropy, stereo
 
@@ -77,3 +79,27 @@ def test_a_desk_prints_no_key(site: Site) -> None:
     shown = repr(site.desk())
     assert "AGE-SECRET-KEY" not in shown
     assert "rrrr" not in shown
+
+
+async def test_what_one_storage_lacks_another_has(site: Site, tmp_path: Path) -> None:
+    segment = site.record()
+    other = Site(tmp_path / "other")
+    site.copy_to(other)
+    [audio] = (site.root / "locked").rglob("*.wav.age")
+    audio.unlink()
+    desk = with_two_targets(site.desk(), other)
+    with capture_logs() as logs:
+        assert (await desk.open(segment.id, QUALITY)).id == segment.id
+    assert [one["event"] for one in logs] == ["not_read"]
+    with capture_logs(), pytest.raises(OpenError):
+        await site.desk().open(segment.id, QUALITY)
+
+
+async def test_a_restriction_in_any_storage_counts(site: Site, tmp_path: Path) -> None:
+    segment = site.record()
+    other = Site(tmp_path / "other")
+    site.copy_to(other)
+    await restrict(other.desk(), segment.id, "disputed", "A/1")
+    desk = with_two_targets(site.desk(), other)
+    with pytest.raises(RestrictedError):
+        await desk.open(segment.id, QUALITY)

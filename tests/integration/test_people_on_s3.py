@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 import pytest
+import structlog
 
 from agent.cli.app import app
 from agent.formats.age import identity_file
@@ -84,7 +85,8 @@ def archive(
             return exit_.code if isinstance(exit_.code, int) else 0
         return 0
 
-    return run
+    yield run
+    structlog.reset_defaults()
 
 
 def stored(s3: Any, site: Site) -> None:

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
+import structlog
 from cyclopts import Parameter
 
 from agent.access.config import ArchiveConfig, load
@@ -92,6 +93,8 @@ def at_desk(
 ) -> T:
     """Do something at the person's desk; says first what nobody enforces there."""
     loaded, base = settings(config)
+    # Standard output is for what was asked for; it may be audio.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
     async def run() -> T:
         async with open_desk(

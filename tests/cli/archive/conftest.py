@@ -2,11 +2,12 @@
 
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 
 from agent.formats.age import identity_file
 from tests.access.site import ROOT_KEY, Site
@@ -56,7 +57,7 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 @pytest.fixture
 def desktop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., int]
-) -> Desktop:
+) -> Iterator[Desktop]:
     site = Site(tmp_path / "site")
     home = tmp_path / "home"
     home.mkdir()
@@ -70,4 +71,5 @@ def desktop(
         path.write_text(text)
         path.chmod(0o600)
     (home / "roster").write_bytes(signed())
-    return Desktop(site, home / "archive.toml", run)
+    yield Desktop(site, home / "archive.toml", run)
+    structlog.reset_defaults()
