@@ -1,10 +1,8 @@
 """Storage in a bucket that speaks S3: one conditional put per object, then proven."""
 
 import base64
-import builtins
 import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
@@ -17,17 +15,16 @@ from agent.upload.backend import (
     ObjectDamagedError,
     ObjectExistsError,
     ObjectInfo,
-    ObjectLockedError,
-    ObjectMissingError,
     StorageDeniedError,
     StorageError,
     check_key,
     folder_of,
     is_key,
 )
+from agent.upload.backends.s3_bucket import Bucket
 from agent.upload.backends.s3_client import S3Client
 from agent.upload.backends.s3_errors import told
-from agent.upload.backends.s3_lock import Lock, is_locked
+from agent.upload.backends.s3_lock import Lock
 
 PIECE: Final = 4 * CHUNK
 "Bytes of one ranged read."
@@ -38,13 +35,6 @@ EXPIRING: Final = frozenset({Folder.AUDIO, Folder.MANIFEST, Folder.KEYS, Folder.
 "What the bucket's own lifecycle may remove, long after our sweep should have."
 TAG: Final = "expiry=normal"
 "What such objects are tagged with."
-
-
-@dataclass(frozen=True, slots=True)
-class _Version:
-    id: str
-    size: int
-    modified: datetime
 
 
 class S3Backend:
@@ -60,60 +50,58 @@ class S3Backend:
     ) -> None:
         """`lock` is what the bucket's default is to give every object."""
         self._client = client
-        self._bucket = bucket
-        self._prefix = folder_of(prefix)
+        self._bucket = Bucket(client, bucket, prefix)
         self._lock = Lock(client, bucket, lock)
-        self._versioned = False
-        self._versioning_known = False
         self._may_list_versions = True
 
     async def put(self, key: str, source: Path | bytes, *, sha256: str = "") -> None:
         arguments: dict[str, Any] = {"IfNoneMatch": "*"}
         if key.partition("/")[0] in EXPIRING:
             arguments["Tagging"] = TAG
-        version = await self._put(key, source, sha256, arguments)
+        size = len(source) if isinstance(source, bytes) else _size(source)
+        version = await self._put(key, source, size, sha256, arguments)
         await self._check_first(key, version)
-        if sha256 and not await self._holds(key, sha256, None, version):
+        if sha256 and not await self._holds(key, sha256, size, version):
             raise ObjectDamagedError(f"{key} holds other bytes.")
 
     async def holds(self, key: str, *, sha256: str, size: int) -> bool:
         return await self._holds(key, sha256, size, "")
 
     async def get(self, key: str) -> AsyncIterator[bytes]:
-        name = self._at(key)
-        if await self._keeps_versions():
-            name["VersionId"] = (await self._oldest(key)).id
+        name = self._bucket.at(key)
+        if await self._bucket.keeps_versions():
+            name["VersionId"] = (await self._bucket.oldest(key)).id
         async for chunk in self._pieces(key, name):
             yield chunk
 
     async def head(self, key: str) -> ObjectInfo:
-        if await self._keeps_versions():
-            oldest = await self._oldest(key)
+        if await self._bucket.keeps_versions():
+            oldest = await self._bucket.oldest(key)
             return ObjectInfo(key, oldest.size, _ns(oldest.modified))
-        answer = await self._call("head_object", key)
+        answer = await self._bucket.call("head_object", key)
         modified = _ns(told(answer, "LastModified"))
         return ObjectInfo(key, told(answer, "ContentLength"), modified)
 
     async def list(self, prefix: str, *, after: str = "") -> AsyncIterator[ObjectInfo]:
         folder = folder_of(prefix)
-        more: dict[str, Any] = {"Prefix": self._prefix + folder}
+        more: dict[str, Any] = {"Prefix": self._bucket.prefix + folder}
         if after:
-            more["StartAfter"] = self._prefix + after
+            more["StartAfter"] = self._bucket.prefix + after
         last, empty = after, 0
         what = f"the list of {folder or 'all'}"
         while True:
             page = await self._client.call(
                 "list_objects_v2",
                 what=what,
-                Bucket=self._bucket,
+                Bucket=self._bucket.name,
                 MaxKeys=PAGE,
                 **more,
             )
             found = page.get("Contents", [])
             for one in found:
                 name = told(one, "Key")
-                key = name.removeprefix(self._prefix)
-                if not name.startswith(self._prefix + folder) or key <= last:
+                key = name.removeprefix(self._bucket.prefix)
+                if not name.startswith(self._bucket.prefix + folder) or key <= last:
                     raise StorageError(f"{what} is out of order.")
                 last = key
                 if is_key(key):
@@ -128,28 +116,28 @@ class S3Backend:
 
     async def replace(self, key: str, data: bytes) -> None:
         digest = hashlib.sha256(data).hexdigest()
-        version = await self._put(key, data, digest, {})
+        version = await self._put(key, data, len(data), digest, {})
         if not await self._holds(key, digest, len(data), version):
             raise ObjectDamagedError(f"{key} holds other bytes.")
-        if await self._keeps_versions():
-            await self._delete_versions(key, but=version)
+        if await self._bucket.keeps_versions():
+            await self._bucket.delete_versions(key, but=version)
 
     async def delete(self, key: str) -> None:
         check_key(key)
-        if await self._keeps_versions():
-            await self._delete_versions(key)
+        if await self._bucket.keeps_versions():
+            await self._bucket.delete_versions(key)
         else:
-            await self._delete(key)
+            await self._bucket.delete(key)
 
     async def keep(self, key: str) -> None:
         check_key(key)
-        if not await self._keeps_versions():
-            await self._call("head_object", key)
-            await self._call("delete_object_tagging", key)
+        if not await self._bucket.keeps_versions():
+            await self._bucket.call("head_object", key)
+            await self._bucket.call("delete_object_tagging", key)
             return
-        await self._oldest(key)
-        for version in self._mine(key, await self._versions(key), "Versions"):
-            await self._call("delete_object_tagging", key, VersionId=version)
+        await self._bucket.oldest(key)
+        for version in await self._bucket.version_ids(key):
+            await self._bucket.call("delete_object_tagging", key, VersionId=version)
 
     async def _check_first(self, key: str, version: str) -> None:
         """Let one put win where storage has let several at once make versions.
@@ -160,28 +148,25 @@ class S3Backend:
         if not version or not self._may_list_versions:
             return
         try:
-            oldest = await self._oldest(key)
+            oldest = await self._bucket.oldest(key)
         except StorageDeniedError:
             self._may_list_versions = False
             return
         if oldest.id == version:
             return
         if not self._lock.wanted:
-            await self._delete(key, VersionId=version)
+            await self._bucket.delete(key, version)
         raise ObjectExistsError(f"{key} exists.")
 
     # -- one object -----------------------------------------------------------------
 
-    def _at(self, key: str) -> dict[str, Any]:
-        return {"Bucket": self._bucket, "Key": self._prefix + check_key(key)}
-
-    async def _call(self, operation: str, key: str, **arguments: Any) -> Any:
-        return await self._client.call(
-            operation, what=key, **self._at(key), **arguments
-        )
-
     async def _put(
-        self, key: str, source: Path | bytes, sha256: str, arguments: dict[str, Any]
+        self,
+        key: str,
+        source: Path | bytes,
+        size: int,
+        sha256: str,
+        arguments: dict[str, Any],
     ) -> str:
         """Put it in one request; returns the version that was made, if any."""
         if isinstance(source, bytes):
@@ -191,7 +176,7 @@ class S3Backend:
             arguments["ChecksumSHA256"] = _base64(sha256)
             # Some do so only if they are told of it a second time.
             arguments["ChecksumAlgorithm"] = "SHA256"
-        arguments |= self._at(key)
+        arguments |= self._bucket.at(key)
 
         def put(s3: Any) -> Any:
             if isinstance(source, bytes):
@@ -202,24 +187,26 @@ class S3Backend:
                     raise ObjectDamagedError(f"{key} was to be other bytes.")
                 return s3.put_object(Body=file, **arguments)
 
-        size = len(source) if isinstance(source, bytes) else _size(source)
         answer = await self._client.run(key, put, size=size)
         return str(answer.get("VersionId", ""))
 
-    async def _holds(
-        self, key: str, sha256: str, size: int | None, version: str
-    ) -> bool:
+    async def _holds(self, key: str, sha256: str, size: int, version: str) -> bool:
         """Whether storage says so of its own checksum; if it keeps none, reads it."""
         which = {"VersionId": version} if version else {}
-        answer = await self._call("head_object", key, ChecksumMode="ENABLED", **which)
+        answer = await self._bucket.call(
+            "head_object", key, ChecksumMode="ENABLED", **which
+        )
         await self._lock.check(key, answer)
-        if size is not None and told(answer, "ContentLength") != size:
+        if told(answer, "ContentLength") != size:
             return False
         if checksum := answer.get("ChecksumSHA256"):
             return bool(checksum == _base64(sha256))
-        digest = hashlib.sha256()
-        async for chunk in self._pieces(key, self._at(key) | which):
+        digest, left = hashlib.sha256(), size
+        async for chunk in self._pieces(key, self._bucket.at(key) | which):
             digest.update(chunk)
+            left -= len(chunk)
+            if left < 0:
+                return False
         return digest.hexdigest() == sha256
 
     async def _pieces(self, key: str, at: dict[str, Any]) -> AsyncIterator[bytes]:
@@ -243,82 +230,6 @@ class S3Backend:
                 yield piece[start : start + CHUNK]
             offset += len(piece)
             at |= {"IfMatch": etag}
-
-    # -- versions -------------------------------------------------------------------
-
-    async def _keeps_versions(self) -> bool:
-        if not self._versioning_known:
-            told = await self._client.call(
-                "get_bucket_versioning", what=self._bucket, Bucket=self._bucket
-            )
-            self._versioned = told.get("Status") in {"Enabled", "Suspended"}
-            self._versioning_known = True
-        return self._versioned
-
-    async def _versions(self, key: str, after: dict[str, Any] | None = None) -> Any:
-        return await self._client.call(
-            "list_object_versions",
-            what=key,
-            Bucket=self._bucket,
-            Prefix=self._prefix + check_key(key),
-            MaxKeys=PAGE,
-            **(after or {}),
-        )
-
-    def _mine(self, key: str, page: Any, kind: str) -> builtins.list[str]:
-        """The versions of one object on a page, or the marks that it was deleted."""
-        name = self._prefix + key
-        found = [one for one in page.get(kind, []) if told(one, "Key") == name]
-        return [str(told(one, "VersionId")) for one in found]
-
-    async def _oldest(self, key: str) -> _Version:
-        """Where storage lets a put overwrite, the first one is the one that counts."""
-        name, oldest = self._prefix + check_key(key), None
-        after: dict[str, Any] = {}
-        # The newest come first, in the order in which storage took them; that their
-        # times have too few digits to tell.
-        for _ in range(MAX_EMPTY_PAGES):
-            page = await self._versions(key, after)
-            mine = [v for v in page.get("Versions", []) if told(v, "Key") == name]
-            if mine:
-                oldest = mine[-1]
-            some = mine or self._mine(key, page, "DeleteMarkers")
-            if not page.get("IsTruncated") or not some:
-                break
-            after = {
-                "KeyMarker": told(page, "NextKeyMarker"),
-                "VersionIdMarker": told(page, "NextVersionIdMarker"),
-            }
-        if oldest is None:
-            raise ObjectMissingError(f"{key} is not there.")
-        return _Version(
-            told(oldest, "VersionId"),
-            told(oldest, "Size"),
-            told(oldest, "LastModified"),
-        )
-
-    async def _delete_versions(self, key: str, but: str = "") -> None:
-        """The newest first: what is read until the end is what was always read."""
-        for _ in range(MAX_EMPTY_PAGES):
-            page = await self._versions(key)
-            marks = self._mine(key, page, "DeleteMarkers")
-            found = [*marks, *self._mine(key, page, "Versions")]
-            doomed = [version for version in found if version != but]
-            for version in doomed:
-                await self._delete(key, VersionId=version)
-            if not doomed or not page.get("IsTruncated"):
-                return
-        raise StorageError(f"{key} has versions without end.")
-
-    async def _delete(self, key: str, **version: str) -> None:
-        try:
-            await self._call("delete_object", key, **version)
-        except ObjectMissingError:
-            return
-        except StorageDeniedError:
-            if is_locked(await self._call("head_object", key, **version)):
-                raise ObjectLockedError(f"{key} is locked.") from None
-            raise
 
 
 def _read(s3: Any, wanted: dict[str, Any]) -> tuple[bytes, int, str]:

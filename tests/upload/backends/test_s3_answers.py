@@ -8,7 +8,7 @@ import pytest
 from agent.common.outgoing import Destination, Outgoing, StorageKeys
 from agent.common.regions import RegionConfig
 from agent.upload.backend import StorageError
-from agent.upload.backends import s3
+from agent.upload.backends import s3, s3_bucket
 from agent.upload.backends.s3 import S3Backend
 from agent.upload.backends.s3_client import S3Client
 from tests.conformance.backend_suite import contents, keys
@@ -72,6 +72,7 @@ async def test_nothing_that_storage_answers_is_more_than_a_storage_error(
     server: FakeS3, answer: Response, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(s3, "MAX_EMPTY_PAGES", 3)
+    monkeypatch.setattr(s3_bucket, "MAX_PAGES", 3)
     server.behave = lambda _request, _serve: dataclasses.replace(answer)
     destination = Destination("storage[0]", server.endpoint, "FI")
     key = StorageKeys("access", "secret")
