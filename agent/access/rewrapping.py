@@ -168,9 +168,9 @@ async def _rewrap_one(
     day, envelope = await desk.envelope(recording_id, reason, day=day)
     key = open_envelope(envelope, desk.identities)
     numbers = await _officers(desk, recording_id, day, key)
-    if not request.covers(recording_id, day, _persons(desk, numbers)):
+    if not request.covers(recording_id, day, _persons(desk, numbers, day)):
         return False
-    made = key.seal(_recipients(desk, numbers), os.urandom)
+    made = key.seal(_recipients(desk, numbers, day), os.urandom)
     if desk.gate is not None:
         await desk.gate.rewrap(recording_id, made, request.id, day)
         return True
@@ -198,17 +198,22 @@ async def _officers(
     )
 
 
-def _persons(desk: Desk, numbers: Collection[str]) -> set[str]:
-    """Ids of those who have, or had, one of these numbers."""
+def _persons(desk: Desk, numbers: Collection[str], day: date) -> set[str]:
+    """Ids of those who had one of these numbers on the day of the call."""
     people = desk.roster.people if desk.roster is not None else ()
-    return {person.id for person in people if set(person.numbers) & set(numbers)}
+    return {
+        person.id
+        for person in people
+        if set(person.numbers) & set(numbers) and person.is_active(day)
+    }
 
 
-def _recipients(desk: Desk, numbers: Collection[str]) -> list[Recipient]:
+def _recipients(desk: Desk, numbers: Collection[str], day: date) -> list[Recipient]:
     """Who may open it by today's roster, each key once.
 
-    An officer whose key is missing or of another kind than quality's gets none, as
-    when a recording is made.
+    Of officers, those whose number it was on the day of the call: who has it today
+    may be somebody else. One who has left, or whose key is missing or of another kind
+    than quality's, gets none, as when a recording is made.
     """
     roster, today = desk.roster, desk.today
     if roster is None:
@@ -216,8 +221,10 @@ def _recipients(desk: Desk, numbers: Collection[str]) -> list[Recipient]:
     keys = [*roster.quality_recipients(today), *roster.recovery]
     everyone = [parse_recipient(text) for text in dict.fromkeys(keys)]
     for number in numbers:
-        officer = roster.officer_by_number(number, today)
-        if officer is not None and officer.recipient:
+        officer = roster.officer_by_number(number, day)
+        if officer is None or not officer.is_active(today):
+            continue
+        if officer.recipient:
             one = parse_recipient(officer.recipient)
             if one.kind is everyone[0].kind and officer.recipient not in keys:
                 everyone.append(one)

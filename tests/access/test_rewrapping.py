@@ -182,3 +182,25 @@ async def test_what_does_not_carry_it(site: Site, desk: Desk, tmp_path: Path) ->
         await run(desk, request(segment.id), tmp_path / "three", [])
     with pytest.raises(RewrapError, match="cannot be used"):
         await run(desk, request(segment.id), tmp_path / "none" / "four", [])
+
+
+async def test_whoever_has_a_number_now_gets_no_key_to_calls_of_who_had_it(
+    site: Site, desk: Desk, tmp_path: Path
+) -> None:
+    segment = site.record()
+    numbers = (OFFICER_NUMBER,)
+    leaver = {"numbers": numbers, "until": "2026-11-25"}
+    people = (
+        person("quinn", Role.QUALITY),
+        person("otso", Role.OFFICER, **leaver),
+        person("meri", Role.OFFICER, numbers=numbers, since="2026-11-26"),
+    )
+    later = replace(desk, roster=roster(people=people))
+    rule = Rule(first="2026-11-23", last="2026-11-23", person="p-meri")
+    report = await run(later, request(rule=rule), tmp_path / "meris", [])
+    assert (report.done, report.other) == (0, 1)
+    report = await run(later, request(segment.id), tmp_path / "done", [])
+    assert report.done == 1
+    assert opens(site, segment, identity("quinn"))
+    for name in ("meri", "otso"):
+        assert not opens(site, segment, identity(name)), name
