@@ -123,8 +123,11 @@ class Approvals:
         rule = request.rule
         if rule is not None and rule.person:
             named = self._parts.roster().person(rule.person)
-            if named is not None and await self._admission.owns(
-                named, record.id, record.day
+            # On days that are not theirs the number was somebody else's.
+            if (
+                named is not None
+                and named.is_active(record.day)
+                and await self._admission.owns(named, record.id, record.day)
             ):
                 officers = [named.id]
         return request.covers(record.id, record.day, officers)

@@ -132,3 +132,15 @@ async def test_a_rule_says_whose_calls_of_which_days(rig: Rig) -> None:
     nobodys = Rule(first="2026-11-23", last="2026-11-24", person="p-gone")
     record = Record(otsos, DAY, RecordState(id=otsos))
     assert not await mine.covers(request(rig, "rewrap", rule=nobodys), record)
+
+
+async def test_a_rule_is_not_about_calls_of_who_had_the_number_before(
+    rig: Rig,
+) -> None:
+    one = await rig.store(officer="202")
+    rule = Rule(first="2026-11-01", last="2026-11-30", person="p-meri")
+    asked = request(rig, "erase", rule=rule)
+    # The index is the month's, and meri has come on the 23rd.
+    for day, expected in ((DAY, True), (DAY - timedelta(1), False)):
+        record = Record(one, day, RecordState(id=one))
+        assert await approvals(rig).covers(asked, record) is expected
