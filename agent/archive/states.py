@@ -30,7 +30,8 @@ from agent.upload.backend import ObjectExistsError, StorageBackend, read_object
 __all__ = ["RecordErasedError", "RecordState", "StateBusyError", "StateError", "States"]
 
 MAX_CHANGES: Final = 2000
-"Of one recording in its life; its documents are listed for each answer about it."
+"""Of one recording in its life; its documents are listed for each answer about it.
+After them nothing more is put on it. What is lifted is, and so it can be erased."""
 ATTEMPTS: Final = 50
 "Of one change, where others change the same state at once."
 
@@ -79,7 +80,7 @@ class States:
             if changed == state:
                 return state
             number = state.number + 1
-            if number > MAX_CHANGES:
+            if number > MAX_CHANGES and not _lessens(state, changed):
                 raise StateError("The recording's state was changed too often.")
             changed = msgspec.structs.replace(changed, number=number)
             try:
@@ -126,6 +127,16 @@ class States:
         key = state_key(recording_id, number)
         data = await read_object(self._backend, key, MAX_STATE)
         return parse_state_document(data, recording_id, number)
+
+
+def _lessens(state: RecordState, changed: RecordState) -> bool:
+    """Whether a change only takes away what keeps a record, or begins its end."""
+    return (
+        changed.holds.items() <= state.holds.items()
+        and changed.requests.items() <= state.requests.items()
+        and changed.restricted in {None, state.restricted}
+        and changed.annotations == state.annotations
+    )
 
 
 def _number(key: str) -> int:

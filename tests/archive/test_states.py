@@ -6,12 +6,19 @@ import pytest
 from agent.archive.record_state import (
     Hold,
     HoldKind,
+    OpenRequest,
     RecordErasedError,
     RecordState,
+    Restriction,
     StateError,
     annotate,
     begin_erasing,
+    close_request,
     hold,
+    lift_hold,
+    open_request,
+    restrict,
+    unrestrict,
 )
 from agent.archive.states import StateBusyError, States
 from agent.upload.backend import StorageError
@@ -24,6 +31,8 @@ HOLD = Hold(
     kind=HoldKind.ACCESS_REQUEST, owner="p-dpo", since=date(2026, 11, 29),
     review=date(2027, 1, 15),
 )  # fmt: skip
+RESTRICTED = Restriction(by="p-dan", since=HOLD.since, reason="disputed")
+ASKED = OpenRequest(by="p-dan", since=HOLD.since, kind="access")
 
 
 async def test_a_recording_without_a_document_has_an_empty_state() -> None:
@@ -94,6 +103,28 @@ async def test_changes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         await states.change(ID, annotate)
     with pytest.raises(StateError, match="too often"):
         await states.change(ID, annotate)
+
+
+async def test_who_changed_a_state_without_end_has_not_made_it_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.archive.states.MAX_CHANGES", 3)
+    states = States(MemoryBackend())
+    await states.change(ID, lambda state: hold(state, "h-1", HOLD))
+    await states.change(ID, lambda state: restrict(state, RESTRICTED))
+    await states.change(ID, lambda state: open_request(state, "r-1", ASKED))
+    with pytest.raises(StateError, match="too often"):
+        await states.change(ID, lambda state: hold(state, "h-2", HOLD))
+    await states.change(ID, lambda state: lift_hold(state, "h-1"))
+    for add in (
+        lambda state: hold(state, "h-1", HOLD),
+        annotate,
+    ):
+        with pytest.raises(StateError, match="too often"):
+            await states.change(ID, add)
+    await states.change(ID, unrestrict)
+    await states.change(ID, lambda state: close_request(state, "r-1"))
+    assert (await states.change(ID, lambda s: begin_erasing(s, NOW))).erasing == NOW
 
 
 async def test_others_without_end_are_told() -> None:
