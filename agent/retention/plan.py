@@ -86,7 +86,12 @@ def plan_day(
     erase = tuple(sorted({one for one, words in ids.items() if not words} - told))
     at_ns = policy.erasable_from(day)
     late = False
-    if mark is not None and not mark.complete:
+    if mark is not None and not mark.complete and mark.marked_ns > now_ns:
+        # This host's clock was ahead when it marked: nobody waits until then.
+        step = Step.MARK
+        erase = tuple(sorted({*erase, *mark.ids}))
+        late = policy.late(day, now_ns)
+    elif mark is not None and not mark.complete:
         at_ns = max(at_ns, mark.marked_ns + wait_ns)
         step = Step.ERASE if now_ns >= at_ns else Step.WAIT
         late = now_ns >= at_ns + DAY_NS

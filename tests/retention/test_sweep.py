@@ -22,6 +22,7 @@ from agent.formats.layout import envelope_key
 from agent.retention.clock_check import ClockError
 from agent.retention.marks import Mark
 from agent.retention.plan import Step
+from agent.retention.policy import DAY_NS
 from agent.retention.report import SweepReport
 from agent.retention.sweep import Sweep
 from agent.upload.backend import StorageError
@@ -318,3 +319,18 @@ async def test_days_that_are_not_over_are_not_touched(two: Built) -> None:
     report = await two.sweep(wait=0).run(two.clock())
     assert (report.complete, report.marked) == ([DAY], [DAY, tomorrow])
     assert two.opens(young, tomorrow)
+
+
+async def test_a_clock_that_was_years_ahead_keeps_no_day_longer(two: Built) -> None:
+    one = await two.record()
+    ahead = DUE_NS + 3000 * DAY_NS
+    with pytest.raises(ClockError):
+        # The storages' clock is right.
+        await two.sweep().run(ahead)
+    two.clock.now_ns = DUE_NS
+    report = await two.sweep().run(two.clock())
+    assert (report.marked, report.next_ns) == ([DAY], DUE_NS + HOUR_NS)
+    two.clock.now_ns = DUE_NS + HOUR_NS
+    report = await two.sweep().run(two.clock())
+    assert (report.erased, report.complete) == (1, [DAY])
+    assert two.of(one) == set()
