@@ -28,7 +28,7 @@ pytestmark = pytest.mark.integration
 def example() -> list[str]:
     """The commands of the worked example, a script for each block."""
     text = FORMAT.read_text(encoding="utf-8")
-    section = text.partition("## 10. Worked example")[2].partition("\n## ")[0]
+    section = text.partition(". Worked example\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"(?:^    .*\n)+", section, re.MULTILINE)
     return [
         "".join(line[4:] for line in block.splitlines(keepends=True))
