@@ -195,9 +195,7 @@ class Keeping:
             await self._approvals.covering(person, asked.request, record)
             outer = await self._wrapped(inner, record)
             await self._row(person, Act.REWRAP, recording_id, request=asked.request)
-            await parts.archive.state.replace(
-                envelope_key(record.day, recording_id), outer
-            )
+            await self._replace(envelope_key(record.day, recording_id), outer)
 
     async def _wrapped(self, inner: bytes, record: Record) -> bytes:
         """Around it, what is around the record's envelope now."""
@@ -245,6 +243,18 @@ class Keeping:
             if not error.permanent:
                 raise
             raise ConflictError from error
+
+    async def _replace(self, key: str, outer: bytes) -> None:
+        """In every storage that has it; the first last, so that to ask again mends.
+
+        Raises StorageError.
+        """
+        for archive in (*self._parts.others, self._parts.archive):
+            try:
+                await archive.state.head(key)
+            except ObjectMissingError:
+                continue  # its upload there is still to come
+            await archive.state.replace(key, outer)
 
     async def _keep(self, record: Record) -> None:
         """Have every storage's own expiry pass the record by.

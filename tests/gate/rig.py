@@ -89,13 +89,13 @@ class NoErasing:
     def __init__(self, *_: object) -> None: ...
 
 
-_CURRENT: Final = Current()
+CURRENT: Final = Current()
 
 
 @functools.cache
 def shared_app() -> Any:
     """The application of every rig that erases nothing."""
-    return make_app(cast("Parts", _CURRENT), NoErasing)
+    return make_app(cast("Parts", CURRENT), NoErasing)
 
 
 @dataclass
@@ -200,7 +200,7 @@ async def opened(
         clock=clock,
         monotonic=lambda: clock.now / 1e9,
     )
-    _CURRENT.parts = parts
+    CURRENT.parts = parts
     app = shared_app() if erasing is NoErasing else make_app(parts, erasing)
     rig = Rig(parts, app, clock)
     try:

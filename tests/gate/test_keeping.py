@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 from base64 import b64encode
 from datetime import timedelta
 
@@ -6,11 +7,14 @@ import httpx
 import pytest
 
 from agent.archive.record_state import begin_erasing
+from agent.archive.store import Archive
 from agent.common.ids import new_id
 from agent.formats.age import NoMatchError
 from agent.formats.envelope import open_envelope
+from agent.formats.layout import envelope_key
+from agent.upload.backends.memory import MemoryBackend
 from tests.gate.requests import request, signed_request
-from tests.gate.rig import DAY, Rig, envelope_of, inner_envelope, opener
+from tests.gate.rig import CURRENT, DAY, Rig, envelope_of, inner_envelope, opener
 
 SEALED = b"age-encryption.org/v1\n-> X25519 sealed"
 
@@ -167,6 +171,30 @@ async def test_two_persons_let_envelopes_be_replaced(rig: Rig) -> None:
     assert unapproved.status_code == 403
     rows = [row for row in await rig.rows() if row.act == "rewrap"]
     assert [(row.id, row.detail["request"]) for row in rows] == [(held, asked.id)]
+
+
+async def test_what_is_replaced_or_kept_is_so_in_every_storage(rig: Rig) -> None:
+    held, late = await rig.store(), await rig.store()
+    asked: list[str] = []
+    other = MemoryBackend(lambda operation, key: asked.append(f"{operation} {key}"))
+    archives = (Archive(MemoryBackend(), other, clock=rig.clock),)
+    CURRENT.parts = dataclasses.replace(rig.parts, others=archives)
+    old = await rig.parts.archive.envelope(held, DAY)
+    await other.put(envelope_key(DAY, held), old)
+    wanted = request(rig, act="rewrap", recordings=tuple(sorted((held, late))))
+    await rig.as_("quinn").post(
+        "/requests", content=signed_request(wanted),
+        headers={"content-type": "application/octet-stream"},
+    )  # fmt: skip
+    for one in (held, late):
+        assert await rewrap(rig, "quinn", one, inner_envelope(), wanted.id) == 204
+    here = await rig.parts.archive.envelope(held, DAY)
+    assert other.objects == {envelope_key(DAY, held): here}
+    assert here != old
+    body = {"kind": "legal-claim", "review": "2027-01-15"}
+    answer = await rig.as_("cara").post(f"/recordings/{held}/holds", json=body)
+    assert answer.status_code == 201
+    assert f"keep {envelope_key(DAY, held)}" in asked
 
 
 async def test_a_held_record_stays_under_its_hold_key(rig: Rig) -> None:
