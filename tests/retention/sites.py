@@ -66,13 +66,13 @@ class KilledError(Exception):
 
 
 class Killer:
-    """Ends the process at one of its steps."""
+    """Ends the process at one of its steps: those that change anything."""
 
     def __init__(self) -> None:
         self.left = -1
 
     def __call__(self, operation: str, key: str) -> None:
-        self.left -= 1
+        self.left -= operation in {"put", "put done", "replace", "delete", "keep"}
         if self.left == 0:
             raise KilledError
 
