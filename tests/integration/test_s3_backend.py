@@ -61,7 +61,7 @@ def connect(endpoint: str, keys: Callable[[], StorageKeys], ca: str = "") -> S3C
     return S3Client(Outgoing(RegionConfig()), destination, keys, ca=ca)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(ceph: Ceph, s3: Any) -> S3Client:
     user = ceph.user("backend")
     keys = StorageKeys(user.access, user.secret)

@@ -84,7 +84,7 @@ name = "disk"
     # In the midst of it the daemon is killed: the next one asks who has what.
     daemon.kill()
     await asyncio.to_thread(daemon.start)
-    await until("the rest", lambda: spool.list_sealed() == [])
+    await until("the rest", lambda: not any(spool.sealed_directory.iterdir()))
     daemon.stop()
     stored = Counter(entry["recording_id"] for entry in daemon.log("stored"))
     assert len(stored) == RECORDINGS
