@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from agent.common.errors import AgentError
+from agent.common.files import write_durably
 from agent.formats.layout import MAX_SEQUENCE
 
 _SIZE = 13
@@ -37,16 +38,20 @@ class Mark:
         return int(text)
 
     def write(self, number: int) -> None:
-        """Remember it; not across a power cut, which costs every row its time.
+        """Remember it. A power cut may leave an earlier number, never none.
 
-        Raises OSError.
+        To have each number outlast that would cost every row its time. Raises OSError.
         """
         if not 0 <= number <= MAX_SEQUENCE:
             raise MarkError("No audit log has so many rows.")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-        fd = os.open(self._path, flags, 0o600)
+        text = b"%012d\n" % number
+        try:
+            fd = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            write_durably(self._path, text)
+            return
         try:
             # In place, all at once: who reads it sees one number or the other.
-            os.pwrite(fd, b"%012d\n" % number, 0)
+            os.pwrite(fd, text, 0)
         finally:
             os.close(fd)

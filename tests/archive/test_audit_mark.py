@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,25 @@ def test_a_number_is_remembered(mark: Mark, tmp_path: Path) -> None:
     for number in (-1, 10**12):
         with pytest.raises(MarkError):
             mark.write(number)
+
+
+def test_its_first_number_outlasts_a_power_cut(
+    mark: Mark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def note(fd: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", note)
+    mark.write(1)
+    assert str(tmp_path) in synced
+    assert len(synced) == 2
+    mark.write(2)
+    assert len(synced) == 2
+    assert mark.read() == 2
 
 
 @pytest.mark.parametrize("data", [b"", b"1\n", b"0" * 13, b"+00000000001\n", b"0" * 99])

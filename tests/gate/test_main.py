@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -90,3 +92,15 @@ def test_a_protected_identity_opens_with_its_passphrase(
 def test_the_next_month_follows_the_longest_too() -> None:
     assert main.next_month(date(2026, 12, 31)).month == 1
     assert main.next_month(date(2027, 1, 31)).month == 2
+
+
+def test_without_its_extra_it_says_what_to_install(tmp_path: Path) -> None:
+    missing = "import sys; sys.modules['fastapi'] = None; "
+    entry = "from agent.gate.__main__ import main; main()"
+    ran = subprocess.run(
+        [sys.executable, "-c", missing + entry], capture_output=True, text=True,
+        check=False, cwd=Path(__file__).parents[2], timeout=60,
+    )  # fmt: skip
+    assert ran.returncode == 1
+    assert "recording-agent[gate]" in ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -28,7 +28,7 @@ from tests.lab.daemon import ROOT, Daemon
 from tests.ports import free_ports
 
 AGENT: Final = ("-m", "agent")
-GATE: Final = ("-c", "from agent.gate.main import main; main()")
+GATE: Final = ("-m", "agent.gate")
 SECONDS: Final = 120.0
 ROLES: Final = ("host", "gate", "reader")
 PEOPLE: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...], bool]]] = {
