@@ -24,7 +24,13 @@ from agent.formats.layout import Folder
 from agent.retention.claims import HeldError, claim
 from agent.retention.ending import Ending
 from agent.retention.keys import destroy_day, destroy_holds, method_of
-from agent.retention.marks import EARLY, MAX_MARK, Mark, is_record_mark
+from agent.retention.marks import (
+    EARLY,
+    MAX_MARK,
+    Mark,
+    is_record_mark,
+    record_mark_key,
+)
 from agent.retention.plan import FORGET_AFTER_NS
 from agent.retention.policy import DAY_NS, start_of_day
 from agent.retention.report import Left
@@ -236,7 +242,8 @@ class Erasure:
         held = keyring.generations(day)
         if not held:
             return []  # they have gone, or there never were any: none will go
-        if held[-1] <= newest:
+        # More than one where the keyring is an older one, brought back from a backup.
+        while held[-1] <= newest:
             held.append(await keyring.new_generation(day))
             outcome.publish = True
             await self._site.row(
@@ -259,16 +266,24 @@ class Erasure:
 
         for _ in range(_PASSES):
             moved = 0
-            await each(sorted(await self._enveloped(day) - going), move)
+            await each(sorted(await self._staying(day) - going), move)
             if not moved:
                 return list(stuck.values())
         reason = "envelopes of that day are being uploaded"
         return [*stuck.values(), Left(day, self._site.places[0].name, reason)]
 
-    async def _enveloped(self, day: date) -> set[str]:
-        """The day's recordings that have an envelope anywhere."""
-        return {
+    async def _staying(self, day: date) -> set[str]:
+        """The day's recordings that have an envelope anywhere, and are to keep it.
+
+        One that is being erased may have come again from a host. Under a newer key it
+        would outlive the key that it goes with.
+        """
+        home, states = self._site.home, self._site.states
+        found = {
             stored.name.id
             for place in self._site.places
             async for stored in place.archive.list_day(Folder.KEYS, day)
         }
+        marks = {info.key async for info in home.list(Folder.ERASURES)}
+        marked = [one for one in found if record_mark_key(one) in marks]
+        return found - {one for one in marked if (await states.read(one)).erasing}

@@ -273,3 +273,36 @@ async def test_killed_at_every_step_the_next_run_ends_it(tmp_path: Path) -> None
     else:
         pytest.fail("it has more steps than are tried")
     assert step > 10
+
+
+async def test_a_keyring_from_a_backup_loses_no_day_that_an_erasure_goes_on_with(
+    two: Built,
+) -> None:
+    one, other = await two.record(), await two.record()
+    erasure = Erasure(two.site)
+    mark = Mark.of(DAY, [one], two.clock(), "early", reason="mistake", generation=3)
+    # The keyring that had the generations 2 and 3 is lost.
+    await two.site.home.put(mark.key, mark.to_bytes())
+    two.clock.now_ns = SETTLED_NS
+    assert (await erasure.run(two.clock())).erased == [one]
+    assert two.opens(other)
+    assert two.opens(other, place=1)
+    assert two.keyring is not None
+    assert two.keyring.generations(DAY) == [4]
+
+
+async def test_what_is_being_erased_and_comes_again_gets_no_newer_key(
+    two: Built,
+) -> None:
+    one, other = await two.record(), await two.record()
+    again = copy_of(two, one)
+    erasure = Erasure(two.site)
+    await erasure.begin({one: DAY}, "mistake", two.clock())
+    # A host brings to the second storage what it had there to bring.
+    two.backends[1][1].objects[envelope_key(DAY, one)] = again
+    await erasure.begin({other: DAY}, "mistake", two.clock())
+    kept = two.backends[1][1].objects[envelope_key(DAY, one)]
+    two.clock.now_ns = SETTLED_NS
+    assert sorted((await erasure.run(two.clock())).erased) == [one, other]
+    assert not two.opens_envelope(again, one)
+    assert not two.opens_envelope(kept, one)
