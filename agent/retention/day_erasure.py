@@ -10,6 +10,7 @@ from datetime import date
 from typing import Final
 
 import msgspec
+import structlog
 
 from agent.common.errors import AgentError
 from agent.formats.audit import Act
@@ -21,7 +22,7 @@ from agent.retention.removal import keep
 from agent.retention.report import Left
 from agent.retention.rewrapping import EnvelopeLostError, rewrap
 from agent.retention.site import Site, each
-from agent.retention.survey import recordings_of
+from agent.retention.survey import filed_later, recordings_of
 
 LATECOMERS: Final = 3
 "How often a day is read again because recordings of it have come meanwhile."
@@ -90,12 +91,23 @@ async def _claim(
     taken: set[str] = set()
     stuck: list[Left] = []
     known = {*mark.told}
+    found = await recordings_of(site.places, mark.date)
     for _ in range(LATECOMERS):
         known |= ids
-        claims = await claim_all(site.states, ids, now_ns)
+        late = ids - found.settled
+        later = await filed_later(site.places, mark.date, late, now_ns)
+        claims = await claim_all(site.states, ids - later, now_ns)
         taken |= claims.taken
         stuck += await _keep(site, mark.date, claims.kept)
-        ids = (await recordings_of(site.places, mark.date)).ids - known
+        if later:
+            structlog.get_logger().error(
+                "recordings_filed_twice", day=mark.day, count=len(later)
+            )
+            # Whichever is the true one: it may open after this day's key has gone, and
+            # one that never opened keeps no key.
+            await _keep(site, mark.date, later)
+        found = await recordings_of(site.places, mark.date)
+        ids = found.ids - known
         if not ids:
             return taken, stuck
     raise StillArrivingError(f"recordings of {mark.day} still arrive.")

@@ -4,21 +4,27 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from agent.archive.record_state import RecordErasedError, hold
 from agent.archive.states import States
 from agent.formats.audit import Act
+from agent.formats.layout import Folder, envelope_key, manifest_key
 from agent.retention.day_erasure import StillArrivingError, erase_day
 from agent.retention.marks import Mark
+from agent.retention.policy import start_of_day
+from agent.retention.replay import replay
 from agent.upload.backends.memory import MemoryBackend
 from tests.retention.sites import (
     DAY,
     DUE_NS,
     HELD,
     HOUR_NS,
+    YEAR,
     Built,
     KilledError,
     Killer,
@@ -30,7 +36,9 @@ async def killed_at(folder: Path, step: int, *, gate: bool, places: int) -> bool
     """Whether a sweep that is killed there had so many steps."""
     killer = Killer()
     async with built(folder, places=places, gate=gate, before=killer) as site:
+        site.clock.now_ns = start_of_day(DAY)
         goes, kept = await site.record(), await site.record()
+        site.clock.now_ns = DUE_NS
         await site.site.states.change(kept, lambda state: hold(state, "h", HELD))
         before = {
             key: data
@@ -171,3 +179,38 @@ async def test_a_day_that_gets_ever_new_recordings_is_not_erased(
         with pytest.raises(StillArrivingError):
             await erase_day(site.site, mark, [one], DUE_NS)
         assert site.opens(one), "the key was not destroyed"
+
+
+@pytest.mark.parametrize("few", [50, 0])
+async def test_an_object_under_an_old_day_erases_no_recording_of_a_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr("agent.retention.survey.FEW", few)
+    later = DAY + timedelta(200)
+    async with built(tmp_path, places=2, days=(DAY, later)) as site:
+        site.clock.now_ns = start_of_day(DAY)
+        due = await site.record()
+        site.clock.now_ns = start_of_day(later)
+        others = await site.record(later)
+        # Whoever may put objects, and knows the id, files it a second time.
+        site.clock.now_ns = DUE_NS
+        for place in site.site.places:
+            for name in (envelope_key, manifest_key):
+                key = name(DAY, others)
+                await place.backend(Folder(key.partition("/")[0])).put(key, b"decoy")
+        with capture_logs() as logs:
+            report = await site.sweep(wait=0).run(site.clock())
+        assert (report.erased, report.left) == (1, [])
+        told = [one for one in logs if one["event"] == "recordings_filed_twice"]
+        assert [one["count"] for one in told] == [1]
+        assert site.of(due) == set()
+        assert site.keyring is not None
+        assert site.keyring.generations(DAY) == []
+        await replay(site.site)
+        assert not (await site.site.states.read(others)).erasing
+        for place in (0, 1):
+            assert site.opens(others, later, place=place)
+        site.clock.now_ns = YEAR.erasable_from(later)
+        for _ in range(2):
+            await site.sweep(wait=0).run(site.clock())
+        assert site.of(others) == set()
