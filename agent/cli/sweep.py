@@ -87,8 +87,12 @@ async def _run(config: SweepConfig, base: Path, *, dry_run: bool, replay: bool) 
     sweep = Sweep(site, policy, wait=config.retention.wait)
     try:
         if dry_run:
+            due = False
             async for day in sweep.plan(utc_ns()):
+                due = True
                 _print(day.to_words(policy))
+            if not due:
+                console(stderr=True).print("no day's time is over")
             return
         if replay:
             replayed = await replay_tombstones(site)

@@ -122,8 +122,12 @@ def sweep(*, config: ConfigFile, dry_run: bool = True) -> None:
                 report = await gate.sweep.run(utc_ns())
                 _print(report.to_words())
                 return
+            due = False
             async for plan in gate.sweep.plan(utc_ns()):
+                due = True
                 _print(plan.to_words(policy))
+            if not due:
+                print("no day's time is over", file=sys.stderr)
 
     asyncio.run(act())
 

@@ -134,7 +134,8 @@ class DirectoryBackend:
             if not self._root.is_dir():
                 raise StorageError(
                     f"the storage directory {self._root} is not there.",
-                    hint="Mount or create it; recordings wait in the spool.",
+                    hint="Mount it, or make it with `recording-agent storage init`;"
+                    " hosts keep what they have recorded until it is there.",
                 )
             self._found = True
 
