@@ -31,6 +31,10 @@ from agent.recording.spool import SealedError, SealedObject, Spool
 
 FEW_DAYS: Final = 7
 "With keys for fewer coming days than this it is time to fetch a newer list."
+LATE: Final = timedelta(days=7)
+"After that a gate may destroy a day's key early: its `late_uploads`."
+FRESH: Final = timedelta(days=2)
+"Of a list that tells whether it has; the gate publishes one daily."
 AHEAD: Final = 400
 "Days that are counted at most."
 
@@ -123,6 +127,12 @@ class Dispatch:
         if key is None:
             self._tell_missing(day)
             raise DayKeyMissingError(f"there is no day key for {day}.")
+        if self._may_be_gone(day, keys):
+            self._tell_missing(day)
+            raise DayKeyMissingError(
+                f"the list of {keys.issued} does not tell whether the key of {day} is"
+                " still held."
+            )
         path = self._spool.sealed_path(
             recording_id, f"{recording_id}.key.gate-{key.generation}.age"
         )
@@ -131,6 +141,19 @@ class Dispatch:
         return msgspec.structs.replace(
             envelope, file=path.name, sha256=sha256(data).hexdigest(), size=len(data)
         )
+
+    def _may_be_gone(self, day: date, keys: DayKeyList) -> bool:
+        """Whether the gate may have destroyed a day's key since it made the list.
+
+        An envelope within its layer would open for nobody, and it is the last one.
+        """
+        today = day_of(self._utc_ns())
+        if today - day <= LATE:
+            return False
+        try:
+            return today - date.fromisoformat(keys.issued[:10]) > FRESH
+        except ValueError:
+            return True
 
     def _wrap(self, path: Path, envelope: SealedObject, key: DayKey) -> bytes:
         """The envelope within the layer: made once, so that an attempt can go on."""

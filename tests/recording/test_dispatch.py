@@ -3,6 +3,7 @@ from datetime import date, timedelta
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 
@@ -150,6 +151,37 @@ async def test_a_day_without_a_key_waits_for_a_list_that_has_it(
     ]
     one.renew(keys())
     assert (await one.objects(segment.id))[0].file.endswith(".key.gate-1.age")
+
+
+@pytest.mark.parametrize(
+    ("days", "issued", "leaves"),
+    [
+        (7, "2026-11-23T00:00:00Z", True),
+        (8, "2026-11-23T00:00:00Z", False),
+        (30, "2026-12-20T23:59:59Z", False),
+        (30, "2026-12-21T00:00:00Z", True),
+        (30, "2026-12-24T00:00:00Z", True),
+        (30, "", False),
+    ],
+)
+async def test_after_weeks_away_only_a_fresh_list_tells_which_key_is_held(
+    spool: Spool, log: list[dict[str, Any]], days: int, issued: str, *, leaves: bool
+) -> None:
+    segment = sealed(spool)
+    listed = msgspec.structs.replace(keys(), issued=issued)
+    now_ns = STARTED_AT + days * 86_400 * 10**9
+    one = Dispatch(spool, day_keys=listed, utc_ns=lambda: now_ns)
+    if leaves:
+        await one.objects(segment.id)
+    else:
+        with pytest.raises(DayKeyMissingError, match="still held"):
+            await one.objects(segment.id)
+        one.renew(msgspec.structs.replace(keys(generation=2), issued="2026-12-23"))
+        if days == 30:
+            envelope, *_ = await one.objects(segment.id)
+            assert envelope.file.endswith(".key.gate-2.age")
+    missing = [entry for entry in log if entry["event"] == "day_key_missing"]
+    assert len(missing) == (not leaves)
 
 
 async def test_few_coming_days_are_told_once_a_day(
