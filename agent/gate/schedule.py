@@ -75,7 +75,8 @@ class Schedule:
         today = works.parts.today()
         last = self.last_run()
         await self._alarm_missed(last, today)
-        daily = last is None or last < today
+        # Also where a clock that was ahead has left a day that is still to come.
+        daily = last != today
         done = await self._do("keys", self._keys_ahead)
         done &= await self._do("sweep", lambda: self._swept(now_ns))
         done &= await self._do("erasures", lambda: self._erased(now_ns))

@@ -91,6 +91,16 @@ async def test_what_is_daily_is_done_once_a_day_the_sweep_each_time(
     assert (await kept.rig.release("quinn", old)).status_code == 410
 
 
+async def test_a_clock_that_was_ahead_does_not_end_what_is_daily(kept: Kept) -> None:
+    kept.rig.clock.ahead(400 * DAY)
+    await kept.run()
+    kept.rig.clock.ahead(-400 * DAY)
+    for _ in range(2):
+        await kept.run()
+    assert kept.reloads == 2
+    assert kept.schedule.last_run() == TODAY
+
+
 async def test_it_comes_again_when_a_day_may_go(kept: Kept) -> None:
     await kept.rig.store(day=TODAY.replace(year=2025))  # goes as tomorrow begins
     await kept.run()
