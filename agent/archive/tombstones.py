@@ -5,7 +5,7 @@ came back is erased again.
 """
 
 from collections.abc import AsyncIterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Final
 
 import msgspec
@@ -124,8 +124,11 @@ class Erased:
         Raises TombstoneError, StorageError.
         """
         today = self._archive.today()
-        known = self._known_to
-        after = "" if known is None else day_prefix(Folder.TOMBSTONES, known)
+        after = ""
+        if self._known_to is not None:
+            # A sweep that began before midnight writes the day before after it.
+            day = self._known_to - timedelta(1)
+            after = day_prefix(Folder.TOMBSTONES, day)
         async for _, recording_id in ids(self._archive.state, after=after):
             self._ids.add(_packed(recording_id))
         self._known_to = today

@@ -98,3 +98,14 @@ async def test_what_was_erased_is_known_from_names_alone() -> None:
     assert await erased.is_erased(id_of(4))
     assert [operation for operation, _ in shelf.asked] == ["list"]
     assert not await erased.is_erased(id_of(5))
+
+
+async def test_what_a_sweep_writes_of_yesterday_is_known_by_tomorrow() -> None:
+    shelf = Shelf()
+    erased = Erased(shelf.archive)
+    shelf.now += DAY
+    await erased.load()
+    # Its run began before midnight, and its time is in the tombstone.
+    await tombstones.write(shelf.state, tombstone(1))
+    shelf.now += DAY
+    assert await erased.is_erased(id_of(1))
