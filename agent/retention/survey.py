@@ -24,7 +24,7 @@ RECORDINGS: Final = (Folder.KEYS, Folder.AUDIO, Folder.MANIFEST)
 "Folders that have a folder for each day of recordings, and an object for each."
 SETTLED_NS: Final = 8 * DAY_NS
 "After a day begins; what storage got of it until then was filed under it in time."
-FEW: Final = 50
+FEW: Final = 10
 "Recordings that are looked for one by one, and not in a list of all."
 
 

@@ -181,7 +181,7 @@ async def test_a_day_that_gets_ever_new_recordings_is_not_erased(
         assert site.opens(one), "the key was not destroyed"
 
 
-@pytest.mark.parametrize("few", [50, 0])
+@pytest.mark.parametrize("few", [10, 0])
 async def test_an_object_under_an_old_day_erases_no_recording_of_a_later_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
