@@ -17,19 +17,25 @@ from agent.retention.config import RetentionConfig
 from agent.upload.config import StorageConfig
 
 HINT: Final = "Correct the file; `recording-agent-gate check-config` reads it again."
+OWN_LOG: Final = "gate"
+"What the buckets' policies keep hosts out of (agent.upload.policies)."
 
 
 class GateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[gate]`: this service."""
 
     name: str = "gate"
-    "Under which it writes its audit log: one gate, one name, for ever."
+    "Under which it writes its audit log; no other is taken."
     listen: str = "127.0.0.1:8443"
     "Address and port."
     state: str
     "Directory of what it must remember beside storage: serials it has seen."
 
     def __post_init__(self) -> None:
+        if self.name != OWN_LOG:
+            raise ValueError(
+                f"name must be {OWN_LOG}: in that log alone no host may write"
+            )
         host, port = self.address
         if not host or not 0 <= port <= 65535:
             raise ValueError("listen must be address:port")

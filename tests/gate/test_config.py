@@ -48,6 +48,7 @@ def test_the_shipped_file_and_a_small_one_are_read(tmp_path: Path) -> None:
         ("[gate]", '[gate]\nlisten = "8443"', "listen must be address:port"),
         ("[gate]", '[gate]\nlisten = ":8443"', "listen must be address:port"),
         ("[gate]", "[gate]\nlog = true", "gate.log: unknown key"),
+        ("[gate]", '[gate]\nname = "north"', "name must be gate"),
         ("[keyring]", "[keyring]\ndays_ahead = 2", "days_ahead must be 7 to 400"),
         ("[roster]", "[limits]\nreleases = 5\n[roster]", "releases and releases_alarm"),
         ("[[storage]]", "[other]\n[[storage]]", "other: unknown key"),
