@@ -30,13 +30,24 @@ def command(request: Path, /, *, config: Config = None) -> None:
         return await desk.gate.execute(await desk.gate.submit(document))
 
     executed = at_desk(config, carry_out)
+    console().print(told(executed))
+
+
+def told(executed: Executed) -> str:
+    """What a person is told: never more than is done."""
     if executed.pending_until is not None:
-        console().print(
-            f"{executed.records} recordings: pending until {executed.pending_until},"
-            " when the keys are gone that hosts may still use"
+        return (
+            f"{executed.records} recordings are erased; the others are pending until"
+            f" {executed.pending_until}, when keys that hosts may still use are gone"
         )
-    else:
-        console().print(f"{executed.records} recordings are erased")
+    if executed.result == "pending":
+        return (
+            f"{executed.records} recordings are erased, not all: something is held, or"
+            " a storage did not answer. Ask again."
+        )
+    if not executed.records:
+        return "nothing of the request was there to be erased"
+    return f"{executed.records} recordings are erased"
 
 
 def read_request(path: Path) -> bytes:
