@@ -61,15 +61,16 @@ class Approvals:
         """
         await self._admission.act(person, Act.REQUEST)
         request, approvers = self._verified(document)
+        await self._must_be(document, request)
+        # First, for what is kept may be carried out.
+        for approver in approvers:
+            await self._row(approver.id, Act.APPROVE, request)
+        await self._row(person.id, Act.REQUEST, request)
         key = f"{REQUESTS}/{request.id}.signed"
         try:
             await self._parts.archive.state.put(key, document)
         except ObjectExistsError:
-            if await self._document(request.id) != document:
-                raise ConflictError("another") from None
-        for approver in approvers:
-            await self._row(approver.id, Act.APPROVE, request)
-        await self._row(person.id, Act.REQUEST, request)
+            await self._must_be(document, request)
         return request.id
 
     async def open(self, request_id: str) -> Request:
@@ -140,6 +141,15 @@ class Approvals:
             )
         except ObjectExistsError:
             return
+
+    async def _must_be(self, document: bytes, request: Request) -> None:
+        """Raises ConflictError if another document is kept under the request's id."""
+        try:
+            kept = await self._document(request.id)
+        except ObjectMissingError:
+            return
+        if kept != document:
+            raise ConflictError("another")
 
     async def _document(self, request_id: str) -> bytes:
         key = f"{REQUESTS}/{request_id}.signed"

@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,8 +11,10 @@ from agent.common.ids import new_id
 from agent.gate.admission import Admission, Record
 from agent.gate.approvals import Approvals
 from agent.gate.refusals import DeniedError, ErasedError, MalformedError
+from agent.upload.backend import StorageError
+from agent.upload.backends.memory import MemoryBackend
 from tests.gate.requests import OCTETS, request, signed_request
-from tests.gate.rig import DAY, Rig
+from tests.gate.rig import DAY, Rig, opened
 
 
 async def hand_in(rig: Rig, document: bytes, name: str = "quinn") -> httpx.Response:
@@ -34,6 +37,24 @@ async def test_a_request_is_kept_with_those_who_answer_for_it(rig: Rig) -> None:
         ("p-adam", "approve", "S/9"),
         ("p-quinn", "request", "S/9"),
     ]
+
+
+async def test_what_no_row_tells_of_is_not_kept(tmp_path: Path) -> None:
+    away = False
+
+    def before(operation: str, key: str) -> None:
+        if away and operation == "put" and key.startswith("audit/"):
+            raise StorageError("away.")
+
+    async with opened(tmp_path, locked=MemoryBackend(before)) as rig:
+        asked = request(rig, recordings=(new_id(),))
+        away = True
+        assert (await hand_in(rig, signed_request(asked))).status_code == 503
+        away = False
+        with pytest.raises(DeniedError):
+            await approvals(rig).open(asked.id)
+        assert (await hand_in(rig, signed_request(asked))).status_code == 201
+        assert await approvals(rig).open(asked.id) == asked
 
 
 async def test_another_document_under_the_same_id_is_refused(rig: Rig) -> None:
