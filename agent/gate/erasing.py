@@ -121,6 +121,13 @@ class Erasing:
         request = await self._approvals.open(request_id)
         act = Act.REWRAP if request.act is RequestedAct.REWRAP else Act.ERASE
         await self._admission.act(person, act)
+        await self._parts.log.append(
+            person.id,
+            act,
+            result="execute",
+            reference=request.reference,
+            detail={"request": request.id},
+        )
         return request
 
     async def _go_on(self) -> Outcome:

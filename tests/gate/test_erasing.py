@@ -79,6 +79,11 @@ async def test_two_persons_erase_one_record_and_nothing_else(rig: Rig) -> None:
     assert (await rig.release("quinn", wrong)).status_code == 410
     acts = {row.act for row in await rig.rows() if row.id == wrong}
     assert {"erase", "erased"} <= acts
+    told = [row for row in await rig.rows() if row.result == "execute"]
+    assert {(row.who, row.act, row.detail["request"]) for row in told} == {
+        ("p-cara", "erase", asked)
+    }
+    assert len(told) == 2
 
 
 async def test_what_is_held_is_not_erased(rig: Rig) -> None:
