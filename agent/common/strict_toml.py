@@ -23,14 +23,21 @@ class ConfigError(AgentError):
         self.mistakes = tuple(mistakes)
 
 
-def read_toml(path: Path) -> dict[str, object]:
-    """A file's tables. Raises ConfigError if it cannot be read, or is no TOML."""
+def read_toml(path: Path, *, hint: str | None = None) -> dict[str, object]:
+    """A file's tables.
+
+    Raises ConfigError, with `hint` if given: it cannot be read, or is no TOML.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: cannot be read: {error}"]) from error
+    except OSError as error:
+        mistake = f"{path}: cannot be read: {error.strerror}"
+        raise ConfigError([mistake], hint=hint) from error
+    except UnicodeDecodeError as error:
+        mistake = f"{path}: cannot be read: {error}"
+        raise ConfigError([mistake], hint=hint) from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"{path}: {error}"]) from error
+        raise ConfigError([f"{path}: {error}"], hint=hint) from error
 
 
 def decode_struct(

@@ -151,7 +151,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def load(path: Path) -> Config:
     """Read and judge a gate's configuration. Raises ConfigError with every mistake."""
-    raw = read_toml(path)
+    raw = read_toml(path, hint=HINT)
     if "sip" in raw or "routes" in raw:
         raise ConfigError(
             [f"{path}: this is a telephony host's configuration"],

@@ -98,7 +98,11 @@ def publish(*, config: ConfigFile, output: Path) -> None:
             await publish_list(gate.parts)
             return await latest(gate.parts.archive.state) or b""
 
-    write_durably(output, asyncio.run(act()), mode=0o644)
+    data = asyncio.run(act())
+    try:
+        write_durably(output, data, mode=0o644)
+    except OSError as error:
+        raise OutputError(f"{output} cannot be written: {error.strerror}.") from error
 
 
 @app.command
@@ -190,6 +194,12 @@ def index_keys(*, config: ConfigFile) -> None:
     sys.stdout.buffer.write(keys.to_bytes())
 
 
+class OutputError(AgentError):
+    """The list cannot be written."""
+
+    hint = "Name a file in a directory you may write; a running gate has the list too."
+
+
 class BackupError(AgentError):
     """The backup cannot be made."""
 
@@ -223,5 +233,6 @@ def main() -> None:
         print(f"recording-agent-gate: {error}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
-        print(f"recording-agent-gate: {error.strerror}", file=sys.stderr)
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"recording-agent-gate: {place}{error.strerror}", file=sys.stderr)
         sys.exit(1)

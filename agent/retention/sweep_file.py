@@ -54,7 +54,7 @@ def read_sweep_file(path: Path, *, spool: Path = SPOOL) -> SweepConfig:
     Raises TelephonyHostError: it is an agent's configuration, or an agent has its
     spool here; ConfigError with every mistake.
     """
-    raw = read_toml(path)
+    raw = read_toml(path, hint=HINT)
     if "sip" in raw:
         raise TelephonyHostError(f"{path} is a telephony host's configuration.")
     if (spool / "lock").exists():

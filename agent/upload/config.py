@@ -23,7 +23,7 @@ class StorageConfig(
     locked_url: str
     "Audio and manifests: may be WORM-locked by the store."
     url: str
-    "Key envelopes: never locked, no old versions kept."
+    "Key envelopes, index, states: never locked."
     name: str = ""
     "For status and log."
     endpoint: str = ""
