@@ -17,6 +17,7 @@ from agent.retention.erasure import Erasure
 from agent.retention.policy import Period, Policy
 from agent.retention.site import Place, Site
 from agent.retention.sweep import Sweep
+from agent.upload.backends.memory import MemoryBackend
 from tests.gate.requests import OCTETS, request, signed_request
 from tests.gate.rig import DAY, Rig, opened
 
@@ -152,3 +153,19 @@ async def test_the_sweep_tells_and_erases_what_is_a_year_old(rig: Rig) -> None:
     assert (await rig.release("quinn", new)).status_code == 200
     rows = [row.detail for row in await rig.rows() if row.act == "sweep"]
     assert {"dry-run": "yes"} in rows
+
+
+async def test_what_is_gone_is_not_looked_for_on_every_day(tmp_path: Path) -> None:
+    asked_for: list[str] = []
+
+    def before(operation: str, key: str) -> None:
+        asked_for.append(f"{operation} {key}")
+
+    async with opened(tmp_path, erasing=real, state=MemoryBackend(before)) as rig:
+        ids = [await rig.store() for _ in range(3)]
+        asked = await approved(rig, recordings=tuple(sorted(ids)))
+        assert (await execute(rig, asked)).json()["result"] == "pending"
+        asked_for.clear()
+        assert (await execute(rig, asked)).json()["result"] == "pending"
+        looked = [one for one in asked_for if one.startswith("head keys/")]
+        assert looked == []
