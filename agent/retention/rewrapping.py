@@ -13,7 +13,11 @@ from agent.formats.age import AgeError, Identity
 from agent.formats.envelope import MAX_ENVELOPE, unwrap, wrap
 from agent.formats.layout import envelope_key
 from agent.retention.site import Place
-from agent.upload.backend import ObjectMissingError, read_object
+from agent.upload.backend import (
+    ObjectMissingError,
+    ObjectTooLargeError,
+    read_object,
+)
 
 
 class EnvelopeLostError(AgentError):
@@ -49,6 +53,8 @@ async def rewrap(
             outer = await read_object(place.archive.state, key, MAX_ENVELOPE)
         except ObjectMissingError:
             continue
+        except ObjectTooLargeError:
+            outer = b""  # no envelope is so long: like one that does not open
         there = _opened(outer, [to])
         held.append((place, bool(there)))
         inner = inner or there or _opened(outer, under)

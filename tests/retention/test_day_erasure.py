@@ -181,9 +181,9 @@ async def test_a_day_that_gets_ever_new_recordings_is_not_erased(
         assert site.opens(one), "the key was not destroyed"
 
 
-@pytest.mark.parametrize("few", [10, 0])
+@pytest.mark.parametrize(("few", "decoy"), [(10, b"decoy"), (0, bytes(1 << 21))])
 async def test_an_object_under_an_old_day_erases_no_recording_of_a_later_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int, decoy: bytes
 ) -> None:
     monkeypatch.setattr("agent.retention.survey.FEW", few)
     later = DAY + timedelta(200)
@@ -197,7 +197,7 @@ async def test_an_object_under_an_old_day_erases_no_recording_of_a_later_one(
         for place in site.site.places:
             for name in (envelope_key, manifest_key):
                 key = name(DAY, others)
-                await place.backend(Folder(key.partition("/")[0])).put(key, b"decoy")
+                await place.backend(Folder(key.partition("/")[0])).put(key, decoy)
         with capture_logs() as logs:
             report = await site.sweep(wait=0).run(site.clock())
         assert (report.erased, report.left) == (1, [])
@@ -208,8 +208,7 @@ async def test_an_object_under_an_old_day_erases_no_recording_of_a_later_one(
         assert site.keyring.generations(DAY) == []
         await replay(site.site)
         assert not (await site.site.states.read(others)).erasing
-        for place in (0, 1):
-            assert site.opens(others, later, place=place)
+        assert all(site.opens(others, later, place=number) for number in (0, 1))
         site.clock.now_ns = YEAR.erasable_from(later)
         for _ in range(2):
             await site.sweep(wait=0).run(site.clock())
