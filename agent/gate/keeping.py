@@ -23,6 +23,7 @@ from agent.archive.record_state import (
     restrict,
     unrestrict,
 )
+from agent.archive.store import MAX_ENVELOPE
 from agent.common.ids import new_id
 from agent.formats.age import AgeError, Identity
 from agent.formats.audit import Act
@@ -210,9 +211,12 @@ class Keeping:
             day=record.day.isoformat(), generation=1, recipient=str(key.recipient())
         )
         try:
-            return wrap(inner, day, keyring.entropy)
+            outer = wrap(inner, day, keyring.entropy)
         except AgeError:
             raise MalformedError("envelope") from None
+        if len(outer) > MAX_ENVELOPE:
+            raise MalformedError("envelope")  # nobody would read it again
+        return outer
 
     async def _look(
         self, person: Person, recording_id: str, *, restricted: bool

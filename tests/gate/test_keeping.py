@@ -159,7 +159,9 @@ async def test_two_persons_let_envelopes_be_replaced(rig: Rig) -> None:
     assert await rewrap(rig, "quinn", held, new, new_id()) == 403
     assert await rewrap(rig, "quinn", other, new, asked.id) == 403
     assert await rewrap(rig, "cara", held, new, asked.id) == 403
-    assert await rewrap(rig, "quinn", held, b"no envelope", asked.id) == 422
+    too_long = b"age-encryption.org/v1\n".ljust(1 << 20)
+    for bad in (b"no envelope", too_long):
+        assert await rewrap(rig, "quinn", held, bad, asked.id) == 422
     released = await rig.release("quinn", held, purpose="rewrap", reference=asked.id)
     assert released.status_code == 200
     assert await rewrap(rig, "quinn", held, new, asked.id) == 204
