@@ -109,14 +109,15 @@ def publish(*, config: ConfigFile, output: Path) -> None:
 def sweep(*, config: ConfigFile, dry_run: bool = True) -> None:
     """Tell what would be erased now, or erase it, while the gate is not running.
 
-    A running gate sweeps by itself, and answers POST /sweep.
+    A running gate sweeps by itself, and answers POST /sweep. Exit code 1 if something
+    that is due is not complete.
 
     Args:
         config: gate.toml.
         dry_run: Tell only; `--no-dry-run` erases.
     """
 
-    async def act() -> None:
+    async def act() -> bool:
         settings = load(config)
         base, secrets = _base(config), _secrets(config)
         targets = open_targets(settings, base, secrets)
@@ -125,15 +126,17 @@ def sweep(*, config: ConfigFile, dry_run: bool = True) -> None:
             if not dry_run:
                 report = await gate.sweep.run(utc_ns())
                 _print(report.to_words())
-                return
+                return not report.left
             due = False
             async for plan in gate.sweep.plan(utc_ns()):
                 due = True
                 _print(plan.to_words(policy))
             if not due:
                 print("no day's time is over", file=sys.stderr)
+        return True
 
-    asyncio.run(act())
+    if not asyncio.run(act()):
+        sys.exit(1)
 
 
 @keyring.command

@@ -12,6 +12,8 @@ from agent.formats.blind_index import IndexKeys
 from agent.formats.day_keys import verify_day_keys
 from agent.formats.sshsig import PublicKey
 from agent.gate import main, opening
+from agent.retention.report import Left, SweepReport
+from agent.retention.sweep import Sweep
 from tests.gate.site import GateSite, gate_site
 
 
@@ -48,6 +50,23 @@ def test_from_nothing_to_a_published_list(
     assert "files" in capsys.readouterr().out
     with pytest.raises(main.BackupError, match="exists"):
         run(site, "keyring", "backup", str(tmp_path / "backup"))
+
+
+def test_a_sweep_that_is_not_complete_fails(
+    site: GateSite,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = Left(date(2025, 11, 28), "main", "it is locked")
+
+    async def run_once(*_: object) -> SweepReport:
+        return SweepReport(left=[left])
+
+    run(site, "keyring", "init")
+    site.name_gate(PublicKey.parse(capsys.readouterr().out))
+    monkeypatch.setattr(Sweep, "run", run_once)
+    with pytest.raises(SystemExit, match="1"):
+        run(site, "sweep", "--no-dry-run")
 
 
 def test_the_sweep_tells_before_it_erases(
