@@ -1,4 +1,4 @@
-"""Hundreds of uploads, and everything that goes wrong with an object store."""
+"""Two hundred uploads, and everything that goes wrong with an object store."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.storage]
 async def test_whatever_goes_wrong_all_is_stored_once_and_every_alarm_is_cleared(
     ceph: Ceph, tmp_path: Path
 ) -> None:
-    site = Site(ceph, tmp_path, 500, "test")
+    site = Site(ceph, tmp_path, 200, "test")
     try:
         site.make_buckets()
         result = await Campaign(site, 0.2).run()
