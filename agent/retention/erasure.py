@@ -2,8 +2,9 @@
 
 The day's key gets a new generation, under which the day's other envelopes are moved;
 then the generations before are destroyed, and with them every copy of an envelope that
-was to go. Not before `late_uploads` days have passed since the day: until then hosts
-may bring recordings of it under an older key, which are moved as they come.
+was to go. Not before `late_uploads` days have passed since the day, nor while a list of
+day keys from before the new one counts: until then hosts may bring recordings of it
+under an older key, which are moved as they come.
 
 Without a gate the envelopes are deleted, and that is all.
 """
@@ -20,7 +21,7 @@ import structlog
 from agent.archive.keyring import Keyring
 from agent.common.errors import AgentError
 from agent.formats.audit import Act
-from agent.formats.layout import Folder
+from agent.formats.layout import Folder, day_of
 from agent.retention.claims import HeldError, claim
 from agent.retention.ending import Ending
 from agent.retention.keys import destroy_day, destroy_holds, method_of
@@ -40,6 +41,9 @@ from agent.upload.backend import ObjectExistsError, read_object
 
 LATE_UPLOADS: Final = 7
 "Days within which a host brings what it recorded."
+OLD_LISTS: Final = timedelta(3)
+"""After the day on which a day's key was replaced: hosts wrap what comes later than
+`late_uploads` by a list of day keys that is of that day or the two days before."""
 LOCKED_AGAIN_NS: Final = DAY_NS
 """How often it is tried to delete what a lock keeps: where storage locks what it gets
 for most of a year, that is how long the ciphertext of an early erasure stays."""
@@ -178,18 +182,23 @@ class Erasure:
         """Have nothing open a day's records any more: the marks of those that go."""
         ids = {mark.early_id for mark in marks}
         newest = max(mark.generation for mark in marks)
-        ready = True
         ending = Ending(self._site)
         left = await ending.envelopes(day, ids)
         if self._site.keyring is not None:
-            ready = now_ns >= start_of_day(day + self._late)
             left += await self._move_others(
                 self._site.keyring, day, ids, newest, outcome
             )
-        if left or not ready:
-            outcome.left += left
-            outcome.pending |= dict.fromkeys(ids, day + self._late)
+            marks = [await self._dated(mark, now_ns) for mark in marks]
+        outcome.left += left
+        until = {mark.early_id: self._until(mark) for mark in marks}
+        if not left:
+            marks = [mark for mark in marks if self._is_due(mark, now_ns)]
+            ids = {mark.early_id for mark in marks}
+        if left or not marks:
+            outcome.pending |= until
             return []
+        outcome.pending |= {one: day for one, day in until.items() if one not in ids}
+        newest = max(mark.generation for mark in marks)
         await destroy_day(self._site, day, now_ns, up_to=newest)
         await destroy_holds(self._site, ids, now_ns)
         method = await method_of(self._site, day)
@@ -199,6 +208,28 @@ class Erasure:
             await self._site.home.replace(mark.key, mark.to_bytes())
         outcome.erased += sorted(ids)
         return told
+
+    async def _dated(self, mark: Mark, now_ns: int) -> Mark:
+        """The mark, in which it stands when its day's key was replaced.
+
+        A process killed before it is written leaves a later time to its successor.
+        """
+        if mark.replaced or not self._site.generations(mark.date):
+            return mark
+        mark = mark.with_newer_key(now_ns)
+        await self._site.home.replace(mark.key, mark.to_bytes())
+        return mark
+
+    def _until(self, mark: Mark) -> date:
+        """The day from which on no host uses the keys any more that are to go."""
+        late = mark.date + self._late
+        if not mark.replaced:
+            return late
+        return max(late, day_of(mark.replaced_ns) + OLD_LISTS)
+
+    def _is_due(self, mark: Mark, now_ns: int) -> bool:
+        keys = self._site.keyring is not None
+        return not keys or now_ns >= start_of_day(self._until(mark))
 
     async def _clear(
         self, day: date, marks: list[Mark], now_ns: int, outcome: Outcome

@@ -48,6 +48,8 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     "Why a record goes early, in a word."
     generation: Annotated[int, msgspec.Meta(ge=0)] = 0
     "The newest key of its day under which a record that goes early may lie, or 0."
+    replaced: str = ""
+    "When its day had a newer key than that, UTC; empty: it has none yet."
     ids: tuple[str, ...]
     "What is to be erased and has no tombstone yet, sorted."
     told: tuple[str, ...] = ()
@@ -80,6 +82,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             mark = parse_canonical(data, cls, limit=MAX_MARK, version=VERSION)
             sound = mark.date.isoformat() == mark.day and mark.marked_ns >= 0
             sound = sound and (not mark.complete or mark.complete_ns >= 0)
+            sound = sound and (not mark.replaced or mark.replaced_ns >= 0)
         except (CanonicalError, ValueError) as error:
             raise MarkError(f"This is no mark: {error}.") from None
         ids = mark.ids + mark.told
@@ -96,6 +99,11 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def marked_ns(self) -> int:
         """When it was marked: nanoseconds since the epoch."""
         return _moment(self.marked)
+
+    @property
+    def replaced_ns(self) -> int:
+        """When its day had a newer key: nanoseconds since the epoch; 0: none yet."""
+        return _moment(self.replaced) if self.replaced else 0
 
     @property
     def complete_ns(self) -> int:
@@ -128,6 +136,10 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return msgspec.structs.replace(
             self, ids=tuple(sorted(ids)), marked=time_text(now_ns), complete=""
         )
+
+    def with_newer_key(self, now_ns: int) -> Self:
+        """The mark when its day has got another key."""
+        return msgspec.structs.replace(self, replaced=time_text(now_ns))
 
     def completed(self, now_ns: int) -> Self:
         """The mark when nothing is left of it."""

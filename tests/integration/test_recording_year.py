@@ -186,7 +186,7 @@ async def test_a_year(year: Year, tmp_path: Path) -> None:
     secrets = Secrets(agency.folder, None)
     targets = open_targets(settings, agency.folder, secrets)
     async with opened(settings, agency.folder, secrets, targets) as gate:
-        outcome = await gate.schedule._works.erasure.run(utc_ns() + 2 * DAY_NS)
+        outcome = await gate.schedule._works.erasure.run(utc_ns() + 4 * DAY_NS)
     assert outcome.erased == [of_otso]
 
     # Nothing opens it any more: everybody's keys, the keyring as it is, copies of all

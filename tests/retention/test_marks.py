@@ -36,6 +36,14 @@ def test_that_of_a_record_that_goes_early_has_its_name() -> None:
         _ = Mark.of(DAY, [ONE, TWO], NOW_NS, "early").early_id
 
 
+def test_it_says_when_its_day_had_a_newer_key() -> None:
+    mark = Mark.of(DAY, [ONE], NOW_NS, "early", generation=1)
+    assert mark.replaced_ns == 0
+    replaced = mark.with_newer_key(NOW_NS + 10**9)
+    assert Mark.parse(replaced.to_bytes()) == replaced
+    assert replaced.replaced_ns == NOW_NS + 10**9
+
+
 def test_it_says_how_far_the_erasure_has_come() -> None:
     told = MARK.tell([ONE])
     assert (told.ids, told.told) == ((TWO,), (ONE,))
@@ -54,6 +62,7 @@ def test_it_says_how_far_the_erasure_has_come() -> None:
         {"day": "20261123"},
         {"marked": "yesterday"},
         {"complete": "yesterday"},
+        {"replaced": "yesterday"},
         {"policy": "a year"},
         {"reason": "an officer's name"},
         {"generation": -1},

@@ -27,7 +27,7 @@ from agent.formats.age import (
 from agent.formats.envelope import SegmentKey, wrap
 from agent.formats.layout import dated, envelope_key
 from agent.retention.erasure import Erasure
-from agent.retention.policy import start_of_day
+from agent.retention.policy import DAY_NS, start_of_day
 from agent.retention.site import Place, Site
 from agent.retention.sweep import Sweep
 from agent.upload.backends.directory import DirectoryBackend
@@ -118,7 +118,9 @@ async def test_nothing_opens_what_was_erased(tmp_path: Path, way: str) -> None:
         site = Site(tuple(Place.of([archive])), States(home), None, ring)
         if way == "early":
             now_ns = start_of_day(DAY + timedelta(8))
-            done = await Erasure(site).begin({GONE: DAY}, "wrong", now_ns)
+            erasure = Erasure(site)
+            await erasure.begin({GONE: DAY}, "wrong", now_ns)
+            done = await erasure.run(now_ns + 3 * DAY_NS)
             assert done.erased == [GONE]
         else:
             sweep = Sweep(site, YEAR, wait=0, skew=float("inf"))

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from agent.formats.audit import Act
-from agent.retention.erasure import Erasure
 from agent.retention.policy import start_of_day
 from agent.retention.replay import Replayed, replay
 from agent.upload.backends.memory import MemoryBackend
@@ -31,7 +30,7 @@ def backup(backend: MemoryBackend) -> dict[str, bytes]:
 async def test_a_restored_backup_is_erased_again(two: Built) -> None:
     early, other = await two.record(), await two.record()
     backups = [[backup(backend) for backend in pair] for pair in two.backends]
-    await Erasure(two.site).begin({early: DAY}, "private-call", two.clock())
+    await two.erase_early(early)
     assert await replay(two.site) == Replayed(tombstones=1)
     # One place is restored, its tombstones lost: the other's still tell.
     for backend, old in zip(two.backends[1], backups[1], strict=True):
@@ -64,7 +63,7 @@ async def test_a_year_later_a_restored_day_is_swept_again(two: Built) -> None:
 async def test_many_tombstones_are_taken_in_pieces(two: Built) -> None:
     ids = [await two.record() for _ in range(5)]
     copies = [dict(backend.objects) for backend in two.backends[0]]
-    await Erasure(two.site).begin(dict.fromkeys(ids, DAY), "wrong", two.clock())
+    await two.erase_early(*ids)
     for backend, old in zip(two.backends[0], copies, strict=True):
         backend.objects |= {k: v for k, v in old.items() if not k.startswith("audit/")}
     replayed = await replay(two.site, chunk=2)
@@ -76,7 +75,7 @@ async def test_what_an_erasure_has_left_is_its_own(two: Built) -> None:
     one = await two.record()
     locked = two.backends[0][0]
     locked.locked = set(locked.objects)
-    done = await Erasure(two.site).begin({one: DAY}, "wrong", two.clock())
+    done = await two.erase_early(one)
     assert done.left
     assert (await replay(two.site)).returned == {}
 
@@ -84,7 +83,7 @@ async def test_what_an_erasure_has_left_is_its_own(two: Built) -> None:
 async def test_what_a_lock_keeps_is_told(two: Built) -> None:
     one = await two.record()
     copies = [dict(backend.objects) for backend in two.backends[0]]
-    await Erasure(two.site).begin({one: DAY}, "wrong", two.clock())
+    await two.erase_early(one)
     for backend, old in zip(two.backends[0], copies, strict=True):
         backend.objects |= {k: v for k, v in old.items() if not k.startswith("audit/")}
     two.backends[0][0].objects["audio/strange"] = b""
