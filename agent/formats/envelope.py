@@ -2,7 +2,8 @@
 
 FORMAT.md, section 5. The envelope is an age file whose plaintext is age's own
 identity file, so that two runs of the stock tool open a recording. Where there is a
-gate, that file is the inner layer, and the outer one is to the gate's key of the day.
+gate, that file is the inner layer, and the outer one, which also names the recording,
+is to the gate's key of the day.
 """
 
 import functools
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from agent.formats.age import (
+    AgeError,
     Entropy,
     Identity,
     KeyFormatError,
@@ -31,6 +33,8 @@ JOURNAL_KEY_SIZE: Final = 32
 MAX_ENVELOPE: Final = 1 << 20
 "Bytes of either layer: 500 post-quantum recipients take 800,000."
 _AGE: Final = b"age-encryption.org/v1\n"
+_LAYER: Final = b"recording-agent envelope v1 "
+"What the gate's layer begins with; the recording's id and a line feed follow."
 _JOURNAL_INFO: Final = b"recording-agent journal v1\x00"
 
 
@@ -101,25 +105,44 @@ class OuterKey(Protocol):
         """`age1…` or `age1pq1…`."""
 
 
-def wrap(inner: bytes, day: OuterKey, entropy: Entropy) -> bytes:
-    """Put the gate's layer around an envelope; without that key nobody opens it.
+class MisfiledError(AgeError):
+    """An envelope lies where another recording's should."""
 
-    Raises KeyFormatError if `inner` is no envelope, or `day` has no recipient.
+    hint = "Find out who has put it under this recording's id."
+
+
+def wrap(inner: bytes, recording_id: str, day: OuterKey, entropy: Entropy) -> bytes:
+    """Put the gate's layer around a recording's envelope.
+
+    Without that key nobody opens it, and nobody makes it another recording's. Raises
+    KeyFormatError if `inner` is no envelope, or `day` has no recipient.
     """
     _check_inner(inner)
-    return encrypt(inner, [_outer_recipient(day.recipient)], entropy)
+    recipient = _outer_recipient(day.recipient)
+    return encrypt(_first_line(recording_id) + inner, [recipient], entropy)
 
 
-def unwrap(outer: bytes, identities: Sequence[Identity]) -> bytes:
-    """Take the gate's layer off; what remains is for those who may open it.
+def unwrap(outer: bytes, identities: Sequence[Identity], recording_id: str) -> bytes:
+    """Take the gate's layer off; what remains is for those who may open the recording.
 
-    Raises AgeError: NoMatchError where it is not for these identities.
+    Raises AgeError: NoMatchError where it is not for these identities, MisfiledError
+    where it is another recording's.
     """
     if len(outer) > 2 * MAX_ENVELOPE:
         raise KeyFormatError("This is longer than any envelope.")
-    inner = decrypt(outer, identities)
+    plain = decrypt(outer, identities)
+    if not plain.startswith(_LAYER):
+        raise KeyFormatError("The gate's layer does not say what it is around.")
+    line = _first_line(recording_id)
+    if not plain.startswith(line):
+        raise MisfiledError("The envelope is another recording's.")
+    inner = plain[len(line) :]
     _check_inner(inner)
     return inner
+
+
+def _first_line(recording_id: str) -> bytes:
+    return _LAYER + recording_id.encode() + b"\n"
 
 
 @functools.lru_cache(maxsize=16)

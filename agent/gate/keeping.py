@@ -211,7 +211,7 @@ class Keeping:
             day=record.day.isoformat(), generation=1, recipient=str(key.recipient())
         )
         try:
-            outer = wrap(inner, day, keyring.entropy)
+            outer = wrap(inner, record.id, day, keyring.entropy)
         except AgeError:
             raise MalformedError("envelope") from None
         if len(outer) > MAX_ENVELOPE:

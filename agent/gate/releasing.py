@@ -93,4 +93,4 @@ class Releasing:
             raise DeniedError from None  # erased since we looked
         held = await keyring.hold_identity(recording_id)
         identities = [*([] if held is None else [held]), *keyring.day_identities(day)]
-        return unwrap(outer, identities)
+        return unwrap(outer, identities, recording_id)

@@ -137,7 +137,7 @@ class Dispatch:
             recording_id, f"{recording_id}.key.gate-{key.generation}.age"
         )
         with self._lock:
-            data = self._wrap(path, envelope, key)
+            data = self._wrap(path, recording_id, envelope, key)
         return msgspec.structs.replace(
             envelope, file=path.name, sha256=sha256(data).hexdigest(), size=len(data)
         )
@@ -155,13 +155,16 @@ class Dispatch:
         except ValueError:
             return True
 
-    def _wrap(self, path: Path, envelope: SealedObject, key: DayKey) -> bytes:
+    def _wrap(
+        self, path: Path, recording_id: str, envelope: SealedObject, key: DayKey
+    ) -> bytes:
         """The envelope within the layer: made once, so that an attempt can go on."""
         if path.exists():
             # A write that failed at its very end may not have made it last.
             sync_directory(path.parent)
             return path.read_bytes()
-        data = wrap((path.parent / envelope.file).read_bytes(), key, os.urandom)
+        inner = (path.parent / envelope.file).read_bytes()
+        data = wrap(inner, recording_id, key, os.urandom)
         write_durably(path, data)
         return data
 

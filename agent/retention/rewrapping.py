@@ -40,8 +40,8 @@ async def rewrap(
     """Have a record's envelope lie under the key `to`, wherever it is.
 
     `under` are keys that it may lie under now. Returns in how many places it was
-    changed. Where one place's envelope is damaged, another's takes its place; none at
-    all is nothing to be moved.
+    changed. Where one place's envelope is damaged, or another recording's, that of
+    another place takes its place; none at all is nothing to be moved.
 
     Raises EnvelopeLostError: none of them opens; StorageError.
     """
@@ -55,27 +55,27 @@ async def rewrap(
             continue
         except ObjectTooLargeError:
             outer = b""  # no envelope is so long: like one that does not open
-        there = _opened(outer, [to])
+        there = _opened(outer, [to], recording_id)
         held.append((place, bool(there)))
-        inner = inner or there or _opened(outer, under)
+        inner = inner or there or _opened(outer, under, recording_id)
     if not held:
         return 0
     if not inner:
         raise EnvelopeLostError(f"The envelope of {recording_id} does not open.")
     moved = [place for place, done in held if not done]
     for place in moved:
-        outer = wrap(inner, _Outer(str(to.recipient())), os.urandom)
+        outer = wrap(inner, recording_id, _Outer(str(to.recipient())), os.urandom)
         await place.archive.state.replace(key, outer)
         stored = await read_object(place.archive.state, key, MAX_ENVELOPE)
-        if _opened(stored, [to]) != inner:
+        if _opened(stored, [to], recording_id) != inner:
             raise EnvelopeLostError(f"The envelope of {recording_id} was not replaced.")
     return len(moved)
 
 
-def _opened(outer: bytes, identities: Sequence[Identity]) -> bytes:
-    """The inner layer; empty if none of the keys opens the outer one."""
+def _opened(outer: bytes, identities: Sequence[Identity], recording_id: str) -> bytes:
+    """The inner layer; empty if the outer one does not open, or is another's."""
     try:
-        return unwrap(outer, identities)
+        return unwrap(outer, identities, recording_id)
     except AgeError:
         return b""
 

@@ -74,8 +74,8 @@ async def recording(tmp_path: Path) -> dict[str, Kind]:
     gate = generate_identity(KeyKind.CLASSIC, entropy)
     day = DayKey(day=str(DAY), generation=1, recipient=str(gate.recipient()))
     kinds["gate's layer"] = Kind(
-        wrap(found.envelope, day, entropy),
-        lambda data: unwrap(data, [gate]) and None,
+        wrap(found.envelope, segment.id, day, entropy),
+        lambda data: unwrap(data, [gate], segment.id) and None,
         "",
     )
     entries = [key for key in world.state.objects if key.startswith("index/")]

@@ -61,7 +61,7 @@ class Guarded:
         name = envelope_key(DAY, segment.id)
         inner = (self.site.root / "state" / name).read_bytes()
         day = DayKey(day=str(DAY), generation=1, recipient=key)
-        await state.replace(name, wrap(inner, day, os.urandom))
+        await state.replace(name, wrap(inner, segment.id, day, os.urandom))
         month = month_of(DAY)
         for domain, number in (("caller", CALLER), ("officer", OFFICER_NUMBER)):
             value = blind(keyring.index_key(month), domain, number)

@@ -26,6 +26,7 @@ from agent.formats.age import (
 )
 from agent.formats.envelope import (
     MAX_ENVELOPE,
+    MisfiledError,
     SegmentKey,
     open_envelope,
     unwrap,
@@ -34,6 +35,8 @@ from agent.formats.envelope import (
 
 ENTROPY = random.Random(1).randbytes
 RECORDING = "123e4567-e89b-42d3-a456-426614174000"
+OTHER_RECORDING = RECORDING[:-1] + "1"
+LINE = f"recording-agent envelope v1 {RECORDING}\n".encode()
 KINDS = pytest.mark.parametrize("kind", list(KeyKind))
 
 
@@ -118,22 +121,42 @@ def test_the_gates_layer_comes_off_with_the_days_key_alone(kind: KeyKind) -> Non
     gate, other, person = people(kind)
     key = SegmentKey.generate(kind, ENTROPY)
     inner = key.seal([person.recipient()], ENTROPY)
-    outer = wrap(inner, Day(str(gate.recipient())), ENTROPY)
-    assert unwrap(outer, [other, gate]) == inner
+    outer = wrap(inner, RECORDING, Day(str(gate.recipient())), ENTROPY)
+    assert unwrap(outer, [other, gate], RECORDING) == inner
     for nobody in (other, person):
         with pytest.raises(NoMatchError):
-            unwrap(outer, [nobody])
+            unwrap(outer, [nobody], RECORDING)
     with pytest.raises(NoMatchError):
         open_envelope(outer, [person])
     with pytest.raises(KeyFormatError):
         open_envelope(outer, [gate])  # what is inside is no key of the gate's
 
 
+def test_the_gates_layer_is_of_one_recording() -> None:
+    gate, person = people(KeyKind.CLASSIC, 2)
+    inner = SegmentKey.generate(KeyKind.CLASSIC, ENTROPY).seal(
+        [person.recipient()], ENTROPY
+    )
+    outer = wrap(inner, RECORDING, Day(str(gate.recipient())), ENTROPY)
+    assert decrypt(outer, [gate]) == LINE + inner
+    for other in (OTHER_RECORDING, RECORDING[:-1], RECORDING + "1"):
+        with pytest.raises(MisfiledError, match=r"another recording's\. Find out"):
+            unwrap(outer, [gate], other)
+    for line in (b"", b"\n", LINE[:20], LINE.replace(b"v1", b"v2"), LINE.upper()):
+        unnamed = encrypt(line + inner, [gate.recipient()], ENTROPY)
+        with pytest.raises(KeyFormatError, match="does not say"):
+            unwrap(unnamed, [gate], RECORDING)
+    for line in (LINE[:-1], LINE.replace(b"\n", b"\r\n"), LINE[:-1] + b" \n"):
+        unended = encrypt(line + inner, [gate.recipient()], ENTROPY)
+        with pytest.raises(MisfiledError):
+            unwrap(unended, [gate], RECORDING)
+
+
 def test_every_flipped_bit_of_a_wrapped_envelope_is_noticed() -> None:
     gate, person = people(KeyKind.CLASSIC, 2)
     key = SegmentKey.generate(KeyKind.CLASSIC, ENTROPY)
     inner = key.seal([person.recipient()], ENTROPY)
-    outer = wrap(inner, Day(str(gate.recipient())), ENTROPY)
+    outer = wrap(inner, RECORDING, Day(str(gate.recipient())), ENTROPY)
     for data, identity in ((outer, gate), (inner, person)):
         for at in range(len(data)):
             for bit in range(8):
@@ -149,14 +172,14 @@ def test_the_gates_layer_is_around_nothing_else() -> None:
     large = b"age-encryption.org/v1\n" + bytes(MAX_ENVELOPE)
     for inner in (b"", b"AGE-SECRET-KEY-1", large):
         with pytest.raises(KeyFormatError, match="no envelope"):
-            wrap(inner, day, ENTROPY)
-        outer = encrypt(inner, [gate.recipient()], ENTROPY)
+            wrap(inner, RECORDING, day, ENTROPY)
+        outer = encrypt(LINE + inner, [gate.recipient()], ENTROPY)
         with pytest.raises(KeyFormatError, match="no envelope"):
-            unwrap(outer, [gate])
+            unwrap(outer, [gate], RECORDING)
     with pytest.raises(KeyFormatError, match="longer"):
-        unwrap(bytes(2 * MAX_ENVELOPE + 1), [gate])
+        unwrap(bytes(2 * MAX_ENVELOPE + 1), [gate], RECORDING)
     with pytest.raises(KeyFormatError):
-        wrap(b"age-encryption.org/v1\n", Day("ssh-ed25519 x"), ENTROPY)
+        wrap(b"age-encryption.org/v1\n", RECORDING, Day("ssh-ed25519 x"), ENTROPY)
 
 
 @pytest.mark.integration

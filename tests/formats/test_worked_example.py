@@ -60,7 +60,7 @@ def test_the_stock_tools_do_all_that_it_says(kind: KeyKind, tmp_path: Path) -> N
         (place / f"{segment.id}.{suffix}").write_bytes(world.place(key)[key])
     gate = generate_identity(kind, entropy)
     envelope = place / f"{segment.id}.key.age"
-    outer = wrap(envelope.read_bytes(), Day(str(gate.recipient())), entropy)
+    outer = wrap(envelope.read_bytes(), segment.id, Day(str(gate.recipient())), entropy)
     (place / "stored.key.age").write_bytes(outer)
     envelope.unlink()
     (place / "day.txt").write_text(identity_file(gate))
@@ -82,7 +82,7 @@ def test_the_stock_tools_do_all_that_it_says(kind: KeyKind, tmp_path: Path) -> N
         assert done.returncode == 0, done.stderr
         shown.append(done.stdout)
     released, sealed, opened, index, journal = shown
-    assert released == ""
+    assert released == f"recording-agent envelope v1 {segment.id}\n"
     statement = parse_seal((place / f"{segment.id}.seal").read_bytes())
     assert 'Good "recording-agent-seal" signature for host-a' in sealed
     for one in statement.objects:

@@ -100,7 +100,7 @@ async def prepare(
     inner = inner_envelope()
     ids = [new_id() for _ in range(count)]
     for one in ids:
-        await state.put(envelope_key(day, one), wrap(inner, key, os.urandom))
+        await state.put(envelope_key(day, one), wrap(inner, one, key, os.urandom))
         await state.put(index_key(month_of(day), "caller", named, one), b"")
     keyring.close()
     return ids

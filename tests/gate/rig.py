@@ -132,9 +132,8 @@ class Rig:
         if not keyring.day_identities(day):
             await keyring.new_generation(day)
         key = str(keyring.day_identities(day)[0].recipient())
-        outer = wrap(
-            inner, DayKey(day=str(day), generation=1, recipient=key), os.urandom
-        )
+        day_key = DayKey(day=str(day), generation=1, recipient=key)
+        outer = wrap(inner, made, day_key, os.urandom)
         month = keyring.index_key(month_of(day))
         await state.put(envelope_key(day, made), outer)
         for domain, number in (("caller", caller), ("officer", officer)):
@@ -215,5 +214,5 @@ async def opened(
 async def rewrapped(rig: Rig, held: str, inner: bytes, key: Identity) -> None:
     """Put an envelope under another key of the gate's, as the sweep does."""
     day = DayKey(day=str(DAY), generation=1, recipient=str(key.recipient()))
-    outer = wrap(inner, day, os.urandom)
+    outer = wrap(inner, held, day, os.urandom)
     await rig.parts.archive.state.replace(envelope_key(DAY, held), outer)

@@ -75,7 +75,7 @@ async def test_two_persons_erase_one_record_and_nothing_else(rig: Rig) -> None:
     assert (await execute(rig, asked)).json()["error"] == "spent"
     keys = rig.parts.keyring.day_identities(DAY)
     with pytest.raises(NoMatchError):
-        unwrap(copy, keys)
+        unwrap(copy, keys, wrong)
     assert (await rig.release("quinn", right)).status_code == 200
     assert (await rig.release("quinn", wrong)).status_code == 410
     acts = {row.act for row in await rig.rows() if row.id == wrong}

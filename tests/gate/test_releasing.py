@@ -2,6 +2,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from agent.common.ids import new_id
 from agent.formats.age import NoMatchError
@@ -161,6 +162,25 @@ async def test_an_envelope_that_was_altered_is_named_not_given(rig: Rig) -> None
     await state.replace(envelope_key(DAY, held), bytes(outer))
     answer = await rig.release("quinn", held)
     assert (answer.status_code, answer.json()["error"]) == (409, "damaged")
+
+
+async def test_a_copy_under_another_records_id_is_named_not_given(rig: Rig) -> None:
+    kept, other, unknown = await rig.store(), await rig.store(), new_id()
+    path = f"/recordings/{kept}/restriction"
+    assert (await rig.as_("cara").put(path, json={})).status_code == 204
+    state = rig.parts.archive.state
+    copy = await rig.parts.archive.envelope(kept, DAY)
+    await state.replace(envelope_key(DAY, other), copy)
+    await state.put(envelope_key(DAY, unknown), copy)
+    for stray in (other, unknown):
+        with capture_logs() as lines:
+            answer = await rig.release("quinn", stray, day=DAY.isoformat())
+        assert (answer.status_code, answer.json()["error"]) == (409, "damaged")
+        [line] = [one for one in lines if one["event"] == "envelope_does_not_open"]
+        assert line["recording"] == stray
+        assert "another recording's" in line["why"]
+    assert not [row for row in await rig.rows() if row.act == "release"]
+    assert (await rig.release("quinn", kept)).status_code == 423
 
 
 async def test_a_held_records_envelope_opens_by_its_hold_key(rig: Rig) -> None:

@@ -133,7 +133,7 @@ def chained(site: Site) -> None:
 def opened(site: Site, life: Life) -> tuple[set[int], Manifest]:
     """Which frames whoever may open it finds, each exact and in place."""
     [stored] = (site.disk / "state" / "keys").rglob(f"{life.recording_id}.key.age")
-    inner = unwrap(stored.read_bytes(), [GATE])
+    inner = unwrap(stored.read_bytes(), [GATE], life.recording_id)
     day = date(*map(int, stored.parts[-4:-1]))
     found = at_once(collect(life.recording_id, [site.target], day=day, envelope=inner))
     seen = open_found(found, [quality().identity], people())

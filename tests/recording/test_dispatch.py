@@ -93,12 +93,12 @@ async def test_the_envelope_leaves_within_the_layer_of_its_day(spool: Spool) -> 
     assert envelope.key == f"keys/{DAY}/{segment.id}.key.age"
     data = spool.sealed_path(segment.id, envelope.file).read_bytes()
     assert (envelope.sha256, envelope.size) == (sha256(data).hexdigest(), len(data))
-    inner = unwrap(data, [GATE[0]])
+    inner = unwrap(data, [GATE[0]], segment.id)
     assert inner == spool.sealed_path(segment.id, before[0].file).read_bytes()
     assert open_envelope(inner, [quality().identity]).recipient == segment.key.recipient
     for identity in (GATE[1], quality().identity):
         with pytest.raises(NoMatchError):
-            unwrap(data, [identity])
+            unwrap(data, [identity], segment.id)
 
 
 async def test_what_was_salvaged_leaves_sealed_and_within_the_layer(
@@ -116,7 +116,7 @@ async def test_what_was_salvaged_leaves_sealed_and_within_the_layer(
     ]
     assert found[3].key == f"index/2026-11/unindexed/{segment.id}"
     outer = spool.sealed_path(segment.id, found[0].file).read_bytes()
-    key = open_envelope(unwrap(outer, [GATE[0]]), [quality().identity])
+    key = open_envelope(unwrap(outer, [GATE[0]], segment.id), [quality().identity])
     assert key.recipient == segment.key.recipient
 
 
@@ -133,7 +133,8 @@ async def test_a_newer_key_of_the_day_is_used_after_an_outage(spool: Spool) -> N
     one.renew(keys(generation=2))
     new, *_ = await one.objects(segment.id)
     assert old.key == new.key
-    assert unwrap(spool.sealed_path(segment.id, new.file).read_bytes(), [GATE[1]])
+    data = spool.sealed_path(segment.id, new.file).read_bytes()
+    assert unwrap(data, [GATE[1]], segment.id)
 
 
 async def test_a_day_without_a_key_waits_for_a_list_that_has_it(

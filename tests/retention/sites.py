@@ -131,7 +131,8 @@ class Built:
         if self.keyring is not None:
             generation = self.keyring.generations(day)[-1]
             key = self.keyring.day_identity(day, generation)
-            envelope = wrap(envelope, Outer(str(key.recipient())), os.urandom)
+            outer = Outer(str(key.recipient()))
+            envelope = wrap(envelope, recording_id, outer, os.urandom)
         audio = dated("audio", day, f"{recording_id}.wav.age")
         seal = Statement(
             id=recording_id, day=day.isoformat(), host="host-a", chain=CHAIN,
@@ -194,8 +195,9 @@ class Built:
                 held for one, held in self.keyring._holds.items() if one == recording_id
             ]
         try:
-            inner = unwrap(outer, identities) if self.keyring is not None else outer
-            open_envelope(inner, [MEMBER])
+            if self.keyring is not None:
+                outer = unwrap(outer, identities, recording_id)
+            open_envelope(outer, [MEMBER])
         except AgeError:
             return False
         return True

@@ -232,12 +232,16 @@ async def test_without_a_gate_the_envelope_goes_at_once(tmp_path: Path) -> None:
         assert site.opens(other)
 
 
-async def test_another_that_does_not_open_keeps_the_old_key(two: Built) -> None:
+@pytest.mark.parametrize("what", ["damaged", "another's"])
+async def test_another_that_does_not_open_keeps_the_old_key(
+    two: Built, what: str
+) -> None:
     two.clock.now_ns = SETTLED_NS
     one, damaged = await two.record(), await two.record()
     sound = copy_of(two, damaged)
+    stray = copy_of(two, one) if what == "another's" else b"damaged"
     for _, state in two.backends:
-        state.objects[envelope_key(DAY, damaged)] = b"damaged"
+        state.objects[envelope_key(DAY, damaged)] = stray
     erasure = Erasure(two.site)
     done = await erasure.begin({one: DAY}, "private-call", two.clock())
     (left,) = done.left

@@ -62,7 +62,8 @@ class Everything:
             for path in folder.rglob("*"):
                 if path.is_file():
                     yield path.read_bytes()
-        yield from found  # an inner layer
+        for plain in found:
+            yield plain.partition(b"\n")[2]  # an inner layer, behind what names it
 
     def _plain(self, data: bytes, identities: list[Identity]) -> Iterator[bytes]:
         for identity in identities:
@@ -86,7 +87,7 @@ def store(
     outer = ring.day_identity(day, ring.generations(day)[-1]).recipient()
     objects = {
         f"state/{envelope_key(day, recording_id)}": wrap(
-            inner, Outer(str(outer)), os.urandom
+            inner, recording_id, Outer(str(outer)), os.urandom
         ),
         f"locked/{dated('audio', day, f'{recording_id}.wav.age')}": encrypt(
             f"audio of {recording_id}".encode(),

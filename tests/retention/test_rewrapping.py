@@ -27,32 +27,38 @@ async def test_the_outer_layer_is_anothers_and_the_inner_as_it_was(
         one = await site.record()
         assert await moved(site, one) == 2
         for _, state in site.backends:
-            inner = unwrap(state.objects[envelope_key(DAY, one)], [NEW])
+            inner = unwrap(state.objects[envelope_key(DAY, one)], [NEW], one)
             open_envelope(inner, [MEMBER])
         assert not site.opens(one)
         assert await moved(site, one) == 0, "it was done before"
 
 
+@pytest.mark.parametrize("what", ["damaged", "another's"])
 async def test_a_damaged_envelope_is_mended_from_the_other_place(
-    tmp_path: Path,
+    tmp_path: Path, what: str
 ) -> None:
     async with built(tmp_path, places=2) as site:
-        one = await site.record()
+        one, other = await site.record(), await site.record()
         key = envelope_key(DAY, one)
-        site.backends[0][1].objects[key] = b"damaged"
+        objects = site.backends[0][1].objects
+        copy = objects[envelope_key(DAY, other)]
+        objects[key] = copy if what == "another's" else b"damaged"
         assert await moved(site, one) == 2
-        unwrap(site.backends[0][1].objects[key], [NEW])
+        unwrap(site.backends[0][1].objects[key], [NEW], one)
 
 
 async def test_one_that_does_not_open_is_an_error_and_none_at_all_is_nothing(
     tmp_path: Path,
 ) -> None:
     async with built(tmp_path) as site:
-        one = await site.record()
+        one, other = await site.record(), await site.record()
         key = envelope_key(DAY, one)
-        site.backends[0][1].objects[key] = b"damaged"
-        with pytest.raises(EnvelopeLostError, match=r"does not open\. Its day's key"):
-            await moved(site, one)
+        objects = site.backends[0][1].objects
+        for stray in (b"damaged", objects[envelope_key(DAY, other)]):
+            objects[key] = stray
+            with pytest.raises(EnvelopeLostError, match=r"does not open\. Its day's"):
+                await moved(site, one)
+            assert objects[key] == stray
         del site.backends[0][1].objects[key]
         assert await moved(site, one) == 0
 

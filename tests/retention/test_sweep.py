@@ -272,14 +272,18 @@ async def test_a_clock_that_is_wrong_erases_nothing(two: Built) -> None:
     assert two.opens(one)
 
 
-async def test_a_held_envelope_that_does_not_open_keeps_the_key(two: Built) -> None:
+@pytest.mark.parametrize("what", ["cut off", "another's"])
+async def test_a_held_envelope_that_does_not_open_keeps_the_key(
+    two: Built, what: str
+) -> None:
     one, kept = await two.record(), await two.record()
     await put_on_hold(two, kept)
     two.clock.now_ns = DUE_NS
     key = envelope_key(DAY, kept)
     sound = two.backends[0][1].objects[key]
+    copy = two.backends[0][1].objects[envelope_key(DAY, one)]
     for _, state in two.backends:
-        state.objects[key] = sound[:-1]
+        state.objects[key] = copy if what == "another's" else sound[:-1]
     report = await two.sweep(wait=0).run(two.clock())
     (left,) = report.left
     assert f"The envelope of {kept} does not open" in left.reason

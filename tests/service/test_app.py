@@ -260,7 +260,7 @@ async def test_what_leaves_the_host_is_sealed_indexed_and_within_the_gates_layer
         str(path.relative_to(locked)) for path in locked.rglob(f"{segment.id}.*.age")
     }
     [outer] = state.rglob("*.key.age")
-    inner = unwrap(outer.read_bytes(), [site.day_identity(day)])
+    inner = unwrap(outer.read_bytes(), [site.day_identity(day)], segment.id)
     assert open_envelope(inner, [quality().identity]).recipient == segment.key.recipient
     names = {path.parts[-3] for path in (state / "index").rglob(segment.id)}
     assert names == {"caller", "officer"}
