@@ -23,6 +23,7 @@ from agent.common.errors import AgentError
 from agent.formats.audit import Act
 from agent.formats.layout import Folder, day_of
 from agent.retention.claims import HeldError, claim
+from agent.retention.clock_check import SKEW, check_clock
 from agent.retention.ending import Ending
 from agent.retention.keys import destroy_day, destroy_holds, method_of
 from agent.retention.marks import (
@@ -79,9 +80,12 @@ class Outcome:
 class Erasure:
     """Early erasures of a site."""
 
-    def __init__(self, site: Site, *, late_uploads: int = LATE_UPLOADS) -> None:
-        """`late_uploads` is in days."""
+    def __init__(
+        self, site: Site, *, late_uploads: int = LATE_UPLOADS, skew: float = SKEW
+    ) -> None:
+        """`late_uploads` is in days, `skew` in seconds."""
         self._site = site
+        self._skew = skew
         self._late = timedelta(late_uploads + 1)
         self._running = asyncio.Lock()
         self._locked: dict[str, tuple[int, list[Left]]] = {}
@@ -199,6 +203,8 @@ class Erasure:
             return []
         outcome.pending |= {one: day for one, day in until.items() if one not in ids}
         newest = max(mark.generation for mark in marks)
+        if self._site.keyring is not None:
+            await check_clock(self._site.home, marks[0], now_ns, self._skew)
         await destroy_day(self._site, day, now_ns, up_to=newest)
         await destroy_holds(self._site, ids, now_ns)
         method = await method_of(self._site, day)
@@ -216,6 +222,8 @@ class Erasure:
         """
         if mark.replaced or not self._site.generations(mark.date):
             return mark
+        # A clock that is behind now and is set later would let it go too early.
+        await check_clock(self._site.home, mark, now_ns, self._skew)
         mark = mark.with_newer_key(now_ns)
         await self._site.home.replace(mark.key, mark.to_bytes())
         return mark

@@ -33,7 +33,7 @@ def real(parts: Any, admission: Any, approvals: Any) -> Erasing:
         admission,
         approvals,
         sweep=Sweep(site, POLICY, wait=0.0, skew=math.inf),
-        erasure=Erasure(site, late_uploads=LATE),
+        erasure=Erasure(site, late_uploads=LATE, skew=math.inf),
         policy=POLICY,
     )
 

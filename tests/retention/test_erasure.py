@@ -115,6 +115,34 @@ async def test_the_old_key_stays_while_a_list_that_has_it_counts(two: Built) -> 
     assert two.opens(late, place=1)
 
 
+async def test_a_clock_that_is_ahead_destroys_no_key(two: Built) -> None:
+    one = await two.record()
+    copy = copy_of(two, one)
+    erasure = Erasure(two.site)
+    await erasure.begin({one: DAY}, "wrong", two.clock())
+    done = await erasure.run(SETTLED_NS)
+    (left,) = done.left
+    assert "clock" in left.reason
+    assert done.erased == []
+    assert two.opens_envelope(copy, one)
+    two.clock.now_ns = SETTLED_NS
+    assert (await erasure.run(two.clock())).erased == [one]
+    assert not two.opens_envelope(copy, one)
+
+
+async def test_a_clock_that_is_behind_says_of_no_key_when_it_was_made(
+    two: Built,
+) -> None:
+    two.clock.now_ns = SETTLED_NS
+    one = await two.record()
+    erasure = Erasure(two.site)
+    done = await erasure.begin({one: DAY}, "wrong", RECORDED_NS)
+    assert ["clock" in left.reason for left in done.left] == [True]
+    assert done.publish, "hosts may use the new key"
+    done = await erasure.run(two.clock())
+    assert done == Outcome(pending={one: DAY + timedelta(8 + 3)})
+
+
 async def test_another_that_is_asked_for_later_delays_none(two: Built) -> None:
     two.clock.now_ns = SETTLED_NS
     one, other = await two.record(), await two.record()

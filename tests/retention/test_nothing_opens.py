@@ -119,7 +119,7 @@ async def test_nothing_opens_what_was_erased(tmp_path: Path, way: str) -> None:
         site = Site(tuple(Place.of([archive])), States(home), None, ring)
         if way == "early":
             now_ns = start_of_day(DAY + timedelta(8))
-            erasure = Erasure(site)
+            erasure = Erasure(site, skew=float("inf"))
             await erasure.begin({GONE: DAY}, "wrong", now_ns)
             done = await erasure.run(now_ns + 3 * DAY_NS)
             assert done.erased == [GONE]
