@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import islice
 from typing import Final
 
 import structlog
@@ -109,14 +110,27 @@ class Archive:
     ) -> date | None:
         """The first of some days that has it. Raises LayoutError, StorageError."""
         days = iter(days)
-        while batch := [day for _, day in zip(range(AT_ONCE), days, strict=False)]:
-            found = await asyncio.gather(
-                *(self._is_there(recording_id, day) for day in batch)
-            )
-            for day, there in zip(batch, found, strict=True):
-                if there:
-                    return day
+        while batch := [*islice(days, AT_ONCE)]:
+            if found := await self._filed(recording_id, batch):
+                return found[0]
         return None
+
+    async def locate_all(self, recording_id: str) -> list[date]:
+        """Every day that a recording is filed under, the latest first.
+
+        A recording has one; who may put objects can give it more. It takes a question
+        for each day that counts, some 800. Raises LayoutError, StorageError.
+        """
+        days, found = self._days(None), []
+        while batch := [*islice(days, AT_ONCE)]:
+            found += await self._filed(recording_id, batch)
+        return found
+
+    async def _filed(self, recording_id: str, days: list[date]) -> list[date]:
+        found = await asyncio.gather(
+            *(self._is_there(recording_id, day) for day in days)
+        )
+        return [day for day, there in zip(days, found, strict=True) if there]
 
     def _days(self, near: date | None) -> Iterator[date]:
         """All days that count, those near to `near` first, else the latest first."""

@@ -5,7 +5,7 @@ that there is more, and to ask again goes on.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -66,16 +66,16 @@ class Erasing:
         begun = count = 0
         unfinished = False
         start = self._parts.monotonic()
-        async for batch in self._batches(request):
-            if self._parts.monotonic() - start > PATIENCE:
-                unfinished = True
-                break
+        async for batch in self._batches(request, start + PATIENCE):
             outcome = await self._begin(batch, request)
             begun += len(batch)
             count += len(outcome.erased)
             until += outcome.pending.values()
             held |= outcome.held.keys()
             unfinished |= bool(outcome.left)
+            if self._parts.monotonic() > start + PATIENCE:
+                unfinished = True
+                break
         if begun and len(held) == begun:
             # Something keeps all of them: it has to be lifted first.
             raise ConflictError("held")
@@ -138,7 +138,9 @@ class Erasing:
                 await publish(self._parts)
         return outcome
 
-    async def _begin(self, batch: Mapping[str, date], request: Request) -> Outcome:
+    async def _begin(
+        self, batch: Mapping[str, Sequence[date]], request: Request
+    ) -> Outcome:
         async with self._parts.keys_lock:
             outcome = await self._erasure.begin(
                 batch, request.reason, self._parts.clock(), reference=request.reference
@@ -148,23 +150,29 @@ class Erasing:
                 await publish(self._parts)
         return outcome
 
-    async def _batches(self, request: Request) -> AsyncIterator[dict[str, date]]:
-        batch: dict[str, date] = {}
-        async for recording_id, day in self._meant(request):
-            batch[recording_id] = day
-            if len(batch) == AT_ONCE:
+    async def _batches(
+        self, request: Request, until: float
+    ) -> AsyncIterator[dict[str, list[date]]]:
+        """What is to begin together: less of it where to look for it takes long."""
+        batch: dict[str, list[date]] = {}
+        async for recording_id, days in self._meant(request):
+            batch.setdefault(recording_id, []).extend(days)
+            if len(batch) == AT_ONCE or self._parts.monotonic() > until:
                 yield batch
                 batch = {}
         if batch:
             yield batch
 
-    async def _meant(self, request: Request) -> AsyncIterator[tuple[str, date]]:
-        """The request's recordings that are still there."""
+    async def _meant(self, request: Request) -> AsyncIterator[tuple[str, list[date]]]:
+        """The request's recordings that are still there, by the days they are under.
+
+        Whoever may put objects could else save one, by another of its id under a day
+        that is looked at before.
+        """
         archive = self._parts.archive
         if request.rule is None:
             async for recording_id in self._not_begun(request):
-                found = await archive.locate(recording_id)
-                if found is not None:
+                if found := await archive.locate_all(recording_id):
                     yield recording_id, found
             return
         day = date.fromisoformat(request.rule.first)
@@ -173,7 +181,7 @@ class Erasing:
             for recording_id in await archive.recordings(day):
                 record = Record(recording_id, day, RecordState(id=recording_id))
                 if await self._approvals.covers(request, record):
-                    yield recording_id, day
+                    yield recording_id, [day]
             day += timedelta(1)
 
     async def _not_begun(self, request: Request) -> AsyncIterator[str]:

@@ -10,7 +10,7 @@ Without a gate the envelopes are deleted, and that is all.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -30,8 +30,7 @@ from agent.retention.marks import (
     EARLY,
     MAX_MARK,
     Mark,
-    is_record_mark,
-    record_mark_key,
+    marked_record,
 )
 from agent.retention.plan import FORGET_AFTER_NS
 from agent.retention.policy import DAY_NS, start_of_day
@@ -94,13 +93,13 @@ class Erasure:
 
     async def begin(
         self,
-        records: Mapping[str, date],
+        records: Mapping[str, Sequence[date]],
         reason: str,
         now_ns: int,
         *,
         reference: str = "",
     ) -> Outcome:
-        """Erase recordings, each by its id and the day it is filed under.
+        """Erase recordings, each by its id and every day it is filed under.
 
         From the claim on nobody gets them any more. `reason` is a word, `reference` a
         case number; both stand in the audit log. Asked again, it goes on where it is.
@@ -110,21 +109,17 @@ class Erasure:
         outcome = Outcome()
         async with self._running:
             marks = []
-            for recording_id, day in records.items():
-                generation = max(self._site.generations(day), default=0)
-                mark = Mark.of(
-                    day, [recording_id], now_ns, EARLY, reason=reason,
-                    generation=generation,
-                )  # fmt: skip
-                with suppress(ObjectExistsError):  # asked before: that mark counts
-                    await self._site.home.put(mark.key, mark.to_bytes())
-                mark = await self._read(mark.key)
-                if await self._claimed(mark, now_ns, outcome):
+            for recording_id, (day, *also) in records.items():
+                mark = await self._mark(day, recording_id, reason, now_ns, also)
+                spread = await self._spread(mark, also)
+                marks += [
+                    one for one in spread if await self._claimed(one, now_ns, outcome)
+                ]
+                if recording_id not in outcome.held:
                     await self._site.row(
                         Act.ERASE, recording_id=recording_id, result="begun",
                         reference=reference, reason=mark.reason,
                     )  # fmt: skip
-                    marks.append(mark)
             await self._go_on(marks, now_ns, outcome)
         return outcome
 
@@ -133,11 +128,16 @@ class Erasure:
         outcome = Outcome()
         async with self._running:
             keys = [info.key async for info in self._site.home.list(Folder.ERASURES)]
-            marks = [await self._read(key) for key in keys if is_record_mark(key)]
+            marks: dict[str, Mark] = {}
+            for key in filter(marked_record, keys):
+                for mark in await self._spread(await self._read(key)):
+                    marks[mark.key] = mark
+            open_ids = {one.early_id for one in marks.values() if not one.complete}
             going = []
-            for mark in marks:
+            for mark in marks.values():
                 if mark.complete:
-                    if now_ns >= mark.complete_ns + FORGET_AFTER_NS:
+                    over = now_ns >= mark.complete_ns + FORGET_AFTER_NS
+                    if over and mark.early_id not in open_ids:
                         await self._site.states.remove(mark.early_id)
                         await self._site.home.delete(mark.key)
                 elif await self._claimed(mark, now_ns, outcome):
@@ -151,6 +151,37 @@ class Erasure:
 
     async def _read(self, key: str) -> Mark:
         return Mark.parse(await read_object(self._site.home, key, MAX_MARK))
+
+    async def _mark(
+        self,
+        day: date,
+        recording_id: str,
+        reason: str,
+        now_ns: int,
+        also: Iterable[date] = (),
+    ) -> Mark:
+        """A record's mark of a day, which may have been there before."""
+        mark = Mark.of(
+            day, [recording_id], now_ns, EARLY, reason=reason, also=also,
+            generation=max(self._site.generations(day), default=0),
+        )  # fmt: skip
+        with suppress(ObjectExistsError):  # asked before: that mark counts
+            await self._site.home.put(mark.key, mark.to_bytes())
+        return await self._read(mark.key)
+
+    async def _spread(self, mark: Mark, also: Iterable[date] = ()) -> list[Mark]:
+        """The mark, and one for each other day that the record is filed under.
+
+        Those days stand in the first until then: a killed process's successor goes on.
+        """
+        others = [
+            await self._mark(day, mark.early_id, mark.reason, mark.marked_ns)
+            for day in sorted({*mark.others, *also})
+        ]
+        if mark.also:
+            mark = mark.alone()
+            await self._site.home.replace(mark.key, mark.to_bytes())
+        return [mark, *others]
 
     async def _claimed(self, mark: Mark, now_ns: int, outcome: Outcome) -> bool:
         """Whether the record is ours; if something keeps it, the mark goes."""
@@ -167,6 +198,7 @@ class Erasure:
     ) -> None:
         days: dict[date, list[Mark]] = {}
         told: dict[date, list[Mark]] = {}
+        failed: set[str] = set()
         for mark in marks:
             (days if mark.ids else told).setdefault(mark.date, []).append(mark)
         for day in sorted({*days, *told}):
@@ -179,6 +211,10 @@ class Erasure:
             except (AgentError, OSError) as error:
                 place = self._site.places[0].name
                 outcome.left.append(Left(day, place, str(error)))
+                failed |= {mark.early_id for mark in days.get(day, ())}
+        # One that is filed under several days has to be erased under all of them.
+        whole = {*outcome.erased} - outcome.pending.keys() - failed
+        outcome.erased = sorted(whole)
 
     async def _erase(
         self, day: date, marks: list[Mark], now_ns: int, outcome: Outcome
@@ -198,10 +234,11 @@ class Erasure:
         if not left:
             marks = [mark for mark in marks if self._is_due(mark, now_ns)]
             ids = {mark.early_id for mark in marks}
+        for one, ends in until.items():
+            if left or one not in ids:
+                outcome.pending[one] = max(ends, outcome.pending.get(one, ends))
         if left or not marks:
-            outcome.pending |= until
             return []
-        outcome.pending |= {one: day for one, day in until.items() if one not in ids}
         newest = max(mark.generation for mark in marks)
         if self._site.keyring is not None:
             await check_clock(self._site.home, marks[0], now_ns, self._skew)
@@ -323,6 +360,6 @@ class Erasure:
             for place in self._site.places
             async for stored in place.archive.list_day(Folder.KEYS, day)
         }
-        marks = {info.key async for info in home.list(Folder.ERASURES)}
-        marked = [one for one in found if record_mark_key(one) in marks]
+        marks = [info.key async for info in home.list(Folder.ERASURES)]
+        marked = found.intersection(map(marked_record, marks))
         return found - {one for one in marked if (await states.read(one)).erasing}

@@ -6,6 +6,7 @@ removed when every storage has confirmed that nothing is left.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final, Self
 
@@ -50,6 +51,8 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     "The newest key of its day under which a record that goes early may lie, or 0."
     replaced: str = ""
     "When its day had a newer key than that, UTC; empty: it has none yet."
+    also: tuple[str, ...] = ()
+    "Other days that a record is filed under, until each has a mark of its own."
     ids: tuple[str, ...]
     "What is to be erased and has no tombstone yet, sorted."
     told: tuple[str, ...] = ()
@@ -67,11 +70,13 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         *,
         reason: str = "",
         generation: int = 0,
+        also: Iterable[date] = (),
     ) -> Self:
         """A new mark. Raises MarkError: the reason is no word."""
         mark = cls(
             day=day.isoformat(), marked=time_text(now_ns), policy=policy,
             reason=reason, generation=generation, ids=tuple(sorted(set(ids))),
+            also=tuple(other.isoformat() for other in also),
         )  # fmt: skip
         return cls.parse(mark.to_bytes())
 
@@ -83,12 +88,19 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             sound = mark.date.isoformat() == mark.day and mark.marked_ns >= 0
             sound = sound and (not mark.complete or mark.complete_ns >= 0)
             sound = sound and (not mark.replaced or mark.replaced_ns >= 0)
+            others = [other.isoformat() for other in mark.others]
+            sound = sound and others == [*mark.also]
         except (CanonicalError, ValueError) as error:
             raise MarkError(f"This is no mark: {error}.") from None
         ids = mark.ids + mark.told
         if not sound or not all(map(valid_id, ids)) or len(set(ids)) != len(ids):
             raise MarkError("This is no mark: it names what cannot be erased.")
         return mark
+
+    @property
+    def others(self) -> list[date]:
+        """The days of `also`."""
+        return [*map(date.fromisoformat, self.also)]
 
     @property
     def date(self) -> date:
@@ -118,7 +130,9 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def key(self) -> str:
         """The mark's own name."""
-        return record_mark_key(self.early_id) if self.early else day_mark_key(self.date)
+        if self.early:
+            return record_mark_key(self.early_id, self.date)
+        return day_mark_key(self.date)
 
     @property
     def early_id(self) -> str:
@@ -136,6 +150,10 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return msgspec.structs.replace(
             self, ids=tuple(sorted(ids)), marked=time_text(now_ns), complete=""
         )
+
+    def alone(self) -> Self:
+        """The mark when other days have their own."""
+        return msgspec.structs.replace(self, also=())
 
     def with_newer_key(self, now_ns: int) -> Self:
         """The mark when its day has got another key."""
@@ -157,23 +175,27 @@ def day_mark_key(day: date) -> str:
     return f"{_NAMES}{day.isoformat()}{_SUFFIX}"
 
 
-def record_mark_key(recording_id: str) -> str:
-    """The name of the mark of one record that goes early."""
-    return f"{_NAMES}{recording_id}{_SUFFIX}"
+def record_mark_key(recording_id: str, day: date) -> str:
+    """The name of the mark of one record that goes early: `erasures/<id>.<day>.json`.
+
+    Each day that a record is filed under has a mark: each has a key of its own.
+    """
+    return f"{_NAMES}{recording_id}.{day.isoformat()}{_SUFFIX}"
 
 
-def is_record_mark(key: str) -> bool:
-    """Whether a name among the marks is that of one record's. Raises MarkError."""
+def marked_record(key: str) -> str:
+    """Whose mark has that name, by id; empty: it is a day's. Raises MarkError."""
     name = key.removeprefix(_NAMES).removesuffix(_SUFFIX)
-    if valid_id(name) and key == record_mark_key(name):
-        return True
-    try:
-        named = day_mark_key(date.fromisoformat(name))
-    except ValueError:
-        named = ""
+    recording_id, _, text = name.rpartition(".")
+    named = ""
+    with suppress(ValueError):
+        day = date.fromisoformat(text)
+        named = day_mark_key(day)
+        if valid_id(recording_id):
+            named = record_mark_key(recording_id, day)
     if key != named:
         raise MarkError("An object among the marks has a name that is none.")
-    return False
+    return recording_id
 
 
 def _moment(text: str) -> int:

@@ -15,7 +15,7 @@ from agent.common.errors import AgentError
 from agent.formats.layout import Folder
 from agent.retention.clock_check import SKEW, ClockError, check_clock
 from agent.retention.day_erasure import erase_day, forget
-from agent.retention.marks import MAX_MARK, Mark, is_record_mark
+from agent.retention.marks import MAX_MARK, Mark, marked_record
 from agent.retention.plan import MARK_AHEAD_NS, DayPlan, Step, plan_day
 from agent.retention.policy import Policy
 from agent.retention.report import Left, SweepReport
@@ -91,7 +91,7 @@ class Sweep:
         """Those of days. Raises MarkError, StorageError."""
         home, marks = self._site.home, {}
         async for info in home.list(Folder.ERASURES):
-            if not is_record_mark(info.key):
+            if not marked_record(info.key):
                 mark = Mark.parse(await read_object(home, info.key, MAX_MARK))
                 marks[mark.date] = mark
         return marks

@@ -34,6 +34,16 @@ async def test_a_day_that_is_nearly_right_saves_questions(off: int) -> None:
     assert await shelf.archive.locate(recording_id, far) == DAY
 
 
+async def test_every_day_that_an_id_is_filed_under_is_found() -> None:
+    shelf = Shelf()
+    days = [TODAY + timedelta(1), DAY, TODAY - timedelta(LONGEST_BACK - 2)]
+    for day in days:
+        shelf.store(1, day, {})
+    assert await shelf.archive.locate_all(id_of(1)) == days
+    assert await shelf.archive.locate_all(id_of(2)) == []
+    assert len(shelf.asked) <= 2 * (LONGEST_BACK + 1)
+
+
 async def test_a_recording_without_a_manifest_is_found_by_its_seal() -> None:
     shelf = Shelf(Folder.MANIFEST)
     shelf.locked.objects[seal_key(DAY, id_of(1))] = b""

@@ -11,6 +11,7 @@ from agent.access.requests import Rule
 from agent.common.ids import new_id
 from agent.formats.age import NoMatchError
 from agent.formats.envelope import unwrap
+from agent.formats.layout import envelope_key
 from agent.gate.erasing import Erasing
 from agent.gate.publishing import latest_serial
 from agent.retention.erasure import Erasure
@@ -85,6 +86,29 @@ async def test_two_persons_erase_one_record_and_nothing_else(rig: Rig) -> None:
         ("p-cara", "erase", asked)
     }
     assert len(told) == 2
+
+
+async def test_one_that_is_filed_under_several_days_goes_under_all(rig: Rig) -> None:
+    wrong = await rig.store()
+    archive, keyring = rig.parts.archive, rig.parts.keyring
+    copy = await archive.envelope(wrong, DAY)
+    # Somebody has put another of its id under a later day, where it is found first.
+    later = DAY + timedelta(2)
+    await rig.store(day=later)
+    await archive.state.put(envelope_key(later, wrong), copy)
+    asked = await approved(rig, recordings=(wrong,))
+    answer = (await execute(rig, asked)).json()
+    assert answer["pending_until"] == (later + timedelta(LATE + 1)).isoformat()
+    assert await archive.locate_all(wrong) == []
+    rig.clock.ahead(timedelta(days=3))
+    answer = (await execute(rig, asked)).json()
+    assert (answer["result"], answer["records"]) == ("pending", 0)
+    with pytest.raises(NoMatchError):
+        unwrap(copy, keyring.day_identities(DAY), wrong)
+    rig.clock.ahead(timedelta(days=1))
+    answer = (await execute(rig, asked)).json()
+    assert (answer["result"], answer["records"]) == ("done", 1)
+    assert [keyring.generations(day) for day in (DAY, later)] == [[2], [2]]
 
 
 async def test_what_is_held_is_not_erased(rig: Rig) -> None:

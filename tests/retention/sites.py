@@ -99,7 +99,7 @@ class Built:
     async def erase_early(self, *ids: str, reference: str = "") -> Outcome:
         """Erase recordings of long ago, to the end."""
         erasure = Erasure(self.site)
-        records = dict.fromkeys(ids, DAY)
+        records = {one: [DAY] for one in ids}
         begun = await erasure.begin(
             records, "private-call", self.clock(), reference=reference
         )

@@ -71,7 +71,7 @@ async def test_within_a_week_it_waits_for_late_uploads(two: Built) -> None:
     late = "00000000-0000-4000-8000-0000000000ff"
     coming = two.objects(late)
     erasure = Erasure(two.site)
-    begun = await erasure.begin({one: DAY}, "private-call", two.clock())
+    begun = await erasure.begin({one: [DAY]}, "private-call", two.clock())
     assert begun == Outcome(pending={one: DAY + timedelta(8)}, publish=True)
     assert begun.to_words() == {
         "erased": [], "pending": {one: "2026-12-01"}, "held": {}, "incomplete": [],
@@ -102,7 +102,7 @@ async def test_the_old_key_stays_while_a_list_that_has_it_counts(two: Built) -> 
     late = "00000000-0000-4000-8000-0000000000ff"
     coming = two.objects(late)[envelope_key(DAY, late)]
     erasure = Erasure(two.site)
-    begun = await erasure.begin({one: DAY}, "private-call", two.clock())
+    begun = await erasure.begin({one: [DAY]}, "private-call", two.clock())
     until = DAY + timedelta(8 + 100 + 3)
     assert begun == Outcome(pending={one: until}, publish=True)
     two.clock.now_ns = start_of_day(until) - 1
@@ -115,11 +115,28 @@ async def test_the_old_key_stays_while_a_list_that_has_it_counts(two: Built) -> 
     assert two.opens(late, place=1)
 
 
+async def test_a_killed_gate_goes_on_with_every_day_of_a_record(two: Built) -> None:
+    two.clock.now_ns = SETTLED_NS
+    one, other = await two.record(), DAY + timedelta(2)
+    assert two.keyring is not None
+    await two.keyring.generate_until(other, today=other)
+    for _, state in two.backends:
+        state.objects[envelope_key(other, one)] = b"a decoy"
+    mark = Mark.of(other, [one], two.clock(), "early", generation=1, also=[DAY])
+    await two.site.home.put(mark.key, mark.to_bytes())  # and then it was killed
+    erasure = Erasure(two.site)
+    assert (await erasure.run(two.clock())).pending.keys() == {one}
+    assert two.of(one).isdisjoint(envelope_key(day, one) for day in (DAY, other))
+    two.clock.now_ns += LISTS_NS
+    assert (await erasure.run(two.clock())).erased == [one]
+    assert [two.keyring.generations(day) for day in (DAY, other)] == [[2], [2]]
+
+
 async def test_a_clock_that_is_ahead_destroys_no_key(two: Built) -> None:
     one = await two.record()
     copy = copy_of(two, one)
     erasure = Erasure(two.site)
-    await erasure.begin({one: DAY}, "wrong", two.clock())
+    await erasure.begin({one: [DAY]}, "wrong", two.clock())
     done = await erasure.run(SETTLED_NS)
     (left,) = done.left
     assert "clock" in left.reason
@@ -136,7 +153,7 @@ async def test_a_clock_that_is_behind_says_of_no_key_when_it_was_made(
     two.clock.now_ns = SETTLED_NS
     one = await two.record()
     erasure = Erasure(two.site)
-    done = await erasure.begin({one: DAY}, "wrong", RECORDED_NS)
+    done = await erasure.begin({one: [DAY]}, "wrong", RECORDED_NS)
     assert ["clock" in left.reason for left in done.left] == [True]
     assert done.publish, "hosts may use the new key"
     done = await erasure.run(two.clock())
@@ -148,9 +165,9 @@ async def test_another_that_is_asked_for_later_delays_none(two: Built) -> None:
     one, other = await two.record(), await two.record()
     copies = copy_of(two, one), copy_of(two, other)
     erasure = Erasure(two.site)
-    await erasure.begin({one: DAY}, "wrong", two.clock())
+    await erasure.begin({one: [DAY]}, "wrong", two.clock())
     two.clock.now_ns += LISTS_NS - 1
-    await erasure.begin({other: DAY}, "wrong", two.clock())
+    await erasure.begin({other: [DAY]}, "wrong", two.clock())
     two.clock.now_ns += 1
     until = DAY + timedelta(8 + 2 + 3)
     done = await erasure.run(two.clock())
@@ -165,7 +182,7 @@ async def test_another_that_is_asked_for_later_delays_none(two: Built) -> None:
 async def test_what_is_held_is_not_erased(two: Built) -> None:
     one = await two.record()
     await two.site.states.change(one, lambda state: hold(state, "h", HELD))
-    done = await Erasure(two.site).begin({one: DAY}, "private-call", two.clock())
+    done = await Erasure(two.site).begin({one: [DAY]}, "private-call", two.clock())
     assert done == Outcome(held={one: ("hold",)})
     assert two.opens(one)
     assert not any(key.startswith("erasures/") for key in two.everything())
@@ -186,7 +203,7 @@ async def test_asked_for_twice_it_goes_on(two: Built) -> None:
     one = await two.record()
     erasure = Erasure(two.site)
     for _ in range(2):
-        done = await erasure.begin({one: DAY}, "private-call", two.clock())
+        done = await erasure.begin({one: [DAY]}, "private-call", two.clock())
         assert done.pending == {one: DAY + timedelta(8)}
     assert two.keyring is not None
     assert two.keyring.generations(DAY) == [1, 2]
@@ -211,7 +228,7 @@ async def test_what_a_lock_keeps_is_tried_once_a_day(two: Built) -> None:
     locked = two.backends[1][0]
     locked.locked = set(locked.objects)
     erasure = Erasure(two.site)
-    await erasure.begin({one: DAY}, "private-call", two.clock())
+    await erasure.begin({one: [DAY]}, "private-call", two.clock())
     two.clock.now_ns += LISTS_NS
     done = await erasure.run(two.clock())
     assert done.erased == [one], "nothing opens it"
@@ -254,7 +271,7 @@ async def test_a_hold_that_came_before_the_claim_ends_the_erasure(two: Built) ->
 async def test_without_a_gate_the_envelope_goes_at_once(tmp_path: Path) -> None:
     async with built(tmp_path, gate=False, now_ns=RECORDED_NS) as site:
         one, other = await site.record(), await site.record()
-        done = await Erasure(site.site).begin({one: DAY}, "wrong", site.clock())
+        done = await Erasure(site.site).begin({one: [DAY]}, "wrong", site.clock())
         assert done == Outcome(erased=[one])
         assert site.of(one) == set()
         assert site.opens(other)
@@ -271,7 +288,7 @@ async def test_another_that_does_not_open_keeps_the_old_key(
     for _, state in two.backends:
         state.objects[envelope_key(DAY, damaged)] = stray
     erasure = Erasure(two.site)
-    done = await erasure.begin({one: DAY}, "private-call", two.clock())
+    done = await erasure.begin({one: [DAY]}, "private-call", two.clock())
     (left,) = done.left
     assert damaged in left.reason
     assert done.pending
@@ -295,7 +312,7 @@ async def test_as_long_as_envelopes_come_no_key_goes(two: Built) -> None:
 
     state._before = before
     erasure = Erasure(two.site)
-    done = await erasure.begin({one: DAY}, "private-call", two.clock())
+    done = await erasure.begin({one: [DAY]}, "private-call", two.clock())
     assert [left.reason for left in done.left] == [
         "envelopes of that day are being uploaded"
     ]
@@ -311,7 +328,7 @@ async def test_what_fails_of_a_day_is_told(two: Built) -> None:
             raise StorageError("It is away.", hint="")
 
     two.backends[0][1]._before = before
-    done = await Erasure(two.site).begin({one: DAY}, "wrong", two.clock())
+    done = await Erasure(two.site).begin({one: [DAY]}, "wrong", two.clock())
     assert {left.reason for left in done.left} == {"It is away."}
     assert done.erased == []
 
@@ -319,7 +336,7 @@ async def test_what_fails_of_a_day_is_told(two: Built) -> None:
 async def test_a_reason_is_a_word(two: Built) -> None:
     one = await two.record()
     with pytest.raises(MarkError):
-        await Erasure(two.site).begin({one: DAY}, "he said so", two.clock())
+        await Erasure(two.site).begin({one: [DAY]}, "he said so", two.clock())
     assert two.opens(one)
 
 
@@ -330,7 +347,7 @@ async def killed_at(folder: Path, step: int) -> bool:
         copy = copy_of(site, one)
         killer.left = step
         with contextlib.suppress(KilledError, AuditLogError):
-            await Erasure(site.site).begin({one: DAY}, "wrong", site.clock())
+            await Erasure(site.site).begin({one: [DAY]}, "wrong", site.clock())
             site.clock.now_ns += LISTS_NS
             await Erasure(site.site).run(site.clock())
         over = killer.left > 0
@@ -340,7 +357,7 @@ async def killed_at(folder: Path, step: int) -> bool:
         erasure = Erasure(again.site)
         done = await erasure.run(site.clock())
         if not (done.erased or site.tombstones()[0]):  # it had hardly begun
-            await erasure.begin({one: DAY}, "wrong", site.clock())
+            await erasure.begin({one: [DAY]}, "wrong", site.clock())
             site.clock.now_ns += LISTS_NS
             done = await erasure.run(site.clock())
         assert done.left == []
@@ -386,10 +403,10 @@ async def test_what_is_being_erased_and_comes_again_gets_no_newer_key(
     one, other = await two.record(), await two.record()
     again = copy_of(two, one)
     erasure = Erasure(two.site)
-    await erasure.begin({one: DAY}, "mistake", two.clock())
+    await erasure.begin({one: [DAY]}, "mistake", two.clock())
     # A host brings to the second storage what it had there to bring.
     two.backends[1][1].objects[envelope_key(DAY, one)] = again
-    await erasure.begin({other: DAY}, "mistake", two.clock())
+    await erasure.begin({other: [DAY]}, "mistake", two.clock())
     kept = two.backends[1][1].objects[envelope_key(DAY, one)]
     two.clock.now_ns = SETTLED_NS
     assert sorted((await erasure.run(two.clock())).erased) == [one, other]

@@ -1,5 +1,5 @@
 import contextlib
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given, strategies as st
@@ -9,7 +9,7 @@ from agent.retention.marks import (
     Mark,
     MarkError,
     day_mark_key,
-    is_record_mark,
+    marked_record,
     record_mark_key,
 )
 
@@ -30,10 +30,17 @@ def test_a_mark_is_read_as_it_was_written() -> None:
 def test_that_of_a_record_that_goes_early_has_its_name() -> None:
     mark = Mark.of(DAY, [ONE], NOW_NS, "early", reason="private-call", generation=2)
     assert mark.early
-    assert mark.key == record_mark_key(ONE) == f"erasures/{ONE}.json"
+    assert mark.key == record_mark_key(ONE, DAY) == f"erasures/{ONE}.2026-11-23.json"
     assert Mark.parse(mark.to_bytes()) == mark
     with pytest.raises(MarkError):
         _ = Mark.of(DAY, [ONE, TWO], NOW_NS, "early").early_id
+
+
+def test_it_says_under_which_other_days_a_record_is() -> None:
+    others = [DAY + timedelta(1), DAY + timedelta(3)]
+    mark = Mark.of(DAY, [ONE], NOW_NS, "early", also=others)
+    assert Mark.parse(mark.to_bytes()).others == others
+    assert mark.alone().others == []
 
 
 def test_it_says_when_its_day_had_a_newer_key() -> None:
@@ -63,6 +70,8 @@ def test_it_says_how_far_the_erasure_has_come() -> None:
         {"marked": "yesterday"},
         {"complete": "yesterday"},
         {"replaced": "yesterday"},
+        {"also": ["20261124"]},
+        {"also": ["tomorrow"]},
         {"policy": "a year"},
         {"reason": "an officer's name"},
         {"generation": -1},
@@ -84,11 +93,12 @@ def test_a_reason_is_a_word() -> None:
 
 
 def test_names_tell_days_from_records() -> None:
-    assert is_record_mark(record_mark_key(ONE))
-    assert not is_record_mark(day_mark_key(DAY))
-    for key in ("erasures/x.json", "erasures/20261123.json", f"erasures/{ONE}", "x"):
+    assert marked_record(record_mark_key(ONE, DAY)) == ONE
+    assert marked_record(day_mark_key(DAY)) == ""
+    for name in ("x.json", "20261123.json", f"{ONE}.json", f"{ONE}.20261123.json",
+                 "x.2026-11-23.json", f"{ONE}.2026-11-23", "x"):  # fmt: skip
         with pytest.raises(MarkError):
-            is_record_mark(key)
+            marked_record(f"erasures/{name}")
 
 
 @given(

@@ -120,7 +120,7 @@ async def test_nothing_opens_what_was_erased(tmp_path: Path, way: str) -> None:
         if way == "early":
             now_ns = start_of_day(DAY + timedelta(8))
             erasure = Erasure(site, skew=float("inf"))
-            await erasure.begin({GONE: DAY}, "wrong", now_ns)
+            await erasure.begin({GONE: [DAY]}, "wrong", now_ns)
             done = await erasure.run(now_ns + 3 * DAY_NS)
             assert done.erased == [GONE]
         else:
