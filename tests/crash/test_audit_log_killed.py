@@ -15,7 +15,7 @@ LIVES = 4
 
 
 @pytest.mark.crash
-@pytest.mark.storage
+@pytest.mark.beside
 async def test_whenever_its_writer_is_killed_a_log_holds_what_was_told(
     tmp_path: Path,
 ) -> None:

@@ -22,7 +22,7 @@ CLIENTS = 6
 SECONDS = (0.3, 1.2)
 "Between its being ready and its death."
 
-pytestmark = [pytest.mark.crash, pytest.mark.storage]
+pytestmark = [pytest.mark.crash, pytest.mark.beside]
 
 
 class Askers:

@@ -27,7 +27,7 @@ from tests.bench.stores import s3_places
 from tests.lab.ceph import Ceph
 from tests.lab.s3 import s3_client
 
-pytestmark = [pytest.mark.integration, pytest.mark.storage]
+pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
 BLIND: Final = "c" * 64
 

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from tests.lab.ceph import Ceph
 from tests.lab.s3 import s3_client
 
-pytestmark = [pytest.mark.integration, pytest.mark.storage]
+pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
 
 def test_the_gateway_comes_back_with_all_it_had(ceph: Ceph) -> None:

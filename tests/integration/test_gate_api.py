@@ -33,7 +33,7 @@ ANYTHING = {"GET /day-keys", "GET /audit/verify", "POST /requests"}
 "Of which nothing that can be asked is against the description."
 URL = "https://gate.test"
 
-pytestmark = [pytest.mark.integration, pytest.mark.storage]
+pytestmark = [pytest.mark.integration, pytest.mark.beside]
 load_all_checks()
 
 

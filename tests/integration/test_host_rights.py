@@ -18,7 +18,7 @@ from tests.lab.ceph import Ceph
 from tests.lab.s3 import s3_client
 from tests.lab.s3_operations import Object, Try, attempt, operations
 
-pytestmark = [pytest.mark.integration, pytest.mark.storage]
+pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
 FOLDERS: dict[Kind, tuple[str, ...]] = {
     "locked": ("audio", "manifest", "notices", "audit/host-1", "audit/gate", "other"),

@@ -34,7 +34,7 @@ from tests.lab.daemon import CALLER, Daemon
 from tests.lab.s3 import s3_client
 from tests.lab.scenes import CUSTOMER_HZ, OFFICER_HZ, our_phone, talk
 
-pytestmark = [pytest.mark.integration, pytest.mark.storage]
+pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
 DAY_NS = 24 * 3600 * 1_000_000_000
 UNKNOWN = "00000000-0000-4000-8000-000000000000"

@@ -25,7 +25,7 @@ from tests.conformance.backend_suite import KEY, BackendSuite, contents, keys
 from tests.lab.ceph import Ceph
 from tests.lab.s3 import s3_client
 
-pytestmark = [pytest.mark.integration, pytest.mark.storage]
+pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
 DIGEST: Final = sha256(b"data").hexdigest()
 _numbers = itertools.count()

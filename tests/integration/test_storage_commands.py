@@ -9,7 +9,7 @@ from agent.common.errors import AgentError
 from tests.lab.ceph import Ceph, Keys
 from tests.lab.s3 import s3_client
 
-pytestmark = [pytest.mark.integration, pytest.mark.storage]
+pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
 CONFIG = """\
 [agent]

@@ -7,7 +7,7 @@ import pytest
 from tests.lab.ceph import Ceph
 from tests.soak.storage import FAULTS, Campaign, Site
 
-pytestmark = [pytest.mark.integration, pytest.mark.storage]
+pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
 
 async def test_whatever_goes_wrong_all_is_stored_once_and_every_alarm_is_cleared(

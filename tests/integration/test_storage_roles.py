@@ -21,7 +21,7 @@ from agent.upload.targets import Target, open_target
 from tests.lab.ceph import Ceph
 from tests.lab.s3 import s3_client
 
-pytestmark = [pytest.mark.integration, pytest.mark.storage]
+pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
 ID = "3f0c8f3e-6f4e-4b52-9a56-0d6f3f1c2a77"
 AUDIO = f"audio/2026/11/29/{ID}.wav.age"

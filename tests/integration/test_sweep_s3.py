@@ -19,7 +19,7 @@ from tests.lab.ceph import Ceph
 from tests.lab.s3 import s3_client
 from tests.retention.sites import DAY, HELD, HOUR_NS, built
 
-pytestmark = [pytest.mark.integration, pytest.mark.storage]
+pytestmark = [pytest.mark.integration, pytest.mark.beside]
 LOCKED, STATE = "sweep-locked", "sweep-state"
 MAX = 1 << 20
 
