@@ -19,7 +19,7 @@ from agent.media.events import WorkerEvent
 from agent.media.sound import SoundPart
 from agent.model.media import Latch, NegotiatedAudio
 
-VERSION: Final = 6
+VERSION: Final = 7
 MAX_MESSAGE: Final = 160 * 1024
 "Bytes of one message: a note of 60 kB fits, and the kernel's default send buffer too."
 _CUT: Final = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)

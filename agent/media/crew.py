@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,15 @@ APART_SECONDS: Final = 120.0
 has been restarted, however slowly."""
 READY_SECONDS: Final = 3.0
 "How long a new leg waits for a worker that is being replaced."
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlace:
+    """How it stands with one place."""
+
+    up: bool
+    lost: int
+    "Workers that died in it."
 
 
 class Crew:
@@ -219,6 +229,14 @@ class Crew:
         if placed is not None:
             workers = [self._workers[placed]]
         return [worker for worker in workers if not worker.given_up]
+
+    @property
+    def workers(self) -> tuple[WorkerPlace, ...]:
+        """Every place for a worker that takes legs."""
+        return tuple(
+            WorkerPlace(up=worker.up, lost=worker.lost)
+            for worker in self._workers[: self._wanted]
+        )
 
     @property
     def workers_up(self) -> int:

@@ -10,6 +10,8 @@ import msgspec
 class LegStats(msgspec.Struct, frozen=True, kw_only=True):
     """Figures of one leg, from its opening to its end."""
 
+    opened_ns: int = 0
+    "CLOCK_MONOTONIC: tells two legs of one name apart, of two workers."
     received: int = 0
     "RTP packets believed."
     lost: int = 0
@@ -40,6 +42,9 @@ class LegStats(msgspec.Struct, frozen=True, kw_only=True):
     remote_lost: int | None = None
     "Cumulative loss the peer reported last, if it reports at all."
     remote_jitter_ms: float | None = None
+    delay_ms: float | None = None
+    """How long the packet that was looked at last had waited, from its arrival in the
+    kernel until it was taken to be relayed; None of a leg that is not recorded."""
 
 
 class PlayEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -155,6 +160,16 @@ class Latched(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     leg: str
 
 
+class LegMeasured(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A leg's figures up to now; told with each of its RTCP reports.
+
+    The pool keeps them and delivers none.
+    """
+
+    leg: str
+    stats: LegStats
+
+
 class LegClosed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A leg is gone."""
 
@@ -201,6 +216,7 @@ WorkerEvent = (
     | LegHeard
     | SourceChanged
     | Latched
+    | LegMeasured
     | LegClosed
 )
 "What a worker tells of itself."

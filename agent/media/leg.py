@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from agent.common.clock import monotonic_ns, utc_ahead_ns
+from agent.common.clock import monotonic_ns, utc_ahead_ns, utc_ns
 from agent.formats.rtp.packet import RtpError, payload_bounds
 from agent.media import sockets
 from agent.media.events import LegStats
@@ -55,6 +55,7 @@ class MediaLeg:
         "_transmit",
         "audio",
         "configured_ns",
+        "delay_ns",
         "name",
         "opened_ns",
         "partner",
@@ -99,6 +100,8 @@ class MediaLeg:
         self.opened_ns = monotonic_ns()
         self.quiet = False
         self.sounded_ns = 0
+        self.delay_ns: int | None = None
+        "Of the packet that was looked at last."
         self.configured_ns = 0
         self._on_latched = on_latched
         self._on_source = on_source
@@ -313,12 +316,18 @@ class MediaLeg:
         return packet
 
     def listen(self) -> None:
-        """Look into the next packet for sound; one look a second costs no packet."""
+        """Look at the next packet: for sound, and how long it has waited.
+
+        One look a second costs no packet.
+        """
         if self._connected:
             self._recv = self._recv_listening
 
     def _recv_listening(self, size: int) -> bytes:
         self._recv = self._recv_screened if self._screened else self.rtp.recv
+        arrival_ns = sockets.next_arrival(self.rtp)
+        if arrival_ns is not None:
+            self.delay_ns = max(0, utc_ns() - arrival_ns)
         packet = self._recv(size)
         if self.audio is not None and sounds(packet, self.audio):
             self.sounded_ns = monotonic_ns()
@@ -423,6 +432,7 @@ class MediaLeg:
         """Figures up to now."""
         reception, sender, rtcp = self.reception, self.sender, self.rtcp
         return LegStats(
+            opened_ns=self.opened_ns,
             received=reception.received,
             lost=reception.lost,
             late=reception.late,
@@ -439,4 +449,5 @@ class MediaLeg:
             send_errors=self._send_errors + rtcp.send_errors,
             remote_lost=rtcp.reports.remote_lost,
             remote_jitter_ms=rtcp.reports.remote_jitter_ms,
+            delay_ms=None if self.delay_ns is None else self.delay_ns / 1e6,
         )

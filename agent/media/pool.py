@@ -12,15 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.common.clock import monotonic_ns
 from agent.common.files import make_private_directory
 from agent.media import control
 from agent.media.config import MediaConfig
-from agent.media.crew import Crew
+from agent.media.crew import Crew, WorkerPlace
 from agent.media.errors import MediaError
 from agent.media.events import (
     KeysSpent,
     MediaEvent,
 )
+from agent.media.figures import Figures
 from agent.media.legs import Legs, unplayed
 from agent.media.memory import LegMemory, leg_commands
 from agent.media.orphans import retire_orphans
@@ -70,7 +72,9 @@ class MediaPool:
         self._config = config
         self._directory = runtime_directory
         self._on_event = on_event
-        self._news = WorkerNews(on_event, held=workers_apart)
+        self.figures = Figures(monotonic_ns())
+        "Of the legs' packets."
+        self._news = WorkerNews(on_event, self.figures, held=workers_apart)
         self._crew = Crew(
             config,
             runtime_directory,
@@ -122,6 +126,11 @@ class MediaPool:
     def workers_up(self) -> int:
         """Workers that take legs."""
         return self._crew.workers_up
+
+    @property
+    def workers(self) -> tuple[WorkerPlace, ...]:
+        """Every place for a worker that takes legs, by its number."""
+        return self._crew.workers
 
     @property
     def worker_pids(self) -> list[int]:

@@ -200,6 +200,7 @@ class Relay:
     def _schedule_report(self, leg: MediaLeg, now_ns: int) -> None:
         def fire(now_ns: int) -> None:
             leg.send_report(now_ns)
+            self._emit(events.LegMeasured(leg=leg.name, stats=leg.stats))
             self._schedule_report(leg, now_ns)
 
         self._reporting[leg.name] = self._loop.call_at(

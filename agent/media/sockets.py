@@ -62,6 +62,15 @@ def tell_arrivals(channel: socket.socket) -> None:
     channel.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
 
+def next_arrival(channel: socket.socket) -> int | None:
+    """When the datagram arrived that is read next, in nanoseconds of CLOCK_REALTIME.
+
+    None of one that came before `tell_arrivals`. Raises OSError if there is none.
+    """
+    _, control, _, _ = channel.recvmsg(0, _TIMESPEC_SPACE, socket.MSG_PEEK)
+    return _arrival(control)
+
+
 def queued(
     channel: socket.socket, size: int, until_ns: int
 ) -> Iterator[tuple[bytes, Source, int]]:
@@ -73,8 +82,7 @@ def queued(
     """
     for _ in range(MAX_DISCARDED):
         try:
-            _, control, _, _ = channel.recvmsg(0, _TIMESPEC_SPACE, socket.MSG_PEEK)
-            arrival_ns = _arrival(control)
+            arrival_ns = next_arrival(channel)
             if arrival_ns is None or arrival_ns >= until_ns:
                 return
             data, source = channel.recvfrom(size)

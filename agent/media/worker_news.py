@@ -6,6 +6,7 @@ from agent.media.crew import Crew
 from agent.media.draining import Draining
 from agent.media.events import (
     LegClosed,
+    LegMeasured,
     MediaEvent,
     MemoryRefused,
     PlayEnded,
@@ -16,6 +17,7 @@ from agent.media.events import (
     WorkerLost,
     WorkerReady,
 )
+from agent.media.figures import Figures
 from agent.media.legs import Legs
 from agent.media.recordings import Recordings
 
@@ -30,8 +32,15 @@ class WorkerNews:
     _recordings: Recordings
     _draining: Draining
 
-    def __init__(self, on_event: Callable[[MediaEvent], None], *, held: bool) -> None:
+    def __init__(
+        self,
+        on_event: Callable[[MediaEvent], None],
+        figures: Figures,
+        *,
+        held: bool,
+    ) -> None:
         self._on_event = on_event
+        self._figures = figures
         self._early: list[WorkerEvent] | None = [] if held else None
         "What was told before `release`: they may speak of calls nobody knows of yet."
 
@@ -60,7 +69,12 @@ class WorkerNews:
                 leg = self._legs.get(report.leg)
                 if leg and leg.play and leg.play.token == report.token:
                     leg.play = None
+            case LegMeasured():
+                if self._legs.get(report.leg) is not None:
+                    self._figures.measured(report.leg, report.stats)
+                return
             case LegClosed():
+                self._figures.closed(report.leg, report.stats)
                 leg = self._legs.get(report.leg)
                 if leg is not None and leg.left:
                     leg.left.pop()
@@ -84,6 +98,7 @@ class WorkerNews:
     def lost(self, worker: int) -> None:
         """A worker has died; another one will take its place."""
         legs = self._legs.in_worker(worker)
+        self._figures.lost(leg.name for leg in legs)
         self._on_event(
             WorkerLost(
                 worker=worker,

@@ -20,6 +20,7 @@ REPORTS: list[events.WorkerEvent] = [
     events.LegHeard(leg="l", kind="one-way", seconds=11.0),
     events.SourceChanged(leg="l", ssrc_changes=1),
     events.Latched(leg="l"),
+    events.LegMeasured(leg="l", stats=events.LegStats(received=4, delay_ms=0.5)),
     events.LegClosed(leg="l", stats=events.LegStats(received=5)),
 ]
 

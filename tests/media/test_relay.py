@@ -66,3 +66,7 @@ def test_reports_are_sent_every_few_seconds(
         desk.loop.run()
         assert phone.rtcp.recv(2000)
         assert phone.rtcp.recv(2000)
+    # With each the main process is told how it stands with the leg.
+    measured = [told for told in desk.told if isinstance(told, events.LegMeasured)]
+    assert "p" in {told.leg for told in measured}
+    assert all(told.stats.opened_ns for told in measured)

@@ -187,6 +187,20 @@ def test_one_packet_is_looked_into(bench: Bench) -> None:
     assert len(bench.phones[1].heard()) == 3
 
 
+def test_how_long_one_packet_has_waited(bench: Bench) -> None:
+    bench.configure()
+    phone, leg = bench.phones[0], bench.a
+    for n in range(2):
+        phone.say(audio_bytes(n))
+    bench.relay(2)
+    assert leg.stats.delay_ms is None
+    phone.say(audio_bytes(2))
+    leg.listen()
+    leg.on_rtp()
+    assert leg.stats.delay_ms is not None
+    assert 0 <= leg.stats.delay_ms < 10_000
+
+
 def test_nobody_is_listened_to_before_the_latch(bench: Bench) -> None:
     bench.configure()
     bench.a.listen()

@@ -6,15 +6,19 @@ from agent.formats.rtp.rtcp import Bye, parse_compound
 from agent.media.events import (
     Latched,
     LegClosed,
+    LegMeasured,
+    LegStats,
     MediaEvent,
     MediaHeard,
     MediaQuiet,
     PlayEnded,
 )
+from agent.media.figures import Figures
 from agent.media.worker_news import WorkerNews
 from agent.model.media import Direction
 from tests.media.pairs import (
     FIRST,
+    talk,
 )
 from tests.media.phones import Phone, Site, audio_bytes, site
 
@@ -66,9 +70,28 @@ async def test_the_end_of_a_leg_says_goodbye(running: Site, customer: Phone) -> 
     running.pool.bridge("c", "c")
 
 
+async def test_the_figures_of_each_leg_are_kept(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    news, figures = running.pool._news, running.pool.figures
+    news.told(LegMeasured(leg="c", stats=LegStats(opened_ns=1, received=7)))
+    news.told(LegMeasured(leg="nobody", stats=LegStats(received=7)))
+    told = figures.of("c")
+    assert told is not None
+    assert told.received == 7
+    assert len(figures) == 1
+    assert not running.told(LegMeasured)
+    for leg in ("c", "o"):
+        running.pool.close_leg(leg)
+    last = [await running.event(LegClosed), await running.event(LegClosed)]
+    sent = sum(event.stats.sent for event in last)
+    assert figures.totals.sent == sent > 0
+
+
 def test_what_is_told_of_calls_nobody_knows_of_yet_is_kept_back() -> None:
     heard: list[MediaEvent] = []
-    news = WorkerNews(heard.append, held=True)
+    news = WorkerNews(heard.append, Figures(0), held=True)
     report = Latched(leg="a")
     news.told(report)
     assert heard == []
