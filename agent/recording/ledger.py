@@ -7,7 +7,9 @@ import contextlib
 import hmac
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +27,7 @@ __all__ = [
     "Ledger",
     "LedgerError",
     "LedgerRow",
+    "LedgerStats",
     "RecordingRow",
     "load_hash_key",
     "read_rows",
@@ -71,6 +74,16 @@ _RECORDINGS: Final = (
 _RECORDINGS_OF: Final = _RECORDINGS + "WHERE call_id = ? ORDER BY started_utc_ns"
 _UNFINISHED_RECORDINGS: Final = _RECORDINGS + "WHERE state != ? ORDER BY started_utc_ns"
 _NEWEST_CALLS: Final = _CALLS + "ORDER BY begun_utc_ns DESC LIMIT ?"
+
+
+@dataclass(slots=True)
+class LedgerStats:
+    """What became durable since the start."""
+
+    closed: Counter[Outcome] = field(default_factory=Counter)
+    "Calls that were given their outcome, by it."
+    degraded: int = 0
+    "Calls closed as recorded that proved to be partial."
 
 
 class CallIntent(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +142,7 @@ class Ledger:
         # Kept made ready: OpenSSL looks an algorithm up anew for each key it is given.
         self._hash = hmac.new(hash_key, digestmod="sha256")
         self._begun = 0
+        self.stats = LedgerStats()
         self._database = Database(path, MIGRATIONS, reserve_bytes=reserve_bytes)
 
     @property
@@ -216,6 +230,7 @@ class Ledger:
                 )
 
         await self._database.do(close, haste=Haste.LATE)
+        self.stats.closed[outcome] += 1
 
     async def note_missing(self, call_id: str, missing_ms: int) -> None:
         """So much more of a call's talk is in no journal. Raises LedgerError."""
@@ -228,22 +243,26 @@ class Ledger:
 
     async def note_partial(self, call_id: str) -> None:
         """What counted as recorded proved to be less. Raises LedgerError."""
-        await self._database.do(
-            lambda db: db.execute(
-                "UPDATE calls SET outcome = ? WHERE call_id = ? AND outcome = ?",
-                (Outcome.PARTIAL, call_id, Outcome.RECORDED),
+        self.stats.degraded += await self._database.do(
+            lambda db: (
+                db.execute(
+                    "UPDATE calls SET outcome = ? WHERE call_id = ? AND outcome = ?",
+                    (Outcome.PARTIAL, call_id, Outcome.RECORDED),
+                ).rowcount
             )
         )
 
     async def note_partial_of(self, recording_ids: Iterable[str]) -> None:
         """`note_partial` of these recordings' calls, by one statement."""
         names = msgspec.json.encode(list(recording_ids)).decode()
-        await self._database.do(
-            lambda db: db.execute(
-                "UPDATE calls SET outcome = ? WHERE outcome = ? AND call_id IN"
-                " (SELECT call_id FROM recordings WHERE recording_id IN"
-                " (SELECT value FROM json_each(?)))",
-                (Outcome.PARTIAL, Outcome.RECORDED, names),
+        self.stats.degraded += await self._database.do(
+            lambda db: (
+                db.execute(
+                    "UPDATE calls SET outcome = ? WHERE outcome = ? AND call_id IN"
+                    " (SELECT call_id FROM recordings WHERE recording_id IN"
+                    " (SELECT value FROM json_each(?)))",
+                    (Outcome.PARTIAL, Outcome.RECORDED, names),
+                ).rowcount
             )
         )
 

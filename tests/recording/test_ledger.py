@@ -90,6 +90,9 @@ async def test_what_counted_as_recorded_may_prove_to_be_less(
         await ledger.note_partial(call)
     outcomes = {row.call_id: row.outcome for row in read_rows(path)}
     assert outcomes == {"one": "partial", "two": "abandoned"}
+    # Counters do not fall: what was recorded has been degraded.
+    assert ledger.stats.closed == {Outcome.RECORDED: 1, Outcome.ABANDONED: 1}
+    assert ledger.stats.degraded == 1
 
 
 async def test_an_outcome_is_given_once(ledger: Ledger, path: Path) -> None:
