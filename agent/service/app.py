@@ -49,7 +49,7 @@ from agent.recording.spool import Spool
 from agent.service.commands import Commands
 from agent.service.config import Config
 from agent.service.control import ControlServer
-from agent.service.host_status import host_status
+from agent.service.host_status import host_status, peer_statuses
 from agent.service.logs import Masker
 from agent.service.material import (
     Material,
@@ -327,11 +327,6 @@ class Agent:
         stack.push_async_callback(recorder.drain, SEAL_SECONDS)
         stack.push_async_callback(control.drain, DRAIN_SECONDS)
         make_private_directory(root / "run")
-        host = functools.partial(host_status, room, sealing, uploader, dispatch, utc_ns)
-        commands = Commands(control.orders, host, witness.command)
-        server = ControlServer(root / "run", commands)
-        server.start()
-        stack.push_async_callback(server.close)
         accounts = material.credentials.accounts
         registrars = [Registrar(user_agent, account, rng) for account in accounts]
         for registrar in registrars:
@@ -342,6 +337,21 @@ class Agent:
             rng,
         )
         routes.is_down = prober.is_down
+        peers = functools.partial(peer_statuses, config.peers, prober, registrars)
+        host = functools.partial(
+            host_status,
+            room=room,
+            sealing=sealing,
+            uploader=uploader,
+            dispatch=dispatch,
+            media=media,
+            peers=peers,
+            utc_ns=utc_ns,
+        )
+        commands = Commands(control.orders, host, witness.command)
+        server = ControlServer(root / "run", commands)
+        server.start()
+        stack.push_async_callback(server.close)
         registering = TaskSet(self._part_failed)
         stack.push_async_callback(registering.close)
         for registrar in registrars:

@@ -1,12 +1,17 @@
-"""How it stands with the host: room in the spool, and what waits."""
+"""How it stands with the host: room in the spool, what waits, and who is there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
+from agent.call.config import PeerConfig
 from agent.call.sealing import Sealing
+from agent.media.pool import MediaPool
 from agent.recording.dispatch import Dispatch
 from agent.recording.room import SpoolRoom
+from agent.signalling.prober import Prober
+from agent.signalling.probing import PeerState
+from agent.signalling.registrar import Registrar
 from agent.upload.uploader import Uploader
 
 
@@ -20,6 +25,25 @@ class StorageStatus(msgspec.Struct, frozen=True, kw_only=True):
     "… the first of them for so many seconds; None if there is none."
     away: bool
     "Whether it failed when it was last asked."
+
+
+class PeerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One configured peer."""
+
+    name: str
+    up: bool | None = None
+    "Whether it answers when it is asked; None if it is not, or has not said yet."
+    registered: bool | None = None
+    "Whether its registrar knows where to find us; None if it need not."
+
+
+class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One place for a media worker."""
+
+    number: int
+    alive: bool
+    restarts: int
+    "Workers that died in this place since the start."
 
 
 class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,13 +72,37 @@ class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
     "Each of them: a recording is stored when all have it."
     day_keys_for: int | None = None
     "Days from today on that the gate's list has keys for; None without a gate."
+    peers: tuple[PeerStatus, ...] = ()
+    "As they are configured."
+    workers: tuple[WorkerStatus, ...] = ()
+    broker_away: bool | None = None
+    "Whether the MQTT broker is not there; None if none is configured."
+
+
+def peer_statuses(
+    peers: Iterable[PeerConfig], prober: Prober, registrars: Iterable[Registrar]
+) -> tuple[PeerStatus, ...]:
+    """What is known of each peer now."""
+    registered = {one.peer: one.registered for one in registrars}
+    up = {PeerState.UP: True, PeerState.DOWN: False}
+    return tuple(
+        PeerStatus(
+            name=peer.name,
+            up=up.get(prober.state_of(peer.name)) if peer.probe else None,
+            registered=registered.get(peer.name),
+        )
+        for peer in peers
+    )
 
 
 def host_status(
+    *,
     room: SpoolRoom,
     sealing: Sealing,
     uploader: Uploader,
     dispatch: Dispatch,
+    media: MediaPool,
+    peers: Callable[[], tuple[PeerStatus, ...]],
     utc_ns: Callable[[], int],
 ) -> HostStatus:
     """How it stands now. Raises OSError if the spool cannot be read."""
@@ -85,4 +133,9 @@ def host_status(
             for line in uploader.lines
         ),
         day_keys_for=dispatch.coming_days(),
+        peers=peers(),
+        workers=tuple(
+            WorkerStatus(number=number, alive=worker.up, restarts=worker.lost)
+            for number, worker in enumerate(media.workers)
+        ),
     )
