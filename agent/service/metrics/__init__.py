@@ -1,0 +1,1 @@
+"""Numbers and health of the running daemon, for who watches it."""
