@@ -14,7 +14,6 @@ from agent.call.hearing import Heard, Hearing
 from agent.call.invitation import UNREACHABLE, Inviter
 from agent.call.joint import CallStatus, Joint
 from agent.call.leg import Leg
-from agent.call.leg_status import leg_status
 from agent.call.legs import Legs
 from agent.call.performing import Performing
 from agent.call.playing import Playing
@@ -52,6 +51,8 @@ class ActiveCall:
         self._invite = invite
         self._caller = caller
         self._called = called
+        self._answered = False
+        "Whether it was told that an officer talks with somebody."
         self._session = CallSession(
             plan,
             can_record=plan.exempt or joint.recorder.can_record(),
@@ -209,6 +210,7 @@ class ActiveCall:
         while (command := self._session.next_command()) is not None:
             self._performing.perform(command)
         self._tell_recording()
+        self._tell_answered()
         if self._joint.keeper is not None:
             self._joint.keeper.changed(self)
         self._joint.user_agent.flush()
@@ -217,6 +219,15 @@ class ActiveCall:
         conversation = self._session.conversation
         talkers = () if conversation is None else conversation.talkers
         self._legs.tell_recording(self._session.recording, talkers)
+
+    def _tell_answered(self) -> None:
+        talk = self._session.conversation
+        if self._answered or talk is None:
+            return
+        officer = next((one for one in talk.talkers if talk.is_officer(one)), None)
+        if officer is not None:
+            self._answered = True
+            self._joint.telling.answered(self.call_id, self._legs[officer].number)
 
     def get_timer(self) -> float | None:
         """The next deadline of this call."""
@@ -288,6 +299,7 @@ class ActiveCall:
             self._session.notice_failed(self._now)
         elif proof is not None:
             self.log.info("notice_played", notice=proof.language, sent_ms=proof.sent_ms)
+            self._joint.telling.notice_played(self.call_id, proof)
             self._session.notice_played(proof, self._now)
         self.run()
 
@@ -325,7 +337,6 @@ class ActiveCall:
         conversation = self._session.conversation
         state = self._session.phase if conversation is None else conversation.state
         span, now = self._session.pause_span, self._now
-        figures = self._joint.media.figures
         return CallStatus(
             call_id=self.call_id,
             route=self._plan.route.name,
@@ -335,12 +346,6 @@ class ActiveCall:
             exempt=self._plan.exempt,
             paused_for=None if span is None else now - span[0],
             resumes_in=None if span is None else span[1] - now,
-            recorded_for=self.capture.recorded_seconds,
-            legs=tuple(
-                leg_status(leg, figures.of(leg.media_id))
-                for leg in self._legs.all()
-                if leg.media_open
-            ),
         )
 
     async def _open_media(self, leg: Leg) -> None:

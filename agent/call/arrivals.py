@@ -160,6 +160,8 @@ class Arrivals:
             route=plan.route.name,
             direction=plan.direction,
             begun_utc_ns=utc_ns(),
+            caller=self._joint.telling.number(call_id, "caller", caller),
+            called=self._joint.telling.number(call_id, "called", called),
         )
         self._joint.spawn(
             self._begin_with_intent(call, intent, plan), name=f"begin-{call_id}"

@@ -1,7 +1,7 @@
 """What every call uses of the rest of the agent."""
 
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,10 +9,10 @@ import msgspec
 import structlog
 
 from agent.call.keeper import Keeper
-from agent.call.leg_status import LegStatus
 from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
 from agent.call.state import AnyCallState
+from agent.call.telling import Spawn, Telling
 from agent.identity.directory import Directory
 from agent.identity.numbers import IdentityConfig
 from agent.media.pool import MediaPool
@@ -25,14 +25,6 @@ from agent.signalling.useragent import UserAgent
 
 if TYPE_CHECKING:
     from agent.call.transfers import Transfers
-
-
-class Spawn(Protocol):
-    """Runs a coroutine in the background, under a name."""
-
-    def __call__(
-        self, coroutine: Coroutine[object, object, None], *, name: str
-    ) -> None: ...
 
 
 class CallStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,10 +41,6 @@ class CallStatus(msgspec.Struct, frozen=True, kw_only=True):
     "Seconds since a pause began; None if none is on."
     resumes_in: float | None
     "Seconds until it is over by itself."
-    recorded_for: float = 0.0
-    "Seconds that it was recorded up to now, holds and pauses apart."
-    legs: tuple[LegStatus, ...] = ()
-    "Those that have media, the first party's first."
 
 
 class RunningCall(Protocol):
@@ -128,6 +116,8 @@ class Joint:
     "Media address told to peers where a NAT stands between; empty if none does."
     max_segment: float
     spawn: Spawn
+    telling: Telling
+    "Tells ledger and events what happens, behind a call's back."
     proven_number: Callable[[Request, Flow], str | None] = lambda *_: None
     "The number of who sent an INVITE, where a password has proven it."
     register: Callable[[str, RunningCall], None]

@@ -201,6 +201,8 @@ class PassthroughCall:
                 core.ring(first.session, now, status=event.response.status, body=body)
             case sip.Accepted():
                 self._answered = True
+                officer = first if self._plan.direction == "outbound" else second
+                self._joint.telling.answered(self.call_id, officer.number)
                 self._awaits_answer = late
                 self._deadline = None
                 body = self._passed(event.response.body, second, first, offer=late)

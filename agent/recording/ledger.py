@@ -3,25 +3,47 @@
 A row stands before its call is answered, and is closed once, with the outcome.
 """
 
-import contextlib
 import hmac
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from agent.common.clock import utc_ns
 from agent.common.files import write_durably
 from agent.model.call import Outcome
+from agent.model.events import (
+    CallAnswered,
+    CallCorrected,
+    CallEnded,
+    CallEvent,
+    CallOffered,
+    DailySummary,
+    RecordingClosed,
+    RecordingDropped,
+    RecordingOpened,
+    RecordingPurged,
+    RecordingSealed,
+    RecordingStored,
+)
 from agent.model.recording import RecordingState
 from agent.recording.database import Database, Haste, LedgerError
-from agent.recording.ledger_query import ALL, Wanted
-from agent.recording.ledger_schema import MIGRATIONS, VERSION
+from agent.recording.ledger_rows import (
+    CALLS,
+    RECORDINGS,
+    LedgerRow,
+    RecordingRow,
+    read_rows,
+    recordings_of,
+    rows_of,
+)
+from agent.recording.ledger_schema import MIGRATIONS
+from agent.recording.outbox import Outbox
 
 __all__ = [
     "CallIntent",
@@ -30,7 +52,6 @@ __all__ = [
     "LedgerRow",
     "LedgerStats",
     "RecordingRow",
-    "count_outcomes",
     "load_hash_key",
     "read_rows",
 ]
@@ -45,22 +66,9 @@ RESERVE_BYTES: Final = 1 << 20
 "A few thousand rows; none of them is lost to a full disk."
 _STATES: Final = list(RecordingState)
 
-_COLUMNS: Final = (
-    "call_id",
-    "route",
-    "direction",
-    "begun_utc_ns",
-    "ended_utc_ns",
-    "outcome",
-    "cause",
-    "sip_status",
-    "missing_ms",
-)
-_CALLS: Final = (
-    "SELECT call_id, route, direction, begun_utc_ns, ended_utc_ns, outcome, cause,"
-    " sip_status, missing_ms FROM calls "
-)
-_OPEN_CALLS: Final = _CALLS + "WHERE outcome IS NULL ORDER BY begun_utc_ns"
+T = TypeVar("T")
+
+_OPEN_CALLS: Final = CALLS + "WHERE outcome IS NULL ORDER BY begun_utc_ns"
 _EXPIRED_CALLS: Final = (
     "SELECT call_id FROM calls WHERE outcome IS NOT NULL AND begun_utc_ns < ?"
     " ORDER BY begun_utc_ns LIMIT ?"
@@ -69,17 +77,7 @@ _FORGET_RECORDINGS: Final = (
     f"DELETE FROM recordings WHERE call_id IN ({_EXPIRED_CALLS})"  # noqa: S608 - ours
 )
 _FORGET_CALLS: Final = f"DELETE FROM calls WHERE call_id IN ({_EXPIRED_CALLS})"  # noqa: S608
-_RECORDINGS: Final = (
-    "SELECT recording_id, segment_group, state, started_utc_ns, changed_utc_ns,"
-    " verdict FROM recordings "
-)
-_RECORDINGS_OF: Final = _RECORDINGS + "WHERE call_id = ? ORDER BY started_utc_ns"
-_UNFINISHED_RECORDINGS: Final = _RECORDINGS + "WHERE state != ? ORDER BY started_utc_ns"
-_NEWEST_CALLS: Final = _CALLS + "WHERE {} ORDER BY begun_utc_ns DESC LIMIT ?"
-_OUTCOMES: Final = (
-    "SELECT outcome, count(*) FROM calls WHERE outcome IS NOT NULL"
-    " AND begun_utc_ns >= ? GROUP BY outcome"
-)
+_UNFINISHED_RECORDINGS: Final = RECORDINGS + "WHERE state != ? ORDER BY started_utc_ns"
 
 
 @dataclass(slots=True)
@@ -101,34 +99,13 @@ class CallIntent(msgspec.Struct, frozen=True, kw_only=True):
     route: str
     direction: str
     begun_utc_ns: int
+    caller: str = ""
+    "For the event alone, and no more of it than the event may show …"
+    called: str = ""
+    "… likewise."
 
-
-class RecordingRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One segment, and how far it has come."""
-
-    recording_id: str
-    group: str
-    state: str
-    started_utc_ns: int
-    changed_utc_ns: int
-    verdict: str
-    "On its quality, one of agent.model.recording.Verdict; empty until it is sealed."
-
-
-class LedgerRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One call."""
-
-    call_id: str
-    route: str
-    direction: str
-    begun_utc_ns: int
-    ended_utc_ns: int | None
-    outcome: str | None
-    "One of agent.model.call.Outcome; None while the call runs."
-    cause: str
-    sip_status: int | None
-    missing_ms: int
-    recordings: list[RecordingRow]
+    def __repr__(self) -> str:
+        return f"CallIntent(call_id={self.call_id!r}, …)"
 
 
 def load_hash_key(root: Path) -> bytes:
@@ -143,13 +120,23 @@ class Ledger:
     """The ledger of one spool. Every method returns when its change is durable."""
 
     def __init__(
-        self, path: Path, *, hash_key: bytes, reserve_bytes: int = RESERVE_BYTES
+        self,
+        path: Path,
+        *,
+        hash_key: bytes,
+        host: str = "",
+        reserve_bytes: int = RESERVE_BYTES,
     ) -> None:
+        """Of what happens on `host` events are written; without a name, none are."""
         # Kept made ready: OpenSSL looks an algorithm up anew for each key it is given.
         self._hash = hmac.new(hash_key, digestmod="sha256")
         self._begun = 0
         self.stats = LedgerStats()
+        # An event takes as much room as what it tells of.
+        reserve_bytes *= 4 if host else 1
         self._database = Database(path, MIGRATIONS, reserve_bytes=reserve_bytes)
+        self.outbox = Outbox(self._database, host) if host else None
+        "Where events wait to be sent; None where none are written."
 
     @property
     def set_aside(self) -> Path | None:
@@ -189,6 +176,13 @@ class Ledger:
         digest = hashed.digest()
         expires = self._begun % EXPIRY_INTERVAL == 0
         self._begun += 1
+        offered = CallOffered(
+            call_id=intent.call_id,
+            route=intent.route,
+            direction=intent.direction,
+            caller=intent.caller,
+            called=intent.called,
+        )
 
         def begin(db: sqlite3.Connection) -> None:
             db.execute(
@@ -202,10 +196,30 @@ class Ledger:
                     intent.begun_utc_ns,
                 ),
             )
+            self._enter(db, offered)
             if expires:
                 _expire(db, intent.begun_utc_ns - RETENTION_NS, EXPIRED_AT_ONCE)
 
-        await self._database.do(begin, grows=True, haste=Haste.FAIR)
+        await self._change(begin, grows=True, haste=Haste.FAIR)
+
+    async def answered(
+        self, call_id: str, at_utc_ns: int, *, officer: str = ""
+    ) -> None:
+        """Note when an officer first talked with somebody. Raises LedgerError.
+
+        `officer` is for the event, and no more of the number than that may show.
+        """
+
+        def answer(db: sqlite3.Connection) -> None:
+            changed = db.execute(
+                "UPDATE calls SET answered_utc_ns = max(?, begun_utc_ns)"
+                " WHERE call_id = ? AND answered_utc_ns IS NULL",
+                (at_utc_ns, call_id),
+            )
+            if changed.rowcount:
+                self._enter(db, CallAnswered(call_id=call_id, officer=officer))
+
+        await self._change(answer, haste=Haste.LATE)
 
     async def close_call(
         self,
@@ -223,54 +237,75 @@ class Ledger:
         """
 
         def close(db: sqlite3.Connection) -> None:
-            changed = db.execute(
+            closed = db.execute(
                 "UPDATE calls SET outcome = ?, cause = ?, sip_status = ?,"
                 " missing_ms = missing_ms + ?,"
                 " ended_utc_ns = max(?, begun_utc_ns) WHERE call_id = ?"
-                " AND outcome IS NULL",
+                " AND outcome IS NULL RETURNING missing_ms, ended_utc_ns",
                 (outcome, cause, sip_status, missing_ms, ended_utc_ns, call_id),
-            )
-            if changed.rowcount != 1:
+            ).fetchone()
+            if closed is None:
                 raise LedgerError(
                     f"call {call_id} is not open.", hint="Report this: it is a fault."
                 )
+            ended = CallEnded(
+                call_id=call_id,
+                outcome=outcome,
+                cause=cause,
+                sip_status=sip_status,
+                missing_ms=closed[0],
+                ended_utc_ns=closed[1],
+            )
+            self._enter(db, ended)
 
-        await self._database.do(close, haste=Haste.LATE)
+        await self._change(close, haste=Haste.LATE)
         self.stats.closed[outcome] += 1
 
     async def note_missing(self, call_id: str, missing_ms: int) -> None:
         """So much more of a call's talk is in no journal. Raises LedgerError."""
-        await self._database.do(
-            lambda db: db.execute(
-                "UPDATE calls SET missing_ms = missing_ms + ? WHERE call_id = ?",
-                (missing_ms, call_id),
-            )
+        await self._correct(
+            "missing_ms = missing_ms + ?", "call_id = ?", missing_ms, call_id
         )
 
     async def note_partial(self, call_id: str) -> None:
         """What counted as recorded proved to be less. Raises LedgerError."""
-        self.stats.degraded += await self._database.do(
-            lambda db: (
-                db.execute(
-                    "UPDATE calls SET outcome = ? WHERE call_id = ? AND outcome = ?",
-                    (Outcome.PARTIAL, call_id, Outcome.RECORDED),
-                ).rowcount
-            )
+        self.stats.degraded += await self._correct(
+            "outcome = ?",
+            "call_id = ? AND outcome = ?",
+            Outcome.PARTIAL,
+            call_id,
+            Outcome.RECORDED,
         )
 
     async def note_partial_of(self, recording_ids: Iterable[str]) -> None:
         """`note_partial` of these recordings' calls, by one statement."""
-        names = msgspec.json.encode(list(recording_ids)).decode()
-        self.stats.degraded += await self._database.do(
-            lambda db: (
-                db.execute(
-                    "UPDATE calls SET outcome = ? WHERE outcome = ? AND call_id IN"
-                    " (SELECT call_id FROM recordings WHERE recording_id IN"
-                    " (SELECT value FROM json_each(?)))",
-                    (Outcome.PARTIAL, Outcome.RECORDED, names),
-                ).rowcount
-            )
+        self.stats.degraded += await self._correct(
+            "outcome = ?",
+            "outcome = ? AND call_id IN (SELECT call_id FROM recordings"
+            " WHERE recording_id IN (SELECT value FROM json_each(?)))",
+            Outcome.PARTIAL,
+            Outcome.RECORDED,
+            msgspec.json.encode(list(recording_ids)).decode(),
         )
+
+    async def _correct(self, change: str, where: str, *values: str | int) -> int:
+        """Change calls, and say so of those that have an outcome; how many they are."""
+
+        def correct(db: sqlite3.Connection) -> int:
+            changed = db.execute(
+                f"UPDATE calls SET {change} WHERE {where}"  # noqa: S608 - ours
+                " RETURNING call_id, outcome, missing_ms",
+                values,
+            ).fetchall()
+            for call_id, outcome, missing_ms in changed:
+                if outcome is not None:
+                    corrected = CallCorrected(
+                        call_id=call_id, outcome=outcome, missing_ms=missing_ms
+                    )
+                    self._enter(db, corrected)
+            return len(changed)
+
+        return await self._change(correct)
 
     # -- recordings -------------------------------------------------------------------
 
@@ -278,8 +313,15 @@ class Ledger:
         self, call_id: str, recording_id: str, group: str, started_utc_ns: int
     ) -> None:
         """Note that a segment of a call is being recorded. Raises LedgerError."""
-        await self._database.do(
-            lambda db: db.execute(
+        opened = RecordingOpened(
+            call_id=call_id,
+            recording_id=recording_id,
+            group=group,
+            started_utc_ns=started_utc_ns,
+        )
+
+        def open_(db: sqlite3.Connection) -> None:
+            db.execute(
                 "INSERT INTO recordings VALUES (?, ?, ?, ?, ?, ?, '')",
                 (
                     recording_id,
@@ -289,54 +331,103 @@ class Ledger:
                     started_utc_ns,
                     utc_ns(),
                 ),
-            ),
-            grows=True,
-        )
+            )
+            self._enter(db, opened)
+
+        await self._change(open_, grows=True)
 
     async def advance(
-        self, recording_id: str, state: RecordingState, *, verdict: str = ""
+        self,
+        recording_id: str,
+        state: RecordingState,
+        *,
+        verdict: str = "",
+        salvaged: bool = False,
     ) -> None:
         """Note how far a recording has come; never backwards. Raises LedgerError.
 
-        An empty `verdict` leaves what is known of its quality.
+        An empty `verdict` leaves what is known of its quality. `salvaged` says of one
+        that is sealed that a killed run had left it.
         """
-        await self._database.do(
-            lambda db: db.execute(
-                "UPDATE recordings SET state = ?, changed_utc_ns = ?, verdict ="
-                " iif(?, ?, verdict) WHERE recording_id = ?"
-                " AND state IN (SELECT value FROM json_each(?))",
-                (state, utc_ns(), verdict != "", verdict, recording_id, _before(state)),
-            )
-        )
+        await self._advance([recording_id], state, verdict, salvaged=salvaged)
 
     async def advance_all(
         self, recording_ids: Iterable[str], state: RecordingState
     ) -> None:
         """`advance`, for many by one statement."""
-        names = msgspec.json.encode(list(recording_ids)).decode()
-        await self._database.do(
-            lambda db: db.execute(
-                "UPDATE recordings SET state = ?, changed_utc_ns = ?"
+        await self._advance(list(recording_ids), state, "", salvaged=False)
+
+    async def _advance(
+        self,
+        recording_ids: list[str],
+        state: RecordingState,
+        verdict: str,
+        *,
+        salvaged: bool,
+    ) -> None:
+        names = msgspec.json.encode(recording_ids).decode()
+
+        def advance(db: sqlite3.Connection) -> None:
+            advanced = db.execute(
+                "UPDATE recordings SET state = ?, changed_utc_ns = ?,"
+                " verdict = iif(?, ?, verdict)"
                 " WHERE state IN (SELECT value FROM json_each(?))"
-                " AND recording_id IN (SELECT value FROM json_each(?))",
-                (state, utc_ns(), _before(state), names),
+                " AND recording_id IN (SELECT value FROM json_each(?))"
+                " RETURNING call_id, recording_id, verdict",
+                (state, utc_ns(), verdict != "", verdict, _before(state), names),
             )
-        )
+            for call_id, recording_id, known in advanced.fetchall():
+                self._enter(
+                    db, _reached(state, call_id, recording_id, known, salvaged=salvaged)
+                )
+
+        await self._change(advance)
 
     async def forget_recording(self, recording_id: str) -> None:
         """Nothing of it was ever written, unless the ledger knows better."""
-        await self._database.do(
-            lambda db: db.execute(
-                "DELETE FROM recordings WHERE recording_id = ? AND state = ?",
+
+        def forget(db: sqlite3.Connection) -> None:
+            gone = db.execute(
+                "DELETE FROM recordings WHERE recording_id = ? AND state = ?"
+                " RETURNING call_id",
                 (recording_id, RecordingState.OPEN),
-            )
-        )
+            ).fetchone()
+            if gone is not None:
+                dropped = RecordingDropped(call_id=gone[0], recording_id=recording_id)
+                self._enter(db, dropped)
+
+        await self._change(forget)
+
+    # -- events ----------------------------------------------------------------------
+
+    async def tell(self, event: CallEvent | DailySummary) -> None:
+        """Write an event, if any are, that is about no change. Raises LedgerError."""
+        if self.outbox is not None:
+            await self.outbox.tell(event)
+
+    def _enter(self, db: sqlite3.Connection, event: CallEvent) -> None:
+        """Write the event of a change as part of it."""
+        if self.outbox is not None:
+            self.outbox.insert(db, event)
+
+    async def _change(
+        self,
+        act: Callable[[sqlite3.Connection], T],
+        *,
+        grows: bool = False,
+        haste: Haste = Haste.NOW,
+    ) -> T:
+        """Do what may write an event."""
+        result = await self._database.do(act, grows=grows, haste=haste)
+        if self.outbox is not None:
+            self.outbox.written.set()
+        return result
 
     # -- questions ---------------------------------------------------------------
 
     async def open_calls(self) -> list[LedgerRow]:
         """Calls without an outcome, the oldest first."""
-        return await self._database.do(lambda db: _rows(db, db.execute(_OPEN_CALLS)))
+        return await self._database.do(lambda db: rows_of(db, db.execute(_OPEN_CALLS)))
 
     async def call_of(self, recording_id: str) -> str:
         """The call a recording belongs to; empty if it is not known."""
@@ -345,7 +436,7 @@ class Ledger:
     async def open_recordings(self) -> list[RecordingRow]:
         """Recordings that are not purged yet, the oldest first."""
         return await self._database.do(
-            lambda db: _recordings(
+            lambda db: recordings_of(
                 db.execute(_UNFINISHED_RECORDINGS, (RecordingState.PURGED,))
             )
         )
@@ -353,6 +444,33 @@ class Ledger:
     async def expire(self, before_utc_ns: int) -> None:
         """Forget closed calls that began before a moment. Raises LedgerError."""
         await self._database.do(lambda db: _expire(db, before_utc_ns, -1))
+
+
+def _reached(
+    state: RecordingState,
+    call_id: str,
+    recording_id: str,
+    verdict: str,
+    *,
+    salvaged: bool,
+) -> CallEvent:
+    """The event of a recording that has come so far."""
+    match state:
+        case RecordingState.CLOSED:
+            return RecordingClosed(call_id=call_id, recording_id=recording_id)
+        case RecordingState.SEALED:
+            return RecordingSealed(
+                call_id=call_id,
+                recording_id=recording_id,
+                verdict=verdict,
+                salvaged=salvaged,
+            )
+        case RecordingState.STORED:
+            return RecordingStored(call_id=call_id, recording_id=recording_id)
+        case RecordingState.PURGED:
+            return RecordingPurged(call_id=call_id, recording_id=recording_id)
+        case RecordingState.OPEN:
+            raise ValueError("a recording becomes open by `segment` alone")
 
 
 def _before(state: RecordingState) -> str:
@@ -371,60 +489,3 @@ def _call_of(db: sqlite3.Connection, recording_id: str) -> str:
         "SELECT call_id FROM recordings WHERE recording_id = ?", (recording_id,)
     ).fetchone()
     return str(row[0]) if row is not None else ""
-
-
-def _rows(db: sqlite3.Connection, calls: sqlite3.Cursor) -> list[LedgerRow]:
-    return [_row(db, call) for call in calls.fetchall()]
-
-
-def _row(db: sqlite3.Connection, call: tuple[object, ...]) -> LedgerRow:
-    values = dict(zip(_COLUMNS, call, strict=True))
-    values["recordings"] = _recordings(db.execute(_RECORDINGS_OF, (call[0],)))
-    return msgspec.convert(values, LedgerRow)
-
-
-def _recordings(rows: sqlite3.Cursor) -> list[RecordingRow]:
-    fields = RecordingRow.__struct_fields__
-    return [RecordingRow(**dict(zip(fields, row, strict=True))) for row in rows]
-
-
-def read_rows(path: Path, *, limit: int = 50, wanted: Wanted = ALL) -> list[LedgerRow]:
-    """The newest calls, read beside a running daemon or without one.
-
-    Raises LedgerError if there is no ledger to read, or one of another version.
-    """
-    where, values = wanted.where()
-    with _opened(path) as db:
-        return _rows(db, db.execute(_NEWEST_CALLS.format(where), (*values, limit)))
-
-
-def count_outcomes(path: Path, since_utc_ns: int) -> dict[Outcome, int]:
-    """How many calls that began since then, and are over, had which outcome.
-
-    Raises LedgerError as `read_rows` does.
-    """
-    with _opened(path) as db:
-        counted = db.execute(_OUTCOMES, (since_utc_ns,)).fetchall()
-    return {Outcome(outcome): number for outcome, number in counted}
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """The file, to be read only. Raises LedgerError."""
-    try:
-        with contextlib.closing(
-            sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        ) as db:
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version != VERSION:
-                raise LedgerError(
-                    f"the ledger {path} is of version {version}, not {VERSION}.",
-                    hint="Read it with the version of this software that wrote it;"
-                    " a daemon of this version brings an older one up to date.",
-                )
-            yield db
-    except sqlite3.Error as error:
-        raise LedgerError(
-            f"the ledger {path} cannot be read: {error}.",
-            hint="Check agent.spool, and that you may read it.",
-        ) from error

@@ -37,6 +37,26 @@ _INDEXES: Final = (
     "CREATE INDEX IF NOT EXISTS recordings_call ON recordings (call_id)",
 )
 
+_OUTBOX: Final = """
+CREATE TABLE outbox (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    line TEXT NOT NULL,
+    made_utc_ns INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT
+"""
+_ALARMS: Final = """
+CREATE TABLE alarms_told (
+    event TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID
+"""
+_COMMANDS: Final = """
+CREATE TABLE commands_seen (
+    command_id TEXT PRIMARY KEY,
+    expires_utc_ns INTEGER NOT NULL
+) STRICT, WITHOUT ROWID
+"""
+
 
 def _make_tables(db: sqlite3.Connection) -> None:
     # Files were made before versions were counted: they have these tables already.
@@ -50,9 +70,18 @@ def _add_verdict(db: sqlite3.Connection) -> None:
         db.execute("ALTER TABLE recordings ADD COLUMN verdict TEXT NOT NULL DEFAULT ''")
 
 
+def _add_outbox(db: sqlite3.Connection) -> None:
+    db.execute("ALTER TABLE calls ADD COLUMN answered_utc_ns INTEGER")
+    # How many events of the call there were.
+    db.execute("ALTER TABLE calls ADD COLUMN events INTEGER NOT NULL DEFAULT 0")
+    for statement in (_OUTBOX, _ALARMS, _COMMANDS):
+        db.execute(statement)
+
+
 MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
     _make_tables,
     _add_verdict,
+    _add_outbox,
 )
 VERSION: Final = len(MIGRATIONS)
 "What `PRAGMA user_version` says of a file of today."

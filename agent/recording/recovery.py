@@ -108,7 +108,7 @@ async def salvage_waiting(
             # A full disk must not keep the daemon from carrying calls.
             yield Recovered(recording_id, "left")
             continue
-        await ledger.advance(recording_id, RecordingState.SEALED)
+        await ledger.advance(recording_id, RecordingState.SEALED, salvaged=True)
         yield Recovered(recording_id, "salvaged")
 
 

@@ -21,6 +21,7 @@ from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
 from agent.call.sealing import Sealing
 from agent.call.takeover import adopt, catch_up
+from agent.call.telling import Telling
 from agent.formats.age import KeyKind, generate_identity
 from agent.formats.checkpoint import HEADER_SIZE, Checkpoint
 from agent.formats.codecs.g711 import encode_alaw, encode_ulaw
@@ -34,7 +35,7 @@ from agent.recording.journal_keys import SLOT_SIZE, JournalKeys
 from agent.recording.ledger import Ledger, LedgerRow, read_rows
 from agent.recording.room import SpoolRoom
 from agent.recording.spool import Spool
-from agent.service.sip_parts import EXTENSIONS
+from agent.service.app import EXTENSIONS
 from agent.signalling.config import Listener
 from agent.signalling.guard import Guard
 from agent.signalling.sip import core as sip
@@ -218,7 +219,9 @@ class Site:
         )
         self.spool = Spool(self.root / "spool")
         self.spool.prepare()
-        self.ledger = TestLedger(self.root / "ledger.sqlite", hash_key=b"k" * 32)
+        self.ledger = TestLedger(
+            self.root / "ledger.sqlite", hash_key=b"k" * 32, host="host"
+        )
         await self.ledger.start()
         directory = Directory(
             officers
@@ -328,6 +331,9 @@ class Site:
             advertised="",
             max_segment=max_segment,
             spawn=self.control.spawn,
+            telling=Telling(
+                self.ledger, self.control.spawn, show=lambda number: f"…{number[-2:]}"
+            ),
             register=self.control.register,
             call_of=self.control.call_of,
             guard=self.control.guard,

@@ -211,18 +211,6 @@ async def test_rows_expire_but_no_open_call(
     await ledger.close()
 
 
-async def test_rows_are_read_without_a_daemon(ledger: Ledger, path: Path) -> None:
-    for n in range(5):
-        await ledger.begin(intent(f"call {n}", begun=NOW + n))
-    await ledger.close()
-    assert [row.call_id for row in read_rows(path, limit=2)] == ["call 4", "call 3"]
-
-
-def test_no_ledger_to_read(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="cannot be read"):
-        read_rows(tmp_path / "none.sqlite")
-
-
 def test_hash_key_is_made_once(tmp_path: Path) -> None:
     key = load_hash_key(tmp_path)
     assert len(key) == 32
@@ -249,3 +237,16 @@ async def test_a_full_disk_leaves_room_to_close(
     await ledger.advance("one", RecordingState.CLOSED)
     await ledger.close_call("call", Outcome.RECORDED, ended_utc_ns=NOW)
     assert grew == [True, True, False, False]
+
+
+async def test_when_an_officer_first_talked_is_noted_once(
+    ledger: Ledger, path: Path
+) -> None:
+    await ledger.begin(intent("call"))
+    await ledger.begin(intent("other"))
+    await ledger.answered("call", NOW + 5)
+    await ledger.answered("call", NOW + 7)
+    await ledger.answered("other", NOW - 9)
+    times = {row.call_id: row.answered_utc_ns for row in read_rows(path)}
+    # Not before it began, however the clock was set.
+    assert times == {"call": NOW + 5, "other": NOW}
