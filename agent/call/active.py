@@ -14,6 +14,7 @@ from agent.call.hearing import Heard, Hearing
 from agent.call.invitation import UNREACHABLE, Inviter
 from agent.call.joint import CallStatus, Joint
 from agent.call.leg import Leg
+from agent.call.leg_status import leg_status
 from agent.call.legs import Legs
 from agent.call.performing import Performing
 from agent.call.playing import Playing
@@ -337,6 +338,7 @@ class ActiveCall:
         conversation = self._session.conversation
         state = self._session.phase if conversation is None else conversation.state
         span, now = self._session.pause_span, self._now
+        figures = self._joint.media.figures
         return CallStatus(
             call_id=self.call_id,
             route=self._plan.route.name,
@@ -346,6 +348,12 @@ class ActiveCall:
             exempt=self._plan.exempt,
             paused_for=None if span is None else now - span[0],
             resumes_in=None if span is None else span[1] - now,
+            recorded_for=self.capture.recorded_seconds,
+            legs=tuple(
+                leg_status(leg, figures.of(leg.media_id))
+                for leg in self._legs.all()
+                if leg.media_open
+            ),
         )
 
     async def _open_media(self, leg: Leg) -> None:

@@ -7,6 +7,7 @@ from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.legs import Legs
 from agent.call.open_segment import OpenSegment
+from agent.call.recorded_time import RecordedTime
 from agent.call.routing import Plan
 from agent.call.state import CaptureState
 from agent.common.clock import monotonic_ns, utc_ns
@@ -40,6 +41,7 @@ class Capture:
         self._paused: PauseRecording | None = None
         self._broke = False
         "Of segments that the process before this one has sealed."
+        self._time = RecordedTime()
         self.held = False
         self.segments: list[OpenSegment] = []
 
@@ -54,12 +56,14 @@ class Capture:
             held=self.held,
             paused=self._paused,
             interrupted=self.interrupted,
+            recorded=self._time.state,
         )
 
     def restore(self, state: CaptureState, legs: Legs) -> None:
         """Go on where another one stood; the recorder has its segments already."""
         self._group = state.group
         self._broke = state.interrupted
+        self._time = RecordedTime(*state.recorded)
         segment = self._joint.recorder.segment
         found = [segment(recording_id) for recording_id in state.segments]
         self.segments = [one for one in found if one is not None]
@@ -105,12 +109,15 @@ class Capture:
         if self._paused is not None:
             at_ns = begin.started_monotonic_ns
             self._mark("pause-begin", at_ns, self._paused.by, self._paused.reason)
+        else:
+            self._time.begin(begin.started_monotonic_ns)
         self._update_hold()
 
     def close(self, cause: EndCause) -> None:
         """End the open segment, if one is."""
         if self._open is not None:
             self._joint.recorder.close(self._open, cause)
+            self._time.end(monotonic_ns())
             self._open = None
             self.held = False
 
@@ -136,6 +143,11 @@ class Capture:
                 reason="codec" if codec else "source",
             )
             self._joint.recorder.mark(self._open, mark)
+
+    @property
+    def recorded_seconds(self) -> float:
+        """How long the call was recorded up to now, holds and pauses apart."""
+        return self._time.seconds(monotonic_ns())
 
     @property
     def lost(self) -> bool:
@@ -191,6 +203,7 @@ class Capture:
         at_ns = monotonic_ns()
         if self._open is not None and not self._suspended:
             self._joint.recorder.tap(self._open, self._media_ids(), at_ns, on=False)
+            self._time.end(at_ns)
         self._mark(kind, at_ns, by, reason)
 
     def _go_on(self, kind: str, by: str = "", reason: str = "") -> None:
@@ -199,6 +212,7 @@ class Capture:
         self._mark(kind, at_ns, by, reason)
         if self._open is not None and not self._suspended:
             self._joint.recorder.tap(self._open, self._media_ids(), at_ns, on=True)
+            self._time.begin(at_ns)
 
     @property
     def _suspended(self) -> bool:

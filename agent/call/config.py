@@ -124,6 +124,8 @@ class RouteConfig(
     "In order of preference."
     ringback: bool = True
     "Whether a waiting caller hears the ringback tone."
+    test: bool = False
+    "Whether its calls are `recording-agent simulate`'s, and no customer's."
     busy_tone: float = 5.0
     "Seconds of busy or congestion tone before an unanswered caller is cleared."
 

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from agent.call.keeper import Keeper
+from agent.call.leg_status import LegStatus
 from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
 from agent.call.state import AnyCallState
@@ -41,6 +42,10 @@ class CallStatus(msgspec.Struct, frozen=True, kw_only=True):
     "Seconds since a pause began; None if none is on."
     resumes_in: float | None
     "Seconds until it is over by itself."
+    recorded_for: float = 0.0
+    "Seconds that it was recorded up to now, holds and pauses apart."
+    legs: tuple[LegStatus, ...] = ()
+    "Those that have media, the first party's first."
 
 
 class RunningCall(Protocol):

@@ -176,6 +176,8 @@ class CaptureState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     paused: PauseRecording | None = None
     interrupted: bool = False
     "Whether capture of any segment broke."
+    recorded: tuple[int, int | None] = (0, None)
+    "The state of its RecordedTime."
 
 
 class CallState(

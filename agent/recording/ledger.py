@@ -38,6 +38,7 @@ from agent.recording.ledger_rows import (
     RECORDINGS,
     LedgerRow,
     RecordingRow,
+    count_outcomes,
     read_rows,
     recordings_of,
     rows_of,
@@ -52,6 +53,7 @@ __all__ = [
     "LedgerRow",
     "LedgerStats",
     "RecordingRow",
+    "count_outcomes",
     "load_hash_key",
     "read_rows",
 ]

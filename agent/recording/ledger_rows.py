@@ -2,12 +2,15 @@
 
 import contextlib
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from agent.model.call import Outcome
 from agent.recording.database import LedgerError
+from agent.recording.ledger_query import ALL, Wanted
 from agent.recording.ledger_schema import VERSION
 
 _COLUMNS: Final = (
@@ -31,7 +34,11 @@ RECORDINGS: Final = (
     " verdict FROM recordings "
 )
 _RECORDINGS_OF: Final = RECORDINGS + "WHERE call_id = ? ORDER BY started_utc_ns"
-_NEWEST_CALLS: Final = CALLS + "ORDER BY begun_utc_ns DESC LIMIT ?"
+_NEWEST_CALLS: Final = CALLS + "WHERE {} ORDER BY begun_utc_ns DESC LIMIT ?"
+_OUTCOMES: Final = (
+    "SELECT outcome, count(*) FROM calls WHERE outcome IS NOT NULL"
+    " AND begun_utc_ns >= ? GROUP BY outcome"
+)
 
 
 class RecordingRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,11 +88,29 @@ def recordings_of(rows: sqlite3.Cursor) -> list[RecordingRow]:
     return [RecordingRow(**dict(zip(fields, row, strict=True))) for row in rows]
 
 
-def read_rows(path: Path, *, limit: int = 50) -> list[LedgerRow]:
+def read_rows(path: Path, *, limit: int = 50, wanted: Wanted = ALL) -> list[LedgerRow]:
     """The newest calls, read beside a running daemon or without one.
 
     Raises LedgerError if there is no ledger to read, or one of another version.
     """
+    where, values = wanted.where()
+    with _opened(path) as db:
+        return rows_of(db, db.execute(_NEWEST_CALLS.format(where), (*values, limit)))
+
+
+def count_outcomes(path: Path, since_utc_ns: int) -> dict[Outcome, int]:
+    """How many calls that began since then, and are over, had which outcome.
+
+    Raises LedgerError as `read_rows` does.
+    """
+    with _opened(path) as db:
+        counted = db.execute(_OUTCOMES, (since_utc_ns,)).fetchall()
+    return {Outcome(outcome): number for outcome, number in counted}
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file, to be read only. Raises LedgerError."""
     try:
         with contextlib.closing(
             sqlite3.connect(f"file:{path}?mode=ro", uri=True)
@@ -97,7 +122,7 @@ def read_rows(path: Path, *, limit: int = 50) -> list[LedgerRow]:
                     hint="Read it with the version of this software that wrote it;"
                     " a daemon of this version brings an older one up to date.",
                 )
-            return rows_of(db, db.execute(_NEWEST_CALLS, (limit,)))
+            yield db
     except sqlite3.Error as error:
         raise LedgerError(
             f"the ledger {path} cannot be read: {error}.",

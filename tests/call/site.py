@@ -35,7 +35,7 @@ from agent.recording.journal_keys import SLOT_SIZE, JournalKeys
 from agent.recording.ledger import Ledger, LedgerRow, read_rows
 from agent.recording.room import SpoolRoom
 from agent.recording.spool import Spool
-from agent.service.app import EXTENSIONS
+from agent.service.sip_parts import EXTENSIONS
 from agent.signalling.config import Listener
 from agent.signalling.guard import Guard
 from agent.signalling.sip import core as sip

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agent.cli import calls
 from agent.model.call import Outcome
 from agent.model.recording import RecordingState, Verdict
 from agent.recording.ledger import CallIntent, Ledger, LedgerError
@@ -79,3 +80,50 @@ def test_no_ledger_is_said(disk_site: DiskSite, run: Callable[..., int]) -> None
     disk_site.write()
     with pytest.raises(LedgerError):
         run("calls", "-c", disk_site.config)
+
+
+def test_only_what_is_asked_for(
+    ledger: DiskSite,
+    run: Callable[..., int],
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    def ids(*words: object) -> list[str]:
+        assert run("calls", "-c", ledger.config, "--json", *words) == 0
+        lines = capfdbinary.readouterr().out.splitlines()
+        return [msgspec.json.decode(line)["call_id"] for line in lines]
+
+    assert ids("--outcome", "recorded") == ["call-1"]
+    assert ids("--open") == ["call-2", "call-0"]
+    assert ids("--call", "call-0") == ["call-0"]
+    assert ids("--since", "2026-11-23T12:34:57") == ["call-2", "call-1"]
+    assert ids("--since", "1s") == []
+
+
+def test_calls_that_end_are_followed(
+    ledger: DiskSite,
+    run: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns = iter((lambda: None, lambda: asyncio.run(end("call-0")), None))
+
+    async def end(call_id: str) -> None:
+        path = ledger.root / "spool" / "ledger.sqlite"
+        book = Ledger(path, hash_key=b"k" * 32)
+        await book.start()
+        ended = 2 * BEGUN
+        await book.close_call(call_id, Outcome.ABANDONED, ended_utc_ns=ended, cause="")
+        await book.close()
+
+    def next_turn(_: float) -> None:
+        turn = next(turns)
+        if turn is None:
+            raise KeyboardInterrupt
+        turn()
+
+    monkeypatch.setattr(calls.time, "sleep", next_turn)
+    assert run("calls", "-c", ledger.config, "--follow") == 0
+    first, *rows = capsys.readouterr().out.splitlines()
+    assert first.startswith("begun (UTC)")
+    assert [row.split()[2] for row in rows] == ["call-0", "call-1", "call-2", "call-0"]
+    assert "abandoned" in rows[-1]

@@ -15,6 +15,7 @@ from agent.media.events import (
     RecordingClosed,
     RecordingOpened,
 )
+from agent.media.figures import Figures
 from agent.media.pool import PoolStats
 from agent.model.media import Address, Latch, NegotiatedAudio
 from agent.model.recording import SegmentBegin, SegmentEnd, SegmentMark
@@ -37,6 +38,7 @@ class RecordingMediaPool:
         self.begins: list[SegmentBegin] = []
         self.marks: list[SegmentMark] = []
         self.ends: list[SegmentEnd] = []
+        self.figures = Figures(0)
         self.workers_up = 1
         self.plays = True
         self.journals = True

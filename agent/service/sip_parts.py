@@ -1,0 +1,126 @@
+"""Builds the parts of signalling from what is configured; `app` starts them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agent import __version__
+from agent.call.authentication import PhoneAuthentication, phone_authentication
+from agent.call.control import CallControl
+from agent.call.routing import RouteTable
+from agent.common.ids import SecureRandom
+from agent.service.config import Config
+from agent.service.material import Material
+from agent.service.succession import Succession
+from agent.signalling.config import parse_listen, parse_nameserver
+from agent.signalling.guard import Guard
+from agent.signalling.kept import KeptConnections
+from agent.signalling.prober import Prober
+from agent.signalling.registrar import Registrar
+from agent.signalling.resolver import Resolver
+from agent.signalling.sip.core import UserAgentCore
+from agent.signalling.sip.timers import Timers
+from agent.signalling.sip.uri import parse_uri
+from agent.signalling.useragent import UserAgent
+
+EXTENSIONS: Final = ("100rel", "timer", "replaces", "norefersub")
+"SIP option tags that peers may require of us."
+SOFTWARE: Final = f"recording-agent/{__version__}"
+"What we call ourselves towards peers, and in recordings."
+
+
+@dataclass(frozen=True, slots=True)
+class SipParts:
+    """Signalling, built and not started."""
+
+    routes: RouteTable
+    phones: PhoneAuthentication | None
+    core: UserAgentCore
+    user_agent: UserAgent
+
+
+def build_guard(config: Config) -> Guard:
+    """Who counts what strangers send."""
+    return Guard(
+        rate=config.sip.stranger_rate,
+        burst=int(config.sip.stranger_rate * 2),
+        max_sources=10_000,
+    )
+
+
+def build_sip(
+    config: Config,
+    material: Material,
+    control: CallControl,
+    *,
+    succession: Succession,
+    kept: KeptConnections | None,
+    rng: SecureRandom,
+) -> SipParts:
+    """The user agent with all that judges what it receives. Raises AgentError."""
+    routes = RouteTable(
+        config.peers,
+        config.routes,
+        emergency=config.recording.emergency,
+        exempt=config.recording.exempt,
+        identity=config.identity,
+    )
+    phones = phone_authentication(
+        material.credentials.users, routes, config.sip, config.identity, rng
+    )
+    core = UserAgentCore(
+        rng=rng,
+        timers=Timers(t1=config.sip.t1),
+        supported=EXTENSIONS,
+        session_expires=config.sip.session_expires,
+        min_se=config.sip.min_se,
+        product=SOFTWARE,
+        admit=control.admit,
+        authenticate=None if phones is None else phones.judge,
+        credentials_for=material.credentials.told_to(routes),
+        max_sessions=4 * config.sip.max_calls,
+        limits_of=control.limits_of,
+        is_emergency=control.is_emergency,
+        in_emergency=control.in_emergency,
+        session_names=f"s{rng.getrandbits(32):08x}-",
+    )
+    user_agent = UserAgent(
+        core,
+        [parse_listen(entry) for entry in config.sip.listen],
+        control.on_sip,
+        tls=material.tls,
+        resolver=Resolver(
+            [parse_nameserver(entry) for entry in config.sip.nameservers], rng=rng
+        ),
+        certificate_names={
+            parse_uri(peer.uri).host.lower(): peer.certificate.lower()
+            for peer in config.peers
+            if peer.certificate
+        },
+        limits_of=control.limits_of,
+        is_emergency=control.is_emergency,
+        in_emergency=control.in_emergency,
+        max_connections=config.sip.max_connections,
+        connection_idle=config.sip.connection_idle,
+        sockets=succession.sockets,
+        kept=kept,
+        connections=succession.connections,
+    )
+    return SipParts(routes, phones, core, user_agent)
+
+
+def build_registrars(
+    material: Material, user_agent: UserAgent, rng: SecureRandom
+) -> Sequence[Registrar]:
+    """One for each peer that we are to register with."""
+    accounts = material.credentials.accounts
+    return [Registrar(user_agent, account, rng) for account in accounts]
+
+
+def build_prober(config: Config, user_agent: UserAgent, rng: SecureRandom) -> Prober:
+    """Who asks peers whether they are there."""
+    return Prober(
+        user_agent,
+        {p.name: (parse_uri(p.uri), p.probe) for p in config.peers if p.probe},
+        rng,
+    )

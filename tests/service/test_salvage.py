@@ -1,0 +1,15 @@
+from typing import Any
+
+from agent.recording.recovery import Recovered
+from agent.service.salvage import tell_recovered
+from tests.service.test_protection import log
+
+__all__ = ["log"]
+
+
+def test_what_may_be_lost_is_an_error(log: list[dict[str, Any]]) -> None:
+    tell_recovered([Recovered("a", "kept"), Recovered("b", "quarantined")])
+    assert [(e["recording_id"], e["action"], e["level"]) for e in log] == [
+        ("a", "kept", "warning"),
+        ("b", "quarantined", "error"),
+    ]
