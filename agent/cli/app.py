@@ -30,6 +30,7 @@ _LAZY: Final = {
     "pause": "Keep what is said out of a call's recording for a while.",
     "resume": "Record a paused call again.",
     "calls": "Show what became of every call.",
+    "notice": "Judge what callers are told, and make any audio fit for it.",
     "sweep": "Erase what is a year old, where there is no gate.",
     "demo": "Show the main job: one call, from the notice to the opened recording.",
 }

@@ -1,4 +1,4 @@
-"""Speech for the demo and the sample notices: espeak-ng, brought to 8 kHz."""
+"""Speech for the demo and the sample notices: espeak-ng, as telephones have it."""
 
 import io
 import shutil
@@ -6,12 +6,9 @@ import subprocess
 import wave
 
 import numpy as np
-import numpy.typing as npt
 
 from agent.common.errors import AgentError
-
-RATE = 8000
-"Samples a second of telephone audio."
+from agent.formats.telephone_audio import RATE, levelled, to_telephone
 
 
 class SpeechError(AgentError):
@@ -38,7 +35,8 @@ def speak(text: str, *, voice: str, speed: int = 175, pitch: int = 50) -> bytes:
     with wave.open(io.BytesIO(done.stdout)) as file:
         rate = file.getframerate()
     samples = np.frombuffer(done.stdout[44:], "<i2").astype(np.float64)
-    return _to_telephone(samples, rate)
+    heard = levelled(to_telephone(samples / 32768, rate), RATE)
+    return bytes(np.round(heard * 32767).astype("<i2").tobytes())
 
 
 def wav_file(samples: bytes) -> bytes:
@@ -50,15 +48,3 @@ def wav_file(samples: bytes) -> bytes:
         file.setframerate(RATE)
         file.writeframes(samples)
     return buffer.getvalue()
-
-
-def _to_telephone(samples: npt.NDArray[np.float64], rate: int) -> bytes:
-    """Low-pass to the telephone band, resample, bring to half of full scale."""
-    taps = np.arange(-64, 65)
-    kernel = np.sinc(2 * 3400 / rate * taps) * np.hamming(len(taps))
-    smooth = np.convolve(samples, kernel / kernel.sum(), mode="same")
-    count = len(smooth) * RATE // rate
-    positions = np.arange(count) * (rate / RATE)
-    resampled = np.interp(positions, np.arange(len(smooth)), smooth)
-    peak = np.abs(resampled).max() or 1.0
-    return bytes((resampled * (16000 / peak)).astype("<i2").tobytes())

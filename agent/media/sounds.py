@@ -26,7 +26,7 @@ _MAX_FILE: Final = 2 * SAMPLE_RATE * MAX_SECONDS + 64 * 1024
 class SoundError(AgentError):
     """A notice file cannot be played."""
 
-    hint = "Convert it: sox IN.wav -r 8000 -c 1 -b 16 OUT.wav"
+    hint = "Convert it: recording-agent notice convert FILE"
 
 
 def load_notice(path: Path) -> Sound:
