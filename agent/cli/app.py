@@ -26,6 +26,7 @@ _LAZY: Final = {
     "roster": "Make, sign, check and show the list of who is who.",
     "request": "Ask for an act that two people must sign, and sign it.",
     "open": "Decrypt a recording to WAV and manifest.",
+    "top": "Show calls, their quality, the queue and the peers, live on one screen.",
     "status": "Show the calls that are up, and whether they are recorded.",
     "pause": "Keep what is said out of a call's recording for a while.",
     "resume": "Record a paused call again.",
