@@ -15,7 +15,7 @@ from agent.common.outgoing import Outgoing
 from agent.formats.blind_index import KEY_SIZE, IndexKeys
 from agent.formats.roster import Roster
 from agent.formats.sshsig import SigningKey
-from agent.identity.roster import load_roster, remember_serial, seen_serial
+from agent.identity.roster import load_roster, remember_roster, seen_document
 from agent.signalling.secrets import Secrets
 from agent.upload.targets import open_target
 
@@ -87,9 +87,10 @@ def read_roster(config: ArchiveConfig, base: Path, memory: Path) -> Roster | Non
         make_private_directory(memory)
     except OSError as error:
         raise DeskError(f"{memory} cannot be made: {error.strerror}.") from error
-    seen = memory / SERIAL_FILE
-    roster = load_roster(base / settings.path, settings.root, floor=seen_serial(seen))
-    remember_serial(seen, roster.serial)
+    path = memory / SERIAL_FILE
+    seen = seen_document(path)
+    roster = load_roster(base / settings.path, settings.root, seen=seen)
+    remember_roster(path, roster)
     return roster
 
 

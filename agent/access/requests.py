@@ -64,6 +64,13 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     person: str = ""
     "An officer who took part (`p-…`); empty: whoever did."
 
+    def is_past(self, issued: datetime) -> bool:
+        """Whether all its days were over, and so what is meant was there to be seen.
+
+        What is recorded after two people have signed is nothing that they approved.
+        """
+        return self.last < issued.astimezone(HELSINKI).date().isoformat()
+
     def covers(self, day: date, officers: Collection[str]) -> bool:
         """Whether a recording of that day, with these officers (ids), is meant."""
         return self.first <= day.isoformat() <= self.last and (
@@ -188,6 +195,8 @@ def _fault(request: Request) -> str:
         return "issued and expires are UTC times like 2026-11-29T12:00:00Z"
     if not timedelta(0) < life <= MAX_LIFE:
         return f"it must expire after it was issued, within {MAX_LIFE.days} days"
+    if rule is not None and not rule.is_past(_moment(request.issued)):
+        return "its rule's last day was not over when it was issued"
     return ""
 
 

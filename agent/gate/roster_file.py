@@ -11,7 +11,7 @@ import structlog
 
 from agent.common.errors import AgentError
 from agent.formats.roster import Roster
-from agent.identity.roster import load_roster, remember_serial, seen_serial
+from agent.identity.roster import load_roster, remember_roster, seen_document
 
 SERIAL: Final = "roster-serial"
 "In the gate's state: of the newest that was believed."
@@ -44,6 +44,7 @@ class RosterFile:
         self._roster = new
 
     def _read(self) -> Roster:
-        found = load_roster(self._path, self._root, floor=seen_serial(self._seen))
-        remember_serial(self._seen, found.serial)
+        seen = seen_document(self._seen)
+        found = load_roster(self._path, self._root, seen=seen)
+        remember_roster(self._seen, found)
         return found

@@ -1,5 +1,12 @@
-"""Reading the signed roster from disk, and remembering the newest that was seen."""
+"""Reading the signed roster from disk, and remembering the newest that was seen.
 
+Of the newest its content is remembered too: a root that signs two rosters of one serial
+has two truths, and whoever chose between them could choose who may do what.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +18,8 @@ from agent.formats.sshsig import PublicKey, SshKeyError
 
 MAX_FILE: Final = MAX_ROSTER + (1 << 16)
 "Bytes, with its signatures."
-MAX_SERIAL_FILE: Final = 32
+MAX_SERIAL_FILE: Final = 128
+_SEEN: Final = re.compile(r"(\d{1,20})(?: ([0-9a-f]{64}))?\s*", re.ASCII)
 
 
 class SerialError(AgentError):
@@ -23,46 +31,80 @@ class SerialError(AgentError):
     )
 
 
-def load_roster(path: Path, root: str, *, floor: int = 0) -> Roster:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The newest document that was believed."""
+
+    serial: int = 0
+    digest: str = ""
+    "SHA-256 of what was signed, in hexadecimal; empty: only the serial is known."
+
+
+NOTHING_SEEN: Final = Seen()
+
+
+def load_roster(path: Path, root: str, *, seen: Seen = NOTHING_SEEN) -> Roster:
     """Read a signed roster; `root` is the pinned key, `ssh-ed25519 AAAA…`.
 
-    Raises RosterError, naming what is wrong; a serial below `floor` is refused.
+    Raises RosterError, naming what is wrong: one that is older than `seen` is refused,
+    and so is another of the same serial.
     """
     try:
         trusted = PublicKey.parse(root)
     except SshKeyError as error:
         raise RosterError([f"the root's key: {error}"]) from None
-    return verify_roster(_read(path), trusted, floor=floor)
+    roster = verify_roster(_read(path), trusted, floor=seen.serial)
+    if roster.serial == seen.serial and seen.digest not in {"", _digest(roster)}:
+        raise RosterError(
+            [
+                f"its serial {roster.serial} is that of another roster, which has been"
+                " seen already and says something else"
+            ]
+        )
+    return roster
 
 
-def seen_serial(path: Path) -> int:
-    """The highest serial that `remember_serial` has noted there; 0 if none was.
-
-    Raises SerialError.
-    """
+def seen_document(path: Path) -> Seen:
+    """The newest that was noted there; of serial 0 if none was. Raises SerialError."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_SERIAL_FILE + 1)
     except FileNotFoundError:
-        return 0
+        return NOTHING_SEEN
     except OSError as error:
         raise SerialError(f"{path} cannot be read: {error.strerror}.") from error
-    if not text.strip().isdigit() or len(text) > MAX_SERIAL_FILE:
+    found = _SEEN.fullmatch(text.decode("ascii", "replace"))
+    if found is None:
         raise SerialError(f"{path} does not hold a serial.")
-    return int(text)
+    return Seen(int(found[1]), found[2] or "")
 
 
-def remember_serial(path: Path, serial: int) -> None:
-    """Note durably that a document has been believed: older ones are over.
+def remember_roster(path: Path, roster: Roster) -> None:
+    """Note durably that a roster has been believed: all but it and newer are over.
 
     Raises SerialError.
     """
-    if serial <= seen_serial(path):
+    _remember(path, Seen(roster.serial, _digest(roster)))
+
+
+def remember_serial(path: Path, serial: int) -> None:
+    """As `remember_roster`, of a document of which nothing but its serial counts."""
+    _remember(path, Seen(serial))
+
+
+def _remember(path: Path, now: Seen) -> None:
+    before = seen_document(path)
+    if (now.serial, bool(now.digest)) <= (before.serial, bool(before.digest)):
         return
+    text = f"{now.serial} {now.digest}".rstrip()
     try:
-        write_durably(path, f"{serial}\n".encode())
+        write_durably(path, f"{text}\n".encode())
     except OSError as error:
         raise SerialError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _digest(roster: Roster) -> str:
+    return hashlib.sha256(roster.to_bytes()).hexdigest()
 
 
 def _read(path: Path) -> bytes:

@@ -31,10 +31,11 @@ from agent.recording.spool import SealedError, SealedObject, Spool
 
 FEW_DAYS: Final = 7
 "With keys for fewer coming days than this it is time to fetch a newer list."
-LATE: Final = timedelta(days=7)
-"After that a gate may destroy a day's key early: its `late_uploads`."
-FRESH: Final = timedelta(days=2)
-"Of a list that tells whether it has; the gate publishes one daily."
+LATE: Final = timedelta(days=6)
+"""A day before a gate may destroy a day's key early (its `late_uploads`, 7 at least):
+what is on its way then has a day to arrive while its key is still held."""
+FRESH: Final = timedelta(days=1)
+"Of a list that tells whether it has: a gate keeps what was replaced a day longer yet."
 AHEAD: Final = 400
 "Days that are counted at most."
 

@@ -1,8 +1,13 @@
 """`[retention]`: how long central storage keeps a recording."""
 
+from typing import Final
+
 import msgspec
 
 from agent.retention.policy import TIMEZONE, Period, PeriodError, Policy
+
+LATE_UPLOADS: Final = 7
+"Days within which a host brings what it recorded."
 
 
 class RetentionConfig(
@@ -18,8 +23,9 @@ class RetentionConfig(
     "Where it is recorded that more than a year was decided; else that is refused."
     wait: float = 3600.0
     "Seconds from a day's mark to its erasure, in which a mistake can still be stopped."
-    late_uploads: int = 7
-    "Days within which a host brings what it recorded; a day's old key lives so long."
+    late_uploads: int = LATE_UPLOADS
+    """Days within which a host brings what it recorded; a day's old key lives so long.
+    Hosts reckon with seven at least (agent.recording.dispatch)."""
 
     def __post_init__(self) -> None:
         try:
@@ -34,8 +40,11 @@ class RetentionConfig(
             raise ValueError(f"timezone must be {TIMEZONE}: the days are named by it")
         if not 0 <= self.wait <= 86_400:
             raise ValueError("wait must be 0 to 86400 seconds")
-        if not 0 <= self.late_uploads <= 60:
-            raise ValueError("late_uploads must be 0 to 60 days")
+        if not LATE_UPLOADS <= self.late_uploads <= 60:
+            raise ValueError(
+                f"late_uploads must be {LATE_UPLOADS} to 60 days: hosts reckon with"
+                f" {LATE_UPLOADS}"
+            )
 
     def policy(self) -> Policy:
         """What the sweep goes by."""

@@ -24,6 +24,7 @@ from agent.formats.audit import Act
 from agent.formats.layout import Folder, day_of
 from agent.retention.claims import HeldError, claim
 from agent.retention.clock_check import SKEW, check_clock
+from agent.retention.config import LATE_UPLOADS
 from agent.retention.ending import Ending
 from agent.retention.keys import destroy_day, destroy_holds, method_of
 from agent.retention.marks import (
@@ -39,8 +40,6 @@ from agent.retention.rewrapping import EnvelopeLostError, rewrap
 from agent.retention.site import Site, each
 from agent.upload.backend import ObjectExistsError, read_object
 
-LATE_UPLOADS: Final = 7
-"Days within which a host brings what it recorded."
 OLD_LISTS: Final = timedelta(3)
 """After the day on which a day's key was replaced: hosts wrap what comes later than
 `late_uploads` by a list of day keys that is of that day or the two days before."""

@@ -16,7 +16,11 @@ from agent.formats.roster import Role, Roster, RosterError
 from agent.identity.directory import Directory, DirectoryError
 from agent.identity.officers_file import unsigned_changes
 from agent.identity.people import People, directory_of, openers
-from agent.identity.roster import load_roster, remember_serial, seen_serial
+from agent.identity.roster import (
+    load_roster,
+    remember_roster as remember,
+    seen_document,
+)
 from agent.service.config import Config
 
 MIN_QUALITY_RECIPIENTS: Final = 2
@@ -67,7 +71,7 @@ def read_people(
 def remember_roster(people: People, spool: Path) -> None:
     """From now on an older roster is refused here. Raises SerialError."""
     if people.roster is not None:
-        remember_serial(_memory(spool), people.roster.serial)
+        remember(_memory(spool), people.roster)
 
 
 async def reread_roster(
@@ -86,7 +90,7 @@ async def reread_roster(
     try:
         roster = await asyncio.to_thread(_read_roster, config, base)
         spool = base / config.agent.spool
-        await asyncio.to_thread(remember_serial, _memory(spool), roster.serial)
+        await asyncio.to_thread(remember, _memory(spool), roster)
     except AgentError as error:
         log.error("roster_refused", serial=people.roster.serial, reason=str(error))
         problem("roster-refused")
@@ -108,9 +112,9 @@ def _memory(spool: Path) -> Path:
 
 
 def _read_roster(config: Config, base: Path) -> Roster:
-    floor = seen_serial(_memory(base / config.agent.spool))
+    seen = seen_document(_memory(base / config.agent.spool))
     path = base / config.roster.path
-    roster = load_roster(path, config.roster.root, floor=floor)
+    roster = load_roster(path, config.roster.root, seen=seen)
     if len(openers(roster, today())) < MIN_QUALITY_RECIPIENTS:
         raise RosterError([f"of quality staff and recovery keys {_TOO_FEW}"])
     return roster

@@ -18,7 +18,7 @@ from agent.formats.day_keys import MAX_LIST, DayKeyList, verify_day_keys
 from agent.formats.layout import month_of
 from agent.formats.roster import Roster
 from agent.formats.sshsig import SigningKey
-from agent.identity.roster import remember_serial, seen_serial
+from agent.identity.roster import remember_serial, seen_document
 from agent.recording.dispatch import Dispatch
 from agent.service.config import Config
 from agent.signalling.secrets import Secrets
@@ -73,7 +73,8 @@ def read_protection(
         else:
             try:
                 data = _read(base / config.gate.day_keys)
-                floor = max(floor, seen_serial(_memory(base / config.agent.spool)))
+                seen = seen_document(_memory(base / config.agent.spool))
+                floor = max(floor, seen.serial)
                 day_keys = verify_day_keys(data, roster.gate_keys(), floor=floor)
             except (AgentError, OSError) as error:
                 mistakes.append(f"gate.day_keys: {error}")

@@ -14,6 +14,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -28,6 +29,10 @@ from agent.upload.backend import (
 from agent.upload.retry import delay_after
 from agent.upload.target_line import TargetLine
 from agent.upload.targets import Target
+
+UNDER_WAY: Final = 12 * 3600.0
+"""Seconds that one attempt may take. The day's key that an envelope is within may be
+destroyed a day after it was looked up: by then it is there, or is made ready anew."""
 
 
 @dataclass(slots=True)
@@ -145,12 +150,13 @@ class Uploader:
         if not await asyncio.to_thread(self._spool.is_sealed, recording_id):
             return  # an attempt before this one failed after its purge
         one.preparing = one.preparing or asyncio.Lock()
-        async with one.preparing:
-            objects = await self._objects_of(recording_id)
-        for sealed in objects:
-            backend = target.locked if sealed.target == "locked" else target.state
-            path = self._spool.sealed_path(recording_id, sealed.file)
-            await store_object(backend, sealed, path, ask_first=tried)
+        async with asyncio.timeout(UNDER_WAY):
+            async with one.preparing:
+                objects = await self._objects_of(recording_id)
+            for sealed in objects:
+                backend = target.locked if sealed.target == "locked" else target.state
+                path = self._spool.sealed_path(recording_id, sealed.file)
+                await store_object(backend, sealed, path, ask_first=tried)
 
     async def _finish(self, recording_id: str) -> None:
         if await asyncio.to_thread(self._spool.is_sealed, recording_id):

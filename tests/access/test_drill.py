@@ -2,7 +2,8 @@ import os
 
 import pytest
 
-from agent.access.drill import DrillResult, DrillRow, drill, passed
+from agent.access.desk import DeskError
+from agent.access.drill import DrillResult, DrillRow, drill, only, passed
 from agent.formats.age import Identity, KeyKind, PayloadError, generate_identity
 from agent.formats.envelope import SegmentKey
 
@@ -31,9 +32,15 @@ def test_who_opened_it_who_could_not_and_who_was_not_there(kind: KeyKind) -> Non
         DrillRow("unknown", DrillResult.STRANGE),
     ]
     assert not passed(rows)
-    alone = drill(envelope, holders, [recovery])
+    some = drill(envelope, holders, [good, recovery])
+    assert {row.result for row in some} == {DrillResult.OPENED, DrillResult.ABSENT}
+    assert not passed(some)
+    alone = drill(envelope, only(holders, ["recovery-1"]), [recovery])
+    assert alone == [DrillRow("recovery-1", DrillResult.OPENED)]
     assert passed(alone)
-    assert [row.result for row in alone].count(DrillResult.ABSENT) == 3
+    assert only(holders, []) == holders
+    with pytest.raises(DeskError, match="holds no key that opens everything"):
+        only(holders, ["p-good", "p-nobody"])
 
 
 def test_a_drill_without_a_key_proves_nothing() -> None:

@@ -146,6 +146,11 @@ def ruled(**changes: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
+        (ruled(last="2026-11-23"), "last day was not over when it was issued"),
+        (
+            ruled(last="2026-11-22") | {"issued": "2026-11-22T21:59:59Z"},
+            "last day was not over",  # in Helsinki
+        ),
         ({"version": 2}, "version 2"),
         ({"id": "1"}, "id is not a random UUID"),
         ({"recordings": ()}, "either recordings or a rule"),

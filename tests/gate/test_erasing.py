@@ -123,7 +123,7 @@ async def test_what_is_held_is_not_erased(rig: Rig) -> None:
 
 async def test_a_rule_names_whose_recordings_go(rig: Rig) -> None:
     otsos, meris = await rig.store(officer="201"), await rig.store(officer="202")
-    rule = Rule(first="2026-11-22", last="2026-12-01", person="p-otso")
+    rule = Rule(first="2026-11-22", last=DAY.isoformat(), person="p-otso")
     asked = await approved(rig, rule=rule)
     assert (await execute(rig, asked)).json()["result"] == "pending"
     assert (await rig.release("quinn", otsos)).status_code == 410

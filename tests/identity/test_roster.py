@@ -5,10 +5,12 @@ import pytest
 from agent.formats.roster import RosterError
 from agent.identity.roster import (
     MAX_FILE,
+    Seen,
     SerialError,
     load_roster,
+    remember_roster,
     remember_serial,
-    seen_serial,
+    seen_document,
 )
 from tests.formats.rosters import ROOT, roster, signed, signing_key
 
@@ -19,9 +21,9 @@ def test_a_signed_roster_is_read(tmp_path: Path) -> None:
     path = tmp_path / "roster.signed"
     path.write_bytes(signed())
     assert load_roster(path, PINNED) == roster()
-    assert load_roster(path, f"{PINNED} offline root\n", floor=7) == roster()
+    assert load_roster(path, f"{PINNED} offline root\n", seen=Seen(7)) == roster()
     with pytest.raises(RosterError, match="serial is 7"):
-        load_roster(path, PINNED, floor=8)
+        load_roster(path, PINNED, seen=Seen(8))
     with pytest.raises(RosterError, match="its signature"):
         load_roster(path, str(signing_key("else").public))
 
@@ -40,14 +42,14 @@ def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
 
 def test_the_highest_serial_is_remembered(tmp_path: Path) -> None:
     path = tmp_path / "roster-serial"
-    assert seen_serial(path) == 0
+    assert seen_document(path) == Seen()
     for serial in (3, 7, 5):
         remember_serial(path, serial)
-    assert seen_serial(path) == 7
+    assert seen_document(path) == Seen(7)
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("data", [b"", b"seven", b"-7\n", b"7" * 40])
+@pytest.mark.parametrize("data", [b"", b"seven", b"-7\n", b"7" * 40, b"7 abc\n"])
 def test_a_memory_that_was_altered_is_not_taken_for_none(
     tmp_path: Path, data: bytes
 ) -> None:
@@ -59,6 +61,22 @@ def test_a_memory_that_was_altered_is_not_taken_for_none(
 
 def test_a_memory_that_cannot_be_kept_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SerialError, match="cannot be read"):
-        seen_serial(tmp_path)
+        seen_document(tmp_path)
     with pytest.raises(SerialError, match="cannot be written"):
         remember_serial(tmp_path / "nowhere" / "serial", 1)
+
+
+def test_two_rosters_of_one_serial_are_not_both_believed(tmp_path: Path) -> None:
+    path, memory = tmp_path / "roster.signed", tmp_path / "roster-serial"
+    path.write_bytes(signed())
+    remember_serial(memory, 7)  # as versions before this one did
+    remember_roster(memory, load_roster(path, PINNED, seen=seen_document(memory)))
+    load_roster(path, PINNED, seen=seen_document(memory))
+    fewer = roster(people=roster().people[:4])
+    path.write_bytes(signed(fewer))
+    with pytest.raises(RosterError, match="serial 7 is that of another roster"):
+        load_roster(path, PINNED, seen=seen_document(memory))
+    newer = roster(people=fewer.people, serial=8)
+    path.write_bytes(signed(newer))
+    remember_roster(memory, load_roster(path, PINNED, seen=seen_document(memory)))
+    assert seen_document(memory).serial == 8

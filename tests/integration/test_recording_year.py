@@ -189,7 +189,7 @@ async def test_a_year(year: Year, tmp_path: Path) -> None:
     async with opened(settings, agency.folder, secrets, targets) as gate:
         erasure = gate.schedule._works.erasure
         erasure._skew = math.inf  # the storage's clock shows today
-        outcome = await erasure.run(utc_ns() + 4 * DAY_NS)
+        outcome = await erasure.run(utc_ns() + 9 * DAY_NS)
     assert outcome.erased == [of_otso]
 
     # Nothing opens it any more: everybody's keys, the keyring as it is, copies of all

@@ -202,8 +202,6 @@ kind = "classic"
 [roster]
 path = "roster.signed"
 root = "{self.root}"
-[retention]
-late_uploads = 0
 [limits]
 denials = 2000
 {"".join(storage.gate for storage in self.storages)}

@@ -157,10 +157,11 @@ async def test_a_day_without_a_key_waits_for_a_list_that_has_it(
 @pytest.mark.parametrize(
     ("days", "issued", "leaves"),
     [
-        (7, "2026-11-23T00:00:00Z", True),
-        (8, "2026-11-23T00:00:00Z", False),
-        (30, "2026-12-20T23:59:59Z", False),
-        (30, "2026-12-21T00:00:00Z", True),
+        (6, "2026-11-23T00:00:00Z", True),
+        (7, "2026-11-23T00:00:00Z", False),
+        (7, "2026-11-29T00:00:00Z", True),
+        (30, "2026-12-21T23:59:59Z", False),
+        (30, "2026-12-22T00:00:00Z", True),
         (30, "2026-12-24T00:00:00Z", True),
         (30, "", False),
     ],

@@ -8,7 +8,7 @@ def test_the_facts_are_those_of_the_configuration() -> None:
     assert "key of the day is destroyed" in year["method"]
     assert "7 days after" in year["early_erasure"]
     longer = retention_facts(
-        RetentionConfig(period="P18M", decision="12/2026", late_uploads=3), gate=False
+        RetentionConfig(period="P18M", decision="12/2026", late_uploads=9), gate=False
     )
     assert longer["longer_than_a_year"]
     assert longer["decision"] == "12/2026"

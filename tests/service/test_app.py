@@ -20,7 +20,7 @@ from agent.formats.layout import day_of
 from agent.formats.roster import Role
 from agent.formats.seal import verify_seal
 from agent.identity.config import RosterConfig
-from agent.identity.roster import seen_serial
+from agent.identity.roster import seen_document
 from agent.model.media import Address
 from agent.recording.finisher import finish
 from agent.recording.ledger import read_rows
@@ -189,7 +189,7 @@ async def test_the_roster_is_read_again_at_a_hangup_signal(
             await asyncio.sleep(0)
         agent.stop()
         await served
-    assert seen_serial(disk_site.root / "spool" / "roster-serial") == 7
+    assert seen_document(disk_site.root / "spool" / "roster-serial").serial == 7
 
 
 async def test_what_a_dead_daemon_left_is_stored_at_the_next_start(

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from agent.common.strict_toml import ConfigError
 from agent.formats.roster import Role, Roster
-from agent.identity.roster import seen_serial
+from agent.identity.roster import seen_document
 from agent.service import people as module
 from agent.service.config import load
 from agent.service.material import Material, read_material
@@ -80,7 +80,7 @@ def test_a_roster_that_cannot_be_used_is_named(site: DiskSite) -> None:
 def test_a_roster_of_the_past_is_refused_by_its_serial(site: DiskSite) -> None:
     spool = site.root / "spool"
     remember_roster(read(site).people, spool)
-    assert seen_serial(spool / "roster-serial") == 7
+    assert seen_document(spool / "roster-serial").serial == 7
     put(site, roster(serial=6))
     [mistake] = mistakes(site)
     assert "serial is 6, and 7 has been seen" in mistake
@@ -149,7 +149,7 @@ async def test_a_newer_roster_counts_after_the_signal(site: DiskSite) -> None:
     put(site, roster(serial=8, people=roster().people[:2]))
     assert await reread(site, material) == [("roster_read", "")]
     assert len(material.people.directory()) == 0
-    assert seen_serial(site.root / "spool" / "roster-serial") == 8
+    assert seen_document(site.root / "spool" / "roster-serial").serial == 8
 
 
 async def test_a_bad_roster_keeps_the_old_one_and_says_why(site: DiskSite) -> None:

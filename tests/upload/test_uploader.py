@@ -1,5 +1,6 @@
 import asyncio
 import os
+from collections.abc import Sequence
 from hashlib import sha256
 
 import pytest
@@ -36,6 +37,31 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 # -- one recording ------------------------------------------------------------------
+
+
+async def test_what_is_under_way_for_too_long_is_made_ready_anew(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = Storage()
+    bench = Bench(spool, storage)
+    seal(spool, ONE)
+    asked = 0
+    objects_of = bench.uploader._objects_of
+
+    async def once_without_end(recording_id: str) -> Sequence[SealedObject]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            await asyncio.Event().wait()
+        return await objects_of(recording_id)
+
+    monkeypatch.setattr(bench.uploader, "_objects_of", once_without_end)
+    monkeypatch.setattr(uploader_module, "UNDER_WAY", 0.01)
+    with pytest.raises(OSError):  # noqa: PT011 - as a storage that is away
+        await bench.uploader.store(ONE)
+    monkeypatch.undo()
+    await bench.uploader.store(ONE)
+    assert spool.list_sealed() == []
 
 
 async def test_put_verify_tell_purge_in_this_order(spool: Spool) -> None:
