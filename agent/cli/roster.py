@@ -10,7 +10,7 @@ from rich.table import Table
 
 from agent.access.requests import NEEDED, moment_text
 from agent.cli.roster_template import template, to_toml
-from agent.cli.signed_files import Config, Output, join, read, trusted_roster, write
+from agent.cli.signed_files import Output, Trusted, join, read, write
 from agent.cli.terminal import console
 from agent.common.clock import utc_now, utc_ns
 from agent.common.strict_toml import ConfigError, decode_struct, read_toml
@@ -24,6 +24,7 @@ from agent.identity.officers_file import officers_file
 command: Final = App(
     name="roster", help="Make, sign, check and show the list of who is who."
 )
+_OF_CONFIG: Final = Trusted()
 _HINT: Final = "Correct the file, and encode it again."
 
 
@@ -80,15 +81,9 @@ def join_(file: Path, *signatures: Path, output: Output = None) -> None:
 
 
 @command.command
-def check(file: Path | None = None, *, config: Config = None, root: str = "") -> None:
-    """Verify a signed roster, and say what is in it.
-
-    Args:
-        file: The signed roster; that of the configuration if absent.
-        config: A configuration file with a [roster].
-        root: The root's public key: a .pub file, or the line in it.
-    """
-    roster = trusted_roster(config, file, root)
+def check(trusted: Trusted = _OF_CONFIG) -> None:
+    """Verify a signed roster, and say what is in it."""
+    roster = trusted.roster()
     today = day_of(utc_ns())
     print(f"serial {roster.serial} of {roster.issued}: signed by the root, no mistakes")
     for role in Role:
@@ -102,22 +97,14 @@ def check(file: Path | None = None, *, config: Config = None, root: str = "") ->
 
 
 @command.command
-def show(
-    file: Path | None = None,
-    *,
-    config: Config = None,
-    root: str = "",
-    names: bool = False,
-) -> None:
+def show(trusted: Trusted = _OF_CONFIG, *, names: bool = False) -> None:
     """Show the people of a signed roster.
 
     Args:
-        file: The signed roster; that of the configuration if absent.
-        config: A configuration file with a [roster].
-        root: The root's public key: a .pub file, or the line in it.
+        trusted: See above.
         names: Show names and numbers too.
     """
-    roster = trusted_roster(config, file, root)
+    roster = trusted.roster()
     today = day_of(utc_ns())
     table = Table("id", "roles", "days", "key", "signs", "today")
     if names:
@@ -138,22 +125,14 @@ def show(
 
 
 @command.command
-def officers(
-    file: Path | None = None,
-    *,
-    config: Config = None,
-    root: str = "",
-    output: Output = None,
-) -> None:
+def officers(trusted: Trusted = _OF_CONFIG, *, output: Output = None) -> None:
     """Print the officers of a signed roster as a file of officers (CSV).
 
     Args:
-        file: The signed roster; that of the configuration if absent.
-        config: A configuration file with a [roster].
-        root: The root's public key: a .pub file, or the line in it.
+        trusted: See above.
         output: The file to be made; standard output if absent.
     """
-    roster = trusted_roster(config, file, root)
+    roster = trusted.roster()
     write(officers_file(roster, day_of(utc_ns())).encode(), output)
 
 

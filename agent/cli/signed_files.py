@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,6 +22,24 @@ Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 _ROOT_HINT: Final = (
     "Name a configuration with a [roster] (-c), or the roster's root key (--root)."
 )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """Which roster counts, and why it is believed."""
+
+    file: Path | None = None
+    "The signed roster; that of the configuration if absent."
+    _: KW_ONLY
+    config: Config = None
+    "A configuration file with a [roster]."
+    root: str = ""
+    "The root's public key: a .pub file, or the line in it."
+
+    def roster(self) -> Roster:
+        """Raises AgentError, RosterError among them."""
+        return trusted_roster(self.config, self.file, self.root)
 
 
 class SignedFileError(AgentError):

@@ -7,7 +7,7 @@ tags and locks. Denied by name, too: there `NotAction` does not bind an owner.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Literal
 
@@ -31,8 +31,12 @@ _LOCK_SHOWN: Final = "GetObjectRetention"
 "Without it a HEAD hides an object's lock."
 _LOCK_PERIOD: Final = "GetBucketObjectLockConfiguration"
 _RECORDINGS: Final = ("audio", "manifest")
-_GATE_ALONE: Final = "audit/gate"
+_TAGGED: Final = frozenset({"audio", "manifest", "keys", "index"})
+"Whose objects come with a tag (agent.upload.backends.s3)."
+_GATES_LOG: Final = "audit/gate"
 "The log of who had access to what: no host writes there."
+_SPOOL: Final = "????????"
+"A host's logs are `<host>.<spool>`, one for each spool: this matches no other host."
 _GRANTS: Final = ("read", "write", "read-acp", "write-acp", "full-control")
 
 
@@ -97,16 +101,13 @@ _STATE_OF_GATE: Final = (
 )  # fmt: skip
 RIGHTS: Final[Mapping[tuple[Role, Kind], tuple[Grant, ...]]] = {
     (Role.HOST, "locked"): (
-        Grant(
-            ("PutObject", *_READ, _LOCK_SHOWN),
-            ("audio", "manifest", "notices", "audit"),
-        ),
+        Grant(("PutObject", *_READ, _LOCK_SHOWN), ("audio", "manifest", "notices")),
         Grant((_LOCK_PERIOD,)),
     ),
     (Role.HOST, "state"): (Grant(("PutObject", *_READ), ("keys", "index")),),
     (Role.GATE, "locked"): (
         Grant((*_READ, _LOCK_SHOWN), ("audio", "manifest", "notices", "audit")),
-        Grant(("PutObject",), ("audit",)),
+        Grant(("PutObject",), (_GATES_LOG,)),
         Grant((*_DELETE, *_TAG), _RECORDINGS),
         Grant((*_LIST, _LOCK_PERIOD)),
     ),
@@ -120,13 +121,13 @@ RIGHTS: Final[Mapping[tuple[Role, Kind], tuple[Grant, ...]]] = {
     ),
     (Role.READER, "state"): (),
 }
-"What each role may do; all else is denied."
+"What each role may do; all else is denied. Each host has its own log beside."
 
 WITHOUT_GATE: Final = (Grant(_READ, ("keys", "index")), Grant(_LIST))
 "What a reader needs of the state bucket where no gate hands envelopes out."
 
 _NEVER: Final[Mapping[tuple[Role, Kind], tuple[Grant, ...]]] = {
-    (Role.HOST, "locked"): (Grant(("PutObject",), (_GATE_ALONE,)),),
+    (Role.HOST, "locked"): (Grant(("PutObject",), (_GATES_LOG,)),),
     (Role.GATE, "locked"): (Grant(_DELETE, ("audit", "notices")),),
     (Role.GATE, "state"): (Grant(_DELETE, ("tombstones",)),),
 }
@@ -151,8 +152,33 @@ class Place:
         return f"{self.arn}/{self.prefix}{folder}/*"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Users:
+    """Who signs requests to a storage, by the ARNs that its server knows them by."""
+
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    "By the host's name, `agent.name`: its log bears it."
+    gate: Sequence[str] = ()
+    readers: Sequence[str] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anybody is named."""
+        return bool(self.hosts or self.gate or self.readers)
+
+
+def host_policy(host: str, locked: Place, state: Place, *, dialect: Dialect) -> Policy:
+    """What is attached to the user or role of the host of that name."""
+    return _policy(
+        [
+            *_statements(Role.HOST, "locked", locked, dialect, ()),
+            _own_log(0, host, locked, ()),
+            *_statements(Role.HOST, "state", state, dialect, ()),
+        ]
+    )
+
+
 def role_policy(
-    role: Role,
+    role: Literal[Role.GATE, Role.READER],
     locked: Place,
     state: Place,
     *,
@@ -171,19 +197,28 @@ def role_policy(
 def bucket_policy(
     kind: Kind,
     place: Place,
-    users: Mapping[Role, Sequence[str]],
+    users: Users,
     *,
     dialect: Dialect,
     without_gate: bool = False,
 ) -> Policy:
-    """What is put on a bucket; `users` are the ARNs of each role's users."""
+    """What is put on a bucket."""
+    named = {
+        Role.HOST: sorted(users.hosts.values()),
+        Role.GATE: sorted(users.gate),
+        Role.READER: sorted(users.readers),
+    }
     statements: list[Statement] = []
-    for role, arns in users.items():
+    for role, arns in named.items():
         if arns:
-            principals = sorted(arns)
             statements += _statements(
-                role, kind, place, dialect, principals, without_gate=without_gate
+                role, kind, place, dialect, arns, without_gate=without_gate
             )
+    if kind == "locked":
+        statements += [
+            _own_log(number, host, place, [arn])
+            for number, (host, arn) in enumerate(sorted(users.hosts.items()))
+        ]
     return _policy(statements)
 
 
@@ -195,6 +230,21 @@ def public_statements(policy: Policy) -> list[str]:
         if statement.get("Effect") == "Allow"
         and ("*" in _aslist(statement.get("Principal")) or "NotPrincipal" in statement)
     ]
+
+
+def _own_log(number: int, host: str, locked: Place, arns: Sequence[str]) -> Statement:
+    """What lets a host write its own log: who has another's name could end it."""
+    grant = Grant(("PutObject", *_READ, _LOCK_SHOWN), (f"audit/{host}.{_SPOOL}",))
+    return {
+        "Sid": f"HostLockedOwnLog{number}",
+        "Effect": "Allow",
+        **_named(arns),
+        **_scope(grant, locked),
+    }
+
+
+def _named(arns: Sequence[str]) -> Statement:
+    return {"Principal": {"AWS": list(arns)}} if arns else {}
 
 
 def _statements(
@@ -209,7 +259,7 @@ def _statements(
     grants = RIGHTS[role, kind]
     if without_gate and (role, kind) == (Role.READER, "state"):
         grants = WITHOUT_GATE
-    who = {"Principal": {"AWS": list(principals)}} if principals else {}
+    who = _named(principals)
     made: list[Statement] = []
 
     def add(sid: str, effect: str, **rest: Any) -> None:
@@ -218,9 +268,10 @@ def _statements(
 
     for number, grant in enumerate(grants):
         add(f"May{number}", "Allow", **_scope(grant, place))
-    putting = [
-        place.objects(f) for g in grants if "PutObject" in g.actions for f in g.folders
-    ]
+    folders = [f for g in grants if "PutObject" in g.actions for f in g.folders]
+    # Of all logs: what nobody may do with a put, nobody may with his own.
+    logs = ["audit"] if kind == "locked" and folders else []
+    putting = [place.objects(f) for f in (*folders, *logs) if f != _GATES_LOG]
     allowed = {action for grant in grants for action in grant.actions}
     if putting:
         for sid, condition in _put_conditions(role, dialect):
@@ -239,7 +290,7 @@ def _statements(
                 "MayTag",
                 "Allow",
                 Action="s3:PutObjectTagging",
-                Resource=putting,
+                Resource=[place.objects(f) for f in folders if f in _TAGGED],
                 Condition=normal,
             )
     for number, grant in enumerate(_NEVER.get((role, kind), ())):

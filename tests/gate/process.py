@@ -20,9 +20,10 @@ from agent.gate.opening import read_identities
 from agent.upload.backend import StorageBackend
 from tests.gate.rig import CALLER, inner_envelope
 from tests.gate.site import GateSite
+from tests.lab.process import DIES_WITH_US
 
 READY_WITHIN = 60.0
-PROGRAM = "from agent.gate.main import main; main()"
+PROGRAM = ("-c", "from agent.gate.main import main; main()", "run", "-c")
 
 
 class GateProcess:
@@ -42,7 +43,7 @@ class GateProcess:
             told.settimeout(READY_WITHIN)
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", PROGRAM, "run", "-c", str(self._site.path)],
+                    [*DIES_WITH_US, sys.executable, *PROGRAM, str(self._site.path)],
                     env={**os.environ, "NOTIFY_SOCKET": str(path)},
                     stdout=log,
                     stderr=log,

@@ -13,7 +13,7 @@ import pytest
 from agent.upload.bucket_probes import probe_rights
 from agent.upload.bucket_properties import Verdict, Wanted
 from agent.upload.buckets import init_bucket
-from agent.upload.policies import Dialect, Kind, Place, Role, bucket_policy
+from agent.upload.policies import Dialect, Kind, Place, Users, bucket_policy
 from tests.lab.ceph import Ceph
 from tests.lab.s3 import s3_client
 from tests.lab.s3_operations import Object, Try, attempt, operations
@@ -21,13 +21,16 @@ from tests.lab.s3_operations import Object, Try, attempt, operations
 pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
 FOLDERS: dict[Kind, tuple[str, ...]] = {
-    "locked": ("audio", "manifest", "notices", "audit/host-1", "audit/gate", "other"),
+    "locked": (
+        "audio", "manifest", "notices", "audit/host-1.0a1b2c3d",
+        "audit/host-2.0a1b2c3d", "audit/gate", "other",
+    ),
     "state": (
         "keys", "index", "state", "annotations", "tombstones", "gate", "erasures",
         "other",
     ),
 }  # fmt: skip
-WRITABLE = {"audio", "manifest", "notices", "audit/host-1", "keys", "index"}
+WRITABLE = {"audio", "manifest", "notices", "audit/host-1.0a1b2c3d", "keys", "index"}
 
 PUTS = {
     "PutObject",
@@ -105,7 +108,7 @@ def make_site(ceph: Ceph, name: str, owner: Any, user: Any) -> Site:
     admin, host = s3_client(ceph.endpoint, owner), s3_client(ceph.endpoint, user)
     objects: list[Object] = []
     wanted: list[Wanted] = []
-    users = {Role.HOST: [user.arn]} if owner != user else {}
+    users = Users(hosts={"host-1": user.arn} if owner != user else {})
     for kind, folders in FOLDERS.items():
         place = Place(f"{name}-{kind}")
         policy = bucket_policy(kind, place, users, dialect=Dialect.CEPH)
@@ -146,7 +149,7 @@ def allowed_on(one: Object) -> set[str]:
     """What the policy states of an object's folder."""
     folder = one.key.partition("/2026")[0]
     if folder not in WRITABLE:
-        return GETS | OF_LOCK if folder == "audit/gate" else set()
+        return set()
     if one.bucket.endswith("state"):
         return PUTS | GETS
     return PUTS | LOCKS | GETS | OF_LOCK
@@ -189,7 +192,7 @@ def test_only_what_the_policy_states_succeeds(
 
 def test_a_host_that_looks_for_its_rights_finds_them_right(site: Site) -> None:
     for wanted, one in zip(
-        site.wanted, (site.objects[0], site.objects[6]), strict=True
+        site.wanted, (site.objects[0], site.objects[7]), strict=True
     ):
         found = list(probe_rights(site.host, wanted, existing=one.key))
         assert [finding.verdict for finding in found] == [Verdict.RIGHT], found
@@ -202,7 +205,7 @@ def test_what_a_host_is_refused_would_else_be_done(ceph: Ceph) -> None:
     """The tries above are real ones: a bucket's owner succeeds with most of them."""
     owner = ceph.user("rights-owner")
     own = make_site(ceph, "rights-own", owner, owner)
-    some = [own.objects[0], own.objects[6]]
+    some = [own.objects[0], own.objects[7]]
     tries = try_all(own.admin, some, of_objects=True)
     done = {t.name for of_one in tries.values() for t in of_one if t.succeeded}
     assert done >= {

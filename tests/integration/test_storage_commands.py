@@ -39,7 +39,7 @@ class Commands:
 
     def run(self, verb: str) -> int:
         more = ["--admin-credentials", str(self.config.parent / "owner.keys")]
-        more += ["--host", self.host.arn]
+        more += ["--host", f"host-1={self.host.arn}"]
         try:
             app(["storage", verb, "-c", str(self.config), *more])
         except SystemExit as end:

@@ -16,7 +16,7 @@ from agent.upload.backend import (
 from agent.upload.bucket_properties import Verdict, Wanted
 from agent.upload.buckets import init_bucket
 from agent.upload.config import StorageConfig
-from agent.upload.policies import Dialect, Kind, Place, Role, bucket_policy
+from agent.upload.policies import Dialect, Kind, Place, Role, Users, bucket_policy
 from agent.upload.targets import Target, open_target
 from tests.lab.ceph import Ceph
 from tests.lab.s3 import s3_client
@@ -38,7 +38,11 @@ def opened(ceph: Ceph, tmp_path_factory: pytest.TempPathFactory) -> Opened:
     folder = tmp_path_factory.mktemp("roles")
     admin = s3_client(ceph.endpoint, ceph.user("roles-owner"))
     keys = {role: ceph.user(f"roles-{role}") for role in Role}
-    users = {role: [one.arn] for role, one in keys.items()}
+    users = Users(
+        hosts={"host-1": keys[Role.HOST].arn},
+        gate=[keys[Role.GATE].arn],
+        readers=[keys[Role.READER].arn],
+    )
     places: tuple[tuple[Kind, Place], ...] = (
         ("locked", Place("roles-locked", "site/")),
         ("state", Place("roles-state")),
@@ -79,8 +83,11 @@ async def test_a_host_stores_proves_and_reads_back_and_no_more(opened: Opened) -
             _ = [one async for one in backend.list("")]
     with pytest.raises(StorageDeniedError):
         await host.state.put(f"state/{ID}/000001.json", DATA)
-    with pytest.raises(StorageDeniedError):
-        await host.locked.put("audit/gate/2026/11/29/000000000001.json", DATA)
+    row = "2026/11/29/000000000001.json"
+    await host.locked.put(f"audit/host-1.0a1b2c3d/{row}", DATA, sha256=DIGEST)
+    for other in ("gate", "host-2.0a1b2c3d"):
+        with pytest.raises(StorageDeniedError):
+            await host.locked.put(f"audit/{other}/{row}", DATA)
 
 
 async def test_the_gate_finds_replaces_keeps_and_erases(opened: Opened) -> None:
@@ -97,6 +104,8 @@ async def test_the_gate_finds_replaces_keeps_and_erases(opened: Opened) -> None:
     assert other not in [found.key async for found in gate.state.list("keys")]
 
     await gate.locked.put("audit/gate/2026/11/29/000000000001.json", DATA)
+    with pytest.raises(StorageDeniedError):
+        await gate.locked.put("audit/host-1.0a1b2c3d/2026/11/29/x", DATA)
     for backend, key in (
         (gate.state, f"tombstones/2026/11/29/{ID}.json"),
         (gate.state, f"state/{ID}/000001.json"),

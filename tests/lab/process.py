@@ -10,6 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 _TAIL = 20_000
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+"""Before a command: whatever ends the tests, without a word too, ends it.
+
+It counts the thread that starts it: one of a loop's own, which ends with the loop.
+"""
 
 
 class Process:
@@ -22,7 +27,7 @@ class Process:
         self._log = folder / f"{name}.log"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                command,
+                [*DIES_WITH_US, *command],
                 cwd=folder,
                 env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb"}
                 | environment,

@@ -8,12 +8,12 @@ from botocore.exceptions import EndpointConnectionError
 
 from agent.upload.bucket_properties import Finding, Verdict, Wanted
 from agent.upload.buckets import BucketError, check_bucket, init_bucket
-from agent.upload.policies import Dialect, Place, Role, bucket_policy
+from agent.upload.policies import Dialect, Place, Users, bucket_policy
 from tests.fakes.bucket_server import BucketServer
 
 LOCKED = Place("rec-locked")
 POLICY = bucket_policy(
-    "locked", LOCKED, {Role.HOST: ["arn:aws:iam:::user/h"]}, dialect=Dialect.CEPH
+    "locked", LOCKED, Users(hosts={"h": "arn:aws:iam:::user/h"}), dialect=Dialect.CEPH
 )
 WANTED = Wanted("locked", LOCKED, lock="governance", lock_days=351, policy=POLICY)
 STATE = Wanted("state", Place("rec-state"), region="FI")

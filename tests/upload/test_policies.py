@@ -11,7 +11,9 @@ from agent.upload.policies import (
     Place,
     Policy,
     Role,
+    Users,
     bucket_policy,
+    host_policy,
     public_statements,
     role_policy,
 )
@@ -64,6 +66,8 @@ def _matches(
 
 
 def policy(role: Role, dialect: Dialect = Dialect.CEPH, **more: bool) -> Policy:
+    if role is Role.HOST:
+        return host_policy("host-1", LOCKED, STATE, dialect=dialect)
     return role_policy(role, LOCKED, STATE, dialect=dialect, **more)
 
 
@@ -73,10 +77,11 @@ def of(folder: str) -> str:
 
 
 LOCKED_FOLDERS = {folder for folder in Folder if folder.target == "locked"}
-PUT_BY_HOST = {"audio", "manifest", "notices", "audit", "keys", "index"}
+OWN_LOG = "audit/host-1.0a1b2c3d"
+PUT_BY_HOST = {"audio", "manifest", "notices", OWN_LOG, "keys", "index"}
 
 
-@pytest.mark.parametrize("folder", [*Folder, "other"])
+@pytest.mark.parametrize("folder", [*Folder, OWN_LOG, "other"])
 def test_a_host_puts_and_reads_what_hosts_put(folder: str) -> None:
     host = policy(Role.HOST)
     for action in ("PutObject", "GetObject"):
@@ -90,10 +95,34 @@ def test_a_host_puts_and_reads_what_hosts_put(folder: str) -> None:
     }
 
 
-def test_a_host_does_not_write_the_gates_log() -> None:
-    host = policy(Role.HOST)
-    assert decide(host, "PutObject", of("audit/host-1"))
-    assert not decide(host, "PutObject", of("audit/gate"))
+@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize(
+    "other",
+    [
+        "gate", "host-1", "host-10.0a1b2c3d", "host-2.0a1b2c3d", "host-1.b.0a1b2c3d",
+        "host-1.0a1b2c3d4", "xhost-1.0a1b2c3d",
+    ],
+)  # fmt: skip
+def test_a_host_has_its_own_log_and_no_others(dialect: Dialect, other: str) -> None:
+    arns = {"host-1": ARN, "host-2": f"{ARN}-2"}
+    bucket = bucket_policy("locked", LOCKED, Users(hosts=arns), dialect=dialect)
+    own = {"Version": "", "Statement": [s for s in bucket["Statement"] if _of(s, ARN)]}
+    once = {"s3_if_none_match": "*"}
+    for host in (policy(Role.HOST, dialect), own):
+        for action in ("PutObject", "GetObject"):
+            assert decide(host, action, of(OWN_LOG), **once)
+            assert not decide(host, action, of(f"audit/{other}"), **once)
+
+
+def _of(statement: dict[str, Any], arn: str) -> bool:
+    return arn in statement["Principal"]["AWS"]
+
+
+def test_the_gate_reads_every_log_and_writes_its_own() -> None:
+    gate = policy(Role.GATE)
+    assert decide(gate, "PutObject", of("audit/gate"))
+    assert not decide(gate, "PutObject", of(OWN_LOG))
+    assert decide(gate, "GetObject", of(OWN_LOG))
 
 
 def test_of_the_buckets_a_host_may_ask_how_long_they_lock() -> None:
@@ -103,7 +132,9 @@ def test_of_the_buckets_a_host_may_ask_how_long_they_lock() -> None:
     assert not any(decide(host, action, STATE.arn) for action in ACTIONS)
 
 
-@pytest.mark.parametrize("role", [Role.HOST, Role.GATE])
+@pytest.mark.parametrize(
+    ("role", "log"), [(Role.HOST, OWN_LOG), (Role.GATE, "audit/gate")]
+)
 @pytest.mark.parametrize(
     "keys",
     [
@@ -113,9 +144,11 @@ def test_of_the_buckets_a_host_may_ask_how_long_they_lock() -> None:
         {"s3_x_amz_copy_source": "elsewhere/x"},
     ],
 )
-def test_nobody_puts_with_an_acl_or_a_copy(role: Role, keys: dict[str, str]) -> None:
-    assert decide(policy(role), "PutObject", of("audit/host-1"))
-    assert not decide(policy(role), "PutObject", of("audit/host-1"), **keys)
+def test_nobody_puts_with_an_acl_or_a_copy(
+    role: Role, log: str, keys: dict[str, str]
+) -> None:
+    assert decide(policy(role), "PutObject", of(log))
+    assert not decide(policy(role), "PutObject", of(log), **keys)
 
 
 @pytest.mark.parametrize("acl", ["private", ""])
@@ -131,6 +164,8 @@ def test_where_it_can_be_demanded_a_host_puts_conditionally_with_one_tag() -> No
     normal = {"s3_RequestObjectTag_expiry": "normal"}
     assert decide(host, "PutObjectTagging", of("audio"), **normal)
     assert not decide(host, "PutObjectTagging", of("audio"))
+    # No log ever comes with one, and lifecycle is to pass them by.
+    assert not decide(host, "PutObjectTagging", of(OWN_LOG), **normal)
     # The gate replaces what is its own.
     assert decide(policy(Role.GATE, Dialect.AMAZON), "PutObject", of("state"))
 
@@ -179,7 +214,7 @@ def test_envelopes_come_to_readers_from_the_gate_where_there_is_one() -> None:
 
 
 def test_a_buckets_policy_names_its_users_and_a_users_names_nobody() -> None:
-    users = {Role.HOST: [ARN], Role.GATE: [f"{ARN}-2"], Role.READER: []}
+    users = Users(hosts={"host-1": ARN}, gate=[f"{ARN}-2"])
     made = bucket_policy("locked", LOCKED, users, dialect=Dialect.AMAZON)
     who = {tuple(s["Principal"]["AWS"]) for s in made["Statement"]}
     assert who == {(ARN,), (f"{ARN}-2",)}

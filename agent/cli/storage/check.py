@@ -2,52 +2,41 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from cyclopts import Parameter
 
 from agent.cli.storage.findings import show
-from agent.cli.storage.targets import Site, read_site, users_of
+from agent.cli.storage.options import Asked
+from agent.cli.storage.targets import Site, read_site
 from agent.common.errors import AgentError
 from agent.signalling.secrets import Secrets
 from agent.upload.bucket_probes import probe_bucket, probe_rights
 from agent.upload.bucket_properties import Finding, Verdict, Wanted
 from agent.upload.buckets import check_bucket
 from agent.upload.directories import check_directory
-from agent.upload.policies import Dialect
+from agent.upload.policies import Dialect, Users
 from agent.upload.s3_credentials import parse_credentials
 
 
-def command(
-    *,
-    config: Annotated[Path, Parameter(name=["--config", "-c"])],
-    admin_credentials: Path | None = None,
-    host: tuple[str, ...] = (),
-    gate: tuple[str, ...] = (),
-    reader: tuple[str, ...] = (),
-    dialect: Dialect | None = None,
-) -> None:
+def command(asked: Asked, *, admin_credentials: Path | None = None) -> None:
     """Judge buckets or directories: 1 if something is wrong, with its remedy.
 
+    With ARNs the policies that name them are looked for.
+
     Args:
-        config: A host's configuration file, or the gate's.
+        asked: See above.
         admin_credentials: An AWS shared-credentials file of who may see and do all
             there; without it only what the configured ones may do is found out.
-        host: ARNs of the hosts, whose policy is then looked for.
-        gate: ARN of the gate.
-        reader: ARNs of readers.
-        dialect: What the server understands of conditions; else as its name tells.
     """
-    site = read_site(config)
-    users = users_of(host, gate, reader)
-    show(_findings(site, admin_credentials, users, dialect))
+    site = read_site(asked.config)
+    show(_findings(site, admin_credentials, asked.users(), asked.dialect))
 
 
 def _findings(
     site: Site,
     admin_credentials: Path | None,
-    users: dict[Any, Any],
+    users: Users,
     dialect: Dialect | None,
 ) -> Iterator[Finding]:
     for index, storage in enumerate(site.storages):

@@ -1,20 +1,18 @@
 """`recording-agent storage init`: central storage made as it must be."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from agent.cli.storage.check import admin_client
 from agent.cli.storage.findings import show
-from agent.cli.storage.targets import Site, read_site, users_of
+from agent.cli.storage.options import Asked
+from agent.cli.storage.targets import Site, read_site
 from agent.common.errors import AgentError
 from agent.upload.bucket_probes import probe_bucket
 from agent.upload.bucket_properties import Finding, Verdict
 from agent.upload.buckets import init_bucket
 from agent.upload.directories import init_directory
-from agent.upload.policies import Dialect, Role
+from agent.upload.policies import Dialect, Users
 
 
 class NoCredentialsError(AgentError):
@@ -23,36 +21,25 @@ class NoCredentialsError(AgentError):
     hint = "Name a file with an administrator's: --admin-credentials FILE."
 
 
-def command(
-    *,
-    config: Annotated[Path, Parameter(name=["--config", "-c"])],
-    admin_credentials: Path | None = None,
-    host: tuple[str, ...] = (),
-    gate: tuple[str, ...] = (),
-    reader: tuple[str, ...] = (),
-    dialect: Dialect | None = None,
-) -> None:
+def command(asked: Asked, *, admin_credentials: Path | None = None) -> None:
     """Make what is missing of buckets or directories; weaken nothing that is there.
 
+    With any ARN, policies are put on new buckets; without, attach what `storage
+    policies` prints to the users.
+
     Args:
-        config: A host's configuration file, or the gate's.
+        asked: See above.
         admin_credentials: An AWS shared-credentials file of who may make buckets. It is
             needed here alone: keep it off the hosts.
-        host: ARNs of the hosts. With any ARN, policies are put on new buckets; without,
-            attach what `storage policies` prints to the users.
-        gate: ARN of the gate.
-        reader: ARNs of readers.
-        dialect: What the server understands of conditions; else as its name tells.
     """
-    site = read_site(config)
-    users = users_of(host, gate, reader)
-    show(_findings(site, admin_credentials, users, dialect))
+    site = read_site(asked.config)
+    show(_findings(site, admin_credentials, asked.users(), asked.dialect))
 
 
 def _findings(
     site: Site,
     admin_credentials: Path | None,
-    users: Mapping[Role, Sequence[str]],
+    users: Users,
     dialect: Dialect | None,
 ) -> Iterator[Finding]:
     for index, storage in enumerate(site.storages):

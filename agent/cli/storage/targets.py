@@ -1,6 +1,6 @@
 """What a configuration says of its storages, as the commands on them need it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from agent.service.material import credentials_directory
 from agent.signalling.secrets import Secrets
 from agent.upload.bucket_properties import LOCK_MARGIN, Wanted
 from agent.upload.config import StorageConfig, bucket_of
-from agent.upload.policies import Dialect, Kind, Place, Role, bucket_policy
+from agent.upload.policies import Dialect, Kind, Place, Role, Users, bucket_policy
 from agent.upload.s3_credentials import parse_credentials
 
 _FOUR_YEARS: Final = [date(2025, 1, 1) + timedelta(days) for days in range(1461)]
@@ -42,6 +42,8 @@ class Site:
     lock_days: int
     role: Role
     "Whose file it is, and so whose credentials it names."
+    host: str
+    "The host's name; empty in another's file."
     base: Path
     "What relative paths are below: the file's directory."
 
@@ -63,7 +65,7 @@ class Site:
     def wanted(
         self,
         storage: StorageConfig,
-        users: Mapping[Role, Sequence[str]],
+        users: Users,
         dialect: Dialect | None,
     ) -> Iterator[Wanted]:
         """Both buckets as they must be; a policy is asked for if users are named."""
@@ -74,7 +76,7 @@ class Site:
         for kind, url in urls:
             place = place_of(url)
             policy = None
-            if any(users.values()):
+            if users:
                 spoken = dialect or dialect_of(storage)
                 policy = bucket_policy(kind, place, users, dialect=spoken)
             yield Wanted(
@@ -112,9 +114,15 @@ def read_site(path: Path) -> Site:
             lock_days = lock_days_of(period)
             # Only a host's file has this section.
             role = Role.HOST if "agent" in raw else Role.GATE
+            host = _host_of(raw.get("agent"))
             base = path.resolve().parent
-            return Site(sections.storage, outgoing, lock_days, role, base)
+            return Site(sections.storage, outgoing, lock_days, role, host, base)
     raise ConfigError(mistakes)
+
+
+def _host_of(section: object) -> str:
+    """The name in `[agent]`, which is judged elsewhere."""
+    return str(section.get("name", "")) if isinstance(section, dict) else ""
 
 
 def lock_days_of(period: Period) -> int:
@@ -133,10 +141,3 @@ def dialect_of(storage: StorageConfig) -> Dialect:
     """What the server at an endpoint understands, as far as its name tells."""
     host = urlsplit(storage.endpoint).hostname or ""
     return Dialect.AMAZON if host.endswith(_AMAZON) else Dialect.CEPH
-
-
-def users_of(
-    host: Sequence[str], gate: Sequence[str], reader: Sequence[str]
-) -> dict[Role, Sequence[str]]:
-    """The ARNs that were named, by role."""
-    return {Role.HOST: host, Role.GATE: gate, Role.READER: reader}

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli.storage.options import HostUserError
 from agent.cli.storage.targets import lock_days_of, read_site
 from agent.common.outgoing import OutsideRegionError
 from agent.common.strict_toml import ConfigError
+from agent.formats.layout import LayoutError
 from agent.retention.policy import Period
 from agent.upload.policies import Role
 from tests.cli.conftest import DiskSite
@@ -57,27 +59,54 @@ def test_policies_of_roles_and_of_buckets(
     tmp_path: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = config(tmp_path / "agent.toml")
-    assert run("storage", "policies", "-c", file) == 0
+    assert run("storage", "policies", "-c", file, "--host", "a", "--host", "b") == 0
     roles = json.loads(capsys.readouterr().out)["storage[0]"]
-    assert set(roles) == {"host", "gate", "reader"}
+    assert set(roles) == {"host a", "host b", "gate", "reader"}
     assert "Principal" not in json.dumps(roles)
     assert "s3:if-none-match" not in json.dumps(roles)
-    assert "arn:aws:s3:::rec-locked/site/audio/*" in json.dumps(roles["host"])
+    assert "arn:aws:s3:::rec-locked/site/audio/*" in json.dumps(roles["host a"])
 
-    assert run("storage", "policies", "-c", file, "--host", "arn:aws:iam:::user/h") == 0
+    named = "a=arn:aws:iam:::user/h"
+    assert run("storage", "policies", "-c", file, "--host", named) == 0
     buckets = json.loads(capsys.readouterr().out)["storage[0]"]
     assert set(buckets) == {"rec-locked", "rec-state"}
     who = {tuple(s["Principal"]["AWS"]) for s in buckets["rec-state"]["Statement"]}
     assert who == {("arn:aws:iam:::user/h",)}
 
 
+def test_each_host_is_named_beside_its_user(
+    tmp_path: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = config(tmp_path / "agent.toml")
+    with pytest.raises(HostUserError, match="No host is named"):
+        run("storage", "policies", "-c", file)
+    for verb in ("init", "check"):
+        with pytest.raises(HostUserError, match="arn:aws:iam:::user/h"):
+            run("storage", verb, "-c", file, "--host", "arn:aws:iam:::user/h")
+    with pytest.raises(LayoutError):
+        run("storage", "policies", "-c", file, "--host", "a/b")
+    file.write_text('[agent]\nname = "host-7"\n' + file.read_text())
+    assert run("storage", "policies", "-c", file) == 0
+    assert "audit/host-7.????????/*" in capsys.readouterr().out
+
+
+def test_of_directories_it_is_said_that_nobody_enforces_anything(
+    disk_site: DiskSite, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("storage", "policies", "-c", disk_site.write()) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "storage[0]: a directory, where no server enforces a policy." in said.err
+
+
 def test_amazon_is_asked_for_what_it_can(
     tmp_path: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = config(tmp_path / "agent.toml", host="s3.eu-north-1.amazonaws.com")
-    assert run("storage", "policies", "-c", file) == 0
+    assert run("storage", "policies", "-c", file, "--host", "a") == 0
     assert "s3:if-none-match" in capsys.readouterr().out
-    assert run("storage", "policies", "-c", file, "--dialect", "ceph") == 0
+    more = ("--host", "a", "--dialect", "ceph")
+    assert run("storage", "policies", "-c", file, *more) == 0
     assert "s3:if-none-match" not in capsys.readouterr().out
 
 
