@@ -60,9 +60,15 @@ def test_memory_is_flat_however_large_the_folder(
         while made < size:
             os.close(os.open(tmp_path / f"{made:060}", os.O_CREAT | os.O_WRONLY))
             made += 1
-        tracemalloc.start()
-        assert sum(1 for _ in walk(tmp_path, "")) == size
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    # What other threads of the run still do is traced too.
+        # What other threads of the run still do is traced too: the least counts.
+        peaks.append(min(peak_of(tmp_path, size) for _ in range(5)))
     assert peaks[1] < 1.5 * peaks[0] + 100_000
+
+
+def peak_of(folder: Path, size: int) -> int:
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in walk(folder, "")) == size
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
