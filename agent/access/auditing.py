@@ -19,21 +19,23 @@ T = TypeVar("T")
 
 
 async def uses(
-    desk: Desk, recording_ids: Collection[str]
+    desk: Desk, recording_ids: Collection[str], first: date | None = None
 ) -> dict[str, list[Consultation]]:
     """When and why recordings were used, by id; by whom it does not say.
+
+    From a day in UTC on, or as far back as is kept.
 
     Of the gate, or of the logs in storage, which are read once. Raises GateError,
     DeskError, AuditBrokenError, StorageError.
     """
     if desk.gate is not None:
-        told = {one: await desk.gate.accesses(one) for one in recording_ids}
+        told = {one: await desk.gate.accesses(one, first) for one in recording_ids}
         return {
             one: [Consultation(r.time, r.act, r.purpose, r.result) for r in rows]
             for one, rows in told.items()
         }
     wanted = set(recording_ids)
-    found = [row async for row in rows_of_all(desk) if row.id in wanted]
+    found = [row async for row in rows_of_all(desk, first) if row.id in wanted]
     found.sort(key=lambda row: row.time)
     return {one: when_and_why(found, one) for one in recording_ids}
 

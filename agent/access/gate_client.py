@@ -142,6 +142,7 @@ class AccessRow(msgspec.Struct, frozen=True):
 
 class _Rows(msgspec.Struct, frozen=True):
     rows: tuple[AccessRow, ...]
+    next: date | None = None
 
 
 class _Texts(msgspec.Struct, frozen=True):
@@ -272,10 +273,20 @@ class GateClient:
         """Have a request carried out."""
         return await self._ask("POST", f"/requests/{request}/execute", Executed)
 
-    async def accesses(self, recording_id: str) -> tuple[AccessRow, ...]:
-        """When and why a recording was used."""
-        rows = await self._ask("GET", f"/audit?id={recording_id}", _Rows)
-        return rows.rows
+    async def accesses(
+        self, recording_id: str, first: date | None = None
+    ) -> list[AccessRow]:
+        """When and why a recording was used, from a day in UTC on."""
+        rows: list[AccessRow] = []
+        while True:
+            since = "" if first is None else f"&from={first}"
+            told = await self._ask("GET", f"/audit?id={recording_id}{since}", _Rows)
+            rows += told.rows
+            if told.next is None:
+                return rows
+            if first is not None and told.next <= first:
+                raise GateError("the gate's answers do not come to an end.")
+            first = told.next
 
     async def verify_log(self) -> LogReport:
         """Whether the gate's log is whole, by the gate's own look at it."""

@@ -5,6 +5,7 @@ every refusal is one status and one word.
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import date
 from typing import Annotated, Any, Final, Protocol
 
 import structlog
@@ -205,10 +206,12 @@ def make_app(parts: Parts, erasing_of: Callable[..., Erasing]) -> FastAPI:
 
     @app.get("/audit")
     async def audit(
-        person: Caller, id_: Annotated[RecordingId, Query(alias="id")]
+        person: Caller,
+        id_: Annotated[RecordingId, Query(alias="id")],
+        first: Annotated[date | None, Query(alias="from")] = None,
     ) -> AuditRows:
         """When and why a recording was used; never by whom."""
-        return await auditing.of_recording(person, id_)
+        return await auditing.of_recording(person, id_, first)
 
     @app.get("/audit/verify")
     async def verify(person: Caller) -> AuditVerdict:

@@ -173,6 +173,8 @@ class AuditRows(Body):
     """What was done with one recording."""
 
     rows: list[AuditRow]
+    next: date | None = None
+    "The day, in UTC, from which on to ask again: it takes long to read so much."
 
 
 class AuditVerdict(Body):

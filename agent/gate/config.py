@@ -94,6 +94,8 @@ class LimitsConfig(
     releases_alarm: int = 50
     finds: int = 500
     finds_alarm: int = 200
+    audits: int = 200
+    audits_alarm: int = 100
     denials: int = 200
     "After so many tries that were denied nothing is answered any more."
     denials_alarm: int = 20
@@ -110,6 +112,7 @@ class LimitsConfig(
         return {
             Counted.RELEASES: Limit(self.releases, self.releases_alarm),
             Counted.FINDS: Limit(self.finds, self.finds_alarm),
+            Counted.AUDITS: Limit(self.audits, self.audits_alarm),
             Counted.DENIALS: Limit(self.denials, self.denials_alarm),
         }
 

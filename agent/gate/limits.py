@@ -19,6 +19,8 @@ class Counted(StrEnum):
 
     RELEASES = "releases"
     FINDS = "finds"
+    AUDITS = "audits"
+    "Readings of the audit log: none costs more work."
     DENIALS = "denials"
     "Tries that were refused: ids that are guessed show here."
 

@@ -8,26 +8,28 @@ vouches for, and for the key that belongs to it.
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import logging
 import ssl
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import structlog
 import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent.common.errors import AgentError
+from agent.gate.connections import MAX_CONNECTIONS, Connections
 
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 "Of TLS 1.2; all of 1.3 are as good."
 MAX_HEAD: Final = 16 * 1024
 "Bytes of a request's line and headers."
-MAX_CONNECTIONS: Final = 200
 IDLE: Final = 15
 "Seconds in which a connection must bring a whole head."
 DRAIN: Final = 20
@@ -85,6 +87,12 @@ class CertificateProtocol(H11Protocol):
     """HTTP/1.1 whose requests know the public key of their connection."""
 
     _watch: asyncio.TimerHandle | None = None
+    _taken: tuple[str, str] | None = None
+    "Whose this connection is counted as."
+
+    def __init__(self, open_: Connections, **of_uvicorn: Any) -> None:
+        super().__init__(**of_uvicorn)
+        self._open = open_
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -92,11 +100,25 @@ class CertificateProtocol(H11Protocol):
         certificate = None if tls is None else tls.getpeercert(binary_form=True)
         spki = "" if certificate is None else spki_of(certificate)
         self.app_state = {**self.app_state, "spki": spki}
+        whose = (spki, str((transport.get_extra_info("peername") or [""])[0]))
+        if crowded := self._open.take(*whose):
+            self._refuse(crowded, *whose)
+            return
+        self._taken = whose
         self._await_request()
+
+    def _refuse(self, crowded: str, spki: str, address: str) -> None:
+        of = spki if crowded == "certificate" else address
+        if self._open.is_news(crowded, of):
+            structlog.get_logger().warning("connections_refused", **{crowded: of})
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watch is not None:
             self._watch.cancel()
+        if self._taken is not None:
+            self._open.give_back(*self._taken)
+            self._taken = None
         super().connection_lost(exc)
 
     def _await_request(self) -> None:
@@ -130,7 +152,8 @@ class GateServer(uvicorn.Server):
     def __init__(self, application: Any, tls: ssl.SSLContext | None) -> None:
         config = uvicorn.Config(
             application,
-            http=CertificateProtocol,
+            # A class is expected, and called as one.
+            http=cast("Any", functools.partial(CertificateProtocol, Connections())),
             ws="none",
             lifespan="off",
             loop="none",

@@ -178,6 +178,22 @@ async def test_every_other_act() -> None:
         await client(recorder([], {"annotations": ["%"]})).annotations(ID)
 
 
+async def test_a_log_that_comes_in_pieces_is_asked_for_to_its_end() -> None:
+    row = {"time": "2026-11-23T10:00:00.000Z", "act": "release"}
+    left = [{"rows": [row], "next": "2026-11-24"}, {"rows": [row, row], "next": None}]
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.query.decode())
+        return httpx.Response(200, content=msgspec.json.encode(left[len(asked) - 1]))
+
+    assert len(await client(answer).accesses(ID)) == 3
+    assert asked == [f"id={ID}", f"id={ID}&from=2026-11-24"]
+    again = client(recorder([], left[0]))
+    with pytest.raises(GateError, match="do not come to an end"):
+        await again.accesses(ID, DAY)
+
+
 async def test_certificates_that_are_not_there(tmp_path: Path) -> None:
     config = GateClientConfig(url="https://gate:1", certificate="a", key="b", ca="c")
     with pytest.raises(GateError, match="cannot be used"):

@@ -1,12 +1,15 @@
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from agent.archive.audit_log import AuditLog
 from agent.formats.audit import Act
+from agent.gate import auditing as module
+from agent.gate.limits import Counted, Limit
 from agent.upload.backends.memory import MemoryBackend
 from tests.formats.rosters import signing_key
-from tests.gate.rig import Rig, opened
+from tests.gate.rig import WIDE, Rig, opened
 
 
 async def test_a_recordings_uses_are_told_without_names(rig: Rig) -> None:
@@ -25,6 +28,44 @@ async def test_a_recordings_uses_are_told_without_names(rig: Rig) -> None:
     assert "p-" not in answer.text
     last = (await rig.rows())[-1]
     assert (last.who, last.act, last.id) == ("p-cara", "audit-read", held)
+
+
+async def test_a_long_log_is_read_piece_by_piece(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = await rig.store()
+    days = []
+    for _ in range(4):
+        for purpose in ("quality", "training"):
+            await rig.release("quinn", held, purpose=purpose)
+        days.append(rig.clock.moment.date().isoformat())
+        rig.clock.ahead(timedelta(days=1))
+    monkeypatch.setattr(module, "PATIENCE", -1.0)  # over when it begins
+    seen, first = [], ""
+    while first is not None:
+        path = f"/audit?id={held}" + (f"&from={first}" if first else "")
+        answer = (await rig.as_("cara").get(path)).json()
+        seen.append(sorted({row["time"][:10] for row in answer["rows"]}))
+        assert len(answer["rows"]) in {0, 2}
+        first = answer["next"]
+    # The last day has nothing but the asking itself.
+    assert seen == [[day] for day in days] + [[]]
+
+
+async def test_whoever_reads_the_log_without_end_is_stopped(tmp_path: Path) -> None:
+    limits = WIDE | {Counted.AUDITS: Limit(refuse=3, alarm=2)}
+    async with opened(tmp_path, limits=limits) as rig:
+        held = await rig.store()
+        paths = (
+            f"/audit?id={held}",
+            "/audit/verify",
+            f"/audit?id={held}",
+            "/audit/verify",
+        )
+        told = [(await rig.as_("dan").get(path)).status_code for path in paths]
+        assert told == [200, 200, 200, 429]
+        alarms = [row for row in await rig.rows() if row.act == "alarm"]
+        assert [dict(row.detail)["what"] for row in alarms] == ["audits"]
 
 
 @pytest.mark.parametrize("name", ["quinn", "otso", "adam"])

@@ -11,8 +11,10 @@ import pytest
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from structlog.testing import capture_logs
 
 from agent.gate import server as module
+from agent.gate.connections import Connections
 from agent.gate.server import GateServer, TlsError, spki_of, tls_context
 
 
@@ -136,6 +138,29 @@ async def test_a_connection_that_brings_no_request_is_closed(
         async with asyncio.timeout(5):
             assert await reader.read() == b""
         writer.close()
+
+
+async def test_one_certificate_has_its_share_of_connections(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "Connections", lambda: Connections(of_certificate=3))
+    (one, *_), (other, spki, _) = site.person(), site.person()
+    async with serving(site.server()) as (port, _):
+        opened = [
+            await asyncio.open_connection("127.0.0.1", port, ssl=one) for _ in range(3)
+        ]
+        with capture_logs() as told:
+            for _ in range(2):
+                with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+                    await ask(port, one)
+        assert [entry["event"] for entry in told] == ["connections_refused"]
+        assert await ask(port, other) == spki
+        _, writer = opened.pop()
+        writer.close()
+        await writer.wait_closed()
+        assert await ask(port, one)
+        for _, writer in opened:
+            writer.close()
 
 
 async def test_a_fault_of_ours_is_logged_without_its_values(

@@ -40,7 +40,7 @@ def command(
         config: See above.
     """
     if recording:
-        told = at_desk(config, lambda desk: uses(desk, [recording]), quiet=True)
+        told = at_desk(config, lambda desk: uses(desk, [recording], first), quiet=True)
         _lines(told[recording])
     elif person:
         _lines([at_desk(config, lambda desk: _touched(desk, person, first, last))])
