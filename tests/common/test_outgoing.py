@@ -1,11 +1,13 @@
 import ast
 import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from agent.common import outgoing
 from agent.common.outgoing import (
     Destination,
     OtherHostError,
@@ -17,6 +19,7 @@ from agent.common.regions import RegionConfig
 from tests.fakes.elsewhere import Elsewhere
 
 KEYS = StorageKeys("AKEY", "a-secret")
+HTTP_DATE = "Sun, 29 Nov 2026 10:00:00 GMT"
 OUTGOING = Outgoing(RegionConfig())
 
 
@@ -199,3 +202,16 @@ def test_nobody_else_connects() -> None:
     # A Unix socket's path is connected to; nothing there knows another kind of socket.
     for name in LOCAL:
         assert "AF_INET" not in (AGENT / name.partition(":")[0]).read_text()
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-29T10:00:00.000Z", "2026-11-29T12:00:00+02:00", HTTP_DATE]
+)
+def test_a_time_of_an_answer_is_read_in_both_forms(text: str) -> None:
+    assert outgoing._moment(text) == datetime(2026, 11, 29, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["", "then", "2026-11-29T10:00:00", "2026-13-29", "9"])
+def test_what_is_no_time_is_an_error_of_values(text: str) -> None:
+    with pytest.raises(ValueError, match=r"zone|format|month|must be"):
+        outgoing._moment(text)
