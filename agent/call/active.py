@@ -198,6 +198,7 @@ class ActiveCall:
         )
         if len(names) < len(self._plan.route.notice):
             names = ()  # one notice of several is missing: none counts as played
+            self._joint.stats.notices_failed += 1
         self._session.begin(names, self._now)
         self.run()
 

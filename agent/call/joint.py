@@ -100,6 +100,16 @@ class RunningCall(Protocol):
         """Clear it: the agent is stopping, or its code has failed."""
 
 
+@dataclass(slots=True)
+class CallStats:
+    """Counters since the start, of all calls."""
+
+    notices_played: int = 0
+    "To every leg that was to hear them."
+    notices_failed: int = 0
+    "Broken off, or not there to be played."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joint:
     """The agent's parts, as one call sees them."""
@@ -131,6 +141,7 @@ class Joint:
     "The call a SIP session belongs to."
     guard: Callable[[RunningCall, Callable[[], None]], None]
     "Does something to a call, whose failure there hurts no other."
+    stats: CallStats = field(default_factory=CallStats)
     keeper: Keeper | None = None
     "Keeps calls for the main process after this one, if somebody keeps our memory."
     log: structlog.typing.FilteringBoundLogger = field(

@@ -69,10 +69,14 @@ class Playing:
         if play is None or not play.notice:
             return False, None
         if not event.completed:
+            self._joint.stats.notices_failed += 1
             return True, None
         self._unplayed.discard(name)
         if name == play.legs[-1]:
             sounds = self._joint.notices.values()
             sound = next(s for s in sounds if s.name == play.sound)
             self._evidence = evidence(sound, event)
-        return False, None if self._unplayed else self._evidence
+        if self._unplayed:
+            return False, None
+        self._joint.stats.notices_played += 1
+        return False, self._evidence
