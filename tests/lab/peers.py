@@ -89,6 +89,7 @@ FLAC: Final = Program("flac", "bookworm", "usr/bin/flac", "flac")
 _CEPH_LIBRARIES = ("usr/lib/x86_64-linux-gnu/ceph",)
 CEPH: Final = Program("Ceph", "ceph", "usr/bin/radosgw", "radosgw", _CEPH_LIBRARIES)
 METAFLAC: Final = Program("metaflac", "bookworm", "usr/bin/metaflac", "flac")
+PROMTOOL: Final = Program("promtool", "prometheus", "usr/bin/promtool", "prometheus")
 OPUSINFO: Final = Program("opusinfo", "bookworm", "usr/bin/opusinfo", "opus-tools")
 
 _PROGRAMS: Final = {

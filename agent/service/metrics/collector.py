@@ -144,6 +144,11 @@ class AgentCollector(Collector):
             yield _gauge("spool_readable", "Whether the spool can be read.", 0)
             return
         yield _gauge("spool_readable", "Whether the spool can be read.", 1)
+        yield _gauge(
+            "journal_lag_seconds",
+            "How old the oldest block is that is not durable yet.",
+            self._sources.journal_lag(),
+        )
         yield from _spool(status)
         yield from _storages(status)
         yield from _others(status)

@@ -27,6 +27,8 @@ class Sources:
     "Of the calls that began today; None while the ledger cannot be read."
     calls: CallStats
     figures: Figures
+    journal_lag: Callable[[], float]
+    "Seconds: how old the oldest block is that is written and not durable."
     key_problems: Callable[[], int]
     "Since the start."
     loop_lag: Histogram

@@ -66,6 +66,7 @@ def running(tally: Tally | None = TALLY) -> Sources:
         today=lambda: tally,
         calls=CallStats(notices_played=4, notices_failed=1),
         figures=Figures(0),
+        journal_lag=lambda: 0.5,
         key_problems=lambda: 1,
         loop_lag=Histogram(BOUNDS),
         raising=("peer_down", "storage_failed"),
