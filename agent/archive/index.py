@@ -5,10 +5,10 @@ the key asks for one blind value; the objects are empty, so nothing is read.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Awaitable, Callable, Iterable, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from agent.archive.store import Archive
 from agent.formats.layout import (
@@ -22,10 +22,15 @@ from agent.formats.layout import (
 
 AT_ONCE: Final = 16
 "Months, recordings or days that are asked about at the same time."
+LISTED: Final = 8
+"Recordings of one day that are asked for; for more, the day is listed."
 FEW: Final = 4
 "Recordings that are asked for on each day of a month; for more, the days are listed."
 MAX_HITS: Final = 10_000
 "Of one search; an officer has a few thousand calls a year."
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -126,8 +131,14 @@ async def _located(archive: Archive, entries: list[_Entry]) -> list[Hit]:
     Mostly it is the one on which storage got its entry; not where storage was copied,
     or was away for long.
     """
-    likely = {e.id: [e.likely] for e in entries if month_of(e.likely) == e.month}
-    hits = await _by_asking(archive, likely)
+    likely: dict[date, set[str]] = {}
+    for entry in entries:
+        if month_of(entry.likely) == entry.month:
+            likely.setdefault(entry.likely, set()).add(entry.id)
+    full = {day: ids for day, ids in likely.items() if len(ids) > LISTED}
+    hits = await _by_listing(archive, full, {i for ids in full.values() for i in ids})
+    asked = {i: [day] for day, ids in likely.items() if day not in full for i in ids}
+    hits += await _by_asking(archive, asked)
     found = {hit.id for hit in hits}
     rest: dict[str, set[str]] = {}
     for entry in entries:
@@ -136,7 +147,7 @@ async def _located(archive: Archive, entries: list[_Entry]) -> list[Hit]:
     days: dict[str, list[date]] = {}
     for month, ids in rest.items():
         if len(ids) > FEW:
-            hits += await _by_listing(archive, month, ids)
+            hits += await _by_listing(archive, days_of(month), ids)
         else:
             days |= dict.fromkeys(ids, days_of(month))
     return hits + await _by_asking(archive, days)
@@ -145,34 +156,39 @@ async def _located(archive: Archive, entries: list[_Entry]) -> list[Hit]:
 async def _by_asking(archive: Archive, days: dict[str, list[date]]) -> list[Hit]:
     """Those that are there on one of the days given for them."""
     hits: list[Hit] = []
-    waiting = list(days.items())
-    for start in range(0, len(waiting), AT_ONCE):
-        batch = waiting[start : start + AT_ONCE]
-        found = await asyncio.gather(
-            *(archive.locate_among(one, among) for one, among in batch)
-        )
-        hits += [
-            Hit(day, one)
-            for (one, _), day in zip(batch, found, strict=True)
-            if day is not None
-        ]
+
+    async def ask(one: str) -> None:
+        day = await archive.locate_among(one, days[one])
+        if day is not None:
+            hits.append(Hit(day, one))
+
+    await _each(days, ask)
     return hits
 
 
-async def _by_listing(archive: Archive, month: str, ids: Set[str]) -> list[Hit]:
-    """The days of many recordings of one month, a listing for each day of it."""
+async def _by_listing(
+    archive: Archive, days: Iterable[date], ids: Set[str]
+) -> list[Hit]:
+    """Those of the recordings that are there on some days, a listing for each day."""
     hits: list[Hit] = []
-    days = days_of(month)
-    for start in range(0, len(days), AT_ONCE):
-        batch = days[start : start + AT_ONCE]
-        listed = await asyncio.gather(*(archive.recordings(day) for day in batch))
-        hits += [
-            Hit(day, one)
-            for day, filed in zip(batch, listed, strict=True)
-            for one in filed
-            if one in ids
-        ]
+
+    async def list_(day: date) -> None:
+        filed = await archive.recordings(day)
+        hits.extend(Hit(day, one) for one in filed if one in ids)
+
+    await _each(days, list_)
     return hits
+
+
+async def _each(items: Iterable[T], act: Callable[[T], Awaitable[None]]) -> None:
+    """Do it to each, `AT_ONCE` at a time: one that takes long holds up no other."""
+    waiting = iter(items)
+
+    async def work() -> None:
+        for item in waiting:
+            await act(item)
+
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
 
 
 def days_of(month: str) -> list[date]:

@@ -5,7 +5,7 @@ tried, the likely ones first, rather than a year listed.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import islice
@@ -43,6 +43,10 @@ AHEAD: Final = 2
 "Days after today: a host's clock may be ahead."
 LONG_DAY: Final = 2000
 "Objects of one day after which the rest of it is left out: two answers of a store."
+FEW: Final = 3
+"Recordings that are asked for on each day; for more, all days are listed once."
+LISTING: Final = 20.0
+"Seconds that such a listing may take: of a million recordings."
 AT_ONCE: Final = 16
 "Days that are asked about at the same time."
 
@@ -124,6 +128,35 @@ class Archive:
         days, found = self._days(None), []
         while batch := [*islice(days, AT_ONCE)]:
             found += await self._filed(recording_id, batch)
+        return found
+
+    async def list_days_of(self, ids: Collection[str]) -> dict[str, list[date]] | None:
+        """Every day that each of many recordings is filed under, by one listing.
+
+        None if that takes too long, or there are so few that `locate_all` takes less.
+        Raises StorageError.
+        """
+        if len(ids) <= FEW:
+            return None
+        try:
+            async with asyncio.timeout(LISTING):
+                return await self._listed(ids)
+        except TimeoutError:
+            return None
+
+    async def _listed(self, ids: Collection[str]) -> dict[str, list[date]]:
+        days = list(self._days(None))
+        after, end = day_prefix(self._by, days[-1]), f"{day_prefix(self._by, days[0])}0"
+        found: dict[str, list[date]] = {one: [] for one in ids}
+        async for info in self.backend(self._by).list(self._by, after=after):
+            if info.key > end:
+                break
+            try:
+                name = parse_dated(info.key)
+            except LayoutError:
+                continue  # it is no recording's; whoever lists the day tells
+            if (known := found.get(name.id)) is not None and name.day not in known:
+                known.insert(0, name.day)
         return found
 
     async def _filed(self, recording_id: str, days: list[date]) -> list[date]:

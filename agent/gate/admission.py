@@ -6,7 +6,7 @@ record is their own, and only then whether it is there.
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final, NoReturn
 
@@ -23,7 +23,7 @@ from agent.access.roles import (
     decide_state,
 )
 from agent.archive.record_state import RecordState
-from agent.archive.store import AHEAD
+from agent.archive.store import AHEAD, NotFoundError
 from agent.formats.audit import Act
 from agent.formats.blind_index import blind
 from agent.formats.layout import Domain, envelope_key, index_key, month_of
@@ -51,6 +51,8 @@ class Record:
     id: str
     day: date
     state: RecordState
+    envelope: bytes = field(default=b"", repr=False)
+    "As it is stored, where it was asked for."
 
 
 class Admission:
@@ -119,23 +121,26 @@ class Admission:
         *,
         purpose: Purpose | None = None,
         restricted: bool = True,
+        envelope: bool = False,
     ) -> Record:
         """The record, if the person may do that to it; `day` if they know it.
 
         `restricted`: whether a restriction keeps this act from everybody but the case
-        handler. Raises DeniedError, ErasedError, RestrictedError.
+        handler. `envelope`: whether to read it, which also tells that it is there.
+        Raises DeniedError, ErasedError, RestrictedError.
         """
         parts = self._parts
         own = not allowed.everyones and await self.owns(person, recording_id, day)
         facts = Facts(there=False, own=own)
         state = RecordState(id=recording_id)
         filed: date | None = None
+        data = b""
         if own or allowed.everyones:
             # Nobody else causes any work that depends on the record.
-            state, erased, filed = await asyncio.gather(
+            state, erased, (filed, data) = await asyncio.gather(
                 parts.states.read(recording_id),
                 parts.erased.is_erased(recording_id),
-                self._filed(recording_id, day),
+                self._filed(recording_id, day, read=envelope),
             )
             # What its officer's number names may have been somebody else's before.
             own = own and filed is not None and person.is_active(filed)
@@ -151,7 +156,7 @@ class Admission:
                 person, act, decision.reason, purpose=purpose, recording_id=recording_id
             )
         assert filed is not None  # noqa: S101 - decide_record: it is there
-        return Record(recording_id, filed, state)
+        return Record(recording_id, filed, state, data)
 
     async def owns(self, person: Person, recording_id: str, day: date | None) -> bool:
         """Whether the officers' index names a record under a number of theirs.
@@ -241,11 +246,21 @@ class Admission:
             )
         return verdict.refused
 
-    async def _filed(self, recording_id: str, day: date | None) -> date | None:
+    async def _filed(
+        self, recording_id: str, day: date | None, *, read: bool
+    ) -> tuple[date | None, bytes]:
+        """The day that has it, if any has, and its envelope if that is to be read."""
+        archive = self._parts.archive
         if day is None:
-            return await self._parts.archive.locate(recording_id)
-        there = await self._there(envelope_key(day, recording_id))
-        return day if there else None
+            day = await archive.locate(recording_id)
+        elif not read and not await self._there(envelope_key(day, recording_id)):
+            return None, b""
+        if day is None or not read:
+            return day, b""
+        try:
+            return day, await archive.envelope(recording_id, day)
+        except NotFoundError:
+            return None, b""
 
     async def _there(self, key: str) -> bool:
         try:

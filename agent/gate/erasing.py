@@ -171,8 +171,14 @@ class Erasing:
         """
         archive = self._parts.archive
         if request.rule is None:
+            listed = await archive.list_days_of(request.recordings)
             async for recording_id in self._not_begun(request):
-                if found := await archive.locate_all(recording_id):
+                found = (
+                    await archive.locate_all(recording_id)
+                    if listed is None
+                    else listed[recording_id]
+                )
+                if found:
                     yield recording_id, found
             return
         day = date.fromisoformat(request.rule.first)

@@ -1,7 +1,6 @@
 """`release`: an envelope without the gate's layer, once its audit row is durable."""
 
 from base64 import b64encode
-from datetime import date
 
 import structlog
 
@@ -12,7 +11,7 @@ from agent.formats.age import AgeError
 from agent.formats.audit import Act
 from agent.formats.envelope import unwrap
 from agent.formats.roster import Person
-from agent.gate.admission import Admission
+from agent.gate.admission import Admission, Record
 from agent.gate.approvals import Approvals
 from agent.gate.bodies import Release, ReleaseRequest
 from agent.gate.limits import Counted
@@ -55,12 +54,13 @@ class Releasing:
             await admission.count(person, Act.RELEASE, Counted.RELEASES)
         async with parts.record_locks(asked.id):
             record = await admission.record(
-                person, allowed, Act.RELEASE, asked.id, asked.day, purpose=asked.purpose
-            )
+                person, allowed, Act.RELEASE, asked.id, asked.day,
+                purpose=asked.purpose, envelope=True,
+            )  # fmt: skip
             if asked.purpose is Purpose.REWRAP:
                 # In bulk, and not counted: two persons have approved these.
                 await self._approvals.covering(person, asked.reference, record)
-            inner = await self._open(asked.id, record.day)
+            inner = await self._open(record)
             await parts.log.append(
                 person.id,
                 Act.RELEASE,
@@ -72,25 +72,27 @@ class Releasing:
         envelope = b64encode(inner).decode()
         return Release(id=asked.id, day=record.day, envelope=envelope)
 
-    async def _open(self, recording_id: str, day: date) -> bytes:
+    async def _open(self, record: Record) -> bytes:
         try:
-            return await self._unwrap(recording_id, day)
+            return await self._unwrap(record, record.envelope)
         except AgeError:
             # An erasure nearby may just have moved it under another key.
             try:
-                return await self._unwrap(recording_id, day)
+                return await self._unwrap(record, await self._read(record))
             except AgeError as error:
                 structlog.get_logger().error(
-                    "envelope_does_not_open", recording=recording_id, why=str(error)
+                    "envelope_does_not_open", recording=record.id, why=str(error)
                 )
                 raise ConflictError("damaged") from error
 
-    async def _unwrap(self, recording_id: str, day: date) -> bytes:
-        keyring = self._parts.keyring
+    async def _read(self, record: Record) -> bytes:
         try:
-            outer = await self._parts.archive.envelope(recording_id, day)
+            return await self._parts.archive.envelope(record.id, record.day)
         except NotFoundError:
             raise DeniedError from None  # erased since we looked
-        held = await keyring.hold_identity(recording_id)
-        identities = [*([] if held is None else [held]), *keyring.day_identities(day)]
-        return unwrap(outer, identities, recording_id)
+
+    async def _unwrap(self, record: Record, outer: bytes) -> bytes:
+        keyring = self._parts.keyring
+        held = await keyring.hold_identity(record.id)
+        day = keyring.day_identities(record.day)
+        return unwrap(outer, [*([] if held is None else [held]), *day], record.id)

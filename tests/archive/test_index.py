@@ -84,6 +84,22 @@ async def test_many_are_found_by_one_question_each_or_by_listing_their_days(
     assert (len(found.hits), found.truncated) == (50, True)
 
 
+async def test_a_day_that_has_many_of_them_is_listed() -> None:
+    shelf = Shelf()
+    days = [NOVEMBER] * 20 + [NOVEMBER + timedelta(1)] * 3
+    hits = [
+        Hit(day, shelf.store(number, day, {"officer": OFFICER}))
+        for number, day in enumerate(days)
+    ]
+    for hit, key in zip(hits, [*shelf.state.objects][1::2], strict=True):
+        noon = datetime.combine(hit.day, time(12), UTC).timestamp()
+        shelf.state.modified[key] = int(noon) * 10**9
+    shelf.asked.clear()
+    found = await find(shelf.archive, blind_of, MONTHS, "officer")
+    assert found.hits == sorted(hits)
+    assert len(shelf.asked) == 2 + 1 + 3
+
+
 async def test_those_that_had_no_index_key_are_found_by_month() -> None:
     shelf = Shelf()
     one = shelf.store(1, NOVEMBER, {})

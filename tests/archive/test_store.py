@@ -1,10 +1,13 @@
+import asyncio
+from collections.abc import AsyncIterator
 from datetime import date, timedelta
 
 import pytest
 
+from agent.archive import store as module
 from agent.archive.store import LONGEST_BACK, MAX_ENVELOPE, Archive, NotFoundError
 from agent.formats.layout import Folder, LayoutError, annotation_key, dated, seal_key
-from agent.upload.backend import ObjectTooLargeError, StorageError
+from agent.upload.backend import ObjectInfo, ObjectTooLargeError, StorageError
 from agent.upload.backends.memory import MemoryBackend
 from agent.upload.targets import Target
 from tests.archive.shelves import TODAY, Shelf, id_of
@@ -42,6 +45,36 @@ async def test_every_day_that_an_id_is_filed_under_is_found() -> None:
     assert await shelf.archive.locate_all(id_of(1)) == days
     assert await shelf.archive.locate_all(id_of(2)) == []
     assert len(shelf.asked) <= 2 * (LONGEST_BACK + 1)
+
+
+async def test_the_days_of_many_are_listed_at_once() -> None:
+    shelf = Shelf()
+    for number, days in ((1, (DAY, TODAY)), (2, (DAY,)), (3, (DAY,)), (9, (DAY,))):
+        for day in days:
+            shelf.store(number, day, {})
+    shelf.state.objects[f"keys/{DAY:%Y/%m/%d}/{id_of(1)}.other"] = b""
+    shelf.state.objects[f"keys/{DAY:%Y/%m/%d}/strange"] = b""
+    wanted = [id_of(number) for number in range(1, 6)]
+    assert await shelf.archive.list_days_of(wanted) == {
+        id_of(1): [TODAY, DAY], id_of(2): [DAY], id_of(3): [DAY],
+        id_of(4): [], id_of(5): [],
+    }  # fmt: skip
+    assert await shelf.archive.list_days_of(wanted[:3]) is None  # to ask is less
+
+
+async def test_a_listing_of_all_days_that_takes_too_long_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Endless(MemoryBackend):
+        async def list(
+            self, prefix: str, *, after: str = ""
+        ) -> AsyncIterator[ObjectInfo]:
+            await asyncio.Event().wait()
+            yield ObjectInfo(prefix, 0, 0)
+
+    monkeypatch.setattr(module, "LISTING", 0)
+    archive = Archive(MemoryBackend(), Endless())
+    assert await archive.list_days_of([id_of(number) for number in range(9)]) is None
 
 
 async def test_a_recording_without_a_manifest_is_found_by_its_seal() -> None:

@@ -88,7 +88,10 @@ async def test_two_persons_erase_one_record_and_nothing_else(rig: Rig) -> None:
     assert len(told) == 2
 
 
-async def test_one_that_is_filed_under_several_days_goes_under_all(rig: Rig) -> None:
+@pytest.mark.parametrize("more", [0, 5])
+async def test_one_that_is_filed_under_several_days_goes_under_all(
+    rig: Rig, more: int
+) -> None:
     wrong = await rig.store()
     archive, keyring = rig.parts.archive, rig.parts.keyring
     copy = await archive.envelope(wrong, DAY)
@@ -96,7 +99,8 @@ async def test_one_that_is_filed_under_several_days_goes_under_all(rig: Rig) -> 
     later = DAY + timedelta(2)
     await rig.store(day=later)
     await archive.state.put(envelope_key(later, wrong), copy)
-    asked = await approved(rig, recordings=(wrong,))
+    others = [new_id() for _ in range(more)]  # of which there are none
+    asked = await approved(rig, recordings=tuple(sorted([wrong, *others])))
     answer = (await execute(rig, asked)).json()
     assert answer["pending_until"] == (later + timedelta(LATE + 1)).isoformat()
     assert await archive.locate_all(wrong) == []
