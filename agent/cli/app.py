@@ -39,6 +39,11 @@ for _verb, _help in _LAZY.items():
     # Imported when asked for: `keygen` needs no telephony.
     app.command(f"agent.cli.{_verb.replace('-', '_')}:command", name=_verb, help=_help)
 app.command(
+    "agent.cli.doctor.command:command",
+    name="doctor",
+    help="Look for what is wrong with a host, and say what to do.",
+)
+app.command(
     "agent.cli.storage.app:app",
     name="storage",
     help="Make and judge the buckets or directories that recordings go to.",

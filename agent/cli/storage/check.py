@@ -30,15 +30,16 @@ def command(asked: Asked, *, admin_credentials: Path | None = None) -> None:
             there; without it only what the configured ones may do is found out.
     """
     site = read_site(asked.config)
-    show(_findings(site, admin_credentials, asked.users(), asked.dialect))
+    show(findings(site, admin_credentials, asked.users(), asked.dialect))
 
 
-def _findings(
+def findings(
     site: Site,
     admin_credentials: Path | None,
     users: Users,
     dialect: Dialect | None,
 ) -> Iterator[Finding]:
+    """What is found of all its storages, as it is found."""
     for index, storage in enumerate(site.storages):
         if not storage.is_s3:
             for directory in site.directories(storage):

@@ -1,0 +1,113 @@
+"""Runs every check, and tells what each has found."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from cyclopts import Parameter
+from rich.console import Console
+
+from agent.cli.doctor import (
+    certificates,
+    clock,
+    daemon,
+    disk,
+    keys,
+    limits,
+    names,
+    notices,
+    ports,
+    storage,
+    unit,
+)
+from agent.cli.doctor.finding import Finding, Findings, Patient, Verdict
+from agent.cli.doctor.patient import look
+from agent.cli.terminal import console, printable
+from agent.common.errors import AgentError
+
+Check = Callable[[Patient, Findings], Iterator[Finding]]
+CHECKS: Final[dict[str, Check]] = {
+    "daemon": daemon.check,
+    "unit": unit.check,
+    "ports": ports.check,
+    "names": names.check,
+    "certificates": certificates.check,
+    "clock": clock.check,
+    "keys": keys.check,
+    "storage": storage.check,
+    "notices": notices.check,
+    "disk": disk.check,
+    "limits": limits.check,
+}
+_STYLES: Final = {
+    Verdict.RIGHT: "green",
+    Verdict.WARNING: "yellow",
+    Verdict.WRONG: "red",
+}
+
+
+def command(
+    *,
+    config: Annotated[Path, Parameter(name=["--config", "-c"])],
+    json: Annotated[bool, Parameter(negative="")] = False,
+    brief: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Look for what is wrong with a host, and say what to do: 1 if something is.
+
+    Asks nothing of the calls, and changes nothing. Run it as the daemon's user or root.
+
+    Args:
+        config: The configuration file of the daemon.
+        json: Print JSON lines instead, one a finding.
+        brief: Leave out what is right.
+    """
+    found = []
+    with console(stderr=True).status("looking …") as status:
+        for finding in examine(config, lambda name: status.update(f"{name} …")):
+            found.append(finding)
+            if json:
+                sys.stdout.buffer.write(msgspec.json.encode(finding) + b"\n")
+                sys.stdout.buffer.flush()
+            elif finding.verdict is not Verdict.RIGHT or not brief:
+                _show(console(), finding)
+    wrong = sum(one.verdict is Verdict.WRONG for one in found)
+    warnings = sum(one.verdict is Verdict.WARNING for one in found)
+    if not json:
+        console().print(f"{wrong} wrong, {warnings} to know, of {len(found)} findings")
+    if wrong:
+        sys.exit(1)
+
+
+def examine(
+    config: Path, telling: Callable[[str], None] = lambda _: None
+) -> Iterator[Finding]:
+    """All findings; `telling` hears which check begins."""
+    telling("configuration")
+    patient, findings = look(config)
+    yield from findings
+    if patient is None:
+        return
+    for name, check in CHECKS.items():
+        telling(name)
+        yield from guarded(name, check, patient)
+
+
+def guarded(name: str, check: Check, patient: Patient) -> Iterator[Finding]:
+    """A check's findings; what it cannot look at is one itself."""
+    found = Findings(name)
+    try:
+        yield from check(patient, found)
+    except (AgentError, OSError) as error:
+        yield found.wrong(
+            f"this could not be looked at: {error}",
+            "Run doctor as the daemon's user or root.",
+        )
+
+
+def _show(out: Console, finding: Finding) -> None:
+    line = f"{finding.verdict:<7}  {finding.check:<13}  {printable(finding.text)}"
+    out.print(line, style=_STYLES[finding.verdict])
+    if finding.remedy:
+        out.print(f"{'':24}{finding.remedy}")
