@@ -15,10 +15,12 @@ import msgspec
 import structlog
 
 from agent.archive.audit_mark import Mark
+from agent.archive.log_order import last_key
 from agent.common.clock import utc_ns
 from agent.common.errors import AgentError
 from agent.common.tasks import TaskSet
 from agent.formats.audit import (
+    BACK,
     GENESIS,
     MAX_OBJECT,
     MAX_ROWS,
@@ -31,7 +33,7 @@ from agent.formats.audit import (
     sign_page,
     utc_day,
 )
-from agent.formats.layout import audit_key, audit_prefix, day_prefix, parse_audit
+from agent.formats.layout import audit_key, parse_audit
 from agent.formats.sshsig import PublicKey, SigningKey
 from agent.upload.backend import (
     ObjectExistsError,
@@ -42,8 +44,8 @@ from agent.upload.backend import (
 
 MAX_WAITING: Final = 10_000
 "Rows; if more wait, storage is away, and what they are about cannot be allowed."
-LOOK_BACK: Final = (2, 30, 400)
-"Days in which the log's end is looked for, before all of it is listed."
+AHEAD: Final = timedelta(1)
+"By more than that no clock is wrong around midnight: then the log goes back."
 
 
 class AuditLogError(AgentError):
@@ -98,11 +100,14 @@ class AuditLog:
         *,
         trusted: Iterable[PublicKey] = (),
         mark: Mark | None = None,
+        follow: Callable[[Iterable[Row], date], None] = lambda *_: None,
     ) -> None:
         """`trusted` are keys that the writer signed by before this one.
 
-        `mark` remembers how far the log has come, where its writer is.
+        `mark` remembers how far the log has come, where its writer is. `follow` is told
+        rows as soon as they are durable, and the day under which the next ones lie.
         """
+        self._follow = follow
         self._backend = backend
         self._writer = writer
         self._key = key
@@ -175,7 +180,7 @@ class AuditLog:
 
         The first row of another day does that too. Raises AuditLogError.
         """
-        if self.last and utc_day(now := self._clock()) > self._day:
+        if self.last and self._closes(utc_day(now := self._clock())):
             await self._written(None, now)
 
     async def close(self) -> None:
@@ -225,9 +230,10 @@ class AuditLog:
         today = utc_day(batch[-1].utc_ns)
         if not self.last:
             self._day = today
-        elif today > self._day:
+        elif self._closes(today):
             closing = make_row(
                 self._next, batch[0].utc_ns, self._writer, Act.ROLL,
+                result="ok" if today > self._day else BACK,
                 detail={"day": today.isoformat()},
             )  # fmt: skip
             await self._put(self._signed((closing,)))
@@ -244,6 +250,14 @@ class AuditLog:
             number = self.last if one.row is None else next(given)
             if not one.done.done():
                 one.done.set_result(number)
+
+    def _closes(self, today: date) -> bool:
+        """Whether a row of today is filed under another day than the one before it.
+
+        A clock that was ahead has led to a day that is still to come: until it comes no
+        day's end would be kept anywhere, so the log goes back.
+        """
+        return today > self._day or self._day - today > AHEAD
 
     def _signed(self, rows: tuple[Row, ...]) -> _Signed:
         page = Page(
@@ -287,20 +301,7 @@ class AuditLog:
         self._next = signed.page.last + 1
         self._previous = digest_of(signed.data)
         self._day = signed.page.rolls_to() or day
+        self._follow(signed.page.rows, self._day)
 
     def _failed(self, name: str, error: BaseException) -> None:
         self._broken = AuditBrokenError(f"{name} failed: {type(error).__name__}.")
-
-
-async def last_key(backend: StorageBackend, writer: str, today: date) -> str:
-    """The name of a log's last object; empty if there is none. Raises StorageError."""
-    prefix, last = audit_prefix(writer), ""
-    for days in LOOK_BACK:
-        after = day_prefix(prefix, today - timedelta(days))
-        async for info in backend.list(prefix, after=after):
-            last = info.key
-        if last:
-            return last
-    async for info in backend.list(prefix):
-        last = info.key
-    return last

@@ -7,21 +7,26 @@ to do the same there.
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
+from itertools import pairwise
+from typing import Final
 
-from agent.archive.audit_log import AuditBrokenError, last_key
+from agent.archive.audit_log import AuditBrokenError
 from agent.archive.chain import Chain, Finding
-from agent.archive.reading import read_folder
-from agent.formats.audit import MAX_OBJECT, Page, Row
+from agent.archive.log_order import keys_after, last_key, read_in_order, sequence_of
+from agent.archive.reading import read_folder, read_objects
+from agent.formats.audit import MAX_OBJECT, Page, Row, peek_page
 from agent.formats.layout import (
     Folder,
     LayoutError,
     audit_prefix,
-    day_prefix,
     parse_audit,
 )
 from agent.formats.sshsig import PublicKey
 from agent.upload.backend import ObjectExistsError, StorageBackend, read_object
+
+BATCH: Final = 320
+"Objects read before it is looked whether the log goes back."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ async def verify_log(
     """
     chain = Chain(writer, trusted)
     prefix = audit_prefix(writer)
-    async for key, data in read_folder(backend, prefix, MAX_OBJECT):
+    async for key, data in read_in_order(backend, writer):
         chain.take(key, data)
     count = 0
     for place, other in copies.items():
@@ -94,18 +99,54 @@ async def read_pages(
     Raises AuditBrokenError, naming the first object that is not its writer's;
     StorageError, OSError.
     """
-    prefix = audit_prefix(writer)
-    after = day_prefix(prefix, first) if first else ""
     chain = Chain(writer, trusted)
     if first:
         chain.join()
-    async for key, data in read_folder(backend, prefix, MAX_OBJECT, after=after):
-        if last and key >= day_prefix(prefix, last + timedelta(1)):
-            return
+    async for key, data in read_in_order(backend, writer, first, last):
         page = chain.take(key, data)
         if page is None or chain.findings:
             raise AuditBrokenError(f"{chain.findings[0]}.")
+        day = page.rolls_to()
+        if day and ((first and day < first) or (last and day > last)):
+            chain.join()  # what comes next has come back from days that are not read
         yield page
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """Where reading goes on."""
+
+    row: int
+    "Of the last that was read; 0: none was."
+    day: date
+    "Under which the next one lies."
+
+
+async def read_after(
+    backend: StorageBackend, chain: Chain, place: After
+) -> AsyncIterator[tuple[Page, date]]:
+    """The pages after a place, in order, and the day under which the next one lies.
+
+    What is wrong is among the chain's findings, and passed by. Raises StorageError,
+    OSError.
+    """
+    row, day = place.row, place.day
+    if row:
+        chain.join()
+    keys = await keys_after(backend, chain.writer, row, day)
+    while keys:
+        batch, keys = keys[:BATCH], keys[BATCH:]
+        async for key, data in read_objects(backend, batch, MAX_OBJECT):
+            page = chain.take(key, data)
+            if page is None:
+                continue
+            row = max(row, page.last)
+            lies = page.rolls_to() or _day_of(key)
+            yield page, lies
+            if lies < day:
+                day = lies
+                keys = await keys_after(backend, chain.writer, row, day)
+                break
 
 
 async def read_rows(
@@ -130,8 +171,8 @@ async def keep_heads(
     its copy was altered; StorageError, OSError.
     """
     kept = 0
-    after = await last_key(other, writer, today)
-    async for key in _day_ends(backend, writer, after):
+    head = await last_key(other, writer, today)
+    for key in await _day_ends(backend, writer, head):
         data = await read_object(backend, key, MAX_OBJECT)
         try:
             await other.put(key, data)
@@ -143,15 +184,15 @@ async def keep_heads(
     return kept
 
 
-async def _day_ends(
-    backend: StorageBackend, writer: str, after: str
-) -> AsyncIterator[str]:
-    """The last object of each day that another day follows."""
-    end = ""
-    async for info in backend.list(audit_prefix(writer), after=after):
-        if end and _day_of(info.key) > _day_of(end):
-            yield end
-        end = info.key
+async def _day_ends(backend: StorageBackend, writer: str, head: str) -> list[str]:
+    """The last objects of days that another day follows, after the one that is kept."""
+    row, day = 0, date.min
+    if head:
+        row, day = sequence_of(head), _day_of(head)
+        page = peek_page(await read_object(backend, head, MAX_OBJECT))
+        day = min(day, page.rolls_to() or day)
+    keys = await keys_after(backend, writer, row, day)
+    return [one for one, other in pairwise(keys) if _day_of(one) != _day_of(other)]
 
 
 def _day_of(key: str) -> date:

@@ -48,15 +48,16 @@ class Finding:
 
 
 class Chain:
-    """Follows one writer's log from its first object to its last, in order of names."""
+    """Follows one writer's log from its first object to its last, in order of rows."""
 
     def __init__(self, writer: str, trusted: Iterable[PublicKey]) -> None:
-        self._writer = writer
+        self.writer = writer
         self._trusted = tuple(trusted)
         self.findings: list[Finding] = []
         self.objects = 0
         self.rows = 0
         self.last_key = ""
+        self.last_number = 0
         self._next = 1
         self._previous = GENESIS
         self._day: date | None = None
@@ -77,17 +78,18 @@ class Chain:
         except LayoutError:
             self._found(key, Flaw.FOREIGN)
             return None
-        if name.writer != self._writer:
+        if name.writer != self.writer:
             self._found(key, Flaw.FOREIGN)
             return None
-        self.last_key = max(self.last_key, key)
+        if name.sequence >= self.last_number:
+            self.last_key, self.last_number = key, name.sequence
         try:
             page = open_page(data, self._trusted)
         except AuditError:
             self._found(key, Flaw.ALTERED)
             self._unsure = True
             return None
-        if page.writer != self._writer or page.first != name.sequence:
+        if page.writer != self.writer or page.first != name.sequence:
             self._found(key, Flaw.MOVED)
             self._unsure = True
             return page
@@ -102,7 +104,7 @@ class Chain:
         if not self._unsure:
             expected = self._day or day
             if page.first > self._next:
-                self._found(audit_key(self._writer, expected, self._next), Flaw.MISSING)
+                self._found(audit_key(self.writer, expected, self._next), Flaw.MISSING)
             elif page.previous != self._previous:
                 self._found(key, Flaw.REWRITTEN)
             elif day != expected:
@@ -110,7 +112,7 @@ class Chain:
         rolls_to = page.rolls_to()
         if rolls_to is not None:
             self._closed[key] = digest
-            if rolls_to <= day:
+            if rolls_to == day or (rolls_to < day) is not page.goes_back:
                 self._found(key, Flaw.REWRITTEN)
         self.rows += len(page.rows)
         self._next, self._previous = page.last + 1, digest
@@ -123,16 +125,17 @@ class Chain:
         """
         for key, data in heads.items():
             try:
-                ours = parse_audit(key).writer == self._writer
+                name = parse_audit(key)
                 open_page(data, self._trusted)
             except LayoutError:
-                ours = False
+                self._found(key, Flaw.FOREIGN, place)
+                continue
             except AuditError:
                 self._found(key, Flaw.ALTERED, place)
                 continue
-            if not ours:
+            if name.writer != self.writer:
                 self._found(key, Flaw.FOREIGN, place)
-            elif key > self.last_key:
+            elif name.sequence > self.last_number:
                 self._found(key, Flaw.CUT_OFF, place)
             elif key not in self._closed:
                 self._found(key, Flaw.MISSING, place)

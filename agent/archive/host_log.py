@@ -9,6 +9,7 @@ whose disk was lost cannot go on with the log that was on it.
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ import structlog
 
 from agent.archive.audit_log import AuditForkedError, AuditLog
 from agent.archive.audit_verification import writers
+from agent.archive.log_order import keys_after, sequence_of
 from agent.common.clock import utc_ns
 from agent.common.errors import AgentError
 from agent.common.files import make_private_directory
@@ -59,8 +61,8 @@ class HostLog:
         self._clock = clock
         self._spooled = DirectoryBackend(folder)
         self._storages = tuple(storages)
-        self._there = [""] * len(self._storages)
-        "The last object that each storage has."
+        self._there = [0] * len(self._storages)
+        "The number of the last object that each storage has."
         self._log: AuditLog | None = None
         self._prefix = ""
         self._rng = rng
@@ -134,27 +136,31 @@ class HostLog:
                 structlog.get_logger().error(
                     "audit_log_not_stored", storage=number, reason=str(error)
                 )
-        kept = min(self._there, default="")
-        keys = [info.key async for info in self._spooled.list(self._prefix)]
-        for key in keys[:-1]:
-            if key <= kept:
+        kept = min(self._there, default=0)
+        for key in (await self._waiting())[:-1]:
+            if sequence_of(key) <= kept:
                 await self._spooled.delete(key)
         return complete
 
     async def _ship_to(self, storage: StorageBackend, number: int) -> None:
-        after = self._there[number]
-        async for info in self._spooled.list(self._prefix, after=after):
-            data = await read_object(self._spooled, info.key, MAX_OBJECT)
+        for key in await self._waiting():
+            if sequence_of(key) <= self._there[number]:
+                continue
+            data = await read_object(self._spooled, key, MAX_OBJECT)
             digest = digest_of(data)
             try:
-                await storage.put(info.key, data, sha256=digest)
+                await storage.put(key, data, sha256=digest)
             except ObjectExistsError:
                 # Asked, not read: a host may not read what is in storage.
-                if not await storage.holds(info.key, sha256=digest, size=len(data)):
+                if not await storage.holds(key, sha256=digest, size=len(data)):
                     raise AuditForkedError(
-                        f"{info.key} is not what this host wrote."
+                        f"{key} is not what this host wrote."
                     ) from None
-            self._there[number] = info.key
+            self._there[number] = sequence_of(key)
+
+    async def _waiting(self) -> list[str]:
+        """The objects in the spool, in the order of their rows."""
+        return await keys_after(self._spooled, self._prefix.split("/")[1], 0, date.min)
 
     def _lost(self, name: str, error: BaseException) -> None:
         structlog.get_logger().critical("audit_row_lost", act=name, exc_info=error)

@@ -165,6 +165,13 @@ class KeyFiles:
         _wipe(self._path(kind, name))
         return done
 
+    def bar(self, kind: Kind, name: str, at: str) -> None:
+        """As `destroy`, of a secret that need not be held: its name is used up."""
+        record = self._record(kind, name)
+        if not record.exists():
+            write_durably(record, msgspec.json.encode(Destruction(kind, name, at)))
+        _wipe(self._path(kind, name))
+
     def serial(self) -> int:
         """The serial of the last list of day keys; 0 before there was one.
 

@@ -130,6 +130,10 @@ class Keyring:
         """Generations of the day's key that are held, oldest first."""
         return sorted(self._days.get(day, ()))
 
+    def day_names(self) -> list[str]:
+        """The keys of days that are held: `2026-11-23.1`, day and generation."""
+        return [_day_name(day, n) for day in self.days() for n in self.generations(day)]
+
     def day_identity(self, day: date, generation: int) -> Identity:
         """A day's key. Raises KeyringError: it is not held, or no more."""
         try:
@@ -205,6 +209,16 @@ class Keyring:
         `at` is UTC, ISO 8601. Raises KeyringError if there never was one.
         """
         return await self._change(self._destroy_hold, recording_id, at)
+
+    async def forget(
+        self, days: Iterable[str], holds: Iterable[str], *, at: str
+    ) -> None:
+        """Destroy the keys of these names, and let none of them ever be used again.
+
+        `days` are names as of `day_names`, `holds` are records' ids; what is not held
+        is noted all the same. Raises KeyringError.
+        """
+        await self._change(self._forget, [*days], [*holds], at)
 
     async def publish(self, today: date, issued: str) -> DayKeyList:
         """A new list of the day keys that hosts may need; `sign` makes it believed.
@@ -282,6 +296,19 @@ class Keyring:
             self._days[day] = left
         self._gone.setdefault(day, set()).add(generation)
         return done
+
+    def _forget(self, days: Sequence[str], holds: Sequence[str], at: str) -> None:
+        for name in days:
+            day, generation = _parse_day_name(name)
+            self._files.bar(Kind.DAY, name, at)
+            left = {**self._days.pop(day, {})}
+            left.pop(generation, None)
+            if left:
+                self._days[day] = left
+            self._gone.setdefault(day, set()).add(generation)
+        for recording_id in holds:
+            self._files.bar(Kind.HOLD, recording_id, at)
+            self._holds.pop(recording_id, None)
 
     def _hold(self, recording_id: str) -> Identity | None:
         if not valid_id(recording_id):

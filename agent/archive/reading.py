@@ -1,7 +1,7 @@
 """Many small objects of one folder, in the order of their names, several at once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from agent.upload.backend import ObjectTooLargeError, StorageBackend, read_object
@@ -31,6 +31,15 @@ async def read_folder(
             batch, size = [], 0
     for found in await _read(backend, batch, limit):
         yield found
+
+
+async def read_objects(
+    backend: StorageBackend, keys: Sequence[str], limit: int
+) -> AsyncIterator[tuple[str, bytes]]:
+    """As `read_folder`, of the objects that are named, in that order."""
+    for start in range(0, len(keys), AT_ONCE):
+        for found in await _read(backend, [*keys[start : start + AT_ONCE]], limit):
+            yield found
 
 
 async def _read(

@@ -29,6 +29,7 @@ Person = Annotated[
 Label = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,64}\Z")]
 Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{0,32}\Z")]
 Reference = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9/.-]{0,64}\Z")]
+Digest = Annotated[str, msgspec.Meta(pattern=r"^(?:[0-9a-f]{64})?\Z")]
 Instant = Annotated[str, msgspec.Meta(pattern=r"^[0-9T:.-]{0,30}Z?\Z")]
 
 Reason = Literal["hold", "restriction", "request"]
@@ -92,6 +93,8 @@ class RecordState(
     version: int = VERSION
     id: Annotated[str, msgspec.Meta(pattern=rf"^{ID_PATTERN}\Z")]
     number: Annotated[int, msgspec.Meta(ge=0, le=MAX_DOCUMENT)] = 0
+    previous: Digest = ""
+    "SHA-256 of the whole document before this one; empty: there was none."
     restricted: Restriction | None = None
     holds: Annotated[dict[Label, Hold], msgspec.Meta(max_length=MAX_HOLDS)] = {}
     requests: Annotated[

@@ -3,13 +3,19 @@
 Whoever changes a state puts the document after the one that was read; only one of two
 who do that at once succeeds, and the other begins anew from what the first wrote. None
 of them is ever taken away before the record is erased: a gap would let both succeed.
+
+Where there is a gate it signs them, each names the one before it, and what its audit
+log says is in force stays so although documents went missing (agent.archive.witness).
 """
 
+import hashlib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
+from agent.archive.documents import MAX_SIGNATURE, PLAIN, DocumentError, Documents
 from agent.archive.record_state import (
     MAX_STATE,
     RecordErasedError,
@@ -18,6 +24,7 @@ from agent.archive.record_state import (
     encode_state,
     parse_state_document,
 )
+from agent.archive.witness import Witness
 from agent.formats.layout import (
     Folder,
     LayoutError,
@@ -25,6 +32,7 @@ from agent.formats.layout import (
     state_key,
     state_prefix,
 )
+from agent.formats.sshsig import Namespace
 from agent.upload.backend import ObjectExistsError, StorageBackend, read_object
 
 __all__ = ["RecordErasedError", "RecordState", "StateBusyError", "StateError", "States"]
@@ -43,23 +51,59 @@ class StateBusyError(StateError):
     hint = "Try again."
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The newest document, and its digest."""
+
+    state: RecordState
+    digest: str = ""
+
+
 class States:
     """The states in one storage's `url`."""
 
-    def __init__(self, backend: StorageBackend) -> None:
+    def __init__(
+        self,
+        backend: StorageBackend,
+        documents: Documents = PLAIN,
+        witness: Witness | None = None,
+    ) -> None:
+        """`witness` says what is in force, whatever became of the documents."""
         self._backend = backend
+        self._documents = documents
+        self._witness = witness
 
     async def read(self, recording_id: str) -> RecordState:
         """What holds now; a recording without a document has an empty state.
 
-        Raises LayoutError, StateError if the newest document is damaged, StorageError.
+        Raises LayoutError, StateError if the newest document is not to be believed,
+        StorageError.
         """
-        number = 0
+        return self._in_force((await self._newest(recording_id)).state)
+
+    async def stored(self, recording_id: str) -> RecordState:
+        """What the newest document says, whatever is in force. Raises as `read`."""
+        return (await self._newest(recording_id)).state
+
+    async def flaws(self, recording_id: str) -> list[str]:
+        """What is wrong with the chain of its documents. Raises StorageError."""
+        found, before, expected = [], "", 1
         async for info in self._backend.list(state_prefix(recording_id)):
             number = _number(info.key)
-        if not number:
-            return RecordState(id=recording_id)
-        return await self._document(recording_id, number)
+            if number != expected:
+                found.append(f"{state_key(recording_id, expected)}: missing")
+                before = ""
+            try:
+                one = await self._document(recording_id, number)
+            except StateError as error:
+                found.append(f"{info.key}: {error}")
+                before = ""
+            else:
+                if before and one.state.previous != before:
+                    found.append(f"{info.key}: it follows another document")
+                before = one.digest
+            expected = number + 1
+        return found
 
     async def change(
         self, recording_id: str, change: Callable[[RecordState], RecordState]
@@ -72,23 +116,26 @@ class States:
 
         Raises RecordErasedError, StateError, LayoutError, StorageError.
         """
-        state = await self.read(recording_id)
+        newest = await self._newest(recording_id)
         for _ in range(ATTEMPTS):
-            if state.erasing:
+            stored = newest.state
+            if stored.erasing:
                 raise RecordErasedError("The recording is erased.")
+            state = self._in_force(stored)
             changed = change(state)
-            if changed == state:
-                return state
-            number = state.number + 1
+            if changed == stored:
+                return stored
+            number = stored.number + 1
             if number > MAX_CHANGES and not _lessens(state, changed):
                 raise StateError("The recording's state was changed too often.")
-            changed = msgspec.structs.replace(changed, number=number)
+            changed = msgspec.structs.replace(
+                changed, number=number, previous=newest.digest
+            )
+            data = self._documents.sealed(encode_state(changed), Namespace.STATE)
             try:
-                await self._backend.put(
-                    state_key(recording_id, number), encode_state(changed)
-                )
+                await self._backend.put(state_key(recording_id, number), data)
             except ObjectExistsError:
-                state = await self.read(recording_id)
+                newest = await self._newest(recording_id)
             else:
                 return changed
         raise StateBusyError("The recording's state is changed by others.")
@@ -110,7 +157,12 @@ class States:
     async def all(self) -> AsyncIterator[RecordState]:
         """The newest state of each recording that has one. Raises as `ids` does."""
         async for recording_id, number in self.ids():
-            yield await self._document(recording_id, number)
+            newest = await self._document(recording_id, number)
+            yield self._in_force(newest.state)
+
+    async def restore(self, recording_id: str) -> RecordState:
+        """Put back what is in force and went missing. Raises as `change` does."""
+        return await self.change(recording_id, lambda state: state)
 
     async def remove(self, recording_id: str) -> None:
         """Take away all documents of a recording that is erased. Raises StorageError.
@@ -123,10 +175,28 @@ class States:
         for key in keys:
             await self._backend.delete(key)
 
-    async def _document(self, recording_id: str, number: int) -> RecordState:
+    def _in_force(self, state: RecordState) -> RecordState:
+        return state if self._witness is None else self._witness.in_force(state)
+
+    async def _newest(self, recording_id: str) -> _Stored:
+        number = 0
+        async for info in self._backend.list(state_prefix(recording_id)):
+            number = _number(info.key)
+        if not number:
+            return _Stored(RecordState(id=recording_id))
+        return await self._document(recording_id, number)
+
+    async def _document(self, recording_id: str, number: int) -> _Stored:
         key = state_key(recording_id, number)
-        data = await read_object(self._backend, key, MAX_STATE)
-        return parse_state_document(data, recording_id, number)
+        data = await read_object(self._backend, key, MAX_STATE + MAX_SIGNATURE)
+        try:
+            payload = self._documents.opened(data, Namespace.STATE)
+        except DocumentError as error:
+            raise StateError(
+                f"A document of state: {error.args[0]}", hint=error.hint
+            ) from None
+        state = parse_state_document(payload, recording_id, number)
+        return _Stored(state, hashlib.sha256(data).hexdigest())
 
 
 def _lessens(state: RecordState, changed: RecordState) -> bool:

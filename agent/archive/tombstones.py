@@ -10,6 +10,12 @@ from typing import Annotated, Final
 
 import msgspec
 
+from agent.archive.documents import (
+    MAX_SIGNATURE,
+    PLAIN,
+    DocumentError,
+    Documents,
+)
 from agent.archive.store import Archive
 from agent.common.errors import AgentError
 from agent.formats.canonical import CanonicalError, canonical, parse_canonical
@@ -23,6 +29,7 @@ from agent.formats.layout import (
     tombstone_key,
 )
 from agent.formats.seal import SealPlace
+from agent.formats.sshsig import Namespace
 from agent.upload.backend import (
     ObjectExistsError,
     ObjectMissingError,
@@ -70,7 +77,9 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return moment.astimezone(HELSINKI).date()
 
 
-async def write(state: StorageBackend, tombstone: Tombstone) -> None:
+async def write(
+    state: StorageBackend, tombstone: Tombstone, documents: Documents = PLAIN
+) -> None:
     """Make an erasure known, durably; one that is there already counts.
 
     Raises TombstoneError, StorageError.
@@ -79,14 +88,21 @@ async def write(state: StorageBackend, tombstone: Tombstone) -> None:
     key = tombstone_key(tombstone.erased_on, tombstone.id)
     _parsed(key, data)
     try:
-        await state.put(key, data)
+        await state.put(key, documents.sealed(data, Namespace.TOMBSTONE))
     except ObjectExistsError:
         return
 
 
-async def read(state: StorageBackend, key: str) -> Tombstone:
+async def read(
+    state: StorageBackend, key: str, documents: Documents = PLAIN
+) -> Tombstone:
     """One tombstone by its name. Raises TombstoneError, StorageError."""
-    return _parsed(key, await read_object(state, key, MAX_TOMBSTONE))
+    data = await read_object(state, key, MAX_TOMBSTONE + MAX_SIGNATURE)
+    try:
+        payload = documents.opened(data, Namespace.TOMBSTONE)
+    except DocumentError as error:
+        raise TombstoneError(f"A tombstone: {error.args[0]}") from None
+    return _parsed(key, payload)
 
 
 async def ids(

@@ -16,7 +16,7 @@ import msgspec
 from agent.common.errors import AgentError
 from agent.formats.canonical import CanonicalError, canonical, parse_canonical
 from agent.formats.layout import ID_PATTERN
-from agent.formats.signed import sign_document, verify_document
+from agent.formats.signed import sign_document, split_document, verify_document
 from agent.formats.sshsig import Namespace, PublicKey, SignatureError, SigningKey
 
 VERSION: Final = 1
@@ -25,6 +25,8 @@ MAX_ROWS: Final = 1000
 MAX_OBJECT: Final = 4 << 20
 "Bytes: a thousand of the longest rows, and signatures."
 MAX_DETAILS: Final = 16
+BACK: Final = "back"
+"The result of a ROLL after which the log goes on under an earlier day."
 GENESIS: Final = "0" * 64
 "Stands for the digest of an object before the first."
 
@@ -133,6 +135,12 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Sequence of its last row."""
         return self.first + len(self.rows) - 1
 
+    @property
+    def goes_back(self) -> bool:
+        """Whether it says that the next object is filed under an earlier day."""
+        row = self.rows[-1]
+        return row.act == Act.ROLL and row.result == BACK
+
     def rolls_to(self) -> date | None:
         """The day under which the next object is filed, if this one closes its day."""
         row = self.rows[-1]
@@ -215,6 +223,20 @@ def open_page(data: bytes, trusted: Iterable[PublicKey]) -> Page:
                 raise AuditError("The object's rows are not in the order of numbers.")
         page.rolls_to()
     except (SignatureError, CanonicalError, RowError) as error:
+        raise AuditError(str(error)) from None
+    return page
+
+
+def peek_page(data: bytes) -> Page:
+    """What an object says, whoever signed it: for where to look, never for a report.
+
+    Raises AuditError.
+    """
+    try:
+        payload, _ = split_document(data)
+        page = parse_canonical(payload, Page, limit=MAX_OBJECT, version=VERSION)
+        page.rolls_to()
+    except (SignatureError, CanonicalError) as error:
         raise AuditError(str(error)) from None
     return page
 

@@ -58,6 +58,9 @@ class Namespace(StrEnum):
     REQUEST = "recording-agent-request"
     AUDIT = "recording-agent-audit"
     EXPORT = "recording-agent-export"
+    STATE = "recording-agent-state"
+    MARK = "recording-agent-mark"
+    TOMBSTONE = "recording-agent-tombstone"
 
 
 class SignatureError(AgentError):

@@ -5,7 +5,7 @@ lies a mark. So nothing is done twice, whoever brings it again.
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from agent.access.requests import (
@@ -16,6 +16,7 @@ from agent.access.requests import (
     parse_request,
     verify_request,
 )
+from agent.archive.record_state import RecordState
 from agent.common.errors import AgentError
 from agent.formats.audit import Act
 from agent.formats.layout import Folder, valid_id
@@ -30,11 +31,18 @@ from agent.gate.refusals import (
     MalformedError,
     RefusalError,
 )
-from agent.upload.backend import ObjectExistsError, ObjectMissingError, read_object
+from agent.retention.marks import Mark
+from agent.upload.backend import (
+    ObjectExistsError,
+    ObjectMissingError,
+    ObjectTooLargeError,
+    read_object,
+)
 
 REQUESTS: Final = f"{Folder.GATE}/requests"
 
 MAX_KNOWN: Final = 16
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,8 @@ class Approvals:
         self._admission = admission
         self._known: dict[str, _Known] = {}
         "Requests that were verified: one to re-wrap is asked for at each recording."
+        self._verified_again: tuple[tuple[str, str, int], Request] | None = None
+        "The last of those by which records go: one may name thousands of them."
 
     async def take(self, person: Person, document: bytes) -> str:
         """Keep a signed request; its id. The same again is no mistake.
@@ -132,6 +142,32 @@ class Approvals:
             ):
                 officers = [named.id]
         return request.covers(record.id, record.day, officers)
+
+    async def approved(self, mark: Mark) -> None:
+        """Verify once more that two persons asked for an early erasure.
+
+        As it was when it began: its request may have expired since, and approvers may
+        have left. Raises RequestError: none in storage says so; StorageError.
+        """
+        if not mark.request:
+            raise RequestError("The mark of the erasure names no request.")
+        view = (mark.request, mark.approved, self._parts.roster().serial)
+        if self._verified_again is None or self._verified_again[0] != view:
+            request = await self._as_it_was(mark.request, mark.approved_ns)
+            self._verified_again = view, request
+        request = self._verified_again[1]
+        record = Record(mark.early_id, mark.date, RecordState(id=mark.early_id))
+        same = (request.id, request.act) == (mark.request, RequestedAct.ERASE)
+        if not same or not await self.covers(request, record):
+            raise RequestError("The erasure's request is about something else.")
+
+    async def _as_it_was(self, request_id: str, at_ns: int) -> Request:
+        try:
+            document = await self._document(request_id)
+        except (ObjectMissingError, ObjectTooLargeError):
+            raise RequestError("The erasure's request is not there.") from None
+        at = _EPOCH + timedelta(microseconds=at_ns // 1000)
+        return verify_request(document, self._parts.roster(), at).request
 
     async def finish(self, request: Request) -> None:
         """Note durably that a request was carried out."""

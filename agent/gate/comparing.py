@@ -1,9 +1,51 @@
-"""The object store's own access log, compared with the gate's: daily, and when asked.
+"""What storage says, compared with the gate's log: daily, and when asked.
 
-Whoever reads an envelope around the gate leaves a trace there, and no row here.
+Whoever reads an envelope around the gate leaves a trace in the store's own log, and no
+row here. Whoever deletes a document of state leaves a row here, and no document there.
 """
 
+from dataclasses import dataclass
+
+from agent.archive.states import StateError, States
+from agent.archive.witness import Witness
 from agent.gate.parts import Parts
+from agent.retention.site import each
+
+
+@dataclass(frozen=True, slots=True)
+class StateFlaw:
+    """What is wrong with one record's documents of state."""
+
+    id: str
+    what: str
+    """A word: `missing` is what the log says is in force and they do not, `unwitnessed`
+    what they say and the log does not, `altered` a document or their chain."""
+
+
+async def compare_states(states: States, witness: Witness) -> list[StateFlaw]:
+    """Hold every document of state against the log, and put back what is missing.
+
+    Raises StateError for a strange name, StorageError.
+    """
+    ids = {one async for one, _ in states.ids()} | {*witness.ids()}
+    found: list[StateFlaw] = []
+
+    async def one(recording_id: str) -> None:
+        if await states.flaws(recording_id):
+            found.append(StateFlaw(recording_id, "altered"))
+        try:
+            stored = await states.stored(recording_id)
+            in_force = witness.in_force(stored)
+            if in_force != stored:
+                found.append(StateFlaw(recording_id, "missing"))
+                await states.restore(recording_id)
+        except StateError:
+            return  # told of above, and read by nobody else either
+        if not stored.erasing and not witness.explains(stored):
+            found.append(StateFlaw(recording_id, "unwitnessed"))
+
+    await each(sorted(ids), one)
+    return sorted(found, key=lambda flaw: (flaw.id, flaw.what))
 
 
 async def compare(parts: Parts) -> list[str]:

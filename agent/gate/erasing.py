@@ -143,8 +143,9 @@ class Erasing:
     ) -> Outcome:
         async with self._parts.keys_lock:
             outcome = await self._erasure.begin(
-                batch, request.reason, self._parts.clock(), reference=request.reference
-            )
+                batch, request.reason, self._parts.clock(),
+                reference=request.reference, request=request.id,
+            )  # fmt: skip
             if outcome.publish:
                 # Before the answer: hosts are to use the new key from now on.
                 await publish(self._parts)
@@ -194,15 +195,21 @@ class Erasing:
         """Its ids but for those that go: to look for what is gone takes longest."""
         for start in range(0, len(request.recordings), AT_ONCE):
             some = request.recordings[start : start + AT_ONCE]
-            begun = await asyncio.gather(*map(self._has_begun, some))
+            begun = await asyncio.gather(
+                *(self._has_begun(one, request) for one in some)
+            )
             for recording_id, done in zip(some, begun, strict=True):
                 if not done:
                     yield recording_id
 
-    async def _has_begun(self, recording_id: str) -> bool:
+    async def _has_begun(self, recording_id: str, request: Request) -> bool:
         if await self._parts.erased.is_erased(recording_id):
             return True
-        return bool((await self._parts.states.read(recording_id)).erasing)
+        if not (await self._parts.states.read(recording_id)).erasing:
+            return False
+        # What began by another's signatures, which may count no more, goes on by these.
+        asked = await self._erasure.requests(recording_id)
+        return not asked or asked == {request.id}
 
 
 def request_names(request: Request, recording_id: str) -> bool:

@@ -110,7 +110,10 @@ class Keeping:
             if record.state.restricted is None:
                 raise ConflictError("not-restricted")
             await self._row(person, Act.UNRESTRICT, recording_id)
-            await self._change(recording_id, unrestrict)
+            await self._change(
+                recording_id,
+                lambda state: state if state.restricted is None else unrestrict(state),
+            )
 
     async def hold(self, person: Person, recording_id: str, asked: HoldRequest) -> str:
         """Keep a record beyond its year; the hold's id."""
@@ -141,7 +144,11 @@ class Keeping:
             if name not in record.state.holds:
                 raise ConflictError("no-such-hold")
             await self._row(person, Act.UNHOLD, recording_id, hold=name)
-            await self._change(recording_id, lambda state: lift_hold(state, name))
+            await self._change(
+                recording_id,
+                # The document may be gone that said so; by the row it is lifted.
+                lambda state: lift_hold(state, name) if name in state.holds else state,
+            )
 
     async def annotate(self, person: Person, recording_id: str, sealed: bytes) -> int:
         """Keep a statement that only the recording's key opens; its number."""

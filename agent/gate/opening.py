@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from agent import __version__
 from agent.archive.audit_log import AuditLog
 from agent.archive.audit_mark import Mark
+from agent.archive.documents import SignedDocuments
 from agent.archive.key_files import KeyringError, Kind
 from agent.archive.keyring import Keyring
 from agent.archive.reconciling import Place
@@ -25,6 +26,7 @@ from agent.archive.states import States
 from agent.archive.store import Archive
 from agent.archive.store_log import StoreLog
 from agent.archive.tombstones import Erased
+from agent.archive.witness import Witness
 from agent.common.clock import utc_ns
 from agent.common.errors import AgentError
 from agent.common.files import make_private_directory
@@ -32,10 +34,13 @@ from agent.formats.age import Identity, open_identity_file
 from agent.formats.audit import Act
 from agent.formats.day_keys import DayKeysError, verify_day_keys
 from agent.formats.sshsig import PublicKey
+from agent.gate.admission import Admission
 from agent.gate.app import make_app
+from agent.gate.approvals import Approvals
 from agent.gate.config import Config
 from agent.gate.erasing import Erasing
 from agent.gate.limits import Limits
+from agent.gate.memory import destroy_again, recall, remember
 from agent.gate.parts import Parts
 from agent.gate.publishing import latest, latest_serial
 from agent.gate.roster_file import RosterFile
@@ -76,6 +81,7 @@ class Opened:
     schedule: Schedule
     roster: RosterFile
     sweep: Sweep
+    site: Site
 
 
 def refuse_telephony_host(spool: Path = SPOOL) -> None:
@@ -130,18 +136,22 @@ async def opened(
         }
         first = next(iter(archives.values()))
         await check_published(keyring, first.state, trusted)
+        witness = await recall(state, first.locked, config.gate.name, trusted)
         log = AuditLog(
             first.locked, config.gate.name, own, clock,
-            trusted=trusted, mark=Mark(state / AUDIT_MARK),
+            trusted=trusted, mark=Mark(state / AUDIT_MARK), follow=witness.take,
         )  # fmt: skip
         await log.start()
         try:
             gate = _assembled(
-                config, roster, keyring, log,
+                config, roster, keyring, log, witness,
                 archives=archives, state=state, clock=clock,
                 store_log=store_log_of(config, base),
             )  # fmt: skip
             await gate.parts.erased.load()
+            # Before anybody is served: a keyring from a backup has them again.
+            await destroy_again(gate.site, keyring, witness, clock())
+            remember(state, witness)
             await log.append(
                 config.gate.name,
                 Act.START,
@@ -149,6 +159,7 @@ async def opened(
             )
             yield gate
             await log.append(config.gate.name, Act.STOP)
+            remember(state, witness)
         finally:
             await log.close()
     finally:
@@ -160,6 +171,7 @@ def _assembled(
     roster: RosterFile,
     keyring: Keyring,
     log: AuditLog,
+    witness: Witness,
     *,
     archives: dict[str, Archive],
     state: Path,
@@ -169,7 +181,8 @@ def _assembled(
     first, *others = archives.values()
     places = tuple(RetentionPlace.of([*archives.values()], [*archives]))
     heads = {place.name: place.archive.locked for place in places[1:]}
-    states = States(first.state)
+    documents = SignedDocuments(keyring.signing_key, lambda: roster().gate_keys())
+    states = States(first.state, documents, witness)
     parts = Parts(
         name=config.gate.name,
         archive=first,
@@ -184,10 +197,14 @@ def _assembled(
         store_log=store_log,
         clock=clock,
     )
-    site = Site(places, states, log, keyring, config.gate.name)
+    site = Site(places, states, log, keyring, config.gate.name, documents)
     policy = config.retention.policy()
     sweep = Sweep(site, policy, wait=config.retention.wait)
-    erasure = Erasure(site, late_uploads=config.retention.late_uploads)
+    erasure = Erasure(
+        site,
+        late_uploads=config.retention.late_uploads,
+        approved=Approvals(parts, Admission(parts)).approved,
+    )
     erasing = functools.partial(Erasing, sweep=sweep, erasure=erasure, policy=policy)
     works = Works(
         parts=parts,
@@ -198,8 +215,10 @@ def _assembled(
         reload=roster.reload,
         days_ahead=config.keyring.days_ahead,
         state=state,
+        witness=witness,
     )
-    return Opened(make_app(parts, erasing), parts, Schedule(works), roster, sweep)
+    app = make_app(parts, erasing)
+    return Opened(app, parts, Schedule(works), roster, sweep, site)
 
 
 def store_log_of(config: Config, base: Path) -> StoreLog | None:

@@ -17,11 +17,13 @@ import structlog
 from agent.archive.audit_log import AuditBrokenError, AuditForkedError
 from agent.archive.audit_verification import keep_heads
 from agent.archive.index_verification import read_month, verify_index
+from agent.archive.witness import Witness
 from agent.common.errors import AgentError
 from agent.common.files import write_durably
 from agent.formats.audit import Act, utc_day
 from agent.formats.layout import month_of
-from agent.gate.comparing import compare
+from agent.gate.comparing import compare, compare_states
+from agent.gate.memory import remember
 from agent.gate.parts import Parts
 from agent.gate.publishing import publish
 from agent.retention.erasure import Erasure
@@ -54,6 +56,8 @@ class Works:
     "Reads the roster again."
     days_ahead: int
     state: Path
+    witness: Witness
+    "What the log says is in force."
 
 
 class Schedule:
@@ -86,6 +90,7 @@ class Schedule:
             done &= await self._do("roster", self._reloaded)
             done &= await self._do("replay", self._replayed)
             done &= await self._do("heads", lambda: self._heads(now_ns))
+            done &= await self._do("states", self._states_compared)
             done &= await self._do("holds", self._long_holds)
             done &= await self._do("store-log", self._compared)
             done &= await self._do("index", self._indexed)
@@ -150,6 +155,15 @@ class Schedule:
         for backend in self._works.heads.values():
             await keep_heads(parts.archive.locked, backend, parts.name, utc_day(now_ns))
 
+    async def _states_compared(self) -> None:
+        """Hold the documents of state against the log, and put back what is missing."""
+        works = self._works
+        found = await compare_states(works.parts.states, works.witness)
+        for one in found:
+            self._log.critical("state_altered", id=one.id, what=one.what)
+            await self._alarm("state-altered", one.id, what=one.what)
+        remember(works.state, works.witness)
+
     async def _compared(self) -> None:
         found = await compare(self._works.parts)
         for one in found:
@@ -202,10 +216,13 @@ class Schedule:
         elif missed <= 0:
             self._failed.discard("missed")
 
-    async def _alarm(self, word: str, **detail: str) -> None:
+    async def _alarm(self, word: str, recording_id: str = "", **detail: str) -> None:
         parts = self._works.parts
         try:
-            await parts.log.append(parts.name, Act.ALARM, result=word, detail=detail)
+            await parts.log.append(
+                parts.name, Act.ALARM, recording_id=recording_id, result=word,
+                detail=detail,
+            )  # fmt: skip
         except AgentError as error:
             # Storage is away, as likely as not: the log line has been written.
             self._log.error("alarm_not_in_the_log", why=str(error))

@@ -3,8 +3,8 @@
 from typing import Final
 
 from agent.common.errors import AgentError
+from agent.retention.mark_store import MarkStore
 from agent.retention.marks import Mark
-from agent.upload.backend import StorageBackend
 
 SKEW: Final = 600.0
 "Seconds by which this host's clock and the storage's may differ."
@@ -19,15 +19,15 @@ class ClockError(AgentError):
 
 
 async def check_clock(
-    home: StorageBackend, mark: Mark, now_ns: int, skew: float = SKEW
+    marks: MarkStore, mark: Mark, now_ns: int, skew: float = SKEW
 ) -> None:
     """Store a mark anew, and compare when storage says that it got it with `now_ns`.
 
     Nobody else's clock is asked where the storage is a directory of this host. Raises
     ClockError, StorageError.
     """
-    await home.replace(mark.key, mark.to_bytes())
-    stored_ns = (await home.head(mark.key)).modified_ns
+    await marks.replace(mark)
+    stored_ns = await marks.stored_ns(mark)
     if abs(stored_ns - now_ns) > skew * _SECOND_NS:
         raise ClockError(
             f"this host's clock and the storage's differ by more than {skew:.0f} s."

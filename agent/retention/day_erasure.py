@@ -52,7 +52,7 @@ async def erase_day(
     day, ending = mark.date, Ending(site)
     taken, stuck = await _claim(site, mark, {*ids} - {*mark.told}, now_ns)
     mark = msgspec.structs.replace(mark, ids=tuple(sorted(taken)))
-    await site.home.replace(mark.key, mark.to_bytes())
+    await site.marks.replace(mark)
     if not stuck:
         await destroy_day(site, day, now_ns)
         await destroy_holds(site, taken, now_ns)
@@ -62,13 +62,13 @@ async def erase_day(
     method = await method_of(site, day)
     await ending.tell(day, taken, now_ns, method=method, policy=mark.policy)
     mark = mark.tell(taken)
-    await site.home.replace(mark.key, mark.to_bytes())
+    await site.marks.replace(mark)
     left = await ending.content(day, mark.told)
     if not left:
         if mark.told:
             erased = str(len(mark.told))
             await site.row(Act.SWEEP, day=mark.day, erased=erased, policy=mark.policy)
-        await site.home.replace(mark.key, mark.completed(now_ns).to_bytes())
+        await site.marks.replace(mark.completed(now_ns))
     return len(taken), left
 
 
@@ -78,7 +78,7 @@ async def forget(site: Site, mark: Mark) -> None:
     Raises StorageError.
     """
     await each(mark.told, site.states.remove)
-    await site.home.delete(mark.key)
+    await site.marks.remove(mark)
 
 
 async def _claim(

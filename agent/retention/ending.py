@@ -51,7 +51,7 @@ class Ending:
                 method=method, policy=policy, seal=await self._seal(day, recording_id),
             )  # fmt: skip
             for place in self._places:
-                await tombstones.write(place.archive.state, stone)
+                await tombstones.write(place.archive.state, stone, self._site.documents)
             await self._site.row(
                 Act.ERASED, recording_id=recording_id, day=day.isoformat(),
                 method=method, policy=policy,

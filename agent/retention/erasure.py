@@ -6,11 +6,14 @@ was to go. Not before `late_uploads` days have passed since the day, nor while a
 day keys from before the new one counts: until then hosts may bring recordings of it
 under an older key, which are moved as they come.
 
+Before a key goes the request is verified again, signatures and all: a mark says by
+which one a record goes, and asks for nothing by itself.
+
 Without a gate the envelopes are deleted, and that is all.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -27,18 +30,12 @@ from agent.retention.clock_check import SKEW, check_clock
 from agent.retention.config import LATE_UPLOADS
 from agent.retention.ending import Ending
 from agent.retention.keys import destroy_day, destroy_holds, method_of
-from agent.retention.marks import (
-    EARLY,
-    MAX_MARK,
-    Mark,
-    marked_record,
-)
+from agent.retention.marks import EARLY, Mark, MarkError, marked_record
 from agent.retention.plan import FORGET_AFTER_NS
 from agent.retention.policy import DAY_NS, start_of_day
 from agent.retention.report import Left
 from agent.retention.rewrapping import EnvelopeLostError, rewrap
 from agent.retention.site import Site, each
-from agent.upload.backend import ObjectExistsError, read_object
 
 OLD_LISTS: Final = timedelta(3)
 """After the day on which a day's key was replaced: hosts wrap what comes later than
@@ -46,6 +43,11 @@ OLD_LISTS: Final = timedelta(3)
 LOCKED_AGAIN_NS: Final = DAY_NS
 """How often it is tried to delete what a lock keeps: where storage locks what it gets
 for most of a year, that is how long the ciphertext of an early erasure stays."""
+LOST_AFTER: Final = timedelta(14)
+"""Since an erasure was asked for. So long an envelope of its day that opens by no key
+has the old key kept, to be restored from a backup; what is held has it kept for ever.
+Then it counts as lost, or as junk: else whoever may put objects could keep others from
+being erased, whom the law gives a month (GDPR Art. 12(3))."""
 _PASSES: Final = 3
 "How often a day's envelopes are gone through before what still comes is left."
 
@@ -75,14 +77,27 @@ class Outcome:
         }
 
 
+async def believe(mark: Mark) -> None:
+    """Where nobody signs requests: whoever may begin an erasure decides."""
+
+
 class Erasure:
     """Early erasures of a site."""
 
     def __init__(
-        self, site: Site, *, late_uploads: int = LATE_UPLOADS, skew: float = SKEW
+        self,
+        site: Site,
+        *,
+        late_uploads: int = LATE_UPLOADS,
+        skew: float = SKEW,
+        approved: Callable[[Mark], Awaitable[None]] = believe,
     ) -> None:
-        """`late_uploads` is in days, `skew` in seconds."""
+        """`late_uploads` is in days, `skew` in seconds.
+
+        `approved` verifies a mark's request before a key goes; it raises AgentError.
+        """
         self._site = site
+        self._approved = approved
         self._skew = skew
         self._late = timedelta(late_uploads + 1)
         self._running = asyncio.Lock()
@@ -97,11 +112,13 @@ class Erasure:
         now_ns: int,
         *,
         reference: str = "",
+        request: str = "",
     ) -> Outcome:
         """Erase recordings, each by its id and every day it is filed under.
 
         From the claim on nobody gets them any more. `reason` is a word, `reference` a
-        case number; both stand in the audit log. Asked again, it goes on where it is.
+        case number; both stand in the audit log. `request` is the id of that which two
+        persons signed. Asked again, it goes on where it is.
 
         Raises MarkError: the reason is no word; StorageError, AuditLogError.
         """
@@ -109,7 +126,9 @@ class Erasure:
         async with self._running:
             marks = []
             for recording_id, (day, *also) in records.items():
-                mark = await self._mark(day, recording_id, reason, now_ns, also)
+                mark = await self._mark(
+                    day, recording_id, reason, now_ns, request=request, also=also
+                )
                 spread = await self._spread(mark, also)
                 marks += [
                     one for one in spread if await self._claimed(one, now_ns, outcome)
@@ -122,14 +141,27 @@ class Erasure:
             await self._go_on(marks, now_ns, outcome)
         return outcome
 
+    async def requests(self, recording_id: str) -> set[str]:
+        """By which requests a record goes that may still open. Raises StorageError."""
+        found = set()
+        for key in await self._site.marks.names_of(recording_id):
+            with suppress(MarkError):  # none of ours: its run tells of it
+                mark = await self._site.marks.read(key)
+                found |= {mark.request} if mark.ids else set()
+        return found
+
     async def run(self, now_ns: int) -> Outcome:
         """Go on with every early erasure that is not complete. Raises StorageError."""
         outcome = Outcome()
         async with self._running:
-            keys = [info.key async for info in self._site.home.list(Folder.ERASURES)]
             marks: dict[str, Mark] = {}
-            for key in filter(marked_record, keys):
-                for mark in await self._spread(await self._read(key)):
+            for key in await self._site.marks.names(early=True):
+                try:
+                    read = await self._site.marks.read(key)
+                except MarkError as error:
+                    self._log.critical("mark_refused", name=key, reason=str(error))
+                    continue
+                for mark in await self._spread(read):
                     marks[mark.key] = mark
             open_ids = {one.early_id for one in marks.values() if not one.complete}
             going = []
@@ -138,7 +170,7 @@ class Erasure:
                     over = now_ns >= mark.complete_ns + FORGET_AFTER_NS
                     if over and mark.early_id not in open_ids:
                         await self._site.states.remove(mark.early_id)
-                        await self._site.home.delete(mark.key)
+                        await self._site.marks.remove(mark)
                 elif await self._claimed(mark, now_ns, outcome):
                     going.append(mark)
             await self._go_on(going, now_ns, outcome)
@@ -148,25 +180,27 @@ class Erasure:
             tell("erasure_incomplete", **one.to_words())
         return outcome
 
-    async def _read(self, key: str) -> Mark:
-        return Mark.parse(await read_object(self._site.home, key, MAX_MARK))
-
     async def _mark(
         self,
         day: date,
         recording_id: str,
         reason: str,
         now_ns: int,
+        *,
+        request: str = "",
         also: Iterable[date] = (),
     ) -> Mark:
         """A record's mark of a day, which may have been there before."""
-        mark = Mark.of(
-            day, [recording_id], now_ns, EARLY, reason=reason, also=also,
-            generation=max(self._site.generations(day), default=0),
+        made = Mark.of(
+            day, [recording_id], now_ns, EARLY, reason=reason, request=request,
+            also=also, generation=max(self._site.generations(day), default=0),
         )  # fmt: skip
-        with suppress(ObjectExistsError):  # asked before: that mark counts
-            await self._site.home.put(mark.key, mark.to_bytes())
-        return await self._read(mark.key)
+        mark = await self._site.marks.add(made)
+        if request and mark.request != request:
+            # Asked before, by another: this one was verified just now.
+            mark = mark.by(request, now_ns)
+            await self._site.marks.replace(mark)
+        return mark
 
     async def _spread(self, mark: Mark, also: Iterable[date] = ()) -> list[Mark]:
         """The mark, and one for each other day that the record is filed under.
@@ -174,12 +208,15 @@ class Erasure:
         Those days stand in the first until then: a killed process's successor goes on.
         """
         others = [
-            await self._mark(day, mark.early_id, mark.reason, mark.marked_ns)
+            await self._mark(
+                day, mark.early_id, mark.reason, mark.approved_ns or mark.marked_ns,
+                request=mark.request,
+            )
             for day in sorted({*mark.others, *also})
-        ]
+        ]  # fmt: skip
         if mark.also:
             mark = mark.alone()
-            await self._site.home.replace(mark.key, mark.to_bytes())
+            await self._site.marks.replace(mark)
         return [mark, *others]
 
     async def _claimed(self, mark: Mark, now_ns: int, outcome: Outcome) -> bool:
@@ -188,7 +225,7 @@ class Erasure:
             await claim(self._site.states, mark.early_id, now_ns)
         except HeldError as error:
             outcome.held[mark.early_id] = error.words
-            await self._site.home.delete(mark.key)
+            await self._site.marks.remove(mark)
             return False
         return True
 
@@ -219,14 +256,19 @@ class Erasure:
         self, day: date, marks: list[Mark], now_ns: int, outcome: Outcome
     ) -> list[Mark]:
         """Have nothing open a day's records any more: the marks of those that go."""
+        if unsigned := await self._not_approved(marks):
+            outcome.left += unsigned
+            return []
         ids = {mark.early_id for mark in marks}
         newest = max(mark.generation for mark in marks)
         ending = Ending(self._site)
         left = await ending.envelopes(day, ids)
         if self._site.keyring is not None:
-            left += await self._move_others(
+            stuck = await self._move_others(
                 self._site.keyring, day, ids, newest, outcome
             )
+            since_ns = min(mark.marked_ns for mark in marks)
+            left += await self._not_lost(stuck, since_ns, now_ns)
             marks = [await self._dated(mark, now_ns) for mark in marks]
         outcome.left += left
         until = {mark.early_id: self._until(mark) for mark in marks}
@@ -240,16 +282,34 @@ class Erasure:
             return []
         newest = max(mark.generation for mark in marks)
         if self._site.keyring is not None:
-            await check_clock(self._site.home, marks[0], now_ns, self._skew)
+            await check_clock(self._site.marks, marks[0], now_ns, self._skew)
         await destroy_day(self._site, day, now_ns, up_to=newest)
         await destroy_holds(self._site, ids, now_ns)
         method = await method_of(self._site, day)
         await ending.tell(day, ids, now_ns, method=method, policy=EARLY)
         told = [mark.tell(ids.intersection(mark.ids)) for mark in marks]
         for mark in told:
-            await self._site.home.replace(mark.key, mark.to_bytes())
+            await self._site.marks.replace(mark)
         outcome.erased += sorted(ids)
         return told
+
+    async def _not_approved(self, marks: Iterable[Mark]) -> list[Left]:
+        """Marks whose requests nobody has signed, as they lie in storage now.
+
+        They go with the same keys as the day's others: until somebody has signed for
+        them too, none of them goes.
+        """
+        left = []
+        for mark in marks:
+            try:
+                await self._approved(mark)
+            except AgentError as error:
+                self._log.critical(
+                    "erasure_not_approved", id=mark.early_id, reason=str(error)
+                )
+                place = self._site.places[0].name
+                left.append(Left(mark.date, place, str(error)))
+        return left
 
     async def _dated(self, mark: Mark, now_ns: int) -> Mark:
         """The mark, in which it stands when its day's key was replaced.
@@ -259,9 +319,9 @@ class Erasure:
         if mark.replaced or not self._site.generations(mark.date):
             return mark
         # A clock that is behind now and is set later would let it go too early.
-        await check_clock(self._site.home, mark, now_ns, self._skew)
+        await check_clock(self._site.marks, mark, now_ns, self._skew)
         mark = mark.with_newer_key(now_ns)
-        await self._site.home.replace(mark.key, mark.to_bytes())
+        await self._site.marks.replace(mark)
         return mark
 
     def _until(self, mark: Mark) -> date:
@@ -297,8 +357,7 @@ class Erasure:
         for mark in due:
             self._locked.pop(mark.early_id, None)
             if not left:
-                done = mark.completed(now_ns)
-                await self._site.home.replace(mark.key, done.to_bytes())
+                await self._site.marks.replace(mark.completed(now_ns))
             elif all(one.locked for one in left):
                 self._locked[mark.early_id] = now_ns, left
 
@@ -309,14 +368,14 @@ class Erasure:
         going: set[str],
         newest: int,
         outcome: Outcome,
-    ) -> list[Left]:
+    ) -> dict[str, Left]:
         """Have the day's other envelopes lie under a key that is newer than `newest`.
 
-        What could not be moved is returned: as long as that is so no key may go.
+        What could not be moved is returned, by id; under none what still comes.
         """
         held = keyring.generations(day)
         if not held:
-            return []  # they have gone, or there never were any: none will go
+            return {}  # they have gone, or there never were any: none will go
         # More than one where the keyring is an older one, brought back from a backup.
         while held[-1] <= newest:
             held.append(await keyring.new_generation(day))
@@ -343,9 +402,29 @@ class Erasure:
             moved = 0
             await each(sorted(await self._staying(day) - going), move)
             if not moved:
-                return list(stuck.values())
+                return stuck
         reason = "envelopes of that day are being uploaded"
-        return [*stuck.values(), Left(day, self._site.places[0].name, reason)]
+        return stuck | {"": Left(day, self._site.places[0].name, reason)}
+
+    async def _not_lost(
+        self, stuck: Mapping[str, Left], since_ns: int, now_ns: int
+    ) -> list[Left]:
+        """What of envelopes that could not be moved has the old key kept."""
+        over = now_ns >= since_ns + LOST_AFTER // timedelta(microseconds=1) * 1000
+        left = []
+        for recording_id, why in stuck.items():
+            held = not recording_id or bool(
+                (await self._site.states.read(recording_id)).stops_clock
+            )
+            if held or not over:
+                left.append(why)
+                continue
+            self._log.critical("envelope_given_up", id=recording_id)
+            await self._site.row(
+                Act.KEY_PROBLEM, recording_id=recording_id, result="envelope-lost",
+                day=why.day.isoformat(),
+            )  # fmt: skip
+        return left
 
     async def _staying(self, day: date) -> set[str]:
         """The day's recordings that have an envelope anywhere, and are to keep it.
@@ -353,12 +432,12 @@ class Erasure:
         One that is being erased may have come again from a host. Under a newer key it
         would outlive the key that it goes with.
         """
-        home, states = self._site.home, self._site.states
+        states = self._site.states
         found = {
             stored.name.id
             for place in self._site.places
             async for stored in place.archive.list_day(Folder.KEYS, day)
         }
-        marks = [info.key async for info in home.list(Folder.ERASURES)]
+        marks = await self._site.marks.names(early=True)
         marked = found.intersection(map(marked_record, marks))
         return found - {one for one in marked if (await states.read(one)).erasing}

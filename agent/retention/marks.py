@@ -15,7 +15,7 @@ import msgspec
 from agent.common.errors import AgentError
 from agent.formats.audit import time_text
 from agent.formats.canonical import CanonicalError, canonical, parse_canonical
-from agent.formats.layout import Folder, valid_id
+from agent.formats.layout import ID_PATTERN, Folder, valid_id
 
 VERSION: Final = 1
 MAX_MARK: Final = 8 << 20
@@ -47,6 +47,10 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     "The period of retention, or `early`."
     reason: _Word = ""
     "Why a record goes early, in a word."
+    request: Annotated[str, msgspec.Meta(pattern=rf"^(?:{ID_PATTERN})?\Z")] = ""
+    "By which request a record goes early, that two persons signed; empty: by none."
+    approved: str = ""
+    "When that request was verified, UTC; it may have expired before a key goes."
     generation: Annotated[int, msgspec.Meta(ge=0)] = 0
     "The newest key of its day under which a record that goes early may lie, or 0."
     replaced: str = ""
@@ -69,13 +73,16 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         policy: str,
         *,
         reason: str = "",
+        request: str = "",
         generation: int = 0,
         also: Iterable[date] = (),
     ) -> Self:
         """A new mark. Raises MarkError: the reason is no word."""
         mark = cls(
             day=day.isoformat(), marked=time_text(now_ns), policy=policy,
-            reason=reason, generation=generation, ids=tuple(sorted(set(ids))),
+            reason=reason, request=request,
+            approved=time_text(now_ns) if request else "",
+            generation=generation, ids=tuple(sorted(set(ids))),
             also=tuple(other.isoformat() for other in also),
         )  # fmt: skip
         return cls.parse(mark.to_bytes())
@@ -88,6 +95,8 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             sound = mark.date.isoformat() == mark.day and mark.marked_ns >= 0
             sound = sound and (not mark.complete or mark.complete_ns >= 0)
             sound = sound and (not mark.replaced or mark.replaced_ns >= 0)
+            sound = sound and bool(mark.request) is bool(mark.approved)
+            sound = sound and (not mark.approved or mark.approved_ns >= 0)
             others = [other.isoformat() for other in mark.others]
             sound = sound and others == [*mark.also]
         except (CanonicalError, ValueError) as error:
@@ -116,6 +125,11 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def replaced_ns(self) -> int:
         """When its day had a newer key: nanoseconds since the epoch; 0: none yet."""
         return _moment(self.replaced) if self.replaced else 0
+
+    @property
+    def approved_ns(self) -> int:
+        """When its request was verified: nanoseconds since the epoch; 0: by none."""
+        return _moment(self.approved) if self.approved else 0
 
     @property
     def complete_ns(self) -> int:
@@ -154,6 +168,12 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def alone(self) -> Self:
         """The mark when other days have their own."""
         return msgspec.structs.replace(self, also=())
+
+    def by(self, request: str, now_ns: int) -> Self:
+        """The mark when another request asks for the same."""
+        return msgspec.structs.replace(
+            self, request=request, approved=time_text(now_ns)
+        )
 
     def with_newer_key(self, now_ns: int) -> Self:
         """The mark when its day has got another key."""

@@ -4,25 +4,27 @@ What a year has passed over is found by any sweep, wherever it came from. This f
 what was erased early, too, and says of everything that it came back.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 
 from agent.archive import tombstones
+from agent.archive.tombstones import TombstoneError
 from agent.formats.audit import Act
-from agent.formats.layout import Folder, LayoutError, parse_dated
+from agent.formats.layout import LayoutError, parse_dated
 from agent.retention.ending import Ending
-from agent.retention.marks import MAX_MARK, Mark
+from agent.retention.marks import MarkError
 from agent.retention.report import Left
-from agent.retention.site import Site, each
+from agent.retention.site import Place, Site, each
 from agent.retention.survey import RECORDINGS
-from agent.upload.backend import read_object
 
 CHUNK: Final = 50_000
 "Tombstones held in memory; storage is listed once for each so many."
+Grave: TypeAlias = tuple[Place, str]
+"Where a tombstone is, and its name."
 
 
 @dataclass(slots=True)
@@ -54,7 +56,8 @@ async def replay(site: Site, *, chunk: int = CHUNK) -> Replayed:
     going = await _going_on(site)
     async for erased in _chunks(site, chunk):
         replayed.tombstones += len(erased)
-        await _erase_again(site, erased - going, replayed)
+        there = {one: graves for one, graves in erased.items() if one not in going}
+        await _erase_again(site, there, replayed)
     log = structlog.get_logger()
     if replayed.returned:
         log.error("erased_recordings_returned", count=len(replayed.returned))
@@ -65,25 +68,45 @@ async def replay(site: Site, *, chunk: int = CHUNK) -> Replayed:
 
 async def _going_on(site: Site) -> set[str]:
     going: set[str] = set()
-    async for info in site.home.list(Folder.ERASURES):
-        mark = Mark.parse(await read_object(site.home, info.key, MAX_MARK))
-        if not mark.complete:
-            going |= {*mark.ids, *mark.told}
+    for early in (False, True):
+        for key in await site.marks.names(early=early):
+            try:
+                mark = await site.marks.read(key)
+            except MarkError:
+                continue  # the sweep tells of it
+            if not mark.complete:
+                going |= {*mark.ids, *mark.told}
     return going
 
 
-async def _chunks(site: Site, chunk: int) -> AsyncIterator[set[str]]:
-    erased: set[str] = set()
+async def _chunks(site: Site, chunk: int) -> AsyncIterator[dict[str, list[Grave]]]:
+    erased: dict[str, list[Grave]] = {}
     for place in site.places:
-        async for _, recording_id in tombstones.ids(place.archive.state):
-            erased.add(recording_id)
+        async for key, recording_id in tombstones.ids(place.archive.state):
+            erased.setdefault(recording_id, []).append((place, key))
             if len(erased) >= chunk:
                 yield erased
-                erased = set()
+                erased = {}
     yield erased
 
 
-async def _erase_again(site: Site, erased: set[str], replayed: Replayed) -> None:
+async def _is_true(site: Site, graves: Iterable[Grave]) -> bool:
+    """Whether a tombstone is to be believed: else whoever may put one erases by it."""
+    for place, key in graves:
+        try:
+            await tombstones.read(place.archive.state, key, site.documents)
+        except TombstoneError as error:
+            structlog.get_logger().critical(
+                "tombstone_refused", storage=place.name, reason=str(error)
+            )
+        else:
+            return True
+    return False
+
+
+async def _erase_again(
+    site: Site, erased: Mapping[str, Sequence[Grave]], replayed: Replayed
+) -> None:
     days: dict[date, set[str]] = {}
     for place in site.places:
         for folder in RECORDINGS:
@@ -95,7 +118,15 @@ async def _erase_again(site: Site, erased: set[str], replayed: Replayed) -> None
                 if name.id in erased:
                     days.setdefault(name.day, set()).add(name.id)
     ending = Ending(site)
-    for day, ids in sorted(days.items()):
+    false = {
+        one
+        for one in {one for ids in days.values() for one in ids}
+        if not await _is_true(site, erased[one])
+    }
+    for day, found in sorted(days.items()):
+        ids = found - false
+        if not ids:
+            continue
         left = await ending.envelopes(day, ids) + await ending.content(day, ids)
 
         async def tell(recording_id: str, day: date = day) -> None:

@@ -7,11 +7,13 @@ from datetime import date
 from typing import Final, Self, TypeVar
 
 from agent.archive.audit_log import AuditLog
+from agent.archive.documents import PLAIN, Documents
 from agent.archive.keyring import Keyring
 from agent.archive.states import States
 from agent.archive.store import Archive
 from agent.formats.audit import Act
 from agent.formats.layout import Folder
+from agent.retention.mark_store import MarkStore
 from agent.upload.backend import StorageBackend
 
 AT_ONCE: Final = 16
@@ -51,11 +53,16 @@ class Site:
     "The gate's. None where there is no gate: then deleting envelopes is the erasure."
     who: str = "gate"
     "What the rows of the audit log say."
+    documents: Documents = field(default=PLAIN, repr=False)
+    "How marks and tombstones are written, and which are believed: as the states."
     home: StorageBackend = field(init=False, repr=False)
     "Where the marks are: the first place's, as the states."
+    marks: MarkStore = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "home", self.places[0].archive.state)
+        home = self.places[0].archive.state
+        object.__setattr__(self, "home", home)
+        object.__setattr__(self, "marks", MarkStore(home, self.documents))
 
     def without(self, away: Iterable[str]) -> "Site":
         """The same, but for places that do not answer."""

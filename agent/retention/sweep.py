@@ -12,16 +12,15 @@ from typing import Final
 import structlog
 
 from agent.common.errors import AgentError
-from agent.formats.layout import Folder
 from agent.retention.clock_check import SKEW, ClockError, check_clock
 from agent.retention.day_erasure import erase_day, forget
-from agent.retention.marks import MAX_MARK, Mark, marked_record
+from agent.retention.marks import Mark, MarkError
 from agent.retention.plan import MARK_AHEAD_NS, DayPlan, Step, plan_day
 from agent.retention.policy import Policy
 from agent.retention.report import Left, SweepReport
 from agent.retention.site import Place, Site, each
 from agent.retention.survey import due_days, recordings_of
-from agent.upload.backend import StorageError, read_object
+from agent.upload.backend import StorageError
 
 WAIT: Final = 3600.0
 "Seconds between mark and erasure."
@@ -88,13 +87,17 @@ class Sweep:
     # -- looking --------------------------------------------------------------------
 
     async def _marks(self) -> dict[date, Mark]:
-        """Those of days. Raises MarkError, StorageError."""
-        home, marks = self._site.home, {}
-        async for info in home.list(Folder.ERASURES):
-            if not marked_record(info.key):
-                mark = Mark.parse(await read_object(home, info.key, MAX_MARK))
-                marks[mark.date] = mark
-        return marks
+        """Those of days that are to be believed. Raises MarkError, StorageError."""
+        found: dict[date, Mark] = {}
+        for key in await self._site.marks.names(early=False):
+            try:
+                mark = await self._site.marks.read(key)
+            except MarkError as error:
+                # Its day gets another, if its time is over.
+                self._log.critical("mark_refused", name=key, reason=str(error))
+            else:
+                found[mark.date] = mark
+        return found
 
     async def _days_of(self, place: Place, now_ns: int) -> set[date]:
         return await due_days(place, lambda day: self._is_near(day, now_ns))
@@ -150,7 +153,7 @@ class Sweep:
         if plan.step is Step.MARK or mark is None:
             mark = await self._mark(site, plan, now_ns)
             report.marked.append(day)
-        await check_clock(site.home, mark, now_ns, self._skew)
+        await check_clock(site.marks, mark, now_ns, self._skew)
         if plan.step is Step.FORGET:
             await forget(site, mark)
             return
@@ -168,10 +171,10 @@ class Sweep:
     async def _mark(self, site: Site, plan: DayPlan, now_ns: int) -> Mark:
         if plan.mark is not None:
             mark = plan.mark.renewed(plan.erase, now_ns)
-            await site.home.replace(mark.key, mark.to_bytes())
+            await site.marks.replace(mark)
         else:
             mark = Mark.of(plan.day, plan.erase, now_ns, self._policy.id)
-            await site.home.put(mark.key, mark.to_bytes())
+            mark = await site.marks.add(mark)
         return mark
 
     def _tell(self, report: SweepReport) -> None:

@@ -1,8 +1,10 @@
 import asyncio
+import hashlib
 from datetime import date
 
 import pytest
 
+from agent.archive.documents import PLAIN, Documents, SignedDocuments
 from agent.archive.record_state import (
     Hold,
     HoldKind,
@@ -14,16 +16,18 @@ from agent.archive.record_state import (
     annotate,
     begin_erasing,
     close_request,
+    encode_state,
     hold,
     lift_hold,
     open_request,
     restrict,
     unrestrict,
 )
-from agent.archive.states import StateBusyError, States
+from agent.archive.states import StateBusyError, States, _Stored
+from agent.formats.sshsig import Namespace
 from agent.upload.backend import StorageError
 from agent.upload.backends.memory import MemoryBackend
-from tests.archive.logs import ID
+from tests.archive.logs import ID, KEY, OTHER
 from tests.archive.shelves import id_of
 
 NOW = "2026-11-29T12:00:00.000Z"
@@ -137,8 +141,8 @@ async def test_others_without_end_are_told() -> None:
     backend = MemoryBackend(before)
 
     class Never(States):
-        async def read(self, recording_id: str) -> RecordState:
-            return RecordState(id=recording_id, number=len(taken))
+        async def _newest(self, recording_id: str) -> _Stored:
+            return _Stored(RecordState(id=recording_id, number=len(taken)))
 
     with pytest.raises(StateBusyError):
         await Never(backend).change(ID, annotate)
@@ -192,3 +196,76 @@ async def test_documents_are_taken_away_the_newest_last() -> None:
     await states.remove(ID)
     assert deleted == [f"state/{ID}/{number:06}.json" for number in (1, 2, 3)]
     assert list(backend.objects) == [f"state/{id_of(1)}/000001.json"]
+
+
+# -- where there is a gate ------------------------------------------------------------
+
+SIGNED = SignedDocuments(KEY, lambda: [KEY.public])
+FORGED = SignedDocuments(OTHER, lambda: [OTHER.public])
+
+
+async def held(backend: MemoryBackend) -> States:
+    states = States(backend, SIGNED)
+    await states.change(ID, lambda state: hold(state, "h-1", HOLD))
+    await states.change(ID, lambda state: restrict(state, RESTRICTED))
+    return states
+
+
+async def test_signed_documents_follow_each_other() -> None:
+    backend = MemoryBackend()
+    states = await held(backend)
+    one, other = sorted(backend.objects)
+    digest = hashlib.sha256(backend.objects[one]).hexdigest()
+    assert (await states.read(ID)).previous == digest
+    assert await states.flaws(ID) == []
+    # Who has no key of the gate's reads them, and does not know whether they are true.
+    assert await States(backend).read(ID) == await states.read(ID)
+    await States(backend).change(ID, annotate)
+    assert other < max(backend.objects)
+    with pytest.raises(StateError, match="not signed by the gate") as caught:
+        await states.read(ID)
+    assert "adopt" in caught.value.hint
+
+
+@pytest.mark.parametrize("documents", [FORGED, PLAIN])
+async def test_nobody_elses_document_lifts_anything(documents: Documents) -> None:
+    backend = MemoryBackend()
+    states = await held(backend)
+    empty = encode_state(RecordState(id=ID, number=3))
+    backend.objects[f"state/{ID}/000003.json"] = documents.sealed(
+        empty, Namespace.STATE
+    )
+    with pytest.raises(StateError, match="not signed by the gate"):
+        await states.read(ID)
+    assert len(await states.flaws(ID)) == 1
+
+
+async def test_a_document_of_another_kind_is_none() -> None:
+    backend = MemoryBackend()
+    states = await held(backend)
+    empty = encode_state(RecordState(id=ID, number=3))
+    backend.objects[f"state/{ID}/000003.json"] = SIGNED.sealed(empty, Namespace.MARK)
+    with pytest.raises(StateError, match="not signed by the gate"):
+        await states.read(ID)
+
+
+async def test_what_was_removed_in_the_middle_or_swapped_is_named() -> None:
+    backend, other = MemoryBackend(), MemoryBackend()
+    states = await held(backend)
+    await states.change(ID, annotate)
+    first, second, third = sorted(backend.objects)
+    whole = dict(backend.objects)
+    del backend.objects[second]
+    assert await states.flaws(ID) == [f"{second}: missing"]
+    # One that the gate has signed too, at another time.
+    again = States(other, SIGNED)
+    for _ in range(2):
+        await again.change(ID, annotate)
+    backend.objects.update(whole)
+    backend.objects[second] = other.objects[second]
+    assert await states.flaws(ID) == [
+        f"{second}: it follows another document",
+        f"{third}: it follows another document",
+    ]
+    backend.objects[first] = b"{}"
+    assert (await states.flaws(ID))[0].startswith(f"{first}: A document of state")

@@ -15,10 +15,12 @@ import httpx
 
 from agent.archive.audit_log import AuditLog
 from agent.archive.audit_verification import read_rows
+from agent.archive.documents import SignedDocuments
 from agent.archive.keyring import Keyring
 from agent.archive.states import States
 from agent.archive.store import Archive
 from agent.archive.tombstones import Erased
+from agent.archive.witness import Witness
 from agent.common.ids import new_id
 from agent.formats.age import Identity, KeyKind, generate_identity, parse_recipient
 from agent.formats.audit import Row
@@ -103,6 +105,8 @@ class Rig:
     parts: Parts
     app: Any
     clock: Clock
+    witness: Witness
+    documents: SignedDocuments
     clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
 
     def as_(self, name: str) -> httpx.AsyncClient:
@@ -182,15 +186,16 @@ async def opened(
     locked = locked or MemoryBackend(clock=clock)
     state = state or MemoryBackend(clock=clock)
     archive = Archive(locked, state, clock=clock)
-    log = AuditLog(locked, "gate", keyring.signing_key, clock)
+    witness = Witness()
+    key = keyring.signing_key
+    log = AuditLog(locked, "gate", key, clock, follow=witness.take)
     await log.start()
-    known: Roster = roster(
-        people=people, gate=(GateEntry(key=str(keyring.signing_key.public)),)
-    )
+    known: Roster = roster(people=people, gate=(GateEntry(key=str(key.public)),))
+    documents = SignedDocuments(key, known.gate_keys)
     parts = Parts(
         name="gate",
         archive=archive,
-        states=States(state),
+        states=States(state, documents, witness),
         erased=Erased(archive),
         log=log,
         keyring=keyring,
@@ -201,7 +206,7 @@ async def opened(
     )
     CURRENT.parts = parts
     app = shared_app() if erasing is NoErasing else make_app(parts, erasing)
-    rig = Rig(parts, app, clock)
+    rig = Rig(parts, app, clock, witness, documents)
     try:
         yield rig
     finally:

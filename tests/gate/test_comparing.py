@@ -9,8 +9,8 @@ from agent.archive.reconciling import Place
 from agent.archive.store_log import Form, StoreLog
 from agent.formats.layout import envelope_key
 from agent.gate.app import make_app
-from agent.gate.comparing import compare
-from tests.gate.rig import DAY, NoErasing, Rig
+from agent.gate.comparing import StateFlaw, compare, compare_states
+from tests.gate.rig import DAY, TODAY, NoErasing, Rig
 from tests.gate.test_schedule import Kept
 
 
@@ -90,3 +90,81 @@ async def test_more_than_can_be_named_are_counted(
 
 async def test_where_no_log_is_told_nothing_is_compared(rig: Rig) -> None:
     assert await compare(rig.parts) == []
+
+
+# -- documents of state ---------------------------------------------------------------
+
+
+async def put_on(rig: Rig, recording_id: str) -> None:
+    """Hold and restrict it, as people do."""
+    cara, path = rig.as_("cara"), f"/recordings/{recording_id}"
+    body = {"kind": "legal-claim", "review": "2099-01-15"}
+    assert (await cara.post(f"{path}/holds", json=body)).status_code == 201
+    asked = {"reason": "disputed"}
+    assert (await cara.put(f"{path}/restriction", json=asked)).status_code == 204
+
+
+def documents_of(rig: Rig, recording_id: str) -> list[str]:
+    objects = rig.parts.archive.state.objects  # type: ignore[attr-defined]
+    return sorted(key for key in objects if key.startswith(f"state/{recording_id}"))
+
+
+@pytest.mark.parametrize("removed", [slice(1, None), slice(0, None), slice(0, 1)])
+async def test_who_deletes_documents_lifts_nothing(
+    rig: Rig, tmp_path: Path, removed: slice
+) -> None:
+    kept = Kept(rig, tmp_path)
+    one = await rig.store(day=TODAY.replace(year=2025))
+    await put_on(rig, one)
+    whole = await rig.parts.states.read(one)
+    objects = rig.parts.archive.state.objects  # type: ignore[attr-defined]
+    for key in documents_of(rig, one)[removed]:
+        del objects[key]
+    # At once, and not only when the day's comparison has found it.
+    assert (await rig.release("quinn", one)).status_code == 423
+    rig.clock.ahead(timedelta(days=2))
+    await kept.run()
+    await kept.run()
+    assert (await rig.release("quinn", one)).status_code == 423
+    assert await kept.alarms() == ["state-altered"]
+    again = await rig.parts.states.stored(one)
+    assert again.holds == whole.holds
+    assert again.restricted == whole.restricted
+
+
+async def test_what_the_log_does_not_tell_of_is_named(rig: Rig) -> None:
+    one, other, third = [await rig.store() for _ in range(3)]
+    for each in (one, other, third):
+        await put_on(rig, each)
+    assert await compare_states(rig.parts.states, rig.witness) == []
+    name = await lifted(rig, other)
+    last = documents_of(rig, other)[-1]
+    objects = rig.parts.archive.state.objects  # type: ignore[attr-defined]
+    del objects[last]  # what lifted a hold: it seems to be in force again
+    objects[documents_of(rig, third)[-1]] = b"forged"
+    assert name in (await rig.parts.states.read(other)).holds
+    found = await compare_states(rig.parts.states, rig.witness)
+    assert sorted(found, key=lambda flaw: flaw.what) == [
+        StateFlaw(third, "altered"), StateFlaw(other, "unwitnessed"),
+    ]  # fmt: skip
+
+
+async def lifted(rig: Rig, recording_id: str) -> str:
+    [name] = (await rig.parts.states.read(recording_id)).holds
+    path = f"/recordings/{recording_id}/holds/{name}"
+    assert (await rig.as_("cara").delete(path)).status_code == 204
+    return name
+
+
+async def test_a_hold_whose_document_is_gone_can_be_lifted(rig: Rig) -> None:
+    one = await rig.store()
+    await put_on(rig, one)
+    objects = rig.parts.archive.state.objects  # type: ignore[attr-defined]
+    for key in documents_of(rig, one):
+        del objects[key]
+    await lifted(rig, one)
+    path = f"/recordings/{one}/restriction"
+    assert (await rig.as_("cara").delete(path)).status_code == 204
+    assert await rig.parts.states.read(one) == await rig.parts.states.stored(one)
+    assert not (await rig.parts.states.read(one)).stops_clock
+    assert await compare_states(rig.parts.states, rig.witness) == []

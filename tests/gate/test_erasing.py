@@ -6,19 +6,26 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 
 from agent.access.requests import Rule
+from agent.archive.documents import PLAIN, Documents, SignedDocuments
 from agent.common.ids import new_id
 from agent.formats.age import NoMatchError
 from agent.formats.envelope import unwrap
 from agent.formats.layout import envelope_key
+from agent.gate.admission import Admission
+from agent.gate.approvals import Approvals
 from agent.gate.erasing import Erasing
 from agent.gate.publishing import latest_serial
-from agent.retention.erasure import Erasure
+from agent.retention.erasure import Erasure, Outcome
+from agent.retention.mark_store import MarkStore
+from agent.retention.marks import Mark
 from agent.retention.policy import Period, Policy
 from agent.retention.site import Place, Site
 from agent.retention.sweep import Sweep
 from agent.upload.backends.memory import MemoryBackend
+from tests.formats.rosters import signing_key
 from tests.gate.requests import OCTETS, request, signed_request
 from tests.gate.rig import DAY, TODAY, Rig, opened
 
@@ -28,13 +35,16 @@ POLICY = Policy(Period.parse("P1Y"))
 
 def real(parts: Any, admission: Any, approvals: Any) -> Erasing:
     places = tuple(Place.of([parts.archive]))
-    site = Site(places, parts.states, parts.log, parts.keyring)
+    documents = SignedDocuments(parts.keyring.signing_key, parts.roster().gate_keys)
+    site = Site(places, parts.states, parts.log, parts.keyring, "gate", documents)
     return Erasing(
         parts,
         admission,
         approvals,
         sweep=Sweep(site, POLICY, wait=0.0, skew=math.inf),
-        erasure=Erasure(site, late_uploads=LATE, skew=math.inf),
+        erasure=Erasure(
+            site, late_uploads=LATE, skew=math.inf, approved=approvals.approved
+        ),
         policy=POLICY,
     )
 
@@ -113,6 +123,74 @@ async def test_one_that_is_filed_under_several_days_goes_under_all(
     answer = (await execute(rig, asked)).json()
     assert (answer["result"], answer["records"]) == ("done", 1)
     assert [keyring.generations(day) for day in (DAY, later)] == [[2], [2]]
+
+
+@pytest.mark.parametrize("what", ["removed", "one-signature", "another", "expired"])
+async def test_before_a_key_goes_the_request_is_verified_again(
+    rig: Rig, what: str
+) -> None:
+    wrong, other = await rig.store(), await rig.store()
+    copy = await rig.parts.archive.envelope(wrong, DAY)
+    made = request(rig, recordings=(wrong,))
+    body = signed_request(made)
+    await rig.as_("quinn").post("/requests", content=body, headers=OCTETS)
+    assert (await execute(rig, made.id)).json()["result"] == "pending"
+    objects = rig.parts.archive.state.objects  # type: ignore[attr-defined]
+    key = f"gate/requests/{made.id}.signed"
+    if what == "removed":
+        del objects[key]
+    elif what == "one-signature":
+        objects[key] = signed_request(made, by=("quinn",))
+    elif what == "another":
+        objects[key] = signed_request(request(rig, id=made.id, recordings=(other,)))
+    rig.clock.ahead(timedelta(days=8 if what == "expired" else 5))
+    outcome = await erasure_of(rig).run(rig.clock())
+    keys = rig.parts.keyring.day_identities(DAY)
+    if what == "expired":  # it was in time when it was begun
+        assert outcome.erased == [wrong]
+        return
+    assert outcome.erased == []
+    assert outcome.left
+    unwrap(copy, keys, wrong)
+    # Two persons sign once more: that counts, for what has begun too.
+    again = await approved(rig, recordings=(wrong,))
+    assert (await execute(rig, again)).json()["result"] == "done"
+    with pytest.raises(NoMatchError):
+        unwrap(copy, rig.parts.keyring.day_identities(DAY), wrong)
+
+
+@pytest.mark.parametrize("by", ["nobody", "another"])
+async def test_who_may_write_to_storage_has_nothing_erased(rig: Rig, by: str) -> None:
+    one = await rig.store()
+    mark = Mark.of(DAY, [one], rig.clock(), "early", generation=1)
+    documents: Documents = PLAIN
+    if by == "another":
+        key = signing_key("another")
+        documents = SignedDocuments(key, lambda: [key.public])
+    await MarkStore(rig.parts.archive.state, documents).add(mark)
+    rig.clock.ahead(timedelta(days=40))
+    with structlog.testing.capture_logs() as lines:
+        outcome = await erasure_of(rig).run(rig.clock())
+    assert outcome == Outcome()
+    assert [line["event"] for line in lines] == ["mark_refused"]
+    assert (await rig.release("quinn", one)).status_code == 200
+    # Nor does the gate's own, which names no request of two persons.
+    await MarkStore(rig.parts.archive.state, rig.documents).add(mark)
+    await MarkStore(rig.parts.archive.state, rig.documents).replace(mark)
+    outcome = await erasure_of(rig).run(rig.clock())
+    assert outcome.erased == []
+    assert "names no request" in outcome.left[0].reason
+    unwrap(
+        await rig.parts.archive.envelope(one, DAY),
+        rig.parts.keyring.day_identities(DAY),
+        one,
+    )
+
+
+def erasure_of(rig: Rig) -> Erasure:
+    admission = Admission(rig.parts)
+    erasing = real(rig.parts, admission, Approvals(rig.parts, admission))
+    return erasing._erasure
 
 
 async def test_what_is_held_is_not_erased(rig: Rig) -> None:

@@ -42,6 +42,7 @@ class Kept:
             reload=self.reload,
             days_ahead=7,
             state=folder,
+            witness=rig.witness,
         )
         self.schedule = Schedule(self.works)
 

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from agent.archive.audit_log import AuditLog
+from agent.archive.documents import PLAIN, SignedDocuments
 from agent.archive.keyring import Keyring
 from agent.archive.record_state import Hold, HoldKind
 from agent.archive.states import States
@@ -111,7 +112,7 @@ class Built:
         """The same storage, with another process's log and states."""
         log = AuditLog(self.backends[0][0], "gate", GATE_KEY, self.clock)
         await log.start()
-        states = States(self.backends[0][1])
+        states = States(self.backends[0][1], self.site.documents)
         return replace(self, site=replace(self.site, log=log, states=states), log=log)
 
     async def record(self, day: date = DAY) -> str:
@@ -241,7 +242,9 @@ async def built(
         keyring = await Keyring.create(folder / "ring", [owner], kind=KeyKind.CLASSIC)
         for day in days:
             await keyring.generate_until(day, today=day)
-    site = Site(tuple(Place.of(archives)), States(archives[0].state), log, keyring)
+    documents = SignedDocuments(GATE_KEY, lambda: [GATE_KEY.public]) if gate else PLAIN
+    states = States(archives[0].state, documents)
+    site = Site(tuple(Place.of(archives)), states, log, keyring, documents=documents)
     try:
         yield Built(site, clock, log, keyring, backends, skew)
     finally:

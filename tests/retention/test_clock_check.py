@@ -2,7 +2,9 @@ from datetime import date
 
 import pytest
 
+from agent.archive.documents import PLAIN
 from agent.retention.clock_check import ClockError, check_clock
+from agent.retention.mark_store import MarkStore
 from agent.retention.marks import Mark
 from agent.upload.backends.memory import MemoryBackend
 
@@ -14,7 +16,7 @@ MARK = Mark.of(date(2026, 11, 23), [], NOW_NS, "P1Y")
 async def test_clocks_that_agree_are_believed() -> None:
     home = MemoryBackend(clock=lambda: NOW_NS)
     for ahead in (-600, 0, 600):
-        await check_clock(home, MARK, NOW_NS + ahead * SECOND_NS)
+        await check_clock(MarkStore(home, PLAIN), MARK, NOW_NS + ahead * SECOND_NS)
     assert Mark.parse(home.objects[MARK.key]) == MARK
 
 
@@ -22,5 +24,7 @@ async def test_clocks_that_agree_are_believed() -> None:
 async def test_others_are_not(ahead: int) -> None:
     home = MemoryBackend(clock=lambda: NOW_NS)
     with pytest.raises(ClockError, match="differ by more than 600 s"):
-        await check_clock(home, MARK, NOW_NS + ahead * SECOND_NS)
-    await check_clock(home, MARK, NOW_NS + ahead * SECOND_NS, skew=float("inf"))
+        await check_clock(MarkStore(home, PLAIN), MARK, NOW_NS + ahead * SECOND_NS)
+    await check_clock(
+        MarkStore(home, PLAIN), MARK, NOW_NS + ahead * SECOND_NS, skew=float("inf")
+    )

@@ -127,7 +127,7 @@ async def hold_after(
     """Whether the hold was answered with yes, when storage was asked so often."""
     while Uneven.steps < steps and not sweep.done():
         await asyncio.sleep(0)
-    states = States(site.backends[0][1])
+    states = States(site.backends[0][1], site.site.documents)
     try:
         await states.change(recording_id, lambda state: hold(state, "h", HELD))
     except RecordErasedError:
@@ -175,7 +175,7 @@ async def test_a_day_that_gets_ever_new_recordings_is_not_erased(
     async with built(tmp_path, before=before) as site:
         one = await site.record()
         mark = Mark.of(DAY, [one], DUE_NS, "P1Y")
-        await site.site.home.put(mark.key, mark.to_bytes())
+        await site.site.marks.add(mark)
         with pytest.raises(StillArrivingError):
             await erase_day(site.site, mark, [one], DUE_NS)
         assert site.opens(one), "the key was not destroyed"

@@ -4,14 +4,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 
 from agent.archive.audit_log import AuditLogError
 from agent.archive.record_state import RecordErasedError, hold
+from agent.common.errors import AgentError
+from agent.common.ids import new_id
 from agent.formats.audit import Act
 from agent.formats.layout import envelope_key
 from agent.retention.erasure import Erasure, Outcome
 from agent.retention.marks import Mark, MarkError
-from agent.retention.policy import start_of_day
+from agent.retention.policy import DAY_NS, start_of_day
 from agent.upload.backend import StorageError
 from tests.retention.sites import (
     DAY,
@@ -123,7 +126,7 @@ async def test_a_killed_gate_goes_on_with_every_day_of_a_record(two: Built) -> N
     for _, state in two.backends:
         state.objects[envelope_key(other, one)] = b"a decoy"
     mark = Mark.of(other, [one], two.clock(), "early", generation=1, also=[DAY])
-    await two.site.home.put(mark.key, mark.to_bytes())  # and then it was killed
+    await two.site.marks.add(mark)  # and then it was killed
     erasure = Erasure(two.site)
     assert (await erasure.run(two.clock())).pending.keys() == {one}
     assert two.of(one).isdisjoint(envelope_key(day, one) for day in (DAY, other))
@@ -262,7 +265,7 @@ async def test_what_fails_is_tried_at_once(two: Built) -> None:
 async def test_a_hold_that_came_before_the_claim_ends_the_erasure(two: Built) -> None:
     one = await two.record()
     mark = Mark.of(DAY, [one], two.clock(), "early", generation=1)
-    await two.site.home.put(mark.key, mark.to_bytes())  # and then it was killed
+    await two.site.marks.add(mark)  # and then it was killed
     await two.site.states.change(one, lambda state: hold(state, "h", HELD))
     assert (await Erasure(two.site).run(two.clock())).held == {one: ("hold",)}
     assert not any(key.startswith("erasures/") for key in two.everything())
@@ -275,6 +278,68 @@ async def test_without_a_gate_the_envelope_goes_at_once(tmp_path: Path) -> None:
         assert done == Outcome(erased=[one])
         assert site.of(one) == set()
         assert site.opens(other)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_junk_of_the_day_holds_up_an_erasure_for_two_weeks_only(
+    two: Built, *, kept: bool
+) -> None:
+    two.clock.now_ns = SETTLED_NS
+    one, junk = await two.record(), await two.record()
+    for _, state in two.backends:
+        state.objects[envelope_key(DAY, junk)] = b"junk"
+    if kept:
+        await two.site.states.change(junk, lambda state: hold(state, "h", HELD))
+    copy = copy_of(two, one)
+    erasure = Erasure(two.site)
+    await erasure.begin({one: [DAY]}, "private-call", two.clock())
+    two.clock.now_ns += 14 * DAY_NS - 1_000_000_000
+    assert (await erasure.run(two.clock())).left
+    assert two.opens_envelope(copy, one)
+    two.clock.now_ns += 1_000_000_000
+    with structlog.testing.capture_logs() as log:
+        done = await erasure.run(two.clock())
+    assert bool(done.left) is kept
+    assert two.opens_envelope(copy, one) is kept
+    given_up = [e["id"] for e in log if e["event"] == "envelope_given_up"]
+    assert given_up == ([] if kept else [junk])
+    rows = [row.id for row in two.rows() if row.result == "envelope-lost"]
+    assert rows == given_up
+
+
+async def test_a_request_that_counts_no_more_destroys_no_key(two: Built) -> None:
+    two.clock.now_ns = SETTLED_NS
+    one, other = await two.record(), await two.record()
+    copies = copy_of(two, one), copy_of(two, other)
+    asked: list[tuple[str, str]] = []
+    refused = new_id()
+
+    async def approved(mark: Mark) -> None:
+        asked.append((mark.early_id, mark.request))
+        if mark.request == refused:
+            raise AgentError("Nobody has signed it.")
+
+    erasure = Erasure(two.site, approved=approved)
+    now = two.clock
+    await erasure.begin({one: [DAY]}, "wrong", now(), request=refused)
+    good = new_id()
+    await erasure.begin({other: [DAY]}, "wrong", now(), request=good)
+    assert await erasure.requests(one) == {refused}
+    now.now_ns += LISTS_NS
+    done = await erasure.run(now())
+    assert done.erased == []
+    assert [left.reason for left in done.left] == ["Nobody has signed it."]
+    assert {opens for opens in asked if opens[0] == one} == {(one, refused)}
+    # Its envelope is where it was, and no key has gone that opens it.
+    assert two.opens(one)
+    assert two.opens_envelope(copies[1], other)
+    again = new_id()
+    await erasure.begin({one: [DAY]}, "wrong", now(), request=again)
+    assert await erasure.requests(one) == {again}
+    now.now_ns += LISTS_NS
+    assert (await erasure.run(now())).erased == [one, other]
+    assert await erasure.requests(one) == set()
+    assert not any(two.opens_envelope(copy, one) for copy in copies)
 
 
 @pytest.mark.parametrize("what", ["damaged", "another's"])
@@ -386,7 +451,7 @@ async def test_a_keyring_from_a_backup_loses_no_day_that_an_erasure_goes_on_with
     erasure = Erasure(two.site)
     mark = Mark.of(DAY, [one], two.clock(), "early", reason="mistake", generation=3)
     # The keyring that had the generations 2 and 3 is lost.
-    await two.site.home.put(mark.key, mark.to_bytes())
+    await two.site.marks.add(mark)
     two.clock.now_ns = SETTLED_NS
     assert (await erasure.run(two.clock())).publish
     two.clock.now_ns += LISTS_NS

@@ -300,7 +300,7 @@ async def test_a_held_envelope_that_does_not_open_keeps_the_key(
 async def test_what_goes_early_is_another_matter(two: Built) -> None:
     one = await two.record()
     mark = Mark.of(DAY, [one], two.clock(), "early", generation=1)
-    await two.site.home.put(mark.key, mark.to_bytes())
+    await two.site.marks.add(mark)
     assert [plan.mark async for plan in two.sweep().plan(two.clock())] == [None]
 
 
