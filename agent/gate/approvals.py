@@ -42,6 +42,8 @@ from agent.upload.backend import (
 REQUESTS: Final = f"{Folder.GATE}/requests"
 
 MAX_KNOWN: Final = 16
+SAME_RUN: Final = 60.0
+"Seconds in which thousands of records may go by one request that is verified once."
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -61,7 +63,7 @@ class Approvals:
         self._admission = admission
         self._known: dict[str, _Known] = {}
         "Requests that were verified: one to re-wrap is asked for at each recording."
-        self._verified_again: tuple[tuple[str, str, int], Request] | None = None
+        self._verified_again: tuple[tuple[object, ...], Request] | None = None
         "The last of those by which records go: one may name thousands of them."
 
     async def take(self, person: Person, document: bytes) -> str:
@@ -151,7 +153,8 @@ class Approvals:
         """
         if not mark.request:
             raise RequestError("The mark of the erasure names no request.")
-        view = (mark.request, mark.approved, self._parts.roster().serial)
+        serial, now = self._parts.roster().serial, self._parts.monotonic()
+        view = (mark.request, mark.approved, serial, now // SAME_RUN)
         if self._verified_again is None or self._verified_again[0] != view:
             request = await self._as_it_was(mark.request, mark.approved_ns)
             self._verified_again = view, request

@@ -83,6 +83,7 @@ class Erasing:
             # All of it began before; what was left is gone on with.
             outcome = await self._go_on()
             count += sum(request_names(request, one) for one in outcome.erased)
+            unfinished |= not all(one.locked for one in outcome.left)
             until += [
                 day for one, day in outcome.pending.items()
                 if request_names(request, one)
@@ -173,14 +174,14 @@ class Erasing:
         archive = self._parts.archive
         if request.rule is None:
             listed = await archive.list_days_of(request.recordings)
-            async for recording_id in self._not_begun(request):
+            async for recording_id, marked in self._not_begun(request):
                 found = (
                     await archive.locate_all(recording_id)
                     if listed is None
                     else listed[recording_id]
                 )
-                if found:
-                    yield recording_id, found
+                if found or marked:
+                    yield recording_id, sorted({*found, *marked}, reverse=True)
             return
         day = date.fromisoformat(request.rule.first)
         last = min(date.fromisoformat(request.rule.last), self._parts.today())
@@ -191,25 +192,27 @@ class Erasing:
                     yield recording_id, [day]
             day += timedelta(1)
 
-    async def _not_begun(self, request: Request) -> AsyncIterator[str]:
-        """Its ids but for those that go: to look for what is gone takes longest."""
+    async def _not_begun(
+        self, request: Request
+    ) -> AsyncIterator[tuple[str, list[date]]]:
+        """Its ids but for those that go: to look for what is gone takes longest.
+
+        What began by another's signatures, which may count no more, goes on by these:
+        of that the days it is marked under, though its envelopes may be gone.
+        """
         for start in range(0, len(request.recordings), AT_ONCE):
             some = request.recordings[start : start + AT_ONCE]
-            begun = await asyncio.gather(
-                *(self._has_begun(one, request) for one in some)
-            )
+            begun = await asyncio.gather(*map(self._has_begun, some))
             for recording_id, done in zip(some, begun, strict=True):
-                if not done:
-                    yield recording_id
+                marks = await self._erasure.open_marks(recording_id) if done else []
+                others = [mark for mark in marks if mark.request != request.id]
+                if not done or others:
+                    yield recording_id, [mark.date for mark in others]
 
-    async def _has_begun(self, recording_id: str, request: Request) -> bool:
+    async def _has_begun(self, recording_id: str) -> bool:
         if await self._parts.erased.is_erased(recording_id):
             return True
-        if not (await self._parts.states.read(recording_id)).erasing:
-            return False
-        # What began by another's signatures, which may count no more, goes on by these.
-        asked = await self._erasure.requests(recording_id)
-        return not asked or asked == {request.id}
+        return bool((await self._parts.states.read(recording_id)).erasing)
 
 
 def request_names(request: Request, recording_id: str) -> bool:

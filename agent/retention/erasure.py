@@ -141,14 +141,13 @@ class Erasure:
             await self._go_on(marks, now_ns, outcome)
         return outcome
 
-    async def requests(self, recording_id: str) -> set[str]:
-        """By which requests a record goes that may still open. Raises StorageError."""
-        found = set()
+    async def open_marks(self, recording_id: str) -> list[Mark]:
+        """Those of a record that goes early and may still open. Raises StorageError."""
+        found = []
         for key in await self._site.marks.names_of(recording_id):
             with suppress(MarkError):  # none of ours: its run tells of it
-                mark = await self._site.marks.read(key)
-                found |= {mark.request} if mark.ids else set()
-        return found
+                found.append(await self._site.marks.read(key))
+        return [mark for mark in found if mark.ids]
 
     async def run(self, now_ns: int) -> Outcome:
         """Go on with every early erasure that is not complete. Raises StorageError."""
