@@ -23,6 +23,8 @@ class ServiceManager:
         """Takes what is for us out of `environment`, so that no child believes it."""
         self._channel = _connect(environment.pop("NOTIFY_SOCKET", ""))
         self._given = _given(environment)
+        self.watchdog = _watchdog(environment)
+        "Seconds within which it wants signs of life, one at least; 0: none."
         self.keeps = self._channel is not None and "FDSTORE" in environment
         """Whether it keeps descriptors for us: $FDSTORE holds how many (systemd 254),
         or the unit sets it."""
@@ -49,6 +51,20 @@ class ServiceManager:
         """Tell it something (`READY=1`). Raises OSError."""
         self._send(lines)
 
+    def mention(self, *lines: str) -> bool:
+        """Tell it what may be lost (`WATCHDOG=1`); whether it was taken.
+
+        Never waits: a service manager that does not listen must not hold up calls. If
+        it missed a sign of life, the next one comes before it is missed.
+        """
+        if self._channel is None:
+            return False
+        try:
+            self._channel.send("\n".join(lines).encode(), socket.MSG_DONTWAIT)
+        except OSError:
+            return False
+        return True
+
     def close(self) -> None:
         """Say nothing more."""
         if self._channel is not None:
@@ -72,6 +88,15 @@ def _connect(path: str) -> socket.socket | None:
         channel.close()
         raise
     return channel
+
+
+def _watchdog(environment: MutableMapping[str, str]) -> float:
+    """What sd_watchdog_enabled(3) gives, in seconds."""
+    microseconds = environment.pop("WATCHDOG_USEC", "")
+    pid = environment.pop("WATCHDOG_PID", "")
+    if not microseconds.isdecimal() or pid not in {"", str(os.getpid())}:
+        return 0.0
+    return int(microseconds) / 1e6
 
 
 def _given(environment: MutableMapping[str, str]) -> dict[str, int]:

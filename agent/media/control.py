@@ -180,6 +180,13 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     pid: int
 
 
+class Alive(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The worker's loop goes round: told every agent.media.life.SIGN_SECONDS."""
+
+    journal_lag: float
+    "Seconds for which the oldest of its journals' bytes has not been durable."
+
+
 class HeldLeg(msgspec.Struct, frozen=True, kw_only=True):
     """A leg that a worker has; comes with two descriptors, RTP and RTCP."""
 
@@ -225,7 +232,7 @@ Command = (
     | CloseLeg
     | Retire
 )
-Report = Welcome | Held | WorkerEvent
+Report = Welcome | Held | Alive | WorkerEvent
 
 _LIST_HEADER: Final = 5
 "Octets before the messages of a record that has several, at most."

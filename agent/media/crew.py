@@ -37,6 +37,10 @@ class WorkerPlace:
     up: bool
     lost: int
     "Workers that died in it."
+    seen_ns: int = 0
+    "CLOCK_MONOTONIC of the last sign of life of who is in it; 0 if nobody is."
+    journal_lag: float = 0.0
+    "Seconds for which the oldest of its journals' bytes has not been durable."
 
 
 class Crew:
@@ -203,6 +207,19 @@ class Crew:
         for worker in self._workers:
             worker.flush()
 
+    def look(self) -> None:
+        """Kill those that are hung, so that they are replaced.
+
+        To be called every SIGN_SECONDS.
+        """
+        links = {worker.index: worker.link for worker in self._workers}
+        for worker, link in links.items():
+            if link is not None and link.end_if_hung():
+                self._log.error("media_worker_hung", worker=worker)
+        for spare in self._spares:
+            if spare.link is not None and spare.link.end_if_hung():
+                self._log.error("media_worker_hung", worker=None)
+
     # -- all of them ----------------------------------------------------------
 
     async def for_call(self, call: str) -> int:
@@ -233,10 +250,7 @@ class Crew:
     @property
     def workers(self) -> tuple[WorkerPlace, ...]:
         """Every place for a worker that takes legs."""
-        return tuple(
-            WorkerPlace(up=worker.up, lost=worker.lost)
-            for worker in self._workers[: self._wanted]
-        )
+        return tuple(_place(worker) for worker in self._workers[: self._wanted])
 
     @property
     def workers_up(self) -> int:
@@ -266,3 +280,14 @@ class Crew:
         self._on_ready(index)
         self._turn.set()
         self._turn = asyncio.Event()
+
+
+def _place(worker: Supervisor) -> WorkerPlace:
+    if (link := worker.link) is None:
+        return WorkerPlace(up=worker.up, lost=worker.lost)
+    return WorkerPlace(
+        up=worker.up,
+        lost=worker.lost,
+        seen_ns=link.life.seen_ns,
+        journal_lag=link.life.journal_lag,
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent.common.clock import utc_ns
+from agent.common.clock import monotonic, utc_ns
 from agent.common.memory import MemoryRefusedError
 from agent.formats.journal import SALT_SIZE, JournalHeader, JournalLimitError
 from agent.media import control, events, tapping
@@ -54,6 +54,10 @@ class Journals:
 
     def __len__(self) -> int:
         return len(self._recordings)
+
+    def lag(self) -> float:
+        """Seconds for which bytes may have waited to be durable; 0 if none do."""
+        return self._writer.lag(monotonic())
 
     def held(self) -> Iterator[tuple[control.HeldRecording, tuple[int, ...]]]:
         """Those there are, each with the memory that others hold as well."""

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from agent.common.clock import monotonic_ns
 from agent.media import control
 from agent.media.channel import Channel
 from agent.media.control_socket import connect, listen
 from agent.media.errors import MediaError
 from agent.media.events import WorkerEvent
 from agent.media.holdings import Holdings
+from agent.media.life import Life
 from agent.model.call import EndCause
 
 START_SECONDS: Final = 15.0
@@ -47,6 +49,7 @@ class WorkerLink:
         "Whether it runs, was started by somebody else, and has said who it is."
         self.pid: int | None = None
         "Of the process, once there is one."
+        self.life = Life(monotonic_ns())
         self.holdings = Holdings()
         "What it had when it was met."
 
@@ -150,6 +153,16 @@ class WorkerLink:
         if self._process is not None:
             self.path.unlink(missing_ok=True)
 
+    def end_if_hung(self) -> bool:
+        """To be asked every SIGN_SECONDS. One that is hung is killed, as a crash would.
+
+        One that closes its journals to end may take its time.
+        """
+        if self._retiring or not self.life.turn():
+            return False
+        self._kill_process()
+        return True
+
     async def kill(self) -> None:
         """End it at once, as a crash would."""
         self._retiring = True
@@ -174,6 +187,8 @@ class WorkerLink:
         match report:
             case control.Welcome():
                 self._meet(report)
+            case control.Alive():
+                self.life.sign(report.journal_lag, monotonic_ns())
             case control.Held():
                 self.holdings.add(report, descriptors)
                 if report.last and self._welcome and not self._welcome.done():

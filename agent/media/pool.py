@@ -24,6 +24,7 @@ from agent.media.events import (
 )
 from agent.media.figures import Figures
 from agent.media.legs import Legs, unplayed
+from agent.media.life import SIGN_SECONDS
 from agent.media.memory import LegMemory, leg_commands
 from agent.media.orphans import retire_orphans
 from agent.media.playable import pack
@@ -121,6 +122,12 @@ class MediaPool:
         await self._crew.stop()
         self._legs.close()
         self._recordings.clear()
+
+    async def watch(self) -> None:
+        """See to it, for ever, that a worker that is hung is replaced."""
+        while True:
+            await asyncio.sleep(SIGN_SECONDS)
+            self._crew.look()
 
     @property
     def workers_up(self) -> int:

@@ -100,6 +100,10 @@ class Relay:
         """Whether there is nothing that could be lost."""
         return not self._legs and not self._journals
 
+    def journal_lag(self) -> float:
+        """Seconds for which what is journalled may have waited to be durable."""
+        return self._journals.lag()
+
     def held(self) -> Iterator[tuple[control.Held, tuple[int, ...]]]:
         """What there is, for a main process that does not know it."""
         return parts(

@@ -65,6 +65,11 @@ class Supervisor:
         return self._link.pid if self.up and self._link is not None else None
 
     @property
+    def link(self) -> WorkerLink | None:
+        """Whoever is in the place, if somebody is."""
+        return self._link
+
+    @property
     def holdings(self) -> Holdings:
         """What the worker had when it was met, and nobody took yet."""
         return Holdings() if self._link is None else self._link.holdings

@@ -20,10 +20,12 @@ from typing import Final
 
 from agent.common.clock import monotonic_ns
 from agent.common.dumps import forbid_dumps
+from agent.common.service_manager import ServiceManager
 from agent.media import control
 from agent.media.control_socket import listen
 from agent.media.errors import ControlError
 from agent.media.events import WorkerEvent
+from agent.media.life import SIGN_SECONDS
 from agent.media.loop import Loop, Timer
 from agent.media.relay import Relay
 from agent.model.call import EndCause
@@ -33,12 +35,20 @@ MAX_UNSENT: Final = 100_000
 MAX_COMMANDS: Final = 256
 "Records of commands obeyed before packets have their turn again."
 _NS: Final = 1_000_000_000
+_SIGN_NS: Final = int(SIGN_SECONDS * _NS)
 
 
 class Worker:
     """The control channel of one worker process, and its end."""
 
-    def __init__(self, listener: socket.socket, *, apart: bool = False) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        *,
+        apart: bool = False,
+        manager: ServiceManager | None = None,
+    ) -> None:
+        """`manager` is who watches over it, if a service manager does."""
         self._listener = listener
         self._apart = apart
         self._loop = Loop()
@@ -52,12 +62,15 @@ class Worker:
         self._orphan_ns = int(control.ORPHAN_SECONDS * _NS)
         self._orphaned: Timer | None = None
         self._cause: EndCause | None = None
+        self._manager = manager or ServiceManager({})
 
     def run(self) -> None:
         """Serve until told to retire, or left alone for too long."""
         self._listener.settimeout(0)
         self._loop.add_reader(self._listener.fileno(), self._accept)
         self._wait_for_main()
+        self._manager.mention("READY=1")
+        self._sign(monotonic_ns())
         self._loop.run()
         if self._relay is not None:
             self._relay.finish(self._cause or EndCause.AGENT_DIED)
@@ -177,6 +190,19 @@ class Worker:
         if self._channel is not None:
             self._flush(self._channel)
 
+    # -- signs of life --------------------------------------------------------
+
+    def _sign(self, now_ns: int) -> None:
+        """Show that the loop goes round: to the main process, and to our own unit's."""
+        self._manager.mention("WATCHDOG=1")
+        # A main process that does not read finds one sign, and not one of each second.
+        if self._greeted and self._relay is not None and not self._unsent:
+            alive = control.Alive(journal_lag=self._relay.journal_lag())
+            self._unsent.append(control.encode(alive))
+            if self._channel is not None:
+                self._flush(self._channel)
+        self._loop.call_at(now_ns + _SIGN_NS, self._sign)
+
     # -- reports --------------------------------------------------------------
 
     def _report(self, report: WorkerEvent) -> None:
@@ -226,7 +252,8 @@ def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if apart:
-        worker = Worker(listen(Path(sys.argv[2])), apart=True)
+        manager = ServiceManager(os.environ)
+        worker = Worker(listen(Path(sys.argv[2])), apart=True, manager=manager)
         _end_at_sigterm(worker)
     else:
         worker = Worker(socket.socket(fileno=int(sys.argv[1])))

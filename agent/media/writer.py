@@ -95,6 +95,10 @@ class JournalWriter:
         self._wake = threading.Condition()
         self._stopping = False
         self._files: dict[str, _File] = {}
+        self._appended = 0.0
+        "When bytes came last …"
+        self._synced = monotonic()
+        "… and from before when all are durable, or have failed and were told."
         self.results: deque[Result] = deque()
         "Taken from the left by the loop's thread."
         self._thread = threading.Thread(target=self._run, name="journal-writer")
@@ -118,8 +122,14 @@ class JournalWriter:
         """
         if self._queued + len(data) > self._max_queued:
             return False
+        self._appended = monotonic()
         self._put(_Append(journal, data, written))
         return True
+
+    def lag(self, now: float) -> float:
+        """Seconds for which bytes may have waited to be durable; 0 if none do."""
+        synced = self._synced
+        return now - synced if self._appended > synced else 0.0
 
     def close(self, journal: str) -> None:
         """Make all of it durable; tells Closed, or Failed."""
@@ -149,9 +159,11 @@ class JournalWriter:
                 if not self._queue and not self._stopping:
                     self._wake.wait(max(0.0, sync_at - monotonic()))
                 stopping = self._stopping
+            began = monotonic()
             self._drain()
             if monotonic() >= sync_at:
                 self._sync()
+                self._synced = began
                 sync_at = monotonic() + self._interval
             if stopping:
                 for journal in list(self._files):

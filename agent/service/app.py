@@ -38,11 +38,13 @@ from agent.recording.spool import Spool
 from agent.service.commands import Commands
 from agent.service.config import Config
 from agent.service.control import ControlServer
-from agent.service.host_status import host_status, peer_statuses
+from agent.service.host_status import HostStatus, host_status, peer_statuses
 from agent.service.logs import Masker
+from agent.service.manager_news import ManagerNews, state_of
 from agent.service.material import Material, credentials_directory, read_material
 from agent.service.parts import (
     build_dispatch,
+    build_health,
     build_media,
     build_room,
     build_sounds,
@@ -249,6 +251,7 @@ class Agent:
             salvage(found, spool, ledger, uploader, indexed=indexed), name="salvage"
         )
         tasks.spawn(room.watch(), name="spool-room")
+        tasks.spawn(media.watch(), name="media-workers")
         tasks.spawn(uploader.run(), name="uploader")
         for digest, data in material.notice_files.items():
             tasks.spawn(uploader.ensure_notice(digest, data), name=f"notice-{digest}")
@@ -283,6 +286,10 @@ class Agent:
             peers=peers,
             utc_ns=utc_ns,
         )
+        health = build_health(media, room, uploader, dispatch)
+        line = functools.partial(self._line, control, host)
+        news = ManagerNews(self._manager, health, line)
+        tasks.spawn(news.run(), name="service-manager")
         commands = Commands(control.orders, host, witness.command)
         server = ControlServer(root / "run", commands)
         server.start()
@@ -292,6 +299,7 @@ class Agent:
         for registrar in registrars:
             registering.spawn(registrar.run(), name=f"register-{registrar.peer}")
         registering.spawn(prober.run(), name="prober")
+        health.started = True
 
     def _keep(self, keeper: Keeper, media: MediaPool, user_agent: UserAgent) -> None:
         """Have everything kept that the process after this one needs."""
@@ -309,6 +317,14 @@ class Agent:
         keeper.session_of = session_of
         keeper.media_of = media_of
         user_agent.before_sending = keeper.commit
+
+    def _line(self, control: CallControl, host: Callable[[], HostStatus]) -> str:
+        """What `systemctl status` shows."""
+        try:
+            status = host()
+        except OSError:
+            status = None  # the spool's watch has said so
+        return state_of(control.active_calls, status)
 
     def _reload(self) -> None:
         """Read again what SIGHUP is for."""

@@ -22,10 +22,11 @@ from agent.media.tones import busy, congestion, ringback
 from agent.model.recording import RecordingState
 from agent.recording.dispatch import Dispatch
 from agent.recording.ledger import Ledger
-from agent.recording.room import SpoolRoom
+from agent.recording.room import NoRoomError, SpoolRoom
 from agent.recording.seal_chain import SealChain
 from agent.recording.spool import Spool
 from agent.service.config import Config
+from agent.service.health import Health, Signs
 from agent.service.material import Material
 from agent.service.witness import Witness
 from agent.upload.uploader import Uploader
@@ -113,6 +114,27 @@ def build_room(config: Config, spool: Spool) -> SpoolRoom:
         high_water=config.recording.spool_high_water,
         min_free=config.recording.min_free_mb << 20,
     )
+
+
+def build_health(
+    media: MediaPool, room: SpoolRoom, uploader: Uploader, dispatch: Dispatch
+) -> Health:
+    """Who judges whether the daemon lives, and should be sent calls."""
+
+    def signs() -> Signs:
+        no_room = ""
+        try:
+            room.check()
+        except NoRoomError as error:
+            no_room = str(error)
+        return Signs(
+            workers=media.workers,
+            no_room=no_room,
+            away=tuple(line.target.name for line in uploader.lines if line.away),
+            day_keys_for=dispatch.coming_days(),
+        )
+
+    return Health(signs)
 
 
 def build_sounds(config: Config, material: Material) -> list[Sound]:

@@ -114,3 +114,35 @@ def test_what_it_kept_comes_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_is_another_process_s_is_not_taken(environment: dict[str, str]) -> None:
     assert ServiceManager(environment).take() == {}
+
+
+def test_a_service_manager_that_does_not_listen_holds_up_nothing(
+    manager: Manager, tmp_path: Path
+) -> None:
+    service = ServiceManager({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+    taken = 0
+    while service.mention("WATCHDOG=1"):
+        taken += 1
+    assert taken
+    assert manager.hears() == ("WATCHDOG=1", [])
+    assert service.mention("WATCHDOG=1")
+    service.close()
+    assert not service.mention("WATCHDOG=1")
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ({}, 0.0),
+        ({"WATCHDOG_USEC": "10000000"}, 10.0),
+        ({"WATCHDOG_USEC": "10000000", "WATCHDOG_PID": str(os.getpid())}, 10.0),
+        ({"WATCHDOG_USEC": "10000000", "WATCHDOG_PID": "1"}, 0.0),
+        ({"WATCHDOG_USEC": "soon"}, 0.0),
+    ],
+)
+def test_how_often_it_wants_a_sign_of_life(
+    given: dict[str, str], seconds: float
+) -> None:
+    environment = dict(given)
+    assert ServiceManager(environment).watchdog == seconds
+    assert environment == {}

@@ -19,6 +19,7 @@ from agent.media.events import (
     WorkerLost,
     WorkerReady,
 )
+from agent.media.life import MISSED
 from agent.media.link import WorkerLink
 from agent.media.supervisor import Supervisor
 from tests.media.pairs import FIRST, NOTICE, continuous, notes, packets, talk
@@ -95,6 +96,20 @@ async def test_a_killed_worker_is_replaced_under_the_running_call(
     gap = [json.loads(note)["at_monotonic_ns"] for note in notes(two)[2:4]]
     assert gap[0] < gap[1]
     assert running.pool.stats.workers_lost == 1
+
+
+async def test_a_worker_that_is_hung_is_replaced(running: Site) -> None:
+    [pid], crew = running.pool.worker_pids, running.pool._crew
+    os.kill(pid, signal.SIGSTOP)
+    for _ in range(MISSED + 1):
+        crew.look()
+    assert (await running.event(WorkerLost)).worker == 0
+    await running.event(WorkerReady)
+    [place] = running.pool.workers
+    assert (place.up, place.lost) == (True, 1)
+    assert place.seen_ns
+    [successor] = running.pool.worker_pids
+    assert successor != pid
 
 
 async def test_a_notice_begins_anew_in_the_next_worker(

@@ -9,6 +9,7 @@ import pytest
 
 from agent.media import channel, control, link
 from agent.media.errors import MediaError
+from agent.media.life import MISSED
 from agent.media.link import WorkerLink
 from agent.model.call import EndCause
 from tests.media.phones import PATIENCE
@@ -111,6 +112,30 @@ async def test_commands_are_sent_together_at_the_turn_or_at_a_flush(
     assert sent == [[one, two], [three]]
     await watched.link.retire(EndCause.AGENT_STOPPED)
     watched.link.flush()
+
+
+async def test_a_worker_that_is_hung_is_killed_and_one_that_closes_is_not(
+    tmp_path: Path,
+) -> None:
+    watched = Watched(tmp_path / "media-0.sock")
+    await watched.start()
+    alive = watched.link
+    met_ns = alive.life.seen_ns
+    async with asyncio.timeout(PATIENCE):
+        while alive.life.seen_ns == met_ns:
+            await asyncio.sleep(0)
+    # It is no news for calls.
+    assert watched.reports == []
+    os.kill(alive.pid or 0, signal.SIGSTOP)
+    assert [alive.end_if_hung() for _ in range(MISSED + 1)][-2:] == [False, True]
+    assert await watched.gone()
+    closing = Watched(tmp_path / "media-1.sock")
+    await closing.start()
+    retired = asyncio.ensure_future(closing.link.retire(EndCause.AGENT_STOPPED))  # noqa: TID251 - awaited below
+    await asyncio.sleep(0)
+    assert not any(closing.link.end_if_hung() for _ in range(2 * MISSED))
+    await retired
+    await alive.kill()
 
 
 async def test_a_worker_that_cannot_start_is_told(

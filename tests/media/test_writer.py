@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.common import files
+from agent.common.clock import monotonic
 from agent.media.writer import Closed, Failed, JournalWriter, Opened, Result, reason_of
 from tests.power.tape import Tape
 
@@ -131,6 +132,30 @@ def test_what_is_written_is_synced_at_the_interval(
     desk.writer.open("a", tmp_path / "a.journal")
     desk.append("a", b"data")
     assert synced.acquire(timeout=10)
+
+
+def test_how_long_what_is_written_has_not_been_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncing, go_on = threading.Event(), threading.Event()
+
+    def fdatasync(_: int) -> None:
+        syncing.set()
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    desk = Desk()
+    desk.writer.start()
+    assert desk.writer.lag(monotonic() + 100) == 0
+    desk.writer.open("a", tmp_path / "a.journal")
+    desk.append("a", b"data")
+    assert syncing.wait(10)
+    assert desk.writer.lag(monotonic() + 100) > 100
+    go_on.set()
+    deadline = monotonic() + 10
+    while desk.writer.lag(monotonic() + 100):
+        assert monotonic() < deadline
+    desk.writer.stop()
 
 
 def test_a_queue_that_is_full_takes_no_more() -> None:
