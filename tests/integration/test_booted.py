@@ -13,7 +13,7 @@ from tests.lab.booted import booted
 from tests.lab.daemon import Daemon, Recording
 from tests.lab.opened import open_recording
 from tests.lab.parties import channels, closed_row, parties, tone_seconds, until
-from tests.lab.service import Service
+from tests.lab.service import FEW, Service
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +23,7 @@ NOTICE = tone(600, 0.4)
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("booted")
-    daemon = Daemon(folder / "site", notice=NOTICE)
+    daemon = Daemon(folder / "site", notice=NOTICE, sip_section=FEW)
     with booted(folder / "system", daemon.root) as system:
         service = Service(system, daemon)
         try:

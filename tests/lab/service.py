@@ -11,6 +11,9 @@ MAIN = "recording-agent.service"
 WORKERS = ("recording-agent-media@0.service", "recording-agent-media@1.service")
 "One that works, one that stands by."
 UNITS = ROOT / "systemd"
+FEW = "max_calls = 64"
+"""Of `[sip]`: as much memory as may be locked without a right to, where the machine's
+own limit is low and nobody may raise it."""
 
 
 class Service:
@@ -37,6 +40,9 @@ User=root
 ExecStart=
 ExecStart={sys.executable} {arguments}
 WorkingDirectory={ROOT}
+ReadWritePaths={self.daemon.root}
+PrivateTmp=no
+ProtectHome=no
 StandardOutput=append:{log}
 StandardError=append:{log}
 """,

@@ -17,7 +17,7 @@ from tests.lab.booted import booted
 from tests.lab.daemon import CALLER, SERVICE, Daemon, Recording
 from tests.lab.parties import closed_row, until
 from tests.lab.secure import secured
-from tests.lab.service import Service
+from tests.lab.service import FEW, Service
 from tests.lab.standing import contexts
 from tests.lab.stream_phone import StreamPhone
 from tests.ports import free_ports
@@ -39,7 +39,11 @@ class Desk:
         # What is carried is compared, octet by octet.
         plain = 'srtp = "never"'
         self.daemon = Daemon(
-            root / "site", notice=b"\x01\x02" * 1600, trunk=plain, phones=plain
+            root / "site",
+            notice=b"\x01\x02" * 1600,
+            trunk=plain,
+            phones=plain,
+            sip_section=FEW,
         )
         self.secured = secured(self.daemon, officers=transport)
         system = stack.enter_context(booted(root / "system", self.daemon.root))
