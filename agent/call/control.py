@@ -289,11 +289,20 @@ class CallControl:
         # The call it was set for may have ended, and others still wait.
         self._wake_at_first()
 
+    @property
+    def draining(self) -> bool:
+        """Whether no new call is taken, but for emergency calls."""
+        return self.arrivals.draining
+
+    def take_calls(self, *, on: bool) -> None:
+        """Take new calls, or refuse all but emergency calls with 503, until told."""
+        self.arrivals.draining = not on
+
     # -- stopping -------------------------------------------------------------
 
     async def drain(self, seconds: float) -> None:
         """Take no new calls; let running ones end; then clear the rest."""
-        self.arrivals.draining = True
+        self.take_calls(on=False)
         if self._calls:
             self._idle.clear()
             with contextlib.suppress(TimeoutError):
@@ -301,6 +310,10 @@ class CallControl:
         for call in list(self._calls.values()):
             self.guard(call, call.stop)
         await self._tasks.drain(5.0)
+
+    def hurry(self) -> None:
+        """Wait no longer in `drain`: clear what still runs."""
+        self._idle.set()
 
     async def close(self) -> None:
         """Give up what still runs."""

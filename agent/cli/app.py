@@ -30,6 +30,8 @@ _LAZY: Final = {
     "status": "Show the calls that are up, and whether they are recorded.",
     "pause": "Keep what is said out of a call's recording for a while.",
     "resume": "Record a paused call again.",
+    "drain": "Take no new calls, before maintenance.",
+    "undrain": "Take calls again.",
     "calls": "Show what became of every call.",
     "notice": "Judge what callers are told, and make any audio fit for it.",
     "sweep": "Erase what is a year old, where there is no gate.",

@@ -38,6 +38,7 @@ _TOML: Final = """\
 [agent]
 name = "{host}"
 spool = "spool"
+allow_swap = true
 
 [sip]
 listen = ["udp:127.0.0.1:{sip}"]

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from agent.common.logs import configure
 from agent.common.service_manager import ServiceManager
+from agent.common.swap import forbid_swap
 from agent.service.app import Agent
 from agent.service.config import load
 
@@ -25,6 +26,8 @@ def command(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> N
     """
     settings = load(config)
     configure(settings.log.level)
+    if not settings.agent.allow_swap:
+        forbid_swap()
     try:
         import uvloop  # noqa: PLC0415 - an extra: absent on small machines
     except ImportError:

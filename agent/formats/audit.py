@@ -86,6 +86,8 @@ class Act(StrEnum):
     STOP = "stop"
     PAUSE = "pause"
     RESUME = "resume"
+    DRAIN = "drain"
+    UNDRAIN = "undrain"
     DRILL = "drill"
     ALARM = "alarm"
     ROLL = "roll"

@@ -38,6 +38,7 @@ from agent.recording.spool import Spool
 from agent.service.commands import Commands
 from agent.service.config import Config
 from agent.service.control import ControlServer
+from agent.service.drain import Drain
 from agent.service.host_status import HostStatus, host_status, peer_statuses
 from agent.service.logs import Masker
 from agent.service.manager_news import ManagerNews, state_of
@@ -74,7 +75,6 @@ from agent.signalling.secrets import Secrets
 from agent.signalling.sip.state import encode_state
 from agent.signalling.useragent import UserAgent
 
-DRAIN_SECONDS: Final = 5.0
 SEAL_SECONDS: Final = 30.0
 PROVEN_SECONDS: Final = 2.0
 "After that, what was taken over is not what ends this process."
@@ -91,12 +91,15 @@ class Agent:
         self._base = base
         self._manager = manager or ServiceManager({})
         self._stop = asyncio.Event()
+        self._hurry: Callable[[], None] = lambda: None
         self._reloads: list[Callable[[], None]] = []
         "Each reads its files again; what cannot be read stays as it was, and is told."
         self._log = structlog.get_logger()
 
     def stop(self) -> None:
-        """Ask the daemon to end in good order."""
+        """Ask the daemon to end in good order; again: without waiting for calls."""
+        if self._stop.is_set():
+            self._hurry()
         self._stop.set()
 
     async def serve(self, ready: Callable[[], None] | None = None) -> None:
@@ -266,7 +269,6 @@ class Agent:
         stack.callback(user_agent.close)
         stack.push_async_callback(control.close)
         stack.push_async_callback(recorder.drain, SEAL_SECONDS)
-        stack.push_async_callback(control.drain, DRAIN_SECONDS)
         # -- peers
         registrars = build_registrars(material, user_agent, rng)
         for registrar in registrars:
@@ -284,13 +286,15 @@ class Agent:
             dispatch=dispatch,
             media=media,
             peers=peers,
+            draining=lambda: control.draining,
             utc_ns=utc_ns,
         )
-        health = build_health(media, room, uploader, dispatch)
+        drain = Drain(control, witness)
+        health = build_health(media, room, uploader, dispatch, drain)
         line = functools.partial(self._line, control, host)
         news = ManagerNews(self._manager, health, line)
         tasks.spawn(news.run(), name="service-manager")
-        commands = Commands(control.orders, host, witness.command)
+        commands = Commands(control.orders, host, witness.command, drain=drain)
         server = ControlServer(root / "run", commands)
         server.start()
         stack.push_async_callback(server.close)
@@ -300,6 +304,9 @@ class Agent:
             registering.spawn(registrar.run(), name=f"register-{registrar.peer}")
         registering.spawn(prober.run(), name="prober")
         health.started = True
+        # The first that is done at a stop: all else must be there for it.
+        self._hurry = control.hurry
+        stack.push_async_callback(control.drain, config.agent.drain)
 
     def _keep(self, keeper: Keeper, media: MediaPool, user_agent: UserAgent) -> None:
         """Have everything kept that the process after this one needs."""

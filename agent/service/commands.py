@@ -4,7 +4,7 @@ Requests and their reply are msgspec structs because they travel, as JSON.
 """
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -45,8 +45,20 @@ class StatusRequest(
     """Tell of the calls that are up, and of the host."""
 
 
+class DrainRequest(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="drain"
+):
+    """Take no new calls but emergency calls; those that are up go on."""
+
+
+class UndrainRequest(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="undrain"
+):
+    """Take calls again."""
+
+
 Order = PauseRequest | ResumeRequest
-Request = Order | StatusRequest
+Request = Order | StatusRequest | DrainRequest | UndrainRequest
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,11 +67,19 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     calls: tuple[CallStatus, ...] = ()
     "The call that was named, or all that are up, the oldest first."
     host: HostStatus | None = None
-    "To who asked for the status."
+    "To who asked for the status, or asked to drain."
     error: str = ""
     "Why it was refused, and what to do; empty if it was not."
     permanent: bool = True
     "Whether asking the same again cannot help."
+
+
+class Draining(Protocol):
+    """Takes no new calls, or takes them again."""
+
+    def begin(self, by: str) -> None: ...
+
+    def end(self, by: str) -> None: ...
 
 
 class Commands:
@@ -70,6 +90,8 @@ class Commands:
         orders: Orders,
         host: Callable[[], HostStatus],
         on_done: Callable[[Order, str, CallStatus], None] = lambda *_: None,
+        *,
+        drain: Draining,
     ) -> None:
         """`host` tells how it stands with the host, or raises OSError.
 
@@ -78,6 +100,7 @@ class Commands:
         self._orders = orders
         self._host = host
         self._on_done = on_done
+        self._drain = drain
 
     def execute(self, request: Request, *, by: str) -> Reply:
         """Do what is asked, or say why not."""
@@ -90,11 +113,22 @@ class Commands:
             return Reply(error=reason, permanent=False)
 
     def _carry_out(self, request: Request, by: str) -> Reply:
-        if isinstance(request, StatusRequest):
-            return Reply(calls=tuple(self._orders.status()), host=self._host())
-        told = self._order(request, by)
-        self._on_done(request, by, told)
-        return Reply(calls=(told,))
+        match request:
+            case StatusRequest():
+                return self._status()
+            case DrainRequest():
+                self._drain.begin(by)
+                return self._status()
+            case UndrainRequest():
+                self._drain.end(by)
+                return self._status()
+            case _:
+                told = self._order(request, by)
+                self._on_done(request, by, told)
+                return Reply(calls=(told,))
+
+    def _status(self) -> Reply:
+        return Reply(calls=tuple(self._orders.status()), host=self._host())
 
     def _order(self, request: Order, by: str) -> CallStatus:
         match request:

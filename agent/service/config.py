@@ -6,7 +6,7 @@ Reading touches the file and nothing else: what needs disk or network to be judg
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -28,6 +28,9 @@ from agent.retention.config import RetentionConfig
 from agent.signalling.config import SipConfig, TlsConfig
 from agent.upload.config import StorageConfig
 
+MAX_DRAIN: Final = 3600.0
+"An hour; the unit's TimeoutStopSec= must be above what is configured."
+
 
 class AgentConfig(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
@@ -38,6 +41,10 @@ class AgentConfig(
     "Told in manifests; not a person's name."
     spool: str
     "Directory of journals, envelopes, the ledger and what waits for upload."
+    drain: Annotated[float, msgspec.Meta(ge=0, le=MAX_DRAIN)] = 120.0
+    "Seconds a stop waits for the calls that are up, while no new one is taken."
+    allow_swap: bool = False
+    "Start although swap space could put keys and audio on a disk in the clear."
 
 
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

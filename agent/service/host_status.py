@@ -75,6 +75,8 @@ class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
     peers: tuple[PeerStatus, ...] = ()
     "As they are configured."
     workers: tuple[WorkerStatus, ...] = ()
+    draining: bool = False
+    "Whether no new call is taken, but for emergency calls."
     broker_away: bool | None = None
     "Whether the MQTT broker is not there; None if none is configured."
 
@@ -103,6 +105,7 @@ def host_status(
     dispatch: Dispatch,
     media: MediaPool,
     peers: Callable[[], tuple[PeerStatus, ...]],
+    draining: Callable[[], bool] = lambda: False,
     utc_ns: Callable[[], int],
 ) -> HostStatus:
     """How it stands now. Raises OSError if the spool cannot be read."""
@@ -134,6 +137,7 @@ def host_status(
         ),
         day_keys_for=dispatch.coming_days(),
         peers=peers(),
+        draining=draining(),
         workers=tuple(
             WorkerStatus(number=number, alive=worker.up, restarts=worker.lost)
             for number, worker in enumerate(media.workers)

@@ -74,6 +74,8 @@ def state_of(calls: int, host: HostStatus | None, notes: tuple[str, ...] = ()) -
     parts = [f"{calls} call{'' if calls == 1 else 's'}"]
     if host is None:
         return "; ".join((*parts, "the spool cannot be read", *notes))
+    if host.draining:
+        parts.append("draining")
     parts.append(f"spool {host.spool_used * 100:.0f} % full")
     if host.to_finish:
         parts.append(f"{host.to_finish} to finish")

@@ -26,6 +26,7 @@ from agent.recording.room import NoRoomError, SpoolRoom
 from agent.recording.seal_chain import SealChain
 from agent.recording.spool import Spool
 from agent.service.config import Config
+from agent.service.drain import Drain
 from agent.service.health import Health, Signs
 from agent.service.material import Material
 from agent.service.witness import Witness
@@ -117,7 +118,11 @@ def build_room(config: Config, spool: Spool) -> SpoolRoom:
 
 
 def build_health(
-    media: MediaPool, room: SpoolRoom, uploader: Uploader, dispatch: Dispatch
+    media: MediaPool,
+    room: SpoolRoom,
+    uploader: Uploader,
+    dispatch: Dispatch,
+    drain: Drain,
 ) -> Health:
     """Who judges whether the daemon lives, and should be sent calls."""
 
@@ -132,6 +137,7 @@ def build_health(
             no_room=no_room,
             away=tuple(line.target.name for line in uploader.lines if line.away),
             day_keys_for=dispatch.coming_days(),
+            draining=drain.on,
         )
 
     return Health(signs)

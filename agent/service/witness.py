@@ -65,6 +65,14 @@ class Witness:
         """Somebody had the files read again that the configuration names."""
         self.note(Act.CONFIG, what="reload")
 
+    def drained(self, by: str) -> None:
+        """No new calls are taken any more, says `by`."""
+        self.note(Act.DRAIN, by=by)
+
+    def undrained(self, by: str) -> None:
+        """Calls are taken again, says `by`."""
+        self.note(Act.UNDRAIN, by=by)
+
     def problem(self, what: str) -> None:
         """Keys, or lists of them, are not there or not believed; `what` in a word."""
         self.note(Act.KEY_PROBLEM, result="problem", what=what)

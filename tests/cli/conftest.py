@@ -16,6 +16,8 @@ TOML = """\
 [agent]
 name = "test"
 spool = "spool"
+drain = 5
+allow_swap = true
 [sip]
 listen = ["udp:127.0.0.1:{sip}"]
 [media]

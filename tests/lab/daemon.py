@@ -112,6 +112,8 @@ class Daemon:
 [agent]
 name = "test"
 spool = "{self.spool}"
+drain = 5
+allow_swap = true
 [sip]
 listen = ["udp:127.0.0.1:{self.sip}"]
 {sip_section}

@@ -117,14 +117,15 @@ def test_a_line_of_state() -> None:
             **{
                 **{name: getattr(host, name) for name in host.__struct_fields__},
                 "to_finish": 3,
+                "draining": True,
                 "storages": (away,),
                 "workers": (worker,),
             }
         ),
-        ("draining",),
+        ("look here",),
     )
     assert told == (
-        "2 calls; spool 13 % full; 3 to finish; 2 to store; storage away: north;"
-        " 1 of 1 media workers down; draining"
+        "2 calls; draining; spool 13 % full; 3 to finish; 2 to store;"
+        " storage away: north; 1 of 1 media workers down; look here"
     )
     assert state_of(0, None) == "0 calls; the spool cannot be read"
