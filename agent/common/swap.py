@@ -28,20 +28,22 @@ def forbid_swap(proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> None:
 
     A kernel without swap, or one that shows none, has nothing to be said against.
     """
-    bare = unencrypted_swap(proc, sys)
+    bare = unencrypted_swaps(proc, sys)
     if bare and not _is_out_of_reach(proc, sys):
         names = ", ".join(bare)
         raise SwapError(f"Swap space is not known to be encrypted: {names}.")
 
 
-def unencrypted_swap(proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> list[str]:
+def unencrypted_swaps(
+    proc: Path = Path("/proc"), sys: Path = Path("/sys")
+) -> tuple[str, ...]:
     """The swap areas that are in use and not known to be encrypted, or in memory."""
     try:
         lines = (proc / "swaps").read_text(errors="replace").splitlines()
     except FileNotFoundError:
-        return []
+        return ()
     areas = [line.split()[:2] for line in lines[1:] if line.strip()]
-    return [name for name, kind in areas if not _is_safe(name, kind, sys)]
+    return tuple(name for name, kind in areas if not _is_safe(name, kind, sys))
 
 
 def _is_safe(name: str, kind: str, sys: Path) -> bool:

@@ -57,6 +57,30 @@ async def test_draining_takes_no_calls_and_lets_running_ones_end(site: Site) -> 
     assert row.outcome == Outcome.RECORDED
 
 
+async def test_calls_are_taken_again_and_an_emergency_always(site: Site) -> None:
+    await site.start()
+    site.control.take_calls(on=False)
+    assert site.control.draining
+    site.second.call("0409876543")
+    refused = await site.second.heard(sip.Refused)
+    assert refused.status == 503
+    assert refused.response.headers.get("Retry-After") == "10"
+    site.second.call("112")
+    await site.trunk.heard(sip.InviteReceived)
+    site.control.take_calls(on=True)
+    await site.talk()
+
+
+async def test_a_stop_that_is_in_a_hurry_waits_for_no_call(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    drained = asyncio.get_running_loop().create_task(site.control.drain(600.0))
+    await until(lambda: site.control.draining)
+    site.control.hurry()
+    await drained
+    assert (await site.ended()).cause == "agent-stopped"
+
+
 async def test_what_runs_when_the_time_is_up_is_cleared(site: Site) -> None:
     await site.start()
     await site.talk()

@@ -4,14 +4,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.cli import asking
+from agent.cli import asking, drain
+from agent.common.errors import AgentError
 from agent.model.recording import RecordState
 from agent.service.commands import (
+    DrainRequest,
     PauseRequest,
     Reply,
     Request,
     ResumeRequest,
     StatusRequest,
+    UndrainRequest,
 )
 from tests.cli.conftest import DiskSite
 from tests.service.test_commands import HOST, STATUS
@@ -50,6 +53,44 @@ def test_the_verbs_ask_the_daemon_of_the_file(
         (run_directory, PauseRequest(call_id="abc", seconds=9.0)),
         (run_directory, ResumeRequest(call_id="abc")),
     ]
+
+
+@pytest.mark.parametrize(("wait", "code"), [(0, 0), (30, 1)])
+def test_who_drains_waits_for_calls_as_long_as_asked(
+    daemon: Daemon,
+    disk_site: DiskSite,
+    run: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    wait: int,
+    code: int,
+) -> None:
+    now, left = [100.0], [3, 2, 1, 1, 1]
+
+    def pass_time(seconds: float) -> None:
+        now[0] += 10 * seconds
+        daemon.reply = Reply(calls=(STATUS,) * left.pop(0))
+
+    monkeypatch.setattr(drain, "monotonic", lambda: now[0])
+    monkeypatch.setattr(drain.time, "sleep", pass_time)
+    disk_site.write()
+    daemon.reply = Reply(calls=(STATUS,) * left.pop(0))
+    told = ("drain", "-c", disk_site.config, "--wait", wait)
+    if code:
+        with pytest.raises(AgentError, match="1 call is up after 30 s"):
+            run(*told)
+        assert [type(request) for _, request in daemon.asked] == [
+            DrainRequest,
+            *(StatusRequest,) * 3,
+        ]
+    else:
+        assert run(*told) == 0
+        assert "3 calls are up" in capsys.readouterr().out
+    daemon.reply = Reply()
+    assert run("drain", "-c", disk_site.config, "--wait", 30) == 0
+    assert run("undrain", "-c", disk_site.config) == 0
+    assert isinstance(daemon.asked[-1][1], UndrainRequest)
 
 
 def test_the_table_says_what_is_recorded(

@@ -10,6 +10,7 @@ import structlog
 
 from agent.cli import run as run_module
 from agent.common.strict_toml import ConfigError
+from agent.common.swap import SwapError
 from tests.cli.conftest import DiskSite
 
 
@@ -63,6 +64,29 @@ def test_the_daemon_runs_with_its_configuration(
     assert base == disk_site.root
     assert loop.is_closed()
     assert "agent.cli.run" in sys.modules
+
+
+def test_swap_in_the_clear_starts_nothing_unless_it_is_allowed(
+    disk_site: DiskSite, run: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbid() -> None:
+        raise SwapError("Swap space is not known to be encrypted: /dev/sda2.")
+
+    monkeypatch.setattr(run_module, "Agent", Ended)
+    monkeypatch.setattr(run_module, "forbid_swap", forbid)
+    monkeypatch.setattr(run_module, "_spare_the_collector", lambda: None)
+    Ended.seen = []
+    file = disk_site.write()
+    try:
+        assert run("run", "-c", file) == 0
+        assert Ended.seen
+        Ended.seen = []
+        file.write_text(file.read_text().replace("allow_swap = true", ""))
+        with pytest.raises(SwapError, match="allow_swap"):
+            run("run", "-c", file)
+        assert Ended.seen == []
+    finally:
+        structlog.reset_defaults()
 
 
 def test_a_wrong_configuration_starts_nothing(

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.common.swap import SwapError, forbid_swap, unencrypted_swap
+from agent.common.swap import SwapError, forbid_swap, unencrypted_swaps
 
 HEADER = "Filename\t\tType\t\tSize\t\tUsed\t\tPriority\n"
 
@@ -38,7 +38,7 @@ class Host:
 
     @property
     def bare(self) -> list[str]:
-        return unencrypted_swap(self.proc, self.sys)
+        return list(unencrypted_swaps(self.proc, self.sys))
 
 
 @pytest.fixture

@@ -9,12 +9,14 @@ from agent.call.orders import Orders, UnknownCallError
 from agent.model.recording import RecordState
 from agent.service.commands import (
     Commands,
+    DrainRequest,
     Order,
     PauseRequest,
     Reply,
     Request,
     ResumeRequest,
     StatusRequest,
+    UndrainRequest,
 )
 from agent.service.host_status import HostStatus
 
@@ -43,6 +45,19 @@ HOST = HostStatus(
 )
 
 
+class Switch:
+    """Whether new calls are taken, and who said so."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def begin(self, by: str) -> None:
+        self.told.append(("begin", by))
+
+    def end(self, by: str) -> None:
+        self.told.append(("end", by))
+
+
 class Desk(Orders):
     """Writes down what it is told."""
 
@@ -69,7 +84,7 @@ class Desk(Orders):
 
 def test_requests_are_carried_out() -> None:
     desk = Desk()
-    commands = Commands(desk, lambda: HOST)
+    commands = Commands(desk, lambda: HOST, drain=Switch())
     request = PauseRequest(call_id="call-one", seconds=9.0, reason="card")
     assert commands.execute(request, by="uid:0") == Reply(calls=(STATUS,))
     assert commands.execute(ResumeRequest(call_id="call-one"), by="mqtt").calls
@@ -83,7 +98,9 @@ def test_requests_are_carried_out() -> None:
 
 def test_what_was_done_to_a_call_is_told() -> None:
     done: list[tuple[Order, str, CallStatus]] = []
-    commands = Commands(Desk(), lambda: HOST, lambda *what: done.append(what))
+    commands = Commands(
+        Desk(), lambda: HOST, lambda *what: done.append(what), drain=Switch()
+    )
     pause, resume = PauseRequest(call_id="call-one"), ResumeRequest(call_id="call")
     commands.execute(pause, by="uid:0")
     commands.execute(StatusRequest(), by="uid:0")
@@ -92,8 +109,22 @@ def test_what_was_done_to_a_call_is_told() -> None:
     assert done == [(pause, "uid:0", STATUS), (resume, "mqtt", STATUS)]
 
 
+def test_new_calls_are_refused_and_taken_again() -> None:
+    switch, done = Switch(), list[Any]()
+    commands = Commands(
+        Desk(), lambda: HOST, lambda *what: done.append(what), drain=switch
+    )
+    # Who asks is told how many calls are left.
+    assert commands.execute(DrainRequest(), by="uid:0") == Reply(
+        calls=(STATUS,), host=HOST
+    )
+    assert commands.execute(UndrainRequest(), by="mqtt").host == HOST
+    assert switch.told == [("begin", "uid:0"), ("end", "mqtt")]
+    assert done == []
+
+
 def test_a_refusal_says_what_to_do() -> None:
-    reply = Commands(Desk(), lambda: HOST).execute(
+    reply = Commands(Desk(), lambda: HOST, drain=Switch()).execute(
         PauseRequest(call_id="x"), by="uid:0"
     )
     assert not reply.calls
@@ -105,7 +136,9 @@ def test_a_spool_that_cannot_be_read() -> None:
     def broken() -> HostStatus:
         raise OSError(5, "Input/output error")
 
-    reply = Commands(Desk(), broken).execute(StatusRequest(), by="uid:0")
+    reply = Commands(Desk(), broken, drain=Switch()).execute(
+        StatusRequest(), by="uid:0"
+    )
     assert "cannot be read: Input/output error" in reply.error
     assert not reply.permanent
 

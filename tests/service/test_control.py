@@ -13,7 +13,7 @@ import structlog
 from agent.service import control
 from agent.service.commands import Commands, PauseRequest, Reply, StatusRequest
 from agent.service.control import ControlError, ControlServer, ask
-from tests.service.test_commands import HOST, STATUS, Desk
+from tests.service.test_commands import HOST, STATUS, Desk, Switch
 
 
 class Office:
@@ -22,7 +22,9 @@ class Office:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.desk = Desk()
-        self.server = ControlServer(directory, Commands(self.desk, lambda: HOST))
+        self.server = ControlServer(
+            directory, Commands(self.desk, lambda: HOST, drain=Switch())
+        )
         self.log: list[dict[str, Any]] = []
 
     def take_log(self, logger: Any, method: str, event: Any) -> Any:
@@ -143,7 +145,9 @@ async def test_a_daemon_that_does_not_answer(
 
 async def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
-        ControlServer(tmp_path / "none", Commands(Desk(), lambda: HOST)).start()
+        ControlServer(
+            tmp_path / "none", Commands(Desk(), lambda: HOST, drain=Switch())
+        ).start()
 
 
 async def test_a_fault_of_ours_is_told(

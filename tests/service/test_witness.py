@@ -66,12 +66,16 @@ async def test_what_happens_to_the_host_is_written_down(host: Host) -> None:
     witness.command(PauseRequest(call_id="c", reason="card"), "uid:0", STATUS)
     witness.command(ResumeRequest(call_id="c"), "uid:0", STATUS)
     witness.reloaded()
+    witness.drained("uid:0")
+    witness.undrained("uid:0")
     witness.problem("index-key-missing")
     await witness.stop()
     assert [(row.act, row.result, row.detail) for row in (await host.rows())[2:]] == [
         ("pause", "ok", {"by": "uid:0", "reason": "card", "call": "call-one"}),
         ("resume", "ok", {"by": "uid:0", "call": "call-one"}),
         ("config", "ok", {"what": "reload"}),
+        ("drain", "ok", {"by": "uid:0"}),
+        ("undrain", "ok", {"by": "uid:0"}),
         ("key-problem", "problem", {"what": "index-key-missing"}),
         ("stop", "ok", {}),
     ]
