@@ -22,7 +22,7 @@ from agent.formats.layout import (
 
 AT_ONCE: Final = 16
 "Months, recordings or days that are asked about at the same time."
-LISTED: Final = 8
+LISTED: Final = 3
 "Recordings of one day that are asked for; for more, the day is listed."
 FEW: Final = 4
 "Recordings that are asked for on each day of a month; for more, the days are listed."

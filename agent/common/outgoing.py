@@ -205,15 +205,14 @@ def _session() -> Any:
     session = botocore.session.Session(session_vars=ours)
     session.set_config_variable("config_file", "/dev/null")
     parsers = session.get_component("response_parser_factory")
-    parsers.set_parser_defaults(timestamp_parser=_moment)
+    parsers.set_parser_defaults(timestamp_parser=moment_of)
     return session
 
 
-def _moment(text: str) -> datetime:
-    """A time in an answer of S3, in UTC. Raises ValueError.
+def moment_of(text: str) -> datetime:
+    """A time in an answer of S3, in one of its two forms. Raises ValueError.
 
-    botocore's own reader takes every form there is, and of a listing three quarters of
-    the time: each name has a time, in one of these two.
+    botocore's own reader takes every form there is, and its time.
     """
     iso = text[:4].isdigit()
     moment = datetime.fromisoformat(text) if iso else parsedate_to_datetime(text)

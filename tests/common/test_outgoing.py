@@ -208,10 +208,10 @@ def test_nobody_else_connects() -> None:
     "text", ["2026-11-29T10:00:00.000Z", "2026-11-29T12:00:00+02:00", HTTP_DATE]
 )
 def test_a_time_of_an_answer_is_read_in_both_forms(text: str) -> None:
-    assert outgoing._moment(text) == datetime(2026, 11, 29, 10, tzinfo=UTC)
+    assert outgoing.moment_of(text) == datetime(2026, 11, 29, 10, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text", ["", "then", "2026-11-29T10:00:00", "2026-13-29", "9"])
 def test_what_is_no_time_is_an_error_of_values(text: str) -> None:
     with pytest.raises(ValueError, match=r"zone|format|month|must be"):
-        outgoing._moment(text)
+        outgoing.moment_of(text)

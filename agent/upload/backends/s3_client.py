@@ -29,6 +29,7 @@ from agent.common.outgoing import (
     TooLongError,
 )
 from agent.upload.backend import StorageDeniedError, StorageError
+from agent.upload.backends import s3_listing
 from agent.upload.backends.s3_errors import translate
 
 CONNECT_SECONDS: Final = 5.0
@@ -135,6 +136,8 @@ class S3Client:
                 keys = self._read_keys()
                 if keys != self._keys:
                     self._client, self._keys = self._new_client(keys), keys
+                    events = self._client.meta.events
+                    events.register(s3_listing.EVENT, s3_listing.read_page)
             return self._client
 
 
