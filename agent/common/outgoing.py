@@ -25,6 +25,7 @@ from agent.common.errors import AgentError
 from agent.common.regions import RegionConfig, is_allowed, why_refused
 
 if TYPE_CHECKING:
+    import aiomqtt
     import httpx
 
 CONNECT_SECONDS: Final = 5.0
@@ -33,7 +34,7 @@ READ_SECONDS: Final = 30.0
 MAX_ANSWER: Final = 8 << 20
 "Bytes of a whole answer of S3: a thousand names of a listing are one megabyte."
 _making: Final = threading.Lock()
-_PORTS: Final = {"http": 80, "https": 443}
+_PORTS: Final = {"http": 80, "https": 443, "mqtt": 1883, "mqtts": 8883}
 
 
 class OutsideRegionError(AgentError):
@@ -168,6 +169,34 @@ class Outgoing:
 
         client.meta.events.register("before-call.s3", _stay)
         client.meta.events.register("before-send.s3", send)
+        return client
+
+    def mqtt_client(
+        self,
+        destination: Destination,
+        tls: ssl.SSLContext | None,
+        will: tuple[str, bytes] | None,
+        **options: Any,
+    ) -> "aiomqtt.Client":
+        """A client of one broker, that speaks MQTT 5 and connects once.
+
+        `will` is a topic, and what is to be retained there once we are gone; the
+        other `options` are aiomqtt's. Raises OutsideRegionError.
+        """
+        self.permit(destination)
+        import aiomqtt  # noqa: PLC0415 - only hosts with a broker need it
+
+        _, host, port = _host_of(destination.url)
+        client = aiomqtt.Client(
+            host,
+            port or _PORTS["mqtts"],
+            protocol=aiomqtt.ProtocolVersion.V5,
+            tls_context=tls,
+            will=None if will is None else aiomqtt.Will(*will, qos=1, retain=True),
+            **options,
+        )
+        # Else the environment may name one, if the right library is installed.
+        client._client._get_proxy = lambda: None  # type: ignore[method-assign]  # noqa: SLF001
         return client
 
     def http_client(

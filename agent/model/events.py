@@ -5,7 +5,7 @@ JSON whose `kind` says which one it is; agent/events/TOPICS.md has them all. Who
 makes one states what happened; the outbox adds id, time, host and sequence.
 """
 
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -180,6 +180,10 @@ class DailySummary(_Event, frozen=True, kw_only=True, tag="daily-summary"):
     capture_rate: float | None
     "`recorded` of the answered that are not exempt, 0 to 1; None without any."
     missing_ms: int
+    stored: int
+    "Recordings of these calls that storage has …"
+    waiting: int
+    "… and those that it has not yet."
     without_outcome: int
     "Calls of that day that have no outcome yet."
 
@@ -200,3 +204,21 @@ CallEvent: TypeAlias = (
     | RecordingDropped
 )
 Event: TypeAlias = CallEvent | AlarmEvent | DailySummary
+
+
+class OutboxRow(NamedTuple):
+    """One event that waits to be sent."""
+
+    position: int
+    "Counts up for ever, in the order of what happened."
+    line: str
+    "Events of one line are sent one after the other: a call's id, or a topic."
+    body: bytes
+    "JSON of an Event."
+
+
+class Backlog(NamedTuple):
+    """How much waits."""
+
+    rows: int
+    oldest_utc_ns: int | None

@@ -8,37 +8,26 @@ holds an event, so that an outage costs room on disk and no memory.
 import asyncio
 import sqlite3
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from agent.common.clock import utc_ns
 from agent.common.ids import new_id
-from agent.model.events import AlarmEvent, CallEvent, DailySummary, Event
+from agent.model.events import (
+    AlarmEvent,
+    Backlog,
+    CallEvent,
+    DailySummary,
+    Event,
+    OutboxRow,
+)
 from agent.recording.database import Database, Haste
 
 FORGOTTEN_AT_ONCE: Final = 1000
 "Rows beyond the bounds that one transaction drops: no sweep ever holds up a call."
 MAX_SEEN: Final = 10_000
 "Commands whose ids are remembered; more than that within their half minute is abuse."
-
-
-class OutboxRow(NamedTuple):
-    """One event that waits."""
-
-    position: int
-    "Counts up for ever, in the order of what happened."
-    line: str
-    "Events of one line are sent one after the other: a call's id, or a topic."
-    body: bytes
-    "JSON of an agent.model.events.Event."
-
-
-class Backlog(NamedTuple):
-    """How much waits."""
-
-    rows: int
-    oldest_utc_ns: int | None
 
 
 class Outbox:

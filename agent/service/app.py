@@ -23,7 +23,6 @@ from agent.call.keeper import Keeper
 from agent.call.recorder import Recorder
 from agent.call.sealing import Sealing
 from agent.call.takeover import adopt, catch_up
-from agent.call.telling import Telling
 from agent.common.clock import utc_ns
 from agent.common.files import make_private_directory
 from agent.common.ids import SecureRandom
@@ -43,6 +42,7 @@ from agent.service.host_status import HostStatus, host_status, peer_statuses
 from agent.service.logs import Masker
 from agent.service.manager_news import ManagerNews, state_of
 from agent.service.material import Material, credentials_directory, read_material
+from agent.service.mqtt import build_mqtt, build_telling
 from agent.service.parts import (
     build_dispatch,
     build_health,
@@ -133,11 +133,19 @@ class Agent:
         stack.push_async_callback(witness.stop)
         remember_roster(material.people, root)
         remember_day_keys(material.protection, root)
-        ledger = Ledger(root / "ledger.sqlite", hash_key=load_hash_key(root))
+        ledger = Ledger(
+            root / "ledger.sqlite",
+            hash_key=load_hash_key(root),
+            host=config.agent.name if material.broker is not None else "",
+        )
         await ledger.start()
         if ledger.set_aside is not None:
             self._log.critical("ledger_set_aside", path=str(ledger.set_aside))
         stack.push_async_callback(ledger.close)
+        mqtt = build_mqtt(config, material, ledger)
+        if mqtt is not None:
+            # After all that has something to tell, before what keeps it.
+            stack.push_async_callback(mqtt.close)
         succession = Succession(self._manager)
         succession.begin(config.sip.max_calls)
         keeper, left = succession.keeper, succession.inheritance
@@ -230,7 +238,7 @@ class Agent:
                     (lambda *_: None) if phones is None else phones.proven_number
                 ),
                 spawn=control.spawn,
-                telling=Telling(ledger, control.spawn),
+                telling=build_telling(ledger, control, mqtt),
                 register=control.register,
                 call_of=control.call_of,
                 guard=control.guard,
@@ -298,6 +306,8 @@ class Agent:
         server = ControlServer(root / "run", commands)
         server.start()
         stack.push_async_callback(server.close)
+        if mqtt is not None:
+            mqtt.start(lambda: (control.active_calls, control.draining, host()))
         registering = TaskSet(self._part_failed)
         stack.push_async_callback(registering.close)
         for registrar in registrars:

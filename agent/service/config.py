@@ -15,6 +15,7 @@ from agent.common.logs import Level
 from agent.common.outgoing import Outgoing
 from agent.common.regions import RegionConfig
 from agent.common.strict_toml import ConfigError, decode_struct, read_toml
+from agent.events.config import MqttConfig
 from agent.identity.config import DirectoryConfig, RosterConfig
 from agent.identity.numbers import IdentityConfig
 from agent.media.config import MediaConfig
@@ -75,6 +76,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     log: LogConfig = LogConfig()
     retention: RetentionConfig = RetentionConfig()
     region: RegionConfig = RegionConfig()
+    mqtt: MqttConfig = MqttConfig()
 
 
 def load(path: Path) -> Config:
@@ -128,6 +130,7 @@ def _cross_check(config: Config) -> list[str]:
         if name in stores[:index]:
             mistakes.append(f"storage[{index}].name: {name!r} is there twice")
     destinations = [store.destination(n) for n, store in enumerate(config.storage)]
+    destinations += [config.mqtt.destination] if config.mqtt.url else []
     mistakes += Outgoing(config.region).judge(destinations)
     low, high = config.media.ports
     if not 1024 <= low < high <= 65535:

@@ -10,6 +10,7 @@ from agent.formats.roster import Roster
 from agent.identity.people import People
 from agent.media.sound import Sound
 from agent.media.sounds import SoundError, load_notice
+from agent.service.broker_access import BrokerAccess, read_broker_access
 from agent.service.config import Config
 from agent.service.credentials import Credentials, read_credentials
 from agent.service.people import read_people
@@ -32,6 +33,7 @@ class Material:
     warnings: tuple[str, ...] = ()
     protection: Protection = field(default_factory=Protection)
     storages: tuple[Target, ...] = ()
+    broker: BrokerAccess | None = None
 
     @property
     def roster(self) -> Roster | None:
@@ -67,6 +69,11 @@ def read_material(config: Config, base: Path) -> Material:
             mistakes.append(f"tls: {error}")
     credentials = read_credentials(config.peers, secrets, mistakes)
     storages = open_storages(config, base, secrets, mistakes)
+    broker = None
+    try:
+        broker = read_broker_access(config.mqtt, config.region, base, secrets)
+    except AgentError as error:
+        mistakes.append(f"mqtt: {error}")
     protection = read_protection(config, base, secrets, people.roster, mistakes)
     warnings += [*unprotected(config), *untold_regions(config)]
     if mistakes:
@@ -80,6 +87,7 @@ def read_material(config: Config, base: Path) -> Material:
         tuple(warnings),
         protection,
         storages,
+        broker,
     )
 
 

@@ -123,7 +123,10 @@ CLIENTS: Final = {
     "obstore", "paho", "requests", "smtplib", "telnetlib", "urllib.request", "urllib3",
     "websockets", "xmlrpc.client",
 }  # fmt: skip
-HARMLESS: Final = {"botocore.exceptions", "botocore.parsers", "urllib3.exceptions"}
+HARMLESS: Final = {
+    "aiomqtt.exceptions", "botocore.exceptions", "botocore.parsers",
+    "paho.mqtt.packettypes", "paho.mqtt.properties", "urllib3.exceptions",
+}  # fmt: skip
 CONNECTS: Final = {
     "connect", "connect_ex", "create_client", "create_connection",
     "create_datagram_endpoint", "open_connection", "sendto", "sock_connect",

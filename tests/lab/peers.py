@@ -92,6 +92,11 @@ METAFLAC: Final = Program("metaflac", "bookworm", "usr/bin/metaflac", "flac")
 PROMTOOL: Final = Program("promtool", "prometheus", "usr/bin/promtool", "prometheus")
 OPUSINFO: Final = Program("opusinfo", "bookworm", "usr/bin/opusinfo", "opus-tools")
 
+MOSQUITTO: Final = Program("mosquitto", "mosquitto", "usr/sbin/mosquitto", "mosquitto")
+MOSQUITTO_PASSWD: Final = Program(
+    "mosquitto", "mosquitto", "usr/bin/mosquitto_passwd", "mosquitto"
+)
+
 _PROGRAMS: Final = {
     p.name: p for p in (KAMAILIO, LINPHONE, BARESIP, ASTERISK, SIPP_TLS)
 }

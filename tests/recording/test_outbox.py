@@ -12,13 +12,14 @@ from agent.model.events import (
     DailySummary,
     Event,
     NoticePlayed,
+    OutboxRow,
     RecordingDropped,
     RecordingSealed,
 )
 from agent.model.recording import RecordingState
 from agent.recording import outbox as module
 from agent.recording.ledger import CallIntent, Ledger, LedgerError
-from agent.recording.outbox import Outbox, OutboxRow
+from agent.recording.outbox import Outbox
 
 NOW = utc_ns()
 SUMMARY = DailySummary(
@@ -28,6 +29,8 @@ SUMMARY = DailySummary(
     exempt=0,
     capture_rate=None,
     missing_ms=0,
+    stored=0,
+    waiting=0,
     without_outcome=0,
 )
 

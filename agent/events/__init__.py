@@ -1,0 +1,1 @@
+"""What happens, told over MQTT; and commands that come that way."""

@@ -1,0 +1,174 @@
+"""One connection to the broker: MQTT 5, QoS 1, and what became of each message.
+
+aiomqtt keeps the connection, and tells nobody what a broker says of a message: one
+that it may not publish counts there as published. So messages are handed to the client
+below it, and its acknowledgements are looked at here.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+
+from aiomqtt.exceptions import MqttError
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from agent.common.errors import AgentError
+from agent.common.outgoing import Outgoing
+from agent.events.config import MqttConfig
+
+KEEPALIVE: Final = 15
+"Seconds: after half as many again without a word the broker leaves our last will."
+PATIENCE: Final = 10.0
+"Seconds for a connection, and for a subscription."
+ACKNOWLEDGED_WITHIN: Final = 60.0
+"Seconds: a broker that is slow is waited for, one that says nothing is left."
+MAX_INCOMING: Final = 64
+"Commands that wait to be judged; what comes beyond is not heard."
+MAX_PACKET: Final = 65_536
+"Bytes of one command with its topic: the broker is told, and sends us none longer."
+REFUSED: Final = 0x80
+"Reason codes from here on are failures: MQTT 5 section 2.4."
+
+
+class BrokerError(AgentError):
+    """The broker cannot be reached, does not let us in, or has left us."""
+
+    permanent = False
+    hint = "Check [mqtt], the broker's log, and the network between."
+
+
+class Message(NamedTuple):
+    """Something published under a topic that we have subscribed to."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
+class Broker:
+    """A connection, as a context; another one is another object."""
+
+    def __init__(
+        self,
+        config: MqttConfig,
+        outgoing: Outgoing,
+        *,
+        identifier: str,
+        tls: ssl.SSLContext | None,
+        password: str = "",
+        will: tuple[str, bytes] | None = None,
+    ) -> None:
+        """`will` is a topic, and what is to be retained there once we are gone.
+
+        Raises OutsideRegionError.
+        """
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.MaximumPacketSize = MAX_PACKET
+        self._client = outgoing.mqtt_client(
+            config.destination,
+            tls,
+            will,
+            username=config.user or None,
+            password=password or None,
+            identifier=identifier,
+            clean_start=True,
+            properties=properties,
+            keepalive=KEEPALIVE,
+            timeout=PATIENCE,
+            max_queued_incoming_messages=MAX_INCOMING,
+        )
+        self._paho = self._client._client  # noqa: SLF001 - see above
+        self._paho.on_publish = self._acknowledged
+        self._waiting: dict[int, asyncio.Future[int]] = {}
+
+    async def __aenter__(self) -> Self:
+        """Connect. Raises BrokerError."""
+        try:
+            await self._client.__aenter__()
+        except MqttError as error:
+            # It may have got half-way, and would be kept alive there.
+            self._paho.disconnect()
+            raise BrokerError(f"The broker cannot be reached: {error}.") from error
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Say good-bye, if there is somebody to say it to."""
+        with contextlib.suppress(MqttError):
+            await self._client.__aexit__(kind, error, traceback)
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        """Publish, and wait for the broker's reason code; from REFUSED on it did not.
+
+        Raises BrokerError: nobody knows whether the broker has it.
+        """
+        info = self._paho.publish(topic, payload, 1, retain)
+        if info.rc:
+            raise BrokerError("The broker is not connected.")
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting[info.mid] = future
+        try:
+            async with asyncio.timeout(ACKNOWLEDGED_WITHIN):
+                return await future
+        except TimeoutError:
+            raise BrokerError("The broker acknowledges nothing.") from None
+        finally:
+            del self._waiting[info.mid]
+
+    def _acknowledged(
+        self, _client: Any, _userdata: Any, mid: int, reason: Any, _properties: Any
+    ) -> None:
+        future = self._waiting.get(mid)
+        if future is not None and not future.done():
+            future.set_result(int(reason.value))
+
+    async def subscribe(self, topic: str) -> None:
+        """Have messages of a topic sent to us. Raises BrokerError."""
+        try:
+            codes = await self._client.subscribe(topic, qos=1)
+        except MqttError as error:
+            raise BrokerError(f"The broker takes no subscription: {error}.") from error
+        values = [code if isinstance(code, int) else code.value for code in codes]
+        if any(value >= REFUSED for value in values):
+            raise BrokerError(
+                "The broker refuses the subscription to our commands.",
+                hint="Let this client read them there, or set mqtt.commands = [].",
+            )
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """What comes, for as long as the connection is there.
+
+        Raises BrokerError when it is not, whether anything was subscribed to or not.
+        """
+        try:
+            async for message in self._client.messages:
+                yield Message(message.topic.value, message.payload, message.retain)
+        except MqttError as error:
+            reason = error.__cause__ or error
+            raise BrokerError(f"The broker has left us: {reason}.") from error
+
+
+def reason_name(code: int) -> str:
+    """A reason code in words, MQTT 5 section 2.4."""
+    return _NAMES.get(code, f"0x{code:02x}")
+
+
+_NAMES: Final = {
+    0x80: "unspecified error",
+    0x83: "implementation specific error",
+    0x87: "not authorized",
+    0x90: "topic name invalid",
+    0x95: "packet too large",
+    0x97: "quota exceeded",
+    0x99: "payload format invalid",
+    0x9A: "retain not supported",
+    0x9B: "QoS not supported",
+}

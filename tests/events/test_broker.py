@@ -1,0 +1,136 @@
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiomqtt.exceptions import MqttError
+
+from agent.common.outgoing import Outgoing
+from agent.common.regions import RegionConfig
+from agent.events import broker as module
+from agent.events.broker import Broker, BrokerError, Message, reason_name
+from agent.events.config import MqttConfig
+
+
+class Paho:
+    """The client below, as far as it is spoken to."""
+
+    def __init__(self) -> None:
+        self.on_publish: Any = None
+        self.published: list[tuple[str, bytes, int, bool]] = []
+        self.rc = 0
+        self.disconnected = False
+
+    def publish(self, topic: str, payload: bytes, qos: int, retain: bool) -> Any:
+        self.published.append((topic, payload, qos, retain))
+        return SimpleNamespace(rc=self.rc, mid=len(self.published))
+
+    def acknowledge(self, mid: int, code: int) -> None:
+        self.on_publish(self, None, mid, SimpleNamespace(value=code), None)
+
+    def disconnect(self) -> None:
+        self.disconnected = True
+
+
+class Client:
+    """aiomqtt's, likewise."""
+
+    def __init__(self) -> None:
+        self._client = Paho()
+        self.refuses = False
+        self.codes: list[Any] = [1]
+        self.sent: list[Any] = []
+
+    async def __aenter__(self) -> None:
+        if self.refuses:
+            raise MqttError("Not authorized")
+
+    async def __aexit__(self, *_: object) -> None:
+        raise MqttError("it has gone already")
+
+    async def subscribe(self, topic: str, qos: int) -> list[Any]:
+        if self.refuses:
+            raise MqttError("timed out")
+        return self.codes
+
+    @property
+    async def messages(self) -> Any:
+        for message in self.sent:
+            yield message
+        raise MqttError("Disconnected") from ConnectionResetError("reset")
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    client = Client()
+    monkeypatch.setattr(Outgoing, "mqtt_client", lambda *_, **__: client)
+    return client
+
+
+def broker() -> Broker:
+    config = MqttConfig(url="mqtts://broker")
+    return Broker(config, Outgoing(RegionConfig()), identifier="i", tls=None)
+
+
+async def test_the_brokers_word_is_heard(client: Client) -> None:
+    async with broker() as connected:
+
+        async def acknowledge() -> None:
+            client._client.acknowledge(2, 0x87)
+            client._client.acknowledge(2, 0)  # twice: the first counts
+            client._client.acknowledge(1, 0x10)
+            client._client.acknowledge(99, 0)
+
+        codes = await asyncio.gather(
+            connected.publish("t", b"1"),
+            connected.publish("t", b"2", retain=True),
+            acknowledge(),
+        )
+        assert codes[:2] == [0x10, 0x87]
+    assert client._client.published == [("t", b"1", 1, False), ("t", b"2", 1, True)]
+
+
+async def test_a_broker_that_is_not_there(client: Client) -> None:
+    client.refuses = True
+    with pytest.raises(BrokerError, match="Not authorized"):
+        async with broker():
+            pass
+    assert client._client.disconnected
+
+
+async def test_a_broker_that_has_gone_or_says_nothing(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ACKNOWLEDGED_WITHIN", 0.01)
+    async with broker() as connected:
+        with pytest.raises(BrokerError, match="acknowledges nothing"):
+            await connected.publish("t", b"")
+        client._client.rc = 4
+        with pytest.raises(BrokerError, match="not connected"):
+            await connected.publish("t", b"")
+
+
+async def test_subscriptions(client: Client) -> None:
+    async with broker() as connected:
+        await connected.subscribe("t")
+        client.codes = [SimpleNamespace(value=0x87)]
+        with pytest.raises(BrokerError, match="refuses the subscription"):
+            await connected.subscribe("t")
+        client.refuses = True
+        with pytest.raises(BrokerError, match="timed out"):
+            await connected.subscribe("t")
+
+
+async def test_messages_come_until_the_connection_breaks(client: Client) -> None:
+    topic = SimpleNamespace(value="t")
+    client.sent = [SimpleNamespace(topic=topic, payload=b"x", retain=True)]
+    async with broker() as connected:
+        messages = connected.messages()
+        assert await anext(messages) == Message("t", b"x", retained=True)
+        with pytest.raises(BrokerError, match="reset"):
+            await anext(messages)
+
+
+def test_reasons_have_names() -> None:
+    assert reason_name(0x87) == "not authorized"
+    assert reason_name(0x8F) == "0x8f"

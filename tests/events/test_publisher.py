@@ -1,0 +1,358 @@
+import asyncio
+import itertools
+import random
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Self
+
+import msgspec
+import pytest
+
+from agent.common.errors import AgentError
+from agent.events import publisher as module
+from agent.events.broker import BrokerError, Message
+from agent.events.config import MqttConfig
+from agent.events.host_state import HostState, Life
+from agent.events.numbers import Numbers
+from agent.events.publisher import Publisher
+from agent.events.topics import Topics
+from agent.model.events import (
+    AlarmEvent,
+    Backlog,
+    CallEnded,
+    CallOffered,
+    Event,
+    OutboxRow,
+    RecordingSealed,
+)
+
+NOT_AUTHORIZED = 0x87
+
+
+def offered(call_id: str) -> Event:
+    return CallOffered(call_id=call_id, route="r", direction="inbound", caller="***")
+
+
+def sealed(call_id: str) -> Event:
+    return RecordingSealed(call_id=call_id, recording_id="r")
+
+
+def ended(call_id: str) -> Event:
+    return CallEnded(
+        call_id=call_id,
+        outcome="recorded",
+        cause="",
+        sip_status=None,
+        missing_ms=0,
+        ended_utc_ns=1,
+    )
+
+
+class MemoryOutbox:
+    """Rows in memory, as the outbox has them on disk."""
+
+    def __init__(self) -> None:
+        self.written = asyncio.Event()
+        self.rows: dict[int, OutboxRow] = {}
+        self.positions = itertools.count(1)
+        self.broken = 0
+        self.to_drop = 0
+        self.most = 0
+        self.bounds: list[tuple[int, int]] = []
+
+    def add(self, *events: Event) -> None:
+        for event in events:
+            position = next(self.positions)
+            line = getattr(event, "call_id", "") or "alarms/x"
+            body = msgspec.json.encode(event)
+            self.rows[position] = OutboxRow(position, line, body)
+        self.written.set()
+
+    async def exchange(
+        self, sent: list[int], *, after: int, limit: int
+    ) -> list[OutboxRow]:
+        self.written.clear()
+        await asyncio.sleep(0)
+        if self.broken:
+            self.broken -= 1
+            raise AgentError("the disk is full.")
+        for position in sent:
+            self.rows.pop(position, None)
+        self.most = max(self.most, limit)
+        return [row for row in self.rows.values() if row.position > after][:limit]
+
+    async def trim(self, *, max_rows: int, before_utc_ns: int) -> int:
+        self.bounds.append((max_rows, before_utc_ns))
+        if self.broken:
+            self.broken -= 1
+            raise AgentError("the disk is full.")
+        dropped, self.to_drop = self.to_drop, 0
+        return dropped
+
+    async def backlog(self) -> Backlog:
+        return Backlog(len(self.rows), None)
+
+
+class FakeBroker:
+    """A connection that does as the site says."""
+
+    def __init__(self, site: "Site", will: bytes) -> None:
+        self.site = site
+        self.will = msgspec.json.decode(will)
+        self.incoming: asyncio.Queue[Message | None] = asyncio.Queue()
+        self.subscribed: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        if self.site.unreachable:
+            self.site.unreachable -= 1
+            raise BrokerError("nobody is there.")
+        self.site.connections.append(self)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def subscribe(self, topic: str) -> None:
+        self.subscribed.append(topic)
+
+    async def messages(self) -> AsyncIterator[Message]:
+        while (message := await self.incoming.get()) is not None:
+            yield message
+        raise BrokerError("it has gone.")
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        await asyncio.sleep(0)
+        if self.site.lost:
+            self.site.lost -= 1
+            self.incoming.put_nowait(None)
+            await asyncio.get_running_loop().create_future()
+        code = self.site.judge(topic)
+        if code < 0x80:
+            told = msgspec.json.decode(payload)
+            self.site.published.append((topic, told, retain))
+        return code
+
+
+class Site:
+    def __init__(self, **config: Any) -> None:
+        self.outbox = MemoryOutbox()
+        self.connections: list[FakeBroker] = []
+        self.published: list[tuple[str, dict[str, Any], bool]] = []
+        self.unreachable = 0
+        self.lost = 0
+        self.judge: Callable[[str], int] = lambda _: 0
+        self.answer: tuple[str, bytes] | None = None
+        self.asked: list[Message] = []
+        self.numbers = Numbers()
+        self.publisher = Publisher(
+            self.outbox,
+            lambda will: FakeBroker(self, will),  # type: ignore[arg-type, return-value]
+            Topics("h"),
+            config=MqttConfig(url="mqtts://broker", **config),
+            state=lambda life: HostState(
+                host="h", state=life, utc_ns=2, started_utc_ns=1, version="0"
+            ),
+            answer=self._answer,
+            numbers=self.numbers,
+            rng=random.Random(1),
+        )
+
+    async def _answer(self, message: Message) -> tuple[str, bytes] | None:
+        self.asked.append(message)
+        return self.answer
+
+    def kinds(self, call_id: str) -> list[str]:
+        return [t["kind"] for _, t, _ in self.published if t.get("call_id") == call_id]
+
+    def states(self) -> list[str]:
+        return [told["state"] for topic, told, _ in self.published if "status" in topic]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                await asyncio.sleep(0)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FIRST_DELAY", "FORGET_WITHIN", "LEAVING_SECONDS", "_OUTBOX_DELAY"):
+        monkeypatch.setattr(module, name, 0.01)
+    monkeypatch.setattr(module, "LONGEST_DELAY", 0.02)
+    monkeypatch.setattr(module, "TRIM_INTERVAL", 0.01)
+
+
+async def test_events_are_sent_and_forgotten() -> None:
+    site = Site()
+    site.outbox.add(offered("a"), offered("b"), sealed("a"))
+    site.publisher.start()
+    await site.until(lambda: not site.outbox.rows)
+    site.outbox.add(AlarmEvent(event="storage_away", active=True))
+    await site.until(lambda: not site.outbox.rows)
+    assert site.kinds("a") == ["offered", "sealed"]
+    assert site.kinds("b") == ["offered"]
+    topic, told, retained = site.published[-1]
+    assert topic == "recording-agent/h/alarms/storage_away"
+    assert told["active"]
+    assert retained
+    assert site.publisher.away is False
+    assert site.publisher.stats.sent == 4
+    [connection] = site.connections
+    assert connection.will["state"] == "offline"
+    assert connection.subscribed == ["recording-agent/h/commands/+"]
+    await site.publisher.close()
+    assert site.states() == ["online", "stopped"]
+
+
+async def test_without_commands_nothing_is_subscribed_to() -> None:
+    site = Site(commands=())
+    site.publisher.start()
+    await site.until(site.states)
+    assert site.connections[0].subscribed == []
+    await site.publisher.close()
+
+
+async def test_a_broker_that_is_away_is_tried_again() -> None:
+    site = Site()
+    site.unreachable = 3
+    assert site.publisher.away is None
+    site.outbox.add(offered("a"))
+    site.publisher.start()
+    await site.until(lambda: site.publisher.away)
+    await site.until(lambda: not site.outbox.rows)
+    assert site.publisher.away is False
+    await site.publisher.close()
+
+
+async def test_what_broke_off_is_sent_again_in_order() -> None:
+    site = Site()
+    site.publisher.start()
+    await site.until(site.states)
+    site.lost = 1
+    site.outbox.add(offered("a"), sealed("a"))
+    await site.until(lambda: not site.outbox.rows)
+    assert site.kinds("a") == ["offered", "sealed"]
+    assert len(site.connections) == 2
+    assert site.publisher.stats.connections == 2
+    await site.publisher.close()
+
+
+async def test_what_is_refused_waits_and_nothing_else_does() -> None:
+    site = Site()
+    refuse = True
+    site.judge = lambda topic: NOT_AUTHORIZED if refuse and "/a/" in topic else 0
+    site.outbox.add(offered("a"), sealed("a"), offered("b"), sealed("b"))
+    site.publisher.start()
+    await site.until(lambda: site.kinds("b") == ["offered", "sealed"])
+    await site.until(lambda: site.publisher.stats.refused > 2)
+    assert site.kinds("a") == []
+    await site.until(lambda: len(site.outbox.rows) == 2)
+    refuse = False
+    await site.until(lambda: not site.outbox.rows)
+    assert site.kinds("a") == ["offered", "sealed"]
+    await site.until(lambda: not site.publisher._rounds_refused)
+    await site.publisher.close()
+
+
+async def test_states_and_answers_that_are_refused_stop_nothing() -> None:
+    site = Site()
+    site.judge = lambda topic: 0 if "calls" in topic else NOT_AUTHORIZED
+    site.answer = ("recording-agent/h/answers/1", b"{}")
+    site.publisher.start()
+    await site.until(lambda: site.connections)
+    site.connections[0].incoming.put_nowait(Message("t", b"x", retained=False))
+    site.outbox.add(offered("a"))
+    await site.until(lambda: not site.outbox.rows and site.asked)
+    assert site.asked == [Message("t", b"x", retained=False)]
+    await site.publisher.close()
+
+
+async def test_a_command_is_answered() -> None:
+    site = Site()
+    site.publisher.start()
+    await site.until(lambda: site.connections)
+    site.connections[0].incoming.put_nowait(Message("t", b"x", retained=False))
+    await site.until(lambda: site.asked)
+    site.answer = ("recording-agent/h/answers/1", b'{"id":"1"}')
+    site.connections[0].incoming.put_nowait(Message("t", b"y", retained=False))
+    await site.until(lambda: any("answers" in topic for topic, *_ in site.published))
+    await site.publisher.close()
+
+
+async def test_whole_numbers_while_they_are_known() -> None:
+    site = Site(numbers="full")
+    site.numbers.remember("a", "caller", "+358401234567")
+    site.outbox.add(offered("a"), offered("b"), ended("a"))
+    site.publisher.start()
+    await site.until(lambda: not site.outbox.rows)
+    callers = {t["call_id"]: t["caller"] for _, t, _ in site.published if "caller" in t}
+    assert callers == {"a": "+358401234567", "b": "***"}
+    assert site.numbers.of("a") == {}
+    await site.publisher.close()
+
+
+async def test_masked_is_masked_whatever_is_known() -> None:
+    site = Site()
+    site.numbers.remember("a", "caller", "+358401234567")
+    site.outbox.add(offered("a"))
+    site.publisher.start()
+    await site.until(lambda: not site.outbox.rows)
+    assert "4012345" not in str(site.published)
+    await site.publisher.close()
+
+
+async def test_a_disk_that_fails_loses_and_repeats_nothing() -> None:
+    site = Site()
+    site.publisher.start()
+    await site.until(site.states)
+    site.outbox.broken = 4
+    site.outbox.add(offered("a"))
+    await site.until(lambda: not site.outbox.rows)
+    assert site.kinds("a") == ["offered"]
+    await site.publisher.close()
+
+
+async def test_a_long_backlog_is_read_a_piece_at_a_time() -> None:
+    site = Site()
+    site.outbox.add(*(offered(f"call-{n}") for n in range(1000)))
+    site.publisher.start()
+    await site.until(lambda: not site.outbox.rows)
+    assert len(site.published) >= 1000
+    assert site.outbox.most <= 200
+    await site.publisher.close()
+
+
+async def test_bounds_are_kept_and_told() -> None:
+    site = Site(max_events=5000, max_age_days=2.0)
+    site.outbox.to_drop = 7
+    site.publisher.start()
+    await site.until(lambda: site.publisher.stats.dropped)
+    assert site.publisher.stats.dropped == 7
+    rows, before = site.outbox.bounds[0]
+    assert rows == 5000
+    assert before > 0
+    await site.publisher.close()
+
+
+async def test_leaving_does_not_wait_for_a_broker_that_is_away() -> None:
+    site = Site()
+    site.unreachable = 10**9
+    site.publisher.start()
+    await site.until(lambda: site.publisher.away)
+    async with asyncio.timeout(1):
+        await site.publisher.close()
+
+
+async def test_a_fault_of_ours_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site()
+    failed: list[str] = []
+    monkeypatch.setattr(
+        site.publisher._tasks, "_on_failure", lambda name, _: failed.append(name)
+    )
+    site.outbox.rows[1] = OutboxRow(1, "a", b"no event")
+    site.publisher.start()
+    await site.until(lambda: failed)
+    assert failed == ["publisher"]
+    await site.publisher.close()
+
+
+def test_lives() -> None:
+    assert {life.value for life in Life} == {"online", "stopped", "offline"}
