@@ -33,6 +33,7 @@ _LAZY: Final = {
     "drain": "Take no new calls, before maintenance.",
     "undrain": "Take calls again.",
     "calls": "Show what became of every call.",
+    "reconcile": "Name calls of a PBX's records that have no recording, and why.",
     "notice": "Judge what callers are told, and make any audio fit for it.",
     "sweep": "Erase what is a year old, where there is no gate.",
     "demo": "Show the main job: one call, from the notice to the opened recording.",
