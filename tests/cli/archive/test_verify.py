@@ -29,7 +29,8 @@ def test_what_was_altered_or_removed_is_named(
     segment = desktop.site.record()
     audio = object_of(desktop, f"locked/**/{segment.id}.wav.age")
     audio.chmod(0o600)
-    audio.write_bytes(audio.read_bytes()[:-1] + b"?")
+    *rest, last = audio.read_bytes()
+    audio.write_bytes(bytes([*rest, last ^ 1]))
     object_of(desktop, f"state/**/caller/*/{segment.id}").unlink()
     assert desktop("verify", "--from", "2026-11-22", "--to", DAY) == 1
     shown = capsys.readouterr().out
