@@ -47,6 +47,11 @@ app.command(
     help="Look for what is wrong with a host, and say what to do.",
 )
 app.command(
+    "agent.cli.simulate.command:command",
+    name="simulate",
+    help="Place a test call through the running agent, and judge its recording.",
+)
+app.command(
     "agent.cli.storage.app:app",
     name="storage",
     help="Make and judge the buckets or directories that recordings go to.",

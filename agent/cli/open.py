@@ -56,7 +56,7 @@ def command(
         root: The public key that must have signed it, "ssh-ed25519 AAAA…".
         out: The directory the opened files go to.
     """
-    identities = [key for path in identity for key in _read_identities(path)]
+    identities = [key for path in identity for key in read_identities(path)]
     if not identities:
         raise OpenError("no key was given.", hint="Name an identity file with -i.")
     settings = None if config is None else load(config)
@@ -81,7 +81,8 @@ def command(
     console().print(quality_table(opened.manifest), soft_wrap=False)
 
 
-def _read_identities(path: Path) -> list[Identity]:
+def read_identities(path: Path) -> list[Identity]:
+    """The keys of a file; asks for its passphrase if it has one. Raises OpenError."""
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -1,7 +1,7 @@
-"""A telephone of our own for the demo: one call at a time, real RTP.
+"""A telephone of our own, for the demo and test calls: one at a time, real RTP.
 
 It stands on the same SIP core as the daemon but shares nothing with it at run time:
-the demo's two phones and the daemon meet on the network only.
+two of them and the daemon meet on the network only.
 """
 
 import asyncio
@@ -57,6 +57,8 @@ class Phone:
     silence: dict[str, bytes] = field(default_factory=_SILENCE.copy, repr=False)
     "A frame of it by codec."
     heard: list[Heard] = field(default_factory=list, repr=False)
+    said_ns: list[int] = field(default_factory=list, repr=False)
+    "When each frame since `speak` was sent, on CLOCK_MONOTONIC."
     connected: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     audio: NegotiatedAudio | None = None
@@ -241,6 +243,7 @@ class Phone:
         if self._spoken is None:
             return silence
         at, self._spoken = self._spoken, self._spoken + 1
+        self.said_ns.append(monotonic_ns())
         speech = self.speech.get(codec, b"")
         if isinstance(speech, tuple):
             return speech[at] if at < len(speech) else silence

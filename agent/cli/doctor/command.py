@@ -5,9 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
-import msgspec
 from cyclopts import Parameter
-from rich.console import Console
 
 from agent.cli.doctor import (
     certificates,
@@ -22,9 +20,10 @@ from agent.cli.doctor import (
     storage,
     unit,
 )
-from agent.cli.doctor.finding import Finding, Findings, Patient, Verdict
+from agent.cli.doctor.finding import Finding, Findings, Patient
 from agent.cli.doctor.patient import look
-from agent.cli.terminal import console, printable
+from agent.cli.doctor.showing import show
+from agent.cli.terminal import console
 from agent.common.errors import AgentError
 
 Check = Callable[[Patient, Findings], Iterator[Finding]]
@@ -40,11 +39,6 @@ CHECKS: Final[dict[str, Check]] = {
     "notices": notices.check,
     "disk": disk.check,
     "limits": limits.check,
-}
-_STYLES: Final = {
-    Verdict.RIGHT: "green",
-    Verdict.WARNING: "yellow",
-    Verdict.WRONG: "red",
 }
 
 
@@ -63,19 +57,9 @@ def command(
         json: Print JSON lines instead, one a finding.
         brief: Leave out what is right.
     """
-    found = []
     with console(stderr=True).status("looking …") as status:
-        for finding in examine(config, lambda name: status.update(f"{name} …")):
-            found.append(finding)
-            if json:
-                sys.stdout.buffer.write(msgspec.json.encode(finding) + b"\n")
-                sys.stdout.buffer.flush()
-            elif finding.verdict is not Verdict.RIGHT or not brief:
-                _show(console(), finding)
-    wrong = sum(one.verdict is Verdict.WRONG for one in found)
-    warnings = sum(one.verdict is Verdict.WARNING for one in found)
-    if not json:
-        console().print(f"{wrong} wrong, {warnings} to know, of {len(found)} findings")
+        found = examine(config, lambda name: status.update(f"{name} …"))
+        wrong = show(found, json=json, brief=brief)
     if wrong:
         sys.exit(1)
 
@@ -104,10 +88,3 @@ def guarded(name: str, check: Check, patient: Patient) -> Iterator[Finding]:
             f"this could not be looked at: {error}",
             "Run doctor as the daemon's user or root.",
         )
-
-
-def _show(out: Console, finding: Finding) -> None:
-    line = f"{finding.verdict:<7}  {finding.check:<13}  {printable(finding.text)}"
-    out.print(line, style=_STYLES[finding.verdict])
-    if finding.remedy:
-        out.print(f"{'':24}{finding.remedy}")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from agent.cli.doctor.finding import Finding, Findings, Patient
+from agent.common.swap import unencrypted_swaps
 
 MEMORY_OF_A_RECORDING: Final = 128 * 1024
 "Bytes of an open block that outlives its worker, as README says."
@@ -41,6 +42,21 @@ def check(patient: Patient, found: Findings) -> Iterator[Finding]:
             " its user may not",
             "Set LimitCORE=0 in the unit, as the shipped one has it.",
         )
+    yield _swap(patient, found)
+
+
+def _swap(patient: Patient, found: Findings) -> Finding:
+    bare = unencrypted_swaps(patient.proc, patient.sys)
+    if not bare:
+        return found.right("no swap space is in the clear")
+    names = ", ".join(bare)
+    if (patient.unit or {}).get("MemorySwapMax") == "0":
+        return found.right(f"swap space is in the clear ({names}), and out of reach")
+    text = f"keys in memory could get on a disk in the clear: {names}"
+    remedy = "Encrypt the swap space, turn it off, or run with MemorySwapMax=0."
+    if patient.config.agent.allow_swap:
+        return found.warning(text, remedy)
+    return found.wrong(f"{text}; the daemon refuses to start", remedy)
 
 
 def _limits(patient: Patient) -> tuple[str, int, int, int]:

@@ -28,6 +28,7 @@ PROPERTIES: Final = (
     "LimitMEMLOCK",
     "LimitNOFILE",
     "LimitCORE",
+    "MemorySwapMax",
 )
 CREDENTIALS: Final = Path("/run/credentials")
 "Where systemd puts those of its units."

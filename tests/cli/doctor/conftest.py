@@ -31,6 +31,7 @@ UNIT = {
     "LimitMEMLOCK": "infinity",
     "LimitNOFILE": "65536",
     "LimitCORE": "0",
+    "MemorySwapMax": "infinity",
 }
 RIGHT_TO_2_MS = Reading(0, 0.002)
 SIP = """\
@@ -55,6 +56,7 @@ class SoundHost:
     reply: Reply | None = None
     clock: Reading = RIGHT_TO_2_MS
     latency: float = 0.002
+    swaps: tuple[str, ...] = ()
 
     @property
     def config(self) -> Path:
@@ -119,5 +121,6 @@ def host(
     monkeypatch.setattr(patient, "ask", ask)
     monkeypatch.setattr(patient, "read_unit", lambda: host.unit)
     monkeypatch.setattr(command.clock, "read_clock", lambda: host.clock)
+    monkeypatch.setattr(command.limits, "unencrypted_swaps", lambda *_: host.swaps)
     monkeypatch.setattr(command.disk, "latencies", lambda _: [host.latency] * 40)
     return host

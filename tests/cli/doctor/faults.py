@@ -25,7 +25,7 @@ from tests.lab.certificates import Authority
 from tests.ports import free_ports
 from tests.service.protected import days_from
 
-WARNING, WRONG = Verdict.WARNING, Verdict.WRONG
+RIGHT, WARNING, WRONG = Verdict.RIGHT, Verdict.WARNING, Verdict.WRONG
 Spoil = Callable[[SoundHost, ExitStack, pytest.MonkeyPatch], None]
 Fault = tuple[Spoil, Verdict, str, str, str]
 replace = msgspec.structs.replace
@@ -165,6 +165,20 @@ def core_files(host: SoundHost, *_: object) -> None:
     host.unit_says(LimitCORE="infinity")
 
 
+def swap_in_the_clear(host: SoundHost, *_: object) -> None:
+    swap_allowed(host)
+    host.edit("allow_swap = true", "allow_swap = false")
+
+
+def swap_allowed(host: SoundHost, *_: object) -> None:
+    host.swaps = ("/dev/sda2",)
+
+
+def swap_out_of_reach(host: SoundHost, *_: object) -> None:
+    swap_in_the_clear(host)
+    host.unit_says(MemorySwapMax="0")
+
+
 def unit_failed(host: SoundHost, *_: object) -> None:
     host.unit_says(ActiveState="failed", Result="watchdog")
 
@@ -248,6 +262,9 @@ FAULTS: list[Fault] = [
     (memory_unlocked, WARNING, "limits", "may lock 0 MiB", "LimitMEMLOCK"),
     (few_files, WARNING, "limits", "may open 100 files", "LimitNOFILE"),
     (core_files, WARNING, "limits", "core files", "LimitCORE=0"),
+    (swap_in_the_clear, WRONG, "limits", "clear: /dev/sda2", "Encrypt"),
+    (swap_allowed, WARNING, "limits", "clear: /dev/sda2", "Encrypt"),
+    (swap_out_of_reach, RIGHT, "limits", "out of reach", ""),
     (unit_failed, WRONG, "unit", "has failed: watchdog", "journalctl"),
     (unit_stopped, WRONG, "unit", "is inactive", "systemctl start"),
     (unit_restarted, WARNING, "unit", "restarted it 17 times", "journalctl"),

@@ -85,8 +85,8 @@ def test_a_running_daemons_own_limits_count(
 
 def test_without_a_unit_what_is_started_from_here_counts(disk_site: DiskSite) -> None:
     found = list(limits.check(looked_at(disk_site), Findings("limits")))
-    assert found
-    assert all("what is started from here" in one.text for one in found)
+    here = [one for one in found if "what is started from here" in one.text]
+    assert len(here) >= 2
 
 
 @pytest.mark.parametrize("fault", ["none", "no systemd", "no answer"])

@@ -1,0 +1,1 @@
+"""`recording-agent simulate`: a test call, and what became of it."""
