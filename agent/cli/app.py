@@ -36,6 +36,7 @@ _LAZY: Final = {
     "reconcile": "Name calls of a PBX's records that have no recording, and why.",
     "notice": "Judge what callers are told, and make any audio fit for it.",
     "sweep": "Erase what is a year old, where there is no gate.",
+    "completion": "Print what a shell needs to complete its command lines.",
     "demo": "Show the main job: one call, from the notice to the opened recording.",
 }
 for _verb, _help in _LAZY.items():
