@@ -1,7 +1,7 @@
 """A booted systemd: process 1 of namespaces of its own, over a throw-away layer.
 
-Its root is a whole Debian that `scripts/setup --lab` fetches; what it writes stays in
-memory. It shares the network with the tests, so that phones reach what it runs. The
+Its root is a whole Debian that `scripts/setup --lab` fetches, of either suite the agent
+is packaged for; what it writes stays in memory. It shares the network with the tests, so that phones reach what it runs. The
 project, its Python and one folder of the test are there under their own paths.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.lab.daemon import ROOT
 from tests.lab.peers import FOLDER, missing
 
-DEBIAN = FOLDER / "systemd"
+DEBIANS = {"bookworm": FOLDER / "systemd", "trixie": FOLDER / "systemd-trixie"}
 BOOT_SECONDS = 90.0
 
 # Run as process 1's forerunner in namespaces of its own: the arguments are the folder
@@ -139,16 +139,19 @@ def _init_of(pid: int) -> int | None:
 
 
 @contextlib.contextmanager
-def booted(state: Path, *folders: Path) -> Iterator[Booted]:
+def booted(
+    state: Path, *folders: Path, suite: str = "bookworm"
+) -> Iterator[Booted]:
     """A system with `folders` of the host in it; `state` is a folder for its layer."""
-    if os.getuid() != 0 or not (DEBIAN / "packages").exists():
+    debian = DEBIANS[suite]
+    if os.getuid() != 0 or not (debian / "packages").exists():
         missing("booted systemd", "scripts/setup --lab fetches it, as root")
     (state / "layer").mkdir(parents=True)
     shown = {ROOT, Path(sys.base_prefix), *folders} - {Path("/usr")}
     group = _cgroup(f"recording-agent-lab-{os.getpid()}-{time.monotonic_ns()}")
     command = ["unshare", "--mount", "--propagation", "private", "--pid", "--ipc"]
     command += ["--uts", "--cgroup", "--fork", "--kill-child"]
-    command += ["bash", "-c", FORERUNNER, "forerunner", str(state), str(DEBIAN)]
+    command += ["bash", "-c", FORERUNNER, "forerunner", str(state), str(debian)]
     command += sorted(str(folder) for folder in shown)
     join = f'echo $$ > {shlex.quote(str(group / "cgroup.procs"))}; exec "$@"'
     with (state / "console.log").open("wb") as console:
