@@ -1,0 +1,96 @@
+"""The Debian package in a booted system: installed, upgraded in live calls, removed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import tone
+from tests.lab.booted import booted
+from tests.lab.packaged import ETC, MAIN, SITE, SPOOL, WORKERS, Site, build
+from tests.soak.upgrade import talk_through
+
+pytestmark = pytest.mark.integration
+
+CALLS = 10
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("packages")
+    return build(folder), build(folder, revision=2)
+
+
+@pytest.fixture(scope="module")
+def site(
+    tmp_path_factory: pytest.TempPathFactory, packages: tuple[Path, Path]
+) -> Iterator[Site]:
+    with booted(tmp_path_factory.mktemp("system")) as system:
+        site = Site(system, tone(600, 0.4))
+        try:
+            yield site
+        except BaseException as error:
+            error.add_note(system.journal("recording-agent*"))
+            raise
+
+
+def test_it_is_installed_and_says_what_is_next(
+    site: Site, packages: tuple[Path, Path]
+) -> None:
+    told = site.install(packages[0])
+    for word in ("agent.toml", "check-config", "doctor", "systemctl enable --now"):
+        assert word in told
+    [public] = [line for line in told.splitlines() if "ssh-ed25519" in line]
+    assert public.strip().startswith("ssh-ed25519 AAAA")
+    assert site.version == "0.1.0-1+deb12"
+    files = (ETC, f"{ETC}/agent.toml", f"{ETC}/notices/fi.wav", f"{ETC}/host.key")
+    listed = site.system.run("stat", "-c", "%a %U %G", *files)
+    assert listed.stdout.splitlines() == [
+        "750 root recording-agent",
+        "640 root recording-agent",
+        "640 root recording-agent",
+        "600 recording-agent recording-agent",
+    ]
+    assert 'key = "host.key"' in site.inside(f"{ETC}/agent.toml").read_text()
+    for unit in (MAIN, *WORKERS):
+        assert site.system.show(unit, "ActiveState") == "inactive"
+
+
+def test_an_upgrade_during_live_calls_costs_them_nothing(
+    site: Site, packages: tuple[Path, Path]
+) -> None:
+    site.configure()
+    written = site.inside(f"{ETC}/agent.toml").read_text()
+    site.start()
+    main, worker = site.system.pid(MAIN), site.system.pid(WORKERS[0])
+    cost = talk_through(site, lambda: site.install(packages[1]), calls=CALLS)
+    print(f"\nupgraded under {CALLS} calls: {cost}")  # noqa: T201 - a figure
+    assert site.version == "0.1.0-2+deb12"
+    assert site.system.pid(MAIN) != main
+    assert site.system.pid(WORKERS[0]) == worker
+    assert (cost.dropped, cost.outcomes) == ([], {"recorded"})
+    clicks = cost.clicks
+    assert clicks.expected > CALLS * 100
+    # None, where the machine keeps up with the phones.
+    assert clicks.lost + clicks.unheard <= clicks.expected // 1000
+    assert clicks.misplaced == 0
+    # What an operator wrote is never overwritten.
+    assert site.inside(f"{ETC}/agent.toml").read_text() == written
+
+
+def test_removed_it_leaves_configuration_and_recordings(site: Site) -> None:
+    site.system.run("dpkg", "-r", "recording-agent", timeout=120)
+    for unit in (MAIN, *WORKERS):
+        assert site.system.show(unit, "ActiveState") == "inactive"
+    assert not site.inside("/opt/recording-agent").exists()
+    assert site.inside(f"{ETC}/agent.toml").exists()
+    assert site.inside(f"{SPOOL}/ledger.sqlite").exists()
+
+
+def test_purged_it_leaves_recordings_unless_told(
+    site: Site, packages: tuple[Path, Path]
+) -> None:
+    site.system.run("dpkg", "-P", "recording-agent", timeout=120)
+    assert not site.inside(ETC).exists()
+    assert site.inside(f"{SPOOL}/ledger.sqlite").exists()
+    assert site.inside(SITE).exists()

@@ -1,0 +1,117 @@
+"""The Debian package, and a site that it is installed for in a booted system.
+
+Nothing of the tests is reached from there: the agent runs as its own user, from its
+own Python packages, with its files where an operator has them.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import msgspec
+
+from agent.recording.ledger import LedgerRow
+from tests.lab.booted import Booted
+from tests.lab.daemon import ROOT, Daemon
+from tests.lab.peers import FOLDER, missing
+
+PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+MAIN = "recording-agent.service"
+WORKERS = ("recording-agent-media@0.service", "recording-agent-media@1.service")
+"One that works, one that stands by."
+ETC = "/etc/recording-agent"
+SPOOL = "/var/lib/recording-agent"
+SITE = "/srv/recordings"
+
+
+def dependencies(suite: str) -> Path:
+    """What `scripts/lab-setup` has fetched for the Python of a suite."""
+    folder = FOLDER / f"dependencies-{PYTHONS[suite]}"
+    if not (folder / "requirements").exists():
+        missing(f"Python {PYTHONS[suite]} packages")
+    return folder
+
+
+def build(output: Path, suite: str = "bookworm", revision: int = 1) -> Path:
+    """Build the package; where it is."""
+    command = [str(ROOT / "scripts/build-deb"), "--suite", suite]
+    command += ["--revision", str(revision), "--output", str(output)]
+    command += ["--dependencies", str(dependencies(suite))]
+    # Small is for those who download it.
+    environment = os.environ | {"DEB_LEVEL": "1"}
+    built = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    return Path(built.stdout.splitlines()[-1])
+
+
+class Installed(Daemon):
+    """The daemon in it; what the ledger says is asked of the installed command."""
+
+    system: Booted
+
+    def rows(self) -> list[LedgerRow]:
+        command = ("recording-agent", "calls", "--json", "-c", f"{ETC}/agent.toml")
+        told = self.system.run(*command).stdout
+        return [msgspec.json.decode(one, type=LedgerRow) for one in told.splitlines()]
+
+
+class Site:
+    """A telephony host: a booted system, the agent in it, storage in a directory."""
+
+    def __init__(self, system: Booted, notice: bytes) -> None:
+        self.system = system
+        self.root = Path(f"/proc/{system.init}/root")
+        "The system's own files, as the host reaches them."
+        self.daemon = Installed(
+            self.inside(SITE),
+            notice=notice,
+            spool=self.inside(SPOOL),
+            spares=1,
+            # So much memory may be locked also where a hard limit of the machine that
+            # runs the tests stands above the unit's.
+            sip_section="max_calls = 64",
+            recording='[signing]\nkey = "host.key"',
+        )
+        self.daemon.system = system
+
+    def inside(self, path: str) -> Path:
+        """A path of the system."""
+        return self.root / path.removeprefix("/")
+
+    def install(self, package: Path) -> str:
+        """Install or upgrade; what it has told."""
+        shutil.copy(package, self.inside("/root"))
+        ran = self.system.run("dpkg", "-i", f"/root/{package.name}", timeout=300)
+        return ran.stdout
+
+    def configure(self) -> None:
+        """What an operator does next."""
+        etc = self.inside(ETC)
+        text = self.daemon.config.read_text().replace(str(self.root), "")
+        (etc / "agent.toml").write_text(text)
+        for name in ("fi.wav", "officers.csv"):
+            shutil.copy(self.daemon.root / name, etc)
+        self.system.run("chown", "-R", "recording-agent", f"{SITE}/storage")
+        self.system.run(
+            *("chgrp", "recording-agent", f"{ETC}/fi.wav", f"{ETC}/officers.csv")
+        )
+        drop_in = f"/etc/systemd/system/{MAIN}.d/storage.conf"
+        self.system.write(drop_in, f"[Service]\nReadWritePaths={SITE}/storage")
+        self.system.run("systemctl", "daemon-reload")
+
+    def start(self) -> None:
+        """Enable and start it; returns when it has said READY=1."""
+        ran = self.system.run(
+            *("systemctl", "enable", "--now", *WORKERS, MAIN), check=False
+        )
+        assert ran.returncode == 0, ran.stderr + self.system.journal("recording-agent*")
+
+    @property
+    def version(self) -> str:
+        """The package's, as dpkg knows it; nothing if it is not installed."""
+        return self.system.run(
+            *("dpkg-query", "-W", "-f", "${Version}", "recording-agent"), check=False
+        ).stdout
