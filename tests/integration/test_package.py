@@ -1,5 +1,7 @@
 """The Debian package in a booted system: installed, upgraded in live calls, removed."""
 
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +9,17 @@ import pytest
 
 from tests.integration.conftest import tone
 from tests.lab.booted import booted
-from tests.lab.packaged import ETC, MAIN, SITE, SPOOL, WORKERS, Site, build
+from tests.lab.daemon import ROOT
+from tests.lab.packaged import (
+    ETC,
+    MAIN,
+    SITE,
+    SPOOL,
+    WORKERS,
+    Site,
+    build,
+    dependencies,
+)
 from tests.soak.upgrade import talk_through
 
 pytestmark = pytest.mark.integration
@@ -94,3 +106,39 @@ def test_purged_it_leaves_recordings_unless_told(
     assert not site.inside(ETC).exists()
     assert site.inside(f"{SPOOL}/ledger.sqlite").exists()
     assert site.inside(SITE).exists()
+
+
+def test_it_holds_no_test_no_secret_and_nothing_of_the_machine_that_built_it(
+    packages: tuple[Path, Path], tmp_path: Path
+) -> None:
+    for argument in ("-x", "-e"):
+        target = tmp_path / ("tree" if argument == "-x" else "tree/DEBIAN")
+        command = ("dpkg-deb", argument, str(packages[0]), str(target))
+        subprocess.run(command, check=True)
+    tree = tmp_path / "tree"
+    names = [str(path.relative_to(tree)) for path in tree.rglob("*")]
+    assert len(names) > 1000
+    suspect = re.compile(
+        r"(^|/)(tests?|conftest\.py|\.git|\.env)(/|$)|\.key$|(?<!/cacert)\.pem$"
+    )
+    assert [name for name in names if suspect.search(name)] == []
+    # Folders of the build, of whoever built it, and marks of secret keys.
+    places = {str(ROOT), str(dependencies("bookworm")), str(tmp_path.parents[1])}
+    marks = [re.escape(place.encode()) for place in places if len(place) > 5]
+    marks += [rb"AGE-SECRET-KEY-(PQ-)?1[A-Z0-9]{50}"]
+    marks += [rb"PRIVATE KEY-----\s+[A-Za-z0-9+/]{30}"]
+    secret = re.compile(b"|".join(marks))
+    found = [
+        (str(path.relative_to(tree)), match[0])
+        for path in tree.rglob("*")
+        if path.is_file() and not path.is_symlink()
+        for match in [secret.search(path.read_bytes())]
+        if match
+    ]
+    assert found == []
+
+
+def test_the_same_sources_give_the_same_bytes(
+    packages: tuple[Path, Path], tmp_path: Path
+) -> None:
+    assert build(tmp_path).read_bytes() == packages[0].read_bytes()

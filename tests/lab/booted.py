@@ -1,8 +1,9 @@
 """A booted systemd: process 1 of namespaces of its own, over a throw-away layer.
 
 Its root is a whole Debian that `scripts/setup --lab` fetches, of either suite the agent
-is packaged for; what it writes stays in memory. It shares the network with the tests, so that phones reach what it runs. The
-project, its Python and one folder of the test are there under their own paths.
+is packaged for; what it writes stays in memory. It shares the network with the tests,
+so that phones reach what it runs. The project, its Python and one folder of the test
+are there under their own paths.
 """
 
 import contextlib
@@ -139,9 +140,7 @@ def _init_of(pid: int) -> int | None:
 
 
 @contextlib.contextmanager
-def booted(
-    state: Path, *folders: Path, suite: str = "bookworm"
-) -> Iterator[Booted]:
+def booted(state: Path, *folders: Path, suite: str = "bookworm") -> Iterator[Booted]:
     """A system with `folders` of the host in it; `state` is a folder for its layer."""
     debian = DEBIANS[suite]
     if os.getuid() != 0 or not (debian / "packages").exists():

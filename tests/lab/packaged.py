@@ -20,6 +20,7 @@ PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
 MAIN = "recording-agent.service"
 WORKERS = ("recording-agent-media@0.service", "recording-agent-media@1.service")
 "One that works, one that stands by."
+OPT = "/opt/recording-agent"
 ETC = "/etc/recording-agent"
 SPOOL = "/var/lib/recording-agent"
 SITE = "/srv/recordings"
@@ -53,8 +54,8 @@ class Installed(Daemon):
     system: Booted
 
     def rows(self) -> list[LedgerRow]:
-        command = ("recording-agent", "calls", "--json", "-c", f"{ETC}/agent.toml")
-        told = self.system.run(*command).stdout
+        command = (f"{OPT}/bin/recording-agent", "calls", "--json")
+        told = self.system.run(*command, "-c", f"{ETC}/agent.toml").stdout
         return [msgspec.json.decode(one, type=LedgerRow) for one in told.splitlines()]
 
 
@@ -115,3 +116,10 @@ class Site:
         return self.system.run(
             *("dpkg-query", "-W", "-f", "${Version}", "recording-agent"), check=False
         ).stdout
+
+
+def python_of(system: Booted) -> str:
+    """The version of the Python that the installed agent runs by."""
+    program = "import sys; print('%d.%d' % sys.version_info[:2])"
+    ran = system.run(f"{OPT}/bin/python", "-c", program)
+    return ran.stdout.strip()

@@ -1,0 +1,74 @@
+"""scripts/install from a clone, and the package of the other Debian, each in a call."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import tone
+from tests.lab.booted import booted
+from tests.lab.daemon import ROOT
+from tests.lab.packaged import (
+    ETC,
+    MAIN,
+    OPT,
+    SPOOL,
+    WORKERS,
+    Site,
+    build,
+    dependencies,
+    python_of,
+)
+from tests.soak.upgrade import talk_through
+
+pytestmark = [pytest.mark.integration, pytest.mark.beside]
+
+
+def test_from_a_clone_it_is_installed_upgraded_and_taken_away(tmp_path: Path) -> None:
+    folder = dependencies("bookworm")
+    with booted(tmp_path, folder) as system:
+        site = Site(system, tone(600, 0.4))
+        command = [str(ROOT / "scripts/install"), "--dependencies", str(folder)]
+        told = system.run(*command, timeout=240).stdout
+        for word in ("agent.toml", "check-config", "doctor", "enable --now", "ssh-ed"):
+            assert word in told
+        site.configure()
+        site.start()
+        main, worker = system.pid(MAIN), system.pid(WORKERS[0])
+        cost = talk_through(site, lambda: system.run(*command, timeout=240), calls=2)
+        assert (cost.dropped, cost.outcomes) == ([], {"recorded"})
+        assert system.pid(MAIN) != main
+        assert system.pid(WORKERS[0]) == worker
+        # Nobody but root may change what the services run.
+        theirs = system.run("find", OPT, "!", "-user", "root", "-o", "-perm", "/022")
+        links = system.run("find", OPT, "-type", "l")
+        assert set(theirs.stdout.split()) <= set(links.stdout.split())
+
+        told = system.run(*command[:1], "--uninstall").stdout
+        assert ETC in told
+        assert not site.inside(OPT).exists()
+        assert system.show(MAIN, "LoadState") == "not-found"
+        assert site.inside(f"{ETC}/agent.toml").exists()
+        assert site.inside(f"{SPOOL}/ledger.sqlite").exists()
+
+        purge = (command[0], "--uninstall", "--purge")
+        unanswered = f"{' '.join(purge)} </dev/null"
+        refused = system.run("sh", "-c", unanswered, check=False)
+        assert refused.returncode != 0
+        assert site.inside(f"{SPOOL}/ledger.sqlite").exists()
+        told = system.run(*purge, "--yes").stdout
+        assert "signing key" in told
+        assert "not stored" in told
+        assert not site.inside(ETC).exists()
+        assert not site.inside(SPOOL).exists()
+
+
+def test_the_package_of_debian_13_records_a_call(tmp_path: Path) -> None:
+    package = build(tmp_path, "trixie")
+    with booted(tmp_path / "system", suite="trixie") as system:
+        site = Site(system, tone(600, 0.4))
+        site.install(package)
+        assert python_of(system) == "3.13"
+        site.configure()
+        site.start()
+        cost = talk_through(site, lambda: None, calls=1)
+        assert (cost.dropped, cost.outcomes) == ([], {"recorded"})
