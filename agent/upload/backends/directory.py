@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NoReturn, ParamSpec, TypeVar
 
+from agent.common.clock import monotonic
 from agent.common.files import sync_directory, write_new
 from agent.upload.backend import (
     CHUNK,
@@ -31,6 +32,8 @@ MAX_FOLDERS: Final = 1000
 "How many folders are remembered; a day has three."
 THREADS: Final = 4
 "Of one storage's own: one that hangs must not keep envelopes from the spool."
+LOOK: Final = 60.0
+"Seconds in which a folder is not listed again for what was left beside its objects."
 BATCH: Final = 500
 "Objects listed in one turn of a thread: each turn costs CPU."
 
@@ -49,7 +52,9 @@ class DirectoryBackend:
         self._own = str(uuid.uuid4().int)
         self._numbers = itertools.count()
         self._left: dict[Path, list[Path]] = {}
-        "By the object they were to be: files that earlier processes died over."
+        "By the object they were to be: files that other processes died over."
+        self._looked: dict[Path, float] = {}
+        "When folders were listed for those, for objects that are deleted."
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="storage")
 
     async def put(self, key: str, source: Path | bytes, *, sha256: str = "") -> None:
@@ -175,13 +180,29 @@ class DirectoryBackend:
             made.mkdir(mode=0o700, exist_ok=True)
         for parent in (*below, self._root):
             sync_directory(parent)
-        for file in folder.iterdir():
-            name, aside, whose = file.name.partition(ASIDE)
-            if aside and not whose.startswith(self._own):
-                self._left.setdefault(folder / name, []).append(file)
+        self._look(folder)
         if len(self._folders) >= MAX_FOLDERS:
             self._folders.clear()
         self._folders.add(folder)
+
+    def _look(self, folder: Path) -> None:
+        """Find what others have left of objects in the making."""
+        found: dict[Path, list[Path]] = {}
+        for file in folder.iterdir():
+            name, aside, whose = file.name.partition(ASIDE)
+            if aside and not whose.startswith(self._own):
+                found.setdefault(folder / name, []).append(file)
+        self._left |= found
+
+    def _look_again(self, folder: Path) -> None:
+        """Not for each object of a day: to list a large folder takes long."""
+        now = monotonic()
+        if now - self._looked.get(folder, -LOOK) < LOOK:
+            return
+        self._look(folder)
+        if len(self._looked) >= MAX_FOLDERS:
+            self._looked.clear()
+        self._looked[folder] = now
 
     def _remove(self, path: Path) -> None:
         """The object, copies of it in the making, and folders that it leaves empty.
@@ -190,7 +211,8 @@ class DirectoryBackend:
         """
         if not path.parent.is_dir():
             return
-        for file in (path, *path.parent.glob(f"{path.name}{ASIDE}*")):
+        self._look_again(path.parent)
+        for file in (path, *self._left.pop(path, ())):
             file.unlink(missing_ok=True)
         sync_directory(path.parent)
         for folder in itertools.takewhile(self._root.__ne__, path.parents):
@@ -199,6 +221,7 @@ class DirectoryBackend:
                 folder.rmdir()
             except OSError:
                 return  # something else is in it
+            self._looked.pop(folder, None)
             sync_directory(folder.parent)
 
 

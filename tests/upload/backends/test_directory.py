@@ -1,6 +1,6 @@
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -273,6 +273,36 @@ async def test_what_is_deleted_leaves_no_folder_and_no_copy(
     assert [path.name for path in root.iterdir()] == ["audio"]
     assert synced[-1] == root
     await backend.put("index/2026-11/caller/abc/1", b"again")
+
+
+async def test_a_folder_is_not_listed_for_each_object_that_is_deleted(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(directory, "monotonic", lambda: now)
+    backend = DirectoryBackend(root)
+    names = [f"{KEY}.{number}" for number in range(4)]
+    for name in names:
+        await backend.put(name, b"data")
+    listed = 0
+    iterdir = Path.iterdir
+
+    def counted(path: Path) -> Iterator[Path]:
+        nonlocal listed
+        listed += 1
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", counted)
+    for name in names[:3]:
+        (root / f"{name}#9").write_bytes(b"left before the first was deleted")
+    for name in names[:3]:
+        await backend.delete(name)
+    assert listed == 1
+    now = directory.LOOK
+    (root / f"{names[3]}#9").write_bytes(b"left later")
+    await backend.delete(names[3])
+    assert listed == 2
+    assert [*iterdir(root)] == []
 
 
 async def test_a_damaged_copy_never_gets_the_objects_name(
