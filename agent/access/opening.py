@@ -16,6 +16,7 @@ from agent.archive.verification import (
     MAX_OBJECT,
     SEAL,
     VerificationError,
+    hosts_of,
     verify_objects,
 )
 from agent.common.errors import AgentError
@@ -123,7 +124,7 @@ def open_found(
     """
     statement, warnings = None, [NO_ROSTER]
     if roster is not None:
-        hosts = roster.host_keys()
+        hosts = hosts_of(roster, found.seal)
         statement = verify_objects(found.id, found.seal, found.objects, hosts).statement
         warnings = []
     key = _open_envelope(found, identities)

@@ -187,7 +187,7 @@ async def _officers(
     Only a manifest that a rostered host sealed is believed: a forged one would give
     somebody a key.
     """
-    hosts = {} if desk.roster is None else desk.roster.host_keys()
+    hosts = {} if desk.roster is None else desk.roster.host_keys(day)
     for archive in desk.archives:
         manifest = await read_manifest(archive, recording_id, day, key, hosts=hosts)
         if manifest is not None:

@@ -78,7 +78,7 @@ class _Day:
     def __init__(self, archive: Archive, day: date, roster: Roster) -> None:
         self._archive = archive
         self._day = day
-        self._hosts = roster.host_keys()
+        self._hosts = roster.host_keys(day)
         self.links: list[Link] = []
         "Of the seals that are good."
         self._stated: dict[str, Statement] = {}
@@ -180,7 +180,7 @@ class _Day:
 
 async def _links(archive: Archive, day: date, roster: Roster) -> AsyncIterator[Link]:
     """The good seals of another day; what is wrong with it is its own business."""
-    hosts = roster.host_keys()
+    hosts = roster.host_keys(day)
     keys = [
         stored.key
         async for stored in archive.list_day(Folder.MANIFEST, day)

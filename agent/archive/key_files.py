@@ -172,6 +172,21 @@ class KeyFiles:
             write_durably(record, msgspec.json.encode(Destruction(kind, name, at)))
         _wipe(self._path(kind, name))
 
+    def reseal(self, entropy: Entropy) -> int:
+        """Encrypt each secret anew, to the first of the gate's own keys; how many.
+
+        Each is whole at every moment; after a crash it may be done again. Raises
+        KeyringError, OSError.
+        """
+        count = 0
+        recipient = self._identities[0].recipient()
+        for kind in Kind:
+            for name in self.names(kind):
+                sealed = encrypt(self.read(kind, name), [recipient], entropy)
+                write_durably(self._path(kind, name), sealed)
+                count += 1
+        return count
+
     def serial(self) -> int:
         """The serial of the last list of day keys; 0 before there was one.
 

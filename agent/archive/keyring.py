@@ -8,7 +8,8 @@ is durable when its method returns, and a dead gate's successor ends what it beg
 import asyncio
 import functools
 import os
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final, ParamSpec, Self, TypeVar
@@ -26,7 +27,7 @@ from agent.formats.blind_index import IndexKeys, month_key
 from agent.formats.day_keys import DayKey, DayKeyList
 from agent.formats.layout import valid_id
 from agent.formats.signed import sign_document
-from agent.formats.sshsig import Namespace, SigningKey
+from agent.formats.sshsig import Namespace, PublicKey, SigningKey
 
 AHEAD: Final = 60
 "Days for which there are keys: so long may hosts record while the gate is down."
@@ -38,6 +39,7 @@ MAX_GENERATIONS: Final = 999
 MAX_MONTHS: Final = 100
 INDEX_ROOT: Final = "index"
 SIGNING_SEED: Final = "signing"
+_SEED: Final = re.compile(rf"{SIGNING_SEED}-[1-9][0-9]{{0,5}}", re.ASCII)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,6 +77,7 @@ class Keyring:
         "Generations of a day that were destroyed: none is ever made again."
         self._holds: dict[str, Identity] = {}
         self._roots: dict[str, bytes] = {}
+        self._signs_by = SIGNING_SEED
         self._months: dict[str, bytes] = {}
         "Index keys that were derived: a search asks for two years of them."
         self._changing = asyncio.Lock()
@@ -151,8 +154,33 @@ class Keyring:
 
     @property
     def signing_key(self) -> SigningKey:
-        """The gate's own: the roster names its public half."""
-        return SigningKey.from_seed(self._roots[SIGNING_SEED])
+        """The gate's own that it signs by: the roster names its public half."""
+        return SigningKey.from_seed(self._roots[self._signs_by])
+
+    @property
+    def signing_keys(self) -> list[SigningKey]:
+        """All of the gate's own, the newest first."""
+        return [SigningKey.from_seed(self._roots[name]) for name in self._seeds()]
+
+    def sign_by(self, trusted: Collection[PublicKey]) -> SigningKey | None:
+        """Sign by the newest that the roster names from now on; None: it names none."""
+        for name in self._seeds():
+            key = SigningKey.from_seed(self._roots[name])
+            if key.public in trusted:
+                self._signs_by = name
+                return key
+        return None
+
+    async def new_signing_key(self) -> SigningKey:
+        """Make another: it signs once the roster names it. Raises KeyringError."""
+        return await self._change(self._make_seed)
+
+    async def reseal(self) -> int:
+        """Encrypt every file to the first of the gate's identities; how many there are.
+
+        Raises KeyringError.
+        """
+        return await self._change(self._files.reseal, self.entropy)
 
     def sign(self, payload: bytes, namespace: Namespace) -> bytes:
         """One line, and under it the gate's signature."""
@@ -297,6 +325,19 @@ class Keyring:
         self._gone.setdefault(day, set()).add(generation)
         return done
 
+    def _seeds(self) -> list[str]:
+        """Names of the signing keys, the newest first: `signing-3`, … `signing`."""
+        later = [name for name in self._roots if _SEED.fullmatch(name)]
+        later.sort(key=lambda name: int(name.rpartition("-")[2]), reverse=True)
+        return [*later, SIGNING_SEED]
+
+    def _make_seed(self) -> SigningKey:
+        name = f"{SIGNING_SEED}-{len(self._seeds()) + 1}"
+        seed = self.entropy(ROOT_SIZE)
+        self._files.add(Kind.ROOT, name, seed, self.entropy)
+        self._roots[name] = seed
+        return SigningKey.from_seed(seed)
+
     def _forget(self, days: Sequence[str], holds: Sequence[str], at: str) -> None:
         for name in days:
             day, generation = _parse_day_name(name)
@@ -337,7 +378,7 @@ class Keyring:
 
     def _load(self) -> None:
         self._files.claim()
-        for name in (INDEX_ROOT, SIGNING_SEED):
+        for name in {INDEX_ROOT, SIGNING_SEED, *self._files.names(Kind.ROOT)}:
             self._roots[name] = self._files.read(Kind.ROOT, name)
         for name in self._files.names(Kind.DAY):
             day, generation = _parse_day_name(name)

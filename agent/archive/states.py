@@ -164,6 +164,26 @@ class States:
         """Put back what is in force and went missing. Raises as `change` does."""
         return await self.change(recording_id, lambda state: state)
 
+    async def adopt(self, recording_id: str) -> bool:
+        """Sign documents that nobody has signed, each in its place; whether any was.
+
+        Raises StateError: one is malformed; StorageError.
+        """
+        before, adopted = "", False
+        async for info in self._backend.list(state_prefix(recording_id)):
+            number = _number(info.key)
+            data = await read_object(self._backend, info.key, MAX_STATE + MAX_SIGNATURE)
+            try:
+                self._documents.opened(data, Namespace.STATE)
+            except DocumentError:
+                state = parse_state_document(data, recording_id, number)
+                state = msgspec.structs.replace(state, previous=before)
+                data = self._documents.sealed(encode_state(state), Namespace.STATE)
+                await self._backend.replace(info.key, data)
+                adopted = True
+            before = hashlib.sha256(data).hexdigest()
+        return adopted
+
     async def remove(self, recording_id: str) -> None:
         """Take away all documents of a recording that is erased. Raises StorageError.
 

@@ -105,6 +105,21 @@ async def read(
     return _parsed(key, payload)
 
 
+async def adopt(state: StorageBackend, key: str, documents: Documents) -> bool:
+    """Sign a tombstone that nobody has signed; whether it was one.
+
+    Raises TombstoneError: it is malformed, or signed by somebody else; StorageError.
+    """
+    data = await read_object(state, key, MAX_TOMBSTONE + MAX_SIGNATURE)
+    try:
+        documents.opened(data, Namespace.TOMBSTONE)
+    except DocumentError:
+        _parsed(key, data)
+        await state.replace(key, documents.sealed(data, Namespace.TOMBSTONE))
+        return True
+    return False
+
+
 async def ids(
     state: StorageBackend, *, after: str = ""
 ) -> AsyncIterator[tuple[str, str]]:

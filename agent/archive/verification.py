@@ -20,9 +20,11 @@ from agent.formats.seal import (
     SealError,
     SealPlace,
     Statement,
+    parse_seal,
     seal_place,
     verify_seal,
 )
+from agent.formats.sshsig import PublicKey
 from agent.upload.backend import read_object
 
 MAX_OBJECT: Final = 1 << 30
@@ -79,6 +81,15 @@ def verify_objects(
     return Verified(statement, seal_place(seal, statement))
 
 
+def hosts_of(roster: Roster, seal: bytes) -> dict[str, tuple[PublicKey, ...]]:
+    """The hosts' keys that may have made a seal, by the day that it names."""
+    try:
+        day = date.fromisoformat(parse_seal(seal).day)
+    except SealError:
+        return {}  # who verifies it says what is wrong with it
+    return roster.host_keys(day)
+
+
 async def verify_recording(
     archive: Archive, recording_id: str, day: date, roster: Roster
 ) -> Verified:
@@ -94,7 +105,7 @@ async def verify_recording(
             else:
                 data = await read_object(archive.locked, stored.key, MAX_OBJECT)
                 objects[stored.name.suffix] = data
-    verified = verify_objects(recording_id, seal, objects, roster.host_keys())
+    verified = verify_objects(recording_id, seal, objects, roster.host_keys(day))
     if verified.statement.day != day.isoformat():
         raise VerificationError(SEAL, "the recording lies under another day.")
     return verified

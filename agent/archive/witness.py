@@ -119,9 +119,13 @@ class Witness:
             annotations=tuple(sorted(numbers)),
         )
 
+    def known(self, recording_id: str) -> InForce:
+        """What rows have put on a record, and not lifted."""
+        return self._records.get(recording_id, NOTHING)
+
     def explains(self, state: RecordState) -> bool:
         """Whether rows tell of all that a document says is in force."""
-        known = self._records.get(state.id, NOTHING)
+        known = self.known(state.id)
         restricted = state.restricted is None or known.restricted is not None
         return restricted and state.holds.keys() <= known.holds.keys()
 

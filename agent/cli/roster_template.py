@@ -34,9 +34,13 @@ until = ""               # Of their last day, or "": then no access any more.
 name = "host-a"          # As `[agent] name`.
 key = "ssh-ed25519 …"    # Signs what the host stores.
 certificates = []
+since = ""               # ISO date of the first day on which it signs, or "".
+until = ""               # Of the last: an old key has one, and stays here.
 
 [[gate]]                 # Once for each key the gate has, or had.
 key = "ssh-ed25519 …"
+since = ""
+until = ""               # As of hosts.
 """
 _KINDS: Final = ("people", "hosts", "gate")
 

@@ -5,7 +5,7 @@ Everything that opens, verifies or allows looks here, and nowhere else.
 """
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Final
@@ -17,6 +17,8 @@ from agent.formats.canonical import canonical
 from agent.formats.sshsig import PublicKey
 
 VERSION: Final = 1
+LATE: Final = timedelta(days=35)
+"A host seals what it recorded as it leaves, and may have got another key since then."
 
 
 class RosterError(AgentError):
@@ -71,8 +73,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def is_active(self, today: date) -> bool:
         """Whether it is one of this person's days."""
-        day = today.isoformat()
-        return self.since <= day and (not self.until or day <= self.until)
+        return _is_within(self.since, self.until, today)
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,6 +83,20 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     key: str
     "`ssh-ed25519 …` that signs its seals and audit rows."
     certificates: tuple[str, ...] = ()
+    since: str = ""
+    "ISO date of the first day on which it signs; empty: it always did."
+    until: str = ""
+    "ISO date of the last; what it signs of a later day is not believed."
+
+    def is_active(self, today: date) -> bool:
+        """Whether it signs on that day."""
+        return _is_within(self.since, self.until, today)
+
+    def may_seal(self, recorded: date) -> bool:
+        """Whether it may seal what was recorded on a day; it leaves a while later."""
+        return _is_within(self.since, "", recorded + LATE) and (
+            _is_within("", self.until, recorded)
+        )
 
 
 class GateEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,6 +104,19 @@ class GateEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     key: str
     "`ssh-ed25519 …` that signs the list of day keys and the audit log."
+    since: str = ""
+    "ISO date of the first day on which it signs; empty: it always did."
+    until: str = ""
+    "ISO date of the last; what it signed before must verify for as long as it is kept."
+
+    def is_active(self, today: date) -> bool:
+        """Whether it signs on that day."""
+        return _is_within(self.since, self.until, today)
+
+
+def _is_within(since: str, until: str, today: date) -> bool:
+    day = today.isoformat()
+    return since <= day and (not until or day <= until)
 
 
 class Roster(
@@ -162,17 +190,32 @@ class Roster(
             if person.approver and person.is_active(today)
         }
 
-    def host_keys(self) -> dict[str, tuple[PublicKey, ...]]:
-        """Every key that a host has or had, by the host's name."""
-        keys: dict[str, tuple[PublicKey, ...]] = {}
+    def host_keys(
+        self, recorded: date | None = None
+    ) -> dict[str, tuple[PublicKey, ...]]:
+        """Every key that a host has or had, by the host's name.
+
+        With `recorded`, those that may seal what is filed under that day.
+        """
+        keys: dict[str, tuple[PublicKey, ...]] = {host.name: () for host in self.hosts}
         for host in self.hosts:
-            held = keys.get(host.name, ())
-            keys[host.name] = (*held, PublicKey.parse(host.key))
+            if recorded is None or host.may_seal(recorded):
+                keys[host.name] = (*keys[host.name], PublicKey.parse(host.key))
         return keys
 
-    def gate_keys(self) -> tuple[PublicKey, ...]:
-        """Every key that the gate has or had."""
-        return tuple(PublicKey.parse(entry.key) for entry in self.gate)
+    def gate_keys(self, today: date | None = None) -> tuple[PublicKey, ...]:
+        """Every key that the gate has or had; with `today`, those that sign then."""
+        return tuple(
+            PublicKey.parse(entry.key)
+            for entry in self.gate
+            if today is None or entry.is_active(today)
+        )
+
+    def knows_host(self, spki: str, today: date) -> bool:
+        """Whether it is the certificate of a host that there is today."""
+        return any(
+            spki in host.certificates and host.is_active(today) for host in self.hosts
+        )
 
     def to_bytes(self) -> bytes:
         """Canonical JSON with its line feed: what the root signs."""

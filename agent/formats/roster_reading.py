@@ -101,6 +101,7 @@ class _Judge:
             yield from self._host(host, f"hosts[{index}]")
         for index, entry in enumerate(roster.gate):
             yield from self._signing_key(entry.key, f"gate[{index}].key")
+            yield from self._days(entry.since, entry.until, f"gate[{index}]")
         for index, recipient in enumerate(roster.recovery):
             yield from self._recipient(recipient, f"recovery[{index}]")
         yield from self._openers()
@@ -124,10 +125,12 @@ class _Judge:
             yield from self._signing_key(person.signing_key, f"{here}.signing_key")
         elif person.approver:
             yield f"{here}.signing_key: an approver needs one"
-        days = (person.since, person.until)
-        if not all(day == "" or _is_day(day) for day in days):
+        yield from self._days(person.since, person.until, here)
+
+    def _days(self, since: str, until: str, here: str) -> Iterator[str]:
+        if not all(day == "" or _is_day(day) for day in (since, until)):
             yield f"{here}: since and until are dates like 2026-11-29"
-        elif person.until and person.since > person.until:
+        elif until and since > until:
             yield f"{here}: until is before since"
 
     def _numbers(self) -> Iterator[str]:
@@ -151,6 +154,7 @@ class _Judge:
         if _HOST.fullmatch(host.name) is None:
             yield f"{here}.name: 64 letters, digits, . _ and - at most are expected"
         yield from self._signing_key(host.key, f"{here}.key")
+        yield from self._days(host.since, host.until, here)
         if len(host.certificates) > MAX_KEYS:
             yield f"{here}: there are more certificates than are believed"
             return

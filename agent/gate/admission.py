@@ -80,10 +80,9 @@ class Admission:
     def is_known(self, spki: str) -> bool:
         """Whether it is a person's certificate today, or a host's."""
         parts = self._parts
-        roster = parts.roster()
-        return roster.by_certificate(spki, parts.today()) is not None or any(
-            spki in host.certificates for host in roster.hosts
-        )
+        roster, today = parts.roster(), parts.today()
+        known = roster.by_certificate(spki, today) is not None
+        return known or roster.knows_host(spki, today)
 
     async def act(
         self,

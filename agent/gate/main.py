@@ -6,6 +6,7 @@
 import asyncio
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Final
@@ -22,8 +23,10 @@ from agent.common.errors import AgentError
 from agent.common.files import write_durably
 from agent.common.logs import configure
 from agent.formats.layout import day_of, month_of
+from agent.gate.adopting import Adopted, adopt as adopt_documents
 from agent.gate.config import load
 from agent.gate.opening import (
+    open_keyring,
     opened,
     read_identities,
     refuse_telephony_host,
@@ -139,6 +142,28 @@ def sweep(*, config: ConfigFile, dry_run: bool = True) -> None:
         sys.exit(1)
 
 
+@app.command
+def adopt(*, config: ConfigFile) -> None:
+    """Sign what was written before there was a gate, while it is not running.
+
+    Documents of state and tombstones that nobody has signed are believed from then on:
+    look first at who could have put them there (`archive show`, `archive find`).
+
+    Args:
+        config: gate.toml.
+    """
+
+    async def act() -> Adopted:
+        settings = load(config)
+        base, secrets = _base(config), _secrets(config)
+        targets = open_targets(settings, base, secrets)
+        async with opened(settings, base, secrets, targets) as gate:
+            return await adopt_documents(gate.parts, gate.site)
+
+    done = asyncio.run(act())
+    print(f"signed: {done.records} records' states, {done.tombstones} tombstones")
+
+
 @keyring.command
 def init(*, config: ConfigFile) -> None:
     """Make an empty keyring, and print the key that the roster is to name.
@@ -181,6 +206,40 @@ def backup(destination: Path, *, config: ConfigFile) -> None:
 
 
 @keyring.command
+def new_signing_key(*, config: ConfigFile) -> None:
+    """Make another key to sign by, while the gate is not running, and print it.
+
+    The gate signs by it from its next start after the roster names it. The old one
+    stays in the roster, with its last day: what it signed must verify.
+
+    Args:
+        config: gate.toml.
+    """
+
+    async def act(opened_: Keyring) -> str:
+        return str((await opened_.new_signing_key()).public)
+
+    print(_with_keyring(config, act))
+
+
+@keyring.command
+def reseal(*, config: ConfigFile) -> None:
+    """Encrypt the keyring to a new identity of the gate, while it is not running.
+
+    The identity file holds the new one first and the old one behind it; afterwards the
+    old one may go. Backups from before open by the old one alone.
+
+    Args:
+        config: gate.toml.
+    """
+
+    async def act(opened_: Keyring) -> str:
+        return f"{await opened_.reseal()} files"
+
+    print(_with_keyring(config, act))
+
+
+@keyring.command
 def index_keys(*, config: ConfigFile) -> None:
     """Print this month's and the next month's index keys, for a host: secret.
 
@@ -207,6 +266,19 @@ class BackupError(AgentError):
     """The backup cannot be made."""
 
     hint = "Name a folder that does not exist yet, on a medium that is kept offline."
+
+
+def _with_keyring(config: Path, act: Callable[[Keyring], Awaitable[str]]) -> str:
+    settings = load(config)
+
+    async def opened_and_closed() -> str:
+        held = await open_keyring(settings, _base(config), _secrets(config))
+        try:
+            return await act(held)
+        finally:
+            held.close()
+
+    return asyncio.run(opened_and_closed())
 
 
 def next_month(day: date) -> date:

@@ -33,6 +33,7 @@ from agent.common.files import make_private_directory
 from agent.formats.age import Identity, open_identity_file
 from agent.formats.audit import Act
 from agent.formats.day_keys import DayKeysError, verify_day_keys
+from agent.formats.layout import day_of
 from agent.formats.sshsig import PublicKey
 from agent.gate.admission import Admission
 from agent.gate.app import make_app
@@ -126,10 +127,13 @@ async def opened(
     roster = RosterFile(base / config.roster.path, config.roster.root, state)
     keyring = await open_keyring(config, base, secrets)
     try:
-        own = keyring.signing_key
         trusted = roster().gate_keys()
-        if own.public not in trusted:
-            raise UnknownGateError(f"The roster has no gate with the key {own.public}.")
+        own = keyring.sign_by(roster().gate_keys(day_of(clock())))
+        if own is None:
+            known = keyring.signing_keys[0].public
+            raise UnknownGateError(
+                f"The roster has no gate with the key {known} today."
+            )
         archives = {
             name: Archive(target.locked, target.state, clock=clock)
             for name, target in targets.items()
@@ -192,6 +196,7 @@ def _assembled(
         erased=Erased(first),
         log=log,
         keyring=keyring,
+        witness=witness,
         roster=roster,
         limits=Limits(config.limits.limits()),
         store_log=store_log,
@@ -215,7 +220,6 @@ def _assembled(
         reload=roster.reload,
         days_ahead=config.keyring.days_ahead,
         state=state,
-        witness=witness,
     )
     app = make_app(parts, erasing)
     return Opened(app, parts, Schedule(works), roster, sweep, site)

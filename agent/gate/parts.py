@@ -13,6 +13,7 @@ from agent.archive.states import States
 from agent.archive.store import Archive
 from agent.archive.store_log import StoreLog
 from agent.archive.tombstones import Erased
+from agent.archive.witness import Witness
 from agent.common.clock import monotonic, utc_ns
 from agent.formats.layout import day_of
 from agent.formats.roster import Roster
@@ -54,6 +55,8 @@ class Parts:
     roster: Callable[[], Roster]
     "The newest that was believed."
     limits: Limits
+    witness: Witness = field(default_factory=Witness)
+    "What the log says is in force."
     store_log: StoreLog | None = None
     "The first storage's own access log, where the gate can read it."
     clock: Callable[[], int] = utc_ns

@@ -17,7 +17,6 @@ import structlog
 from agent.archive.audit_log import AuditBrokenError, AuditForkedError
 from agent.archive.audit_verification import keep_heads
 from agent.archive.index_verification import read_month, verify_index
-from agent.archive.witness import Witness
 from agent.common.errors import AgentError
 from agent.common.files import write_durably
 from agent.formats.audit import Act, utc_day
@@ -56,8 +55,6 @@ class Works:
     "Reads the roster again."
     days_ahead: int
     state: Path
-    witness: Witness
-    "What the log says is in force."
 
 
 class Schedule:
@@ -158,11 +155,11 @@ class Schedule:
     async def _states_compared(self) -> None:
         """Hold the documents of state against the log, and put back what is missing."""
         works = self._works
-        found = await compare_states(works.parts.states, works.witness)
+        found = await compare_states(works.parts.states, works.parts.witness)
         for one in found:
             self._log.critical("state_altered", id=one.id, what=one.what)
             await self._alarm("state-altered", one.id, what=one.what)
-        remember(works.state, works.witness)
+        remember(works.state, works.parts.witness)
 
     async def _compared(self) -> None:
         found = await compare(self._works.parts)

@@ -12,10 +12,11 @@ from typing import Final, Protocol
 
 import structlog
 
+from agent.common.clock import utc_ns
 from agent.common.errors import AgentError
 from agent.formats.blind_index import IndexKeys
 from agent.formats.day_keys import MAX_LIST, DayKeyList, verify_day_keys
-from agent.formats.layout import month_of
+from agent.formats.layout import day_of, month_of
 from agent.formats.roster import Roster
 from agent.formats.sshsig import SigningKey
 from agent.identity.roster import remember_serial, seen_document
@@ -75,7 +76,9 @@ def read_protection(
                 data = _read(base / config.gate.day_keys)
                 seen = seen_document(_memory(base / config.agent.spool))
                 floor = max(floor, seen.serial)
-                day_keys = verify_day_keys(data, roster.gate_keys(), floor=floor)
+                day_keys = verify_day_keys(
+                    data, roster.gate_keys(day_of(utc_ns())), floor=floor
+                )
             except (AgentError, OSError) as error:
                 mistakes.append(f"gate.day_keys: {error}")
     if config.index.keys:
@@ -169,7 +172,7 @@ class Renewal:
 
 
 def _unknown_host(name: str, key: SigningKey, roster: Roster | None) -> list[str]:
-    if roster is None or key.public in roster.host_keys().get(name, ()):
+    if roster is None or key.public in roster.host_keys(day_of(utc_ns())).get(name, ()):
         return []
     return [
         f"signing.key: the roster has no host {name!r} with the key"

@@ -207,3 +207,70 @@ async def test_a_backup_is_a_keyring(
     ours, theirs = keyring.day_identity(TODAY, 1), copy.day_identity(TODAY, 1)
     assert ours.encode() == theirs.encode()
     copy.close()
+
+
+async def test_it_signs_by_the_newest_key_that_the_roster_names(
+    keyring: Keyring, gate: Identity, tmp_path: Path
+) -> None:
+    first = keyring.signing_key
+    second = await keyring.new_signing_key()
+    third = await keyring.new_signing_key()
+    again = await reopened(keyring, gate, tmp_path)
+    try:
+        assert again.signing_key.public == first.public
+        keys = [key.public for key in again.signing_keys]
+        assert keys == [third.public, second.public, first.public]
+        for named, expected in (
+            ([first.public], first.public),
+            ([first.public, second.public], second.public),
+            ([first.public, third.public, second.public], third.public),
+        ):
+            found = again.sign_by(named)
+            assert found is not None
+            assert found.public == again.signing_key.public == expected
+        assert again.sign_by([]) is None
+    finally:
+        again.close()
+
+
+async def test_after_a_new_identity_the_old_one_may_go(
+    keyring: Keyring, gate: Identity, tmp_path: Path
+) -> None:
+    await keyring.generate_until(TODAY, today=TODAY)
+    await keyring.hold_key(new_id())
+    key = keyring.signing_key.public
+    keyring.close()
+    new = generate_identity(KeyKind.CLASSIC, os.urandom)
+    with pytest.raises(KeyringError):
+        await Keyring.open(tmp_path / "ring", [new], kind=KeyKind.CLASSIC)
+    both = await Keyring.open(tmp_path / "ring", [new, gate], kind=KeyKind.CLASSIC)
+    assert await both.reseal() == 4
+    both.close()
+    alone = await Keyring.open(tmp_path / "ring", [new], kind=KeyKind.CLASSIC)
+    assert alone.signing_key.public == key
+    assert alone.days() == [TODAY]
+    alone.close()
+    with pytest.raises(KeyringError):
+        await Keyring.open(tmp_path / "ring", [gate], kind=KeyKind.CLASSIC)
+
+
+async def test_what_is_forgotten_is_never_made_again(
+    keyring: Keyring, gate: Identity, tmp_path: Path
+) -> None:
+    held, never = new_id(), new_id()
+    await keyring.generate_until(TODAY, today=TODAY)
+    await keyring.new_generation(TODAY)
+    await keyring.hold_key(held)
+    names = [f"{TODAY}.1", f"{TODAY}.3", f"{TODAY + timedelta(1)}.1"]
+    for _ in range(2):
+        await keyring.forget(names, [held, never], at=AT)
+    assert keyring.day_names() == [f"{TODAY}.2"]
+    assert await keyring.new_generation(TODAY) == 4
+    assert await keyring.generate_until(TODAY + timedelta(1), today=TODAY) == []
+    for recording_id in (held, never):
+        assert not await keyring.has_hold_key(recording_id)
+        with pytest.raises(KeyringError, match="made before"):
+            await keyring.hold_key(recording_id)
+    again = await reopened(keyring, gate, tmp_path)
+    assert again.day_names() == [f"{TODAY}.2", f"{TODAY}.4"]
+    again.close()

@@ -130,3 +130,7 @@ def test_a_file_whose_ids_are_none_is_refused() -> None:
     words["records"] = {"me": words["records"][ID]}
     with pytest.raises(WitnessError):
         Witness.parse(msgspec.json.encode(words, order="sorted") + b"\n")
+
+
+def test_a_row_of_no_record_puts_nothing_on_any() -> None:
+    assert followed(row(1, Act.HOLD, id_="", **TOLD)).ids() == []

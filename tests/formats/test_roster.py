@@ -4,7 +4,7 @@ from datetime import date, timedelta
 import msgspec
 import pytest
 
-from agent.formats.roster import Person, Role, Roster
+from agent.formats.roster import GateEntry, Host, Person, Role, Roster
 from tests.formats.rosters import TODAY, recipient, roster, signing_key, spki
 
 TOMORROW = TODAY + timedelta(days=1)
@@ -73,6 +73,30 @@ def test_hosts_and_gate_keep_the_keys_they_had(members: Roster) -> None:
         "host-b": (signing_key("host-b").public,),
     }
     assert members.gate_keys() == (signing_key("gate").public,)
+
+
+def test_keys_have_their_days() -> None:
+    old, new = str(signing_key("old").public), str(signing_key("new").public)
+    known = roster(
+        hosts=(
+            Host(name="host-a", key=old, until="2026-11-20", certificates=(spki("a"),)),
+            Host(name="host-a", key=new, since="2026-11-20"),
+        ),
+        gate=(GateEntry(key=old, until="2026-11-20"), GateEntry(key=new)),
+    )
+    both = (signing_key("old").public, signing_key("new").public)
+    assert known.host_keys() == {"host-a": both}
+    # What was recorded before the change may be sealed after it, and not the reverse.
+    assert known.host_keys(date(2026, 11, 20)) == {"host-a": both}
+    assert known.host_keys(date(2026, 10, 16)) == {"host-a": both}
+    assert known.host_keys(date(2026, 10, 15)) == {"host-a": both[:1]}
+    assert known.host_keys(date(2026, 11, 21)) == {"host-a": both[1:]}
+    assert known.gate_keys() == both
+    assert known.gate_keys(date(2026, 11, 20)) == both
+    assert known.gate_keys(date(2026, 11, 21)) == both[1:]
+    assert known.knows_host(spki("a"), date(2026, 11, 20))
+    assert not known.knows_host(spki("a"), date(2026, 11, 21))
+    assert not known.knows_host(spki("b"), date(2026, 11, 20))
 
 
 def test_nobodys_name_is_printed(members: Roster) -> None:

@@ -150,6 +150,14 @@ def officer(**changes: object) -> dict[str, object]:
         ),
         ({"hosts": (Host(name="a", key=""),) * (MAX_HOSTS + 1)}, "more people or"),
         ({"gate": (GateEntry(key="x"),)}, r"gate\[0\].key: This is not"),
+        (
+            {"gate": (GateEntry(key="x", since="today"),)},
+            r"gate\[0\]: since and until are dates",
+        ),
+        (
+            {"hosts": (Host(name="a", key="", since="2026-02", until="2026-01"),)},
+            r"hosts\[0\]: since and until are dates",
+        ),
         ({"gate": (GateEntry(key="x"),) * 65}, "more keys of the gate"),
         ({"recovery": ()}, "an offline recovery key is needed"),
         ({"recovery": ("age1",)}, r"recovery\[0\]: "),

@@ -200,6 +200,7 @@ async def opened(
         log=log,
         keyring=keyring,
         roster=lambda: known,
+        witness=witness,
         limits=Limits(limits),
         clock=clock,
         monotonic=lambda: clock.now / 1e9,

@@ -25,6 +25,8 @@ class GateSite:
     issuer: trustme.CA
     spki: str
     "Of p-quinn's certificate, quinn.pem with quinn.key."
+    serial: int = 6
+    "Of the newest roster."
 
     @property
     def path(self) -> Path:
@@ -36,12 +38,17 @@ class GateSite:
     def secrets(self) -> Secrets:
         return Secrets(self.folder, None)
 
-    def name_gate(self, key: PublicKey | str) -> None:
+    def name_gate(self, *keys: PublicKey | str) -> None:
         people = (
             person("quinn", Role.QUALITY, approver=True, certificates=(self.spki,)),
             person("adam", Role.ADMIN, approver=True),
         )
-        made = roster(people=people, gate=(GateEntry(key=str(key)),))
+        self.serial += 1
+        made = roster(
+            people=people,
+            gate=tuple(GateEntry(key=str(key)) for key in keys),
+            serial=self.serial,
+        )
         (self.folder / "roster.signed").write_bytes(signed(made))
 
 

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.formats.age import protect_identity_file
+from agent.formats.age import (
+    KeyKind,
+    generate_identity,
+    identity_file,
+    protect_identity_file,
+)
 from agent.formats.blind_index import IndexKeys
 from agent.formats.day_keys import verify_day_keys
 from agent.formats.sshsig import PublicKey
@@ -52,6 +57,30 @@ def test_from_nothing_to_a_published_list(
     assert "files" in capsys.readouterr().out
     with pytest.raises(main.BackupError, match="exists"):
         run(site, "keyring", "backup", str(tmp_path / "backup"))
+
+
+def test_the_gate_gets_another_key_and_another_identity(
+    site: GateSite, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run(site, "keyring", "init")
+    old = PublicKey.parse(capsys.readouterr().out)
+    site.name_gate(old)
+    lists = tmp_path / "day-keys.signed"
+    run(site, "publish", "--output", str(lists))
+    run(site, "keyring", "new-signing-key")
+    new = PublicKey.parse(capsys.readouterr().out)
+    run(site, "publish", "--output", str(lists))  # nobody knows the new one yet
+    verify_day_keys(lists.read_bytes(), [old])
+    site.name_gate(old, new)
+    identity = tmp_path / "identity.txt"
+    fresh = identity_file(generate_identity(KeyKind.CLASSIC, os.urandom))
+    identity.write_text(fresh + identity.read_text())
+    run(site, "keyring", "reseal")
+    assert "files" in capsys.readouterr().out
+    identity.write_text(fresh)
+    run(site, "publish", "--output", str(lists))
+    verify_day_keys(lists.read_bytes(), [new])
+    # It went on with a log that its old key has signed, which stays in the roster.
 
 
 def test_a_sweep_that_is_not_complete_fails(

@@ -42,7 +42,6 @@ class Kept:
             reload=self.reload,
             days_ahead=7,
             state=folder,
-            witness=rig.witness,
         )
         self.schedule = Schedule(self.works)
 
