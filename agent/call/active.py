@@ -333,6 +333,13 @@ class ActiveCall:
         self._session.resume(by=by, reason=reason)
         self.run()
 
+    def stop_recording(self, *, by: str, reason: str) -> None:
+        """Record nothing more; the call goes on. Raises NotRecordedError."""
+        self._session.stop_recording()
+        self.log.warning("recording_stopped", by=by, reason=reason)
+        self._joint.telling.stopped(self.call_id, by=by, reason=reason)
+        self.run()
+
     @property
     def status(self) -> CallStatus:
         """How it stands with the call."""

@@ -116,6 +116,9 @@ class Capture:
     def close(self, cause: EndCause) -> None:
         """End the open segment, if one is."""
         if self._open is not None:
+            if cause is EndCause.RECORDING_STOPPED:
+                # More was said, and of this none is kept.
+                self._open.gap = True
             self._joint.recorder.close(self._open, cause)
             self._time.end(monotonic_ns())
             self._open = None

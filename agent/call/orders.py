@@ -48,6 +48,15 @@ class Orders:
         """Record a call again. Raises UnknownCallError, PauseError."""
         return self._order(call_id, lambda call: call.resume(by=by, reason=reason))
 
+    def stop_recording(self, call_id: str, *, by: str, reason: str = "") -> CallStatus:
+        """Record nothing more of a call, which goes on.
+
+        Raises UnknownCallError, NotRecordedError.
+        """
+        return self._order(
+            call_id, lambda call: call.stop_recording(by=by, reason=reason)
+        )
+
     def status(self) -> list[CallStatus]:
         """All calls that are up, the oldest first."""
         return [call.status for call in self._calls.values()]

@@ -113,6 +113,18 @@ class Segments:
         self._unrecorded = True
         self._emit(Alarm(reason=reason))
 
+    def stop(self) -> None:
+        """The call goes on unrecorded, by somebody's order. Raises NotRecordedError.
+
+        What there is of it is kept, and is partial: more was said.
+        """
+        if not self.is_open:
+            raise NotRecordedError("Nothing of this call is being recorded now.")
+        self.note_failure(kept=True)
+        self.close(EndCause.RECORDING_STOPPED)
+        self.wanted = False
+        self.pause.clear()
+
     @property
     def outcome(self) -> Outcome:
         """What became of a call whose parties talked, as far as recording goes."""

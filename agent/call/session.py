@@ -183,6 +183,10 @@ class CallSession:
         """Record again, before the pause is over by itself. Raises PauseError."""
         self._segments.pause.end(by=by, reason=reason)
 
+    def stop_recording(self) -> None:
+        """Record nothing more of this call. Raises NotRecordedError."""
+        self._segments.stop()
+
     def media_timeout(self, now: float) -> None:
         """All legs have been silent for the configured time."""
         if self.conversation is not None:

@@ -15,6 +15,7 @@ from agent.model.events import (
     NoticePlayed,
     RecordingPaused,
     RecordingResumed,
+    RecordingStopped,
 )
 from agent.model.recording import NoticeEvidence
 
@@ -91,6 +92,11 @@ class Telling:
         """It is recorded again."""
         resumed = RecordingResumed(call_id=call_id, by=by, reason=reason)
         self._do(call_id, "resumed", self._ledger.tell(resumed))
+
+    def stopped(self, call_id: str, *, by: str, reason: str) -> None:
+        """Nothing more is recorded."""
+        stopped = RecordingStopped(call_id=call_id, by=by, reason=reason)
+        self._do(call_id, "stopped", self._ledger.tell(stopped))
 
     def _do(
         self, call_id: str, what: str, change: Coroutine[object, object, None]

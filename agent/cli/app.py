@@ -30,6 +30,7 @@ _LAZY: Final = {
     "status": "Show the calls that are up, and whether they are recorded.",
     "pause": "Keep what is said out of a call's recording for a while.",
     "resume": "Record a paused call again.",
+    "command": "Give a host a signed command over MQTT.",
     "drain": "Take no new calls, before maintenance.",
     "undrain": "Take calls again.",
     "calls": "Show what became of every call.",

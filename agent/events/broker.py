@@ -22,6 +22,7 @@ from agent.events.config import MqttConfig
 
 KEEPALIVE: Final = 15
 "Seconds: after half as many again without a word the broker leaves our last will."
+_LAST_WORD: Final = 0.2
 PATIENCE: Final = 10.0
 "Seconds for a connection, and for a subscription."
 ACKNOWLEDGED_WITHIN: Final = 60.0
@@ -83,17 +84,44 @@ class Broker:
         )
         self._paho = self._client._client  # noqa: SLF001 - see above
         self._paho.on_publish = self._acknowledged
+        self._told_disconnected = self._paho.on_disconnect
+        self._paho.on_disconnect = self._disconnected
+        self._lost: asyncio.Future[None] | None = None
+        "While we connect: the broker has ended the connection."
         self._waiting: dict[int, asyncio.Future[int]] = {}
 
     async def __aenter__(self) -> Self:
         """Connect. Raises BrokerError."""
+        loop = asyncio.get_running_loop()
+        self._lost = loop.create_future()
+        entering = loop.create_task(self._client.__aenter__(), name="broker-connect")
         try:
-            await self._client.__aenter__()
+            either: set[asyncio.Future[Any]] = {entering, self._lost}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            # What the broker has said of it is heard first.
+            if not (await asyncio.wait([entering], timeout=_LAST_WORD))[0]:
+                raise BrokerError(
+                    "The broker does not let us in.",
+                    hint="See in its log what it has against mqtt.certificate.",
+                )
+            await entering
         except MqttError as error:
             # It may have got half-way, and would be kept alive there.
             self._paho.disconnect()
             raise BrokerError(f"The broker cannot be reached: {error}.") from error
+        finally:
+            self._lost = None
+            if not entering.done():
+                entering.cancel()
+                await asyncio.gather(entering, return_exceptions=True)
         return self
+
+    def _disconnected(self, *told: Any) -> None:
+        """The library does not say so to who waits to be let in."""
+        if self._told_disconnected is not None:
+            self._told_disconnected(*told)
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(None)
 
     async def __aexit__(
         self,

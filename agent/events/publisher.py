@@ -112,6 +112,8 @@ class Publisher:
         self._log = structlog.get_logger()
         self.away: bool | None = None
         "Whether the broker is not there; None before the first attempt."
+        self.away_reason = ""
+        "Why it was away the last time."
         self.stats = PublisherStats()
 
     def start(self) -> None:
@@ -143,7 +145,7 @@ class Publisher:
             if reasons:
                 failures = 1 if self.stats.sent > sent else failures + 1
                 delay = self._delay_after(failures)
-                self.away = True
+                self.away, self.away_reason = True, reasons
                 self._log.error(
                     "broker_away",
                     reason=reasons,

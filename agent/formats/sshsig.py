@@ -58,6 +58,7 @@ class Namespace(StrEnum):
     REQUEST = "recording-agent-request"
     AUDIT = "recording-agent-audit"
     EXPORT = "recording-agent-export"
+    COMMAND = "recording-agent-command"
     STATE = "recording-agent-state"
     MARK = "recording-agent-mark"
     TOMBSTONE = "recording-agent-tombstone"

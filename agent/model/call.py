@@ -46,4 +46,6 @@ class EndCause(StrEnum):
     AGENT_STOPPED = "agent-stopped"
     AGENT_DIED = "agent-died"
     RECORDING_FAILED = "recording-failed"
+    RECORDING_STOPPED = "recording-stopped"
+    "Somebody who may had the recording ended; the call went on."
     ERROR = "error"

@@ -122,6 +122,13 @@ class RecordingResumed(_CallEvent, frozen=True, kw_only=True, tag="resumed"):
     reason: str
 
 
+class RecordingStopped(_CallEvent, frozen=True, kw_only=True, tag="stopped"):
+    """Nothing more of the call is recorded, by somebody's order."""
+
+    by: str
+    reason: str
+
+
 class RecordingClosed(_RecordingEvent, frozen=True, kw_only=True, tag="closed"):
     """Nothing more is captured; the journal waits to be sealed."""
 
@@ -197,6 +204,7 @@ CallEvent: TypeAlias = (
     | RecordingOpened
     | RecordingPaused
     | RecordingResumed
+    | RecordingStopped
     | RecordingClosed
     | RecordingSealed
     | RecordingStored

@@ -307,7 +307,12 @@ class Agent:
         server.start()
         stack.push_async_callback(server.close)
         if mqtt is not None:
-            mqtt.start(lambda: (control.active_calls, control.draining, host()))
+            mqtt.start(
+                lambda: (control.active_calls, control.draining, host()),
+                commands,
+                material.people,
+                witness,
+            )
         registering = TaskSet(self._part_failed)
         stack.push_async_callback(registering.close)
         for registrar in registrars:

@@ -1,4 +1,4 @@
-"""What may be asked of the running daemon, whoever asks: operators, later MQTT.
+"""What may be asked of the running daemon, on its socket or over MQTT.
 
 Requests and their reply are msgspec structs because they travel, as JSON.
 """
@@ -39,6 +39,19 @@ class ResumeRequest(
     call_id: CallId
 
 
+class StopRecordingRequest(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag="stop-recording",
+):
+    """Record nothing more of a call, which goes on; what there is of it is partial."""
+
+    call_id: CallId
+    reason: Word = ""
+
+
 class StatusRequest(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="status"
 ):
@@ -57,7 +70,7 @@ class UndrainRequest(
     """Take calls again."""
 
 
-Order = PauseRequest | ResumeRequest
+Order = PauseRequest | ResumeRequest | StopRecordingRequest
 Request = Order | StatusRequest | DrainRequest | UndrainRequest
 
 
@@ -141,3 +154,7 @@ class Commands:
                 )
             case ResumeRequest():
                 return self._orders.resume(request.call_id, by=by)
+            case StopRecordingRequest():
+                return self._orders.stop_recording(
+                    request.call_id, by=by, reason=request.reason
+                )

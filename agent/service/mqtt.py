@@ -19,12 +19,16 @@ from agent.events.numbers import Numbers
 from agent.events.publisher import Publisher
 from agent.events.topics import ROOT, Topics, level
 from agent.identity.numbers import IdentityConfig, mask, normalise
+from agent.identity.people import People
 from agent.recording.ledger import Ledger
 from agent.recording.outbox import Outbox
 from agent.service.broker_access import BrokerAccess
+from agent.service.command_desk import Audit, CommandDesk
+from agent.service.commands import Commands
 from agent.service.config import Config
 from agent.service.host_status import HostStatus
 from agent.service.material import Material
+from agent.service.people import today
 
 
 class Mqtt:
@@ -46,6 +50,8 @@ class Mqtt:
         self._started = utc_ns()
         self._look: Callable[[], tuple[int, bool, HostStatus]] | None = None
         self._log = structlog.get_logger()
+        self.desk: CommandDesk | None = None
+        "Takes commands, once there is something to command."
         self.publisher = Publisher(
             outbox,
             self._connection,
@@ -57,12 +63,29 @@ class Mqtt:
             rng=random.Random(os.urandom(8)),  # noqa: S311 - jitter
         )
 
-    def start(self, look: Callable[[], tuple[int, bool, HostStatus]]) -> None:
-        """Begin to send; `look` tells of calls, of draining, and of the host.
+    def start(
+        self,
+        look: Callable[[], tuple[int, bool, HostStatus]],
+        commands: Commands,
+        people: People,
+        audit: Audit,
+    ) -> None:
+        """Begin to send, and to take commands of those whom `people` know.
 
-        It may raise OSError: the spool cannot be read.
+        `look` tells of calls, of draining, and of the host. It may raise OSError: the
+        spool cannot be read.
         """
         self._look = look
+        self.desk = CommandDesk(
+            self._host,
+            self._topics,
+            taken=self._access.config.commands,
+            roster=lambda: people.roster,
+            today=today,
+            first_seen=self._outbox.first_seen,
+            commands=commands,
+            audit=audit,
+        )
         self.publisher.start()
 
     async def close(self) -> None:
@@ -124,8 +147,7 @@ class Mqtt:
         )
 
     async def _answer(self, message: Message) -> tuple[str, bytes] | None:
-        self._log.warning("command_ignored", size=len(message.payload))
-        return None
+        return None if self.desk is None else await self.desk.answer(message)
 
 
 def build_mqtt(config: Config, material: Material, ledger: Ledger) -> Mqtt | None:

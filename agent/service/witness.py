@@ -16,7 +16,12 @@ from agent.call.joint import CallStatus
 from agent.common.errors import AgentError
 from agent.common.files import write_durably
 from agent.formats.audit import Act
-from agent.service.commands import Order, PauseRequest, ResumeRequest
+from agent.service.commands import (
+    Order,
+    PauseRequest,
+    ResumeRequest,
+    StopRecordingRequest,
+)
 from agent.service.config import Config
 
 DIGEST: Final = "config-digest"
@@ -84,6 +89,13 @@ class Witness:
                 self.note(Act.PAUSE, by=by, reason=request.reason, call=call.call_id)
             case ResumeRequest():
                 self.note(Act.RESUME, by=by, call=call.call_id)
+            case StopRecordingRequest():
+                reason = request.reason
+                self.note(Act.STOP_RECORDING, by=by, reason=reason, call=call.call_id)
+
+    def commanded(self, kind: str, command_id: str, by: str, result: str) -> None:
+        """Somebody of the roster gave a command over MQTT; `result` in a word."""
+        self.note(Act.COMMAND, result=result, by=by, what=kind, command=command_id)
 
     async def run(self) -> None:
         """Bring the rows to storage, for ever."""

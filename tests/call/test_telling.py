@@ -1,7 +1,10 @@
 from typing import Any
 
 import msgspec
+import pytest
 
+from agent.call.pause import NotRecordedError
+from agent.model.call import Outcome
 from agent.model.events import Event
 from agent.signalling.sip import core as sip
 from tests.call.site import Site, until
@@ -62,3 +65,28 @@ async def test_a_pause_is_told(site: Site) -> None:
     assert (paused["by"], paused["reason"], paused["seconds"]) == ("uid:0", "card", 20)
     assert resumed["by"] == "uid:0"
     assert paused["sequence"] < resumed["sequence"]
+
+
+async def test_a_recording_that_somebody_ends_is_partial(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    [call] = site.control.orders.status()
+    told_now = site.control.orders.stop_recording(
+        call.call_id, by="mqtt:p-1", reason="consent"
+    )
+    assert told_now.recording == "off"
+    assert site.control.active_calls == 1
+    with pytest.raises(NotRecordedError):
+        site.control.orders.stop_recording(call.call_id, by="mqtt:p-1")
+    site.trunk.hang_up()
+    row = await site.ended()
+    assert (row.outcome, row.cause) == (Outcome.PARTIAL, "caller-hangup")
+    await until(lambda: site.uploads.notified)
+    events = {event["kind"]: event for event in await told(site)}
+    assert (events["stopped"]["by"], events["stopped"]["reason"]) == (
+        "mqtt:p-1",
+        "consent",
+    )
+    assert events["ended"]["outcome"] == "partial"
+    [job] = site.finishers.jobs
+    assert (job.end.cause, job.end.outcome) == ("recording-stopped", "partial")

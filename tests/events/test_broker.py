@@ -17,6 +17,7 @@ class Paho:
 
     def __init__(self) -> None:
         self.on_publish: Any = None
+        self.on_disconnect: Any = lambda *_: None
         self.published: list[tuple[str, bytes, int, bool]] = []
         self.rc = 0
         self.disconnected = False
@@ -38,10 +39,14 @@ class Client:
     def __init__(self) -> None:
         self._client = Paho()
         self.refuses = False
+        self.stalls = False
         self.codes: list[Any] = [1]
         self.sent: list[Any] = []
 
     async def __aenter__(self) -> None:
+        if self.stalls:
+            self._client.on_disconnect(self, None, None, None, None)
+            await asyncio.get_running_loop().create_future()
         if self.refuses:
             raise MqttError("Not authorized")
 
@@ -96,6 +101,14 @@ async def test_a_broker_that_is_not_there(client: Client) -> None:
         async with broker():
             pass
     assert client._client.disconnected
+
+
+async def test_a_broker_that_does_not_let_us_in(client: Client) -> None:
+    client.stalls = True
+    with pytest.raises(BrokerError, match="does not let us in"):
+        async with broker():
+            pass
+    client._client.on_disconnect(client, None, None, None, None)  # late: no matter
 
 
 async def test_a_broker_that_has_gone_or_says_nothing(

@@ -17,6 +17,7 @@ from agent.archive.record_state import (
 from agent.formats.audit import GENESIS, Act, Page, make_row, sign_page
 from agent.formats.blind_index import IndexKeys
 from agent.formats.canonical import canonical
+from agent.formats.command import sign_command
 from agent.formats.day_keys import DayKey, DayKeyList
 from agent.formats.rtp.packet import RtpPacket
 from agent.formats.rtp.rtcp import (
@@ -42,6 +43,7 @@ from tests.captures import read_capture, read_streams
 from tests.corpora import ROOT
 from tests.formats.rosters import recipient, roster
 from tests.fuzz.agents import METHODS, PIECES
+from tests.fuzz.targets import COMMAND, COMMANDER
 
 _REQUEST: Final = b"\r\n".join(
     (
@@ -185,6 +187,12 @@ def _own_signed() -> Iterator[bytes]:
     ).to_bytes()
 
 
+def _own_commands() -> Iterator[bytes]:
+    yield sign_command(COMMAND, COMMANDER)
+    yield sign_document(canonical(COMMAND), [COMMANDER] * 2, Namespace.COMMAND)
+    yield canonical(COMMAND)
+
+
 def _own_stored() -> Iterator[bytes]:
     some = "00000000-0000-4000-8000-000000000000"
     key = f"keys/2026/11/23/{some}.key.age"
@@ -222,6 +230,7 @@ def _own_stored() -> Iterator[bytes]:
 _OWN: Final = {
     "signed": _own_signed,
     "stored": _own_stored,
+    "command": _own_commands,
     "sip": _own_sip,
     "sdp": _own_sdp,
     "rtp": _own_rtp,

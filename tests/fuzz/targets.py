@@ -18,6 +18,7 @@ from agent.archive.record_state import (
 from agent.formats.audit import AuditError, open_page, sign_page
 from agent.formats.blind_index import IndexKeyError, IndexKeys
 from agent.formats.canonical import canonical
+from agent.formats.command import Command, CommandError, judge
 from agent.formats.day_keys import DayKeysError, parse_day_keys
 from agent.formats.layout import (
     LayoutError,
@@ -26,7 +27,7 @@ from agent.formats.layout import (
     parse_index,
     parse_state,
 )
-from agent.formats.roster import RosterError
+from agent.formats.roster import Person, Role, RosterError
 from agent.formats.roster_reading import parse_roster
 from agent.formats.rtp.headers import parse_headers
 from agent.formats.rtp.packet import RtpError, is_rtcp, parse_rtp
@@ -251,6 +252,30 @@ def signed(data: bytes) -> None:
         assert verified.payload == b'{"version":1}\n'
 
 
+NOW_NS: Final = 1_800_000_000_000_000_000
+COMMAND: Final = Command(
+    host="h",
+    id="00000000-0000-4000-8000-000000000000",
+    expires_utc_ns=NOW_NS + 1,
+    request={"type": "status"},
+)
+"The one command that anybody has signed, for `seeds` to begin with."
+COMMANDER: Final = SigningKey.from_seed(bytes(32))
+_COMMANDERS: Final = {
+    COMMANDER.public: Person(id="p-1", name="", roles=(Role.ADMIN,)),
+}
+
+
+def command(data: bytes) -> None:
+    """What anybody may publish to a host: nobody's command, and never another error."""
+    with contextlib.suppress(CommandError):
+        judged = judge(
+            data, host="h", kind="status", signers=_COMMANDERS, now_utc_ns=NOW_NS
+        )
+        # Nobody signs here: what is believed is the seed, to the letter.
+        assert canonical(judged.command) == canonical(COMMAND)
+
+
 def stored(data: bytes) -> None:
     """What central storage holds beside sealed recordings, and lists of it."""
     for parse in (parse_rgw_line, parse_aws_line):
@@ -289,5 +314,6 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "rtcp": rtcp,
     "signed": signed,
     "stored": stored,
+    "command": command,
     "useragent": user_agents,
 }

@@ -153,18 +153,12 @@ use_identity_as_username true
         """Its log so far."""
         return (self.folder / "mosquitto.log").read_text(errors="replace")
 
-    def section(self, **more: str) -> str:
-        """`[mqtt]` of the agent, over TLS with a password unless `more` says else."""
-        given = {
+    def section(self) -> dict[str, str]:
+        """`[mqtt]` of the agent, over TLS with a password."""
+        return {
             "url": f"mqtts://{HOST}:{self.tls}",
             "region": "FI",
             "ca": str(self.folder / "ca.pem"),
             "user": "agent",
             "password": str(self.folder / "agent.password"),
-        } | more
-        lines = [
-            f"{name} = {value}" if value[0] in "[0123456789" else f'{name} = "{value}"'
-            for name, value in given.items()
-            if value
-        ]
-        return "\n".join(["", "[mqtt]", *lines, ""])
+        }
