@@ -27,13 +27,18 @@ _RENEW: Final = "Renew it, then `systemctl reload recording-agent`: calls go on.
 
 
 def check(patient: Patient, found: Findings) -> Iterator[Finding]:
-    """Judge what `[tls]` and the storages name."""
+    """Judge what `[tls]`, `[mqtt]` and the storages name."""
     tls, now = patient.config.tls, utc_now()
     if tls.certificate:
         yield from _own(patient, found, now)
     elif any(entry.startswith("tls:") for entry in patient.config.sip.listen):
         return  # the configuration's mistake, and told there
-    authorities = {"tls.ca": tls.ca}
+    mqtt = patient.config.mqtt
+    authorities = {
+        "tls.ca": tls.ca,
+        "mqtt.ca": mqtt.ca,
+        "mqtt.certificate": mqtt.certificate,
+    }
     for index, storage in enumerate(patient.config.storage):
         authorities[f"storage[{index}].ca"] = storage.ca
     for place, name in authorities.items():

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from agent.cli.doctor import (
+    broker,
     certificates,
     clock,
     daemon,
@@ -36,6 +37,7 @@ CHECKS: Final[dict[str, Check]] = {
     "clock": clock.check,
     "keys": keys.check,
     "storage": storage.check,
+    "broker": broker.check,
     "notices": notices.check,
     "disk": disk.check,
     "limits": limits.check,

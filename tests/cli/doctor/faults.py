@@ -111,6 +111,28 @@ def storage_gone(host: SoundHost, *_: object) -> None:
     (host.root / "locked").rmdir()
 
 
+def broker_away(host: SoundHost, *_: object) -> None:
+    [closed] = free_ports(1)
+    _with_broker(host, f'url = "mqtt://127.0.0.1:{closed}"\nregion = "FI"')
+
+
+def broker_certificate_expired(host: SoundHost, *_: object) -> None:
+    certificate = host.authority.issue("agent.example.org", expired=True)
+    shutil.copy(certificate.certificate, host.root / "mqtt.pem")
+    shutil.copy(certificate.key, host.root / "mqtt.key")
+    (host.root / "mqtt.key").chmod(0o600)
+    [closed] = free_ports(1)
+    _with_broker(
+        host,
+        f'url = "mqtts://127.0.0.1:{closed}"\nregion = "FI"\n'
+        'certificate = "mqtt.pem"\nkey = "mqtt.key"',
+    )
+
+
+def _with_broker(host: SoundHost, keys: str) -> None:
+    host.config.write_text(f"{host.config.read_text()}[mqtt]\n{keys}\n")
+
+
 def notice_faint(host: SoundHost, *_: object) -> None:
     samples, rate = soundfile.read(host.root / "fi.wav")
     soundfile.write(host.root / "fi.wav", samples / 30, rate, subtype="PCM_16")
@@ -250,6 +272,8 @@ FAULTS: list[Fault] = [
     (day_keys_ending, WARNING, "keys", "for 3 days only", "day-keys"),
     (storage_gone, WRONG, "storage", "No such file", "storage init"),
     (other_configuration, WRONG, "storage", "hall-b failed", "storing_failed"),
+    (broker_away, WRONG, "broker", "127.0.0.1:", "[mqtt]"),
+    (broker_certificate_expired, WRONG, "certificates", "mqtt.certificate", "Renew"),
     (notice_faint, WRONG, "notices", "too faint", "notice convert"),
     (spool_open, WRONG, "disk", "mode 0755", "chmod 700"),
     (spool_gone, WRONG, "disk", "is not there", "0700"),

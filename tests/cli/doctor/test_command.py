@@ -9,7 +9,7 @@ from agent.cli.doctor import command
 from agent.cli.doctor.finding import Finding, Verdict
 from agent.service.commands import Reply
 from tests.cli.doctor.conftest import SoundHost
-from tests.cli.doctor.faults import FAULTS, Fault, spool_open
+from tests.cli.doctor.faults import FAULTS, Fault, broker_away, spool_open
 
 
 def test_a_sound_host_has_nothing_wrong(host: SoundHost) -> None:
@@ -78,6 +78,19 @@ def test_a_daemon_that_answers_is_no_finding_to_mend(host: SoundHost) -> None:
     host.reply = Reply()
     [found] = [one for one in host.examine() if one.check == "daemon"]
     assert found.verdict is Verdict.RIGHT
+
+
+def test_a_broker_that_lets_us_in(
+    host: SoundHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def probe(*_: object) -> None:
+        pass
+
+    broker_away(host)
+    monkeypatch.setattr(command.broker, "probe_broker", probe)
+    [found] = [one for one in host.examine() if one.check == "broker"]
+    assert found.verdict is Verdict.RIGHT
+    assert "lets us in" in found.text
 
 
 def test_a_check_that_cannot_look_says_so(
