@@ -19,6 +19,7 @@ from agent.access.opening import (
 )
 from agent.cli.quality_table import quality_table
 from agent.cli.terminal import console
+from agent.cli.working import Working
 from agent.common.files import write_durably
 from agent.common.strict_toml import ConfigError
 from agent.formats.age import Identity, is_protected, open_identity_file
@@ -66,7 +67,8 @@ def command(
         found = from_files(Path(target))
     else:
         targets = _targets(settings, base, locked_url, url)
-        found = asyncio.run(collect(target, targets))
+        with Working("fetching it from storage …"):
+            found = asyncio.run(collect(target, targets))
     opened = open_found(found, identities, believed)
     for warning in opened.warnings:
         console(stderr=True).print(f"warning: {warning}", soft_wrap=True)

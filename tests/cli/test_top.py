@@ -1,6 +1,7 @@
 import fcntl
 import os
 import pty
+import select
 import signal
 import struct
 import subprocess
@@ -124,6 +125,8 @@ def resize(terminal: int, lines: int, columns: int) -> None:
 def read_until(terminal: int, words: bytes) -> bytes:
     shown = b""
     while words not in shown:
+        ready, _, _ = select.select([terminal], [], [], 60)
+        assert ready, f"nothing more within a minute, after {shown!r}"
         shown += os.read(terminal, 65536)
     return shown
 

@@ -22,6 +22,7 @@ from agent.cli.archive.common import (
     local_day,
 )
 from agent.cli.terminal import console
+from agent.cli.working import Working
 
 _MONTH: Final = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])", re.ASCII)
 MAX_DAYS: Final = 800
@@ -57,17 +58,23 @@ def command(
 
     async def days(desk: Desk) -> bool:
         whole = True
-        for number in range((end - start).days + 1):
-            day = start + timedelta(number)
-            async for verified in verify_day(desk, day, audio=not fast):
-                whole &= _tell_day(verified)
+        with Working("verifying …") as working:
+            for number in range((end - start).days + 1):
+                day = start + timedelta(number)
+                working.tell(f"verifying {day} …")
+                async for verified in verify_day(desk, day, audio=not fast):
+                    with working.aside():
+                        whole &= _tell_day(verified)
         return whole
 
     async def months(desk: Desk) -> bool:
         whole = True
-        for month in index:
-            async for verified in verify_month(desk, month):
-                whole &= _tell_index(verified)
+        with Working("verifying …") as working:
+            for month in index:
+                working.tell(f"verifying the index of {month} …")
+                async for verified in verify_month(desk, month):
+                    with working.aside():
+                        whole &= _tell_index(verified)
         return whole
 
     act = months if index else days

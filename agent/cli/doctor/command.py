@@ -24,7 +24,7 @@ from agent.cli.doctor import (
 from agent.cli.doctor.finding import Finding, Findings, Patient
 from agent.cli.doctor.patient import look
 from agent.cli.doctor.showing import show
-from agent.cli.terminal import console
+from agent.cli.working import Working
 from agent.common.errors import AgentError
 
 Check = Callable[[Patient, Findings], Iterator[Finding]]
@@ -59,9 +59,9 @@ def command(
         json: Print JSON lines instead, one a finding.
         brief: Leave out what is right.
     """
-    with console(stderr=True).status("looking …") as status:
-        found = examine(config, lambda name: status.update(f"{name} …"))
-        wrong = show(found, json=json, brief=brief)
+    with Working("looking …") as working:
+        found = examine(config, lambda name: working.tell(f"{name} …"))
+        wrong = show(working.through(found), json=json, brief=brief)
     if wrong:
         sys.exit(1)
 

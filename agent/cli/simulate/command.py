@@ -24,7 +24,7 @@ from agent.cli.simulate.judging import (
 )
 from agent.cli.simulate.site import SimulationError, Site, site_of
 from agent.cli.simulate.stored import fetch
-from agent.cli.terminal import console
+from agent.cli.working import Working
 from agent.common.clock import monotonic
 from agent.common.errors import AgentError
 from agent.formats.age import Identity
@@ -67,17 +67,17 @@ def command(
     material = read_material(settings, config.resolve().parent)
     site = site_of(settings, material.notices, route)
     identities = [key for path in identity for key in read_identities(path)]
-    with console(stderr=True).status("asking the daemon …") as status:
+    with Working("asking the daemon …") as working:
         before = _calls(config, site)
         placed = asyncio.run(
-            place(site, status.update, lambda: _call_id(config, site, before))
+            place(site, working.tell, lambda: _call_id(config, site, before))
         )
-        status.update("sealing and storing …")
+        working.tell("sealing and storing …")
         ledger = config.resolve().parent / settings.agent.spool / "ledger.sqlite"
         row = _wait(ledger, placed.call_id, patience)
-        status.update("fetching it from storage …")
+        working.tell("fetching it from storage …")
         found = _judge(placed, row, material, identities)
-        wrong = show(found, json=json)
+        wrong = show(working.through(found), json=json)
     if wrong:
         sys.exit(1)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from agent.cli.terminal import console
+from agent.cli.working import Working
 from agent.upload.bucket_properties import Finding, Verdict
 
 _STYLES: Final = {
@@ -21,12 +22,13 @@ def show(findings: Iterable[Finding]) -> None:
     """
     out = console()
     wrong = 0
-    for one in findings:
-        wrong += one.verdict is Verdict.WRONG
-        line = f"{one.verdict:<6}  {one.bucket}  {one.about}: {one.text}"
-        out.print(line, style=_STYLES[one.verdict])
-        if one.remedy:
-            out.print(f"        {one.remedy}")
+    with Working("asking the storage …") as working:
+        for one in working.through(findings):
+            wrong += one.verdict is Verdict.WRONG
+            line = f"{one.verdict:<6}  {one.bucket}  {one.about}: {one.text}"
+            out.print(line, style=_STYLES[one.verdict])
+            if one.remedy:
+                out.print(f"        {one.remedy}")
     if wrong:
         out.print(f"{wrong} {'is' if wrong == 1 else 'are'} wrong")
         sys.exit(1)
