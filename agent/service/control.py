@@ -23,7 +23,7 @@ from agent.service.commands import Commands, Reply, Request
 NAME: Final = "control.sock"
 MAX_REQUEST: Final = 4096
 "Bytes of one request: far more than any needs."
-MAX_REPLY: Final = 4 * 1024 * 1024
+MAX_REPLY: Final = 8 * 1024 * 1024
 "Bytes of one reply: the state of some ten thousand calls."
 PATIENCE: Final = 5.0
 "Seconds within which a request must be there, and its reply taken."

@@ -4,14 +4,9 @@ import subprocess
 import sys
 
 SCRIPT = """
-import sys, time
 from agent.cli.working import Working
-def found():
-    for one in ("first", "second"):
-        time.sleep(0.3)
-        yield one
 with Working("looking \\u2026") as working:
-    for one in working.through(found()):
+    for one in working.through(("first", "second")):
         print(one)
         working.tell("further")
 print("end")

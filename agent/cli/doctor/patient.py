@@ -16,6 +16,9 @@ from agent.service.material import Material, credentials_directory, read_materia
 from agent.signalling.secrets import Secrets
 
 UNIT: Final = "recording-agent.service"
+WORKERS: Final = "recording-agent-media@*.service"
+ACTIVE_WORKERS: Final = "ActiveWorkers"
+"Not systemd's own: how many of those are active."
 PROPERTIES: Final = (
     "LoadState",
     "ActiveState",
@@ -103,15 +106,22 @@ def read_unit() -> dict[str, str] | None:
     """What systemd knows of the daemon's unit; None where there is none."""
     if not Path("/run/systemd/system").is_dir():
         return None
-    command = ["systemctl", "show", UNIT, f"--property={','.join(PROPERTIES)}"]
     try:
-        told = subprocess.run(  # noqa: S603 - a fixed program, no shell
-            command, capture_output=True, check=True, timeout=PATIENCE, text=True
-        ).stdout
+        told = _show(UNIT, ",".join(PROPERTIES))
+        workers = _show(WORKERS, "ActiveState")
     except (OSError, subprocess.SubprocessError):
         # No bus, no right to ask, no answer in time: as good as no unit, and told so.
         return None
-    return dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+    unit = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+    active = workers.splitlines().count("ActiveState=active")
+    return unit | {ACTIVE_WORKERS: str(active)}
+
+
+def _show(unit: str, properties: str) -> str:
+    command = ["systemctl", "show", unit, f"--property={properties}"]
+    return subprocess.run(  # noqa: S603 - a fixed program, no shell
+        command, capture_output=True, check=True, timeout=PATIENCE, text=True
+    ).stdout
 
 
 def _find_credentials() -> None:

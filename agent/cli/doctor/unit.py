@@ -1,10 +1,11 @@
 """Whether systemd keeps the daemon, and its calls over the daemon's death."""
 
+import os
 from collections.abc import Iterator
 from typing import Final
 
 from agent.cli.doctor.finding import Finding, Findings, Patient
-from agent.cli.doctor.patient import UNIT
+from agent.cli.doctor.patient import ACTIVE_WORKERS, UNIT
 
 MANY_RESTARTS: Final = 5
 
@@ -20,16 +21,20 @@ def check(patient: Patient, found: Findings) -> Iterator[Finding]:
         )
         return
     state = unit.get("ActiveState", "")
+    enabled = unit.get("UnitFileState") in {"enabled", "enabled-runtime", "static"}
     if state == "failed":
         yield found.wrong(
             f"{UNIT} has failed: {unit.get('Result', '')}",
             f"See `journalctl -xu {UNIT}`, then `systemctl restart {UNIT}`.",
         )
-    elif state != "active":
-        yield found.wrong(f"{UNIT} is {state}", f"Run `systemctl start {UNIT}`.")
-    else:
+    elif state == "active":
         yield found.right(f"{UNIT} is active ({unit.get('SubState', '')})")
-    if unit.get("UnitFileState") not in {"enabled", "enabled-runtime", "static"}:
+        yield from _workers(patient, unit, found)
+    else:
+        # Before its first start that is as it should be.
+        make = found.wrong if enabled else found.warning
+        yield make(f"{UNIT} is {state}", f"Run `systemctl enable --now {UNIT}`.")
+    if not enabled:
         yield found.warning(
             "it does not start by itself after the host does",
             f"Run `systemctl enable {UNIT}`.",
@@ -45,3 +50,19 @@ def check(patient: Patient, found: Findings) -> Iterator[Finding]:
             f"systemd has restarted it {restarts} times",
             f"See `journalctl -xu {UNIT}` for why, and report what it says.",
         )
+
+
+def _workers(
+    patient: Patient, unit: dict[str, str], found: Findings
+) -> Iterator[Finding]:
+    """Media workers are units of their own, which the daemon does not start."""
+    media = patient.config.media
+    wanted = (media.workers or os.cpu_count() or 1) + media.spares
+    active = int(unit.get(ACTIVE_WORKERS, "0"))
+    if active < wanted:
+        yield found.wrong(
+            f"{active} units of media workers are active, of {wanted} that [media] has",
+            f"Run `systemctl enable --now recording-agent-media@{{0..{wanted - 1}}}`.",
+        )
+    else:
+        yield found.right(f"{active} units of media workers are active")

@@ -32,6 +32,7 @@ UNIT = {
     "LimitNOFILE": "65536",
     "LimitCORE": "0",
     "MemorySwapMax": "infinity",
+    patient.ACTIVE_WORKERS: "2",
 }
 RIGHT_TO_2_MS = Reading(0, 0.002)
 SIP = """\

@@ -209,6 +209,14 @@ def unit_stopped(host: SoundHost, *_: object) -> None:
     host.unit_says(ActiveState="inactive")
 
 
+def unit_new(host: SoundHost, *_: object) -> None:
+    host.unit_says(ActiveState="inactive", UnitFileState="disabled")
+
+
+def workers_not_started(host: SoundHost, *_: object) -> None:
+    host.unit_says(ActiveWorkers="0")
+
+
 def unit_restarted(host: SoundHost, *_: object) -> None:
     host.unit_says(NRestarts="17")
 
@@ -290,7 +298,9 @@ FAULTS: list[Fault] = [
     (swap_allowed, WARNING, "limits", "clear: /dev/sda2", "Encrypt"),
     (swap_out_of_reach, RIGHT, "limits", "out of reach", ""),
     (unit_failed, WRONG, "unit", "has failed: watchdog", "journalctl"),
-    (unit_stopped, WRONG, "unit", "is inactive", "systemctl start"),
+    (unit_stopped, WRONG, "unit", "is inactive", "systemctl enable --now"),
+    (unit_new, WARNING, "unit", "is inactive", "systemctl enable --now"),
+    (workers_not_started, WRONG, "unit", "0 units of media", "media@{0..1}"),
     (unit_restarted, WARNING, "unit", "restarted it 17 times", "journalctl"),
     (unit_disabled, WARNING, "unit", "does not start by itself", "enable"),
     (unit_forgets, WRONG, "unit", "keeps nothing", "FileDescriptorStoreMax"),

@@ -91,7 +91,10 @@ def test_without_a_unit_what_is_started_from_here_counts(disk_site: DiskSite) ->
 
 @pytest.mark.parametrize("fault", ["none", "no systemd", "no answer"])
 def test_the_unit_is_asked_for(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(*_: Any, **__: Any) -> subprocess.CompletedProcess[str]:
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        if patient.WORKERS in command:
+            text = "ActiveState=active\n\nActiveState=failed\n\nActiveState=active\n"
+            return subprocess.CompletedProcess([], 0, text, "")
         if fault == "no answer":
             raise subprocess.TimeoutExpired("systemctl", 10)
         text = "LoadState=loaded\nResult=exit=7\nnonsense\n"
@@ -101,7 +104,11 @@ def test_the_unit_is_asked_for(fault: str, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Path, "is_dir", lambda _: fault != "no systemd")
     told = patient.read_unit()
     if fault == "none":
-        assert told == {"LoadState": "loaded", "Result": "exit=7"}
+        assert told == {
+            "LoadState": "loaded",
+            "Result": "exit=7",
+            patient.ACTIVE_WORKERS: "2",
+        }
     else:
         assert told is None
 
