@@ -6,11 +6,14 @@ from typing import Final
 
 from agent.cli.doctor.finding import Finding, Findings, Patient
 from agent.common.swap import unencrypted_swaps
+from agent.signalling.config import parse_listen
 
 MEMORY_OF_A_RECORDING: Final = 128 * 1024
 "Bytes of an open block that outlives its worker, as README says."
 FILES_OF_A_CALL: Final = 12
 "Descriptors: sockets of two legs, doubles of them, a journal, memory."
+NET_BIND_SERVICE: Final = 1 << 10
+"The capability that ports below 1024 take."
 INFINITE: Final = 1 << 62
 _LINE: Final = re.compile(r"^(Max [a-z ]+?)\s{2,}(\S+)\s+(\S+)", re.MULTILINE)
 
@@ -43,6 +46,7 @@ def check(patient: Patient, found: Findings) -> Iterator[Finding]:
             "Set LimitCORE=0 in the unit, as the shipped one has it.",
         )
     yield _swap(patient, found)
+    yield from _rights(patient, found)
 
 
 def _swap(patient: Patient, found: Findings) -> Finding:
@@ -57,6 +61,24 @@ def _swap(patient: Patient, found: Findings) -> Finding:
     if patient.config.agent.allow_swap:
         return found.warning(text, remedy)
     return found.wrong(f"{text}; the daemon refuses to start", remedy)
+
+
+def _rights(patient: Patient, found: Findings) -> Iterator[Finding]:
+    """Capabilities of the running daemon (capabilities(7)): it needs none."""
+    pid = (patient.unit or {}).get("MainPID", "0")
+    if not pid.isdecimal() or pid == "0":
+        return
+    status = (patient.proc / pid / "status").read_text(errors="replace")
+    told = re.search(r"^CapEff:\s*([0-9a-f]+)", status, re.MULTILINE)
+    effective = int(told[1], 16) if told else 0
+    low = any(parse_listen(e).address.port < 1024 for e in patient.config.sip.listen)
+    if effective & ~(NET_BIND_SERVICE if low else 0):
+        yield found.warning(
+            f"the daemon has rights that it does not need (CapEff {effective:x})",
+            "Run it as its own user, with CapabilityBoundingSet= as the shipped unit.",
+        )
+    else:
+        yield found.right("the daemon has no right that it does not need")
 
 
 def _limits(patient: Patient) -> tuple[str, int, int, int]:

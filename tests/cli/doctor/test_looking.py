@@ -75,12 +75,17 @@ def test_a_running_daemons_own_limits_count(
         "Max open files            1024                 999999               files\n"
         "Max locked memory         8388608              8388608              bytes\n"
     )
+    (tmp_path / "77" / "status").write_text("Name:\tx\nCapEff:\t00000000000004c0\n")
     unit = {"MainPID": "77", "LimitMEMLOCK": "infinity"}
     seen = looked_at(disk_site, unit=unit, proc=tmp_path)
     texts = [one.text for one in limits.check(seen, Findings("limits"))]
     assert any("the daemon may lock 8 MiB" in text for text in texts)
     assert any("the daemon may open the files" in text for text in texts)
     assert any("core files" in text for text in texts)
+    assert any("CapEff 4c0" in text for text in texts)
+    (tmp_path / "77" / "status").write_text("Name:\tx\nCapEff:\t0000000000000000\n")
+    texts = [one.text for one in limits.check(seen, Findings("limits"))]
+    assert any("no right that it does not need" in text for text in texts)
 
 
 def test_without_a_unit_what_is_started_from_here_counts(disk_site: DiskSite) -> None:
