@@ -5,12 +5,13 @@ the key asks for one blind value; the objects are empty, so nothing is read.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Set
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, TypeVar
 
-from agent.archive.store import Archive
+from agent.archive.store import PAGE, Archive
 from agent.formats.layout import (
     Domain,
     LayoutError,
@@ -22,10 +23,8 @@ from agent.formats.layout import (
 
 AT_ONCE: Final = 16
 "Months, recordings or days that are asked about at the same time."
-LISTED: Final = 3
-"Recordings of one day that are asked for; for more, the day is listed."
 FEW: Final = 4
-"Recordings that are asked for on each day of a month; for more, the days are listed."
+"Recordings that are asked for one by one; a page of a listing costs as much."
 MAX_HITS: Final = 10_000
 "Of one search; an officer has a few thousand calls a year."
 
@@ -126,34 +125,63 @@ async def _entries_of(archive: Archive, month: str, prefix: str) -> list[_Entry]
 
 
 async def _located(archive: Archive, entries: list[_Entry]) -> list[Hit]:
-    """Each recording's day, which is one of its month's.
+    """Each recording's day, which is one of its month's."""
+    months: dict[str, list[_Entry]] = {}
+    for entry in entries:
+        months.setdefault(entry.month, []).append(entry)
+    hits: list[Hit] = []
 
-    Mostly it is the one on which storage got its entry; not where storage was copied,
-    or was away for long.
+    async def locate(month: str) -> None:
+        hits.extend(await _of_month(archive, month, months[month]))
+
+    await _each(months, locate)
+    return hits
+
+
+async def _of_month(archive: Archive, month: str, entries: list[_Entry]) -> list[Hit]:
+    """Those of a month.
+
+    Mostly a recording's day is the one on which storage got its entry; not where
+    storage was copied, or was away for long.
     """
-    likely: dict[date, set[str]] = {}
-    for entry in entries:
-        if month_of(entry.likely) == entry.month:
-            likely.setdefault(entry.likely, set()).add(entry.id)
-    full = {day: ids for day, ids in likely.items() if len(ids) > LISTED}
-    hits = await _by_listing(archive, full, {i for ids in full.values() for i in ids})
-    asked = {i: [day] for day, ids in likely.items() if day not in full for i in ids}
-    hits += await _by_asking(archive, asked)
-    found = {hit.id for hit in hits}
-    rest: dict[str, set[str]] = {}
-    for entry in entries:
-        if entry.id not in found:
-            rest.setdefault(entry.month, set()).add(entry.id)
-    days: dict[str, list[date]] = {}
-    for month, ids in rest.items():
-        if len(ids) > FEW:
-            hits += await _by_listing(archive, days_of(month), ids)
-        else:
-            days |= dict.fromkeys(ids, days_of(month))
-    return hits + await _by_asking(archive, days)
+    likely = [Hit(e.likely, e.id) for e in entries if month_of(e.likely) == month]
+    hits = await _by_walking(archive, sorted(likely))
+    rest = {entry.id for entry in entries} - {hit.id for hit in hits}
+    if len(rest) > FEW:
+        async for stored in archive.list_month(month):
+            if stored.name.id in rest:
+                hits.append(Hit(stored.name.day, stored.name.id))
+                rest.remove(stored.name.id)
+        return hits
+    return hits + await _by_asking(archive, dict.fromkeys(rest, days_of(month)))
 
 
-async def _by_asking(archive: Archive, days: dict[str, list[date]]) -> list[Hit]:
+async def _by_walking(archive: Archive, likely: list[Hit]) -> list[Hit]:
+    """Those that are there on the day given, in the order of days.
+
+    Pages of a listing tell of many at once, each from the first that is still looked
+    for; where a page tells of few, each of the others is asked for.
+    """
+    hits: list[Hit] = []
+    while len(likely) > FEW:
+        first = likely[0]
+        page = await archive.page_from(first.day, first.id)
+        filed = {Hit(stored.name.day, stored.name.id) for stored in page}
+        last = max(filed) if len(page) == PAGE else likely[-1]
+        told, likely = _split(likely, last)
+        hits += [hit for hit in told if hit in filed]
+        if len(told) <= FEW:
+            break
+    return hits + await _by_asking(archive, {hit.id: [hit.day] for hit in likely})
+
+
+def _split(hits: list[Hit], last: Hit) -> tuple[list[Hit], list[Hit]]:
+    """Those up to one, and those after it."""
+    count = bisect_right(hits, last)
+    return hits[:count], hits[count:]
+
+
+async def _by_asking(archive: Archive, days: Mapping[str, Sequence[date]]) -> list[Hit]:
     """Those that are there on one of the days given for them."""
     hits: list[Hit] = []
 
@@ -163,20 +191,6 @@ async def _by_asking(archive: Archive, days: dict[str, list[date]]) -> list[Hit]
             hits.append(Hit(day, one))
 
     await _each(days, ask)
-    return hits
-
-
-async def _by_listing(
-    archive: Archive, days: Iterable[date], ids: Set[str]
-) -> list[Hit]:
-    """Those of the recordings that are there on some days, a listing for each day."""
-    hits: list[Hit] = []
-
-    async def list_(day: date) -> None:
-        filed = await archive.recordings(day)
-        hits.extend(Hit(day, one) for one in filed if one in ids)
-
-    await _each(days, list_)
     return hits
 
 

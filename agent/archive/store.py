@@ -24,6 +24,7 @@ from agent.formats.layout import (
     day_prefix,
     envelope_key,
     manifest_key,
+    month_of,
     parse_dated,
     seal_key,
 )
@@ -47,6 +48,8 @@ FEW: Final = 3
 "Recordings that are asked for on each day; for more, all days are listed once."
 LISTING: Final = 20.0
 "Seconds that such a listing may take: of a million recordings."
+PAGE: Final = 1000
+"Objects of one answer of a store that lists."
 AT_ONCE: Final = 16
 "Days that are asked about at the same time."
 
@@ -242,6 +245,38 @@ class Archive:
                 )
                 continue
             yield stored
+
+    async def list_month(self, month: str) -> AsyncIterator[Stored]:
+        """Every object that tells of a recording of a month, in the order of days.
+
+        Raises StorageError.
+        """
+        async for info in self.backend(self._by).list(self._month(month)):
+            try:
+                yield _stored(info)
+            except LayoutError:
+                continue  # whoever lists the day tells of it
+
+    async def page_from(self, day: date, recording_id: str) -> list[Stored]:
+        """From a recording's objects on, those of a month; fewer than PAGE: all.
+
+        Raises StorageError.
+        """
+        found: list[Stored] = []
+        after = f"{day_prefix(self._by, day)}/{recording_id}"
+        folder = self._month(month_of(day))
+        async for info in self.backend(self._by).list(folder, after=after):
+            try:
+                found.append(_stored(info))
+            except LayoutError:
+                continue
+            if len(found) == PAGE:
+                break
+        return found
+
+    def _month(self, month: str) -> str:
+        """The folder of a month like `2026-11`."""
+        return f"{self._by}/{month.replace('-', '/')}"
 
     async def recordings(self, day: date) -> list[str]:
         """The ids filed under a day, in order. Raises StorageError."""

@@ -1,9 +1,10 @@
+from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
 from agent.archive.index import Hit, find, find_unindexed
-from agent.formats.layout import Domain, Folder, unindexed_key
+from agent.formats.layout import Domain, Folder, envelope_key, unindexed_key
 from tests.archive.shelves import TODAY, Shelf
 
 CALLER, OFFICER = "c" * 64, "d" * 64
@@ -62,7 +63,7 @@ async def test_what_lies_among_the_entries_finds_nothing() -> None:
 
 
 @pytest.mark.parametrize("copied", [True, False])
-async def test_many_are_found_by_one_question_each_or_by_listing_their_days(
+async def test_many_are_found_by_listing_their_month(
     *, copied: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf = Shelf()
@@ -78,27 +79,42 @@ async def test_many_are_found_by_one_question_each_or_by_listing_their_days(
     shelf.asked.clear()
     found = await find(shelf.archive, blind_of, MONTHS, "officer")
     assert found.hits == sorted(hits)
-    # Of 29 days 13 have four of them: those are listed.
-    assert len(shelf.asked) == 2 + (30 if copied else 13 + 16 * 3)
+    assert len(shelf.asked) == 2 + 1
     monkeypatch.setattr("agent.archive.index.MAX_HITS", 50)
     found = await find(shelf.archive, blind_of, MONTHS, "officer")
     assert (len(found.hits), found.truncated) == (50, True)
 
 
-async def test_a_day_that_has_many_of_them_is_listed() -> None:
+@pytest.mark.parametrize("every", [1, 2, 7, 50])
+async def test_pages_are_listed_as_long_as_they_tell_of_many(
+    every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("agent.archive.index.PAGE", "agent.archive.store.PAGE"):
+        monkeypatch.setattr(name, 20)
     shelf = Shelf()
-    days = [NOVEMBER] * 20 + [NOVEMBER + timedelta(1)] * 3
-    hits = [
-        Hit(day, shelf.store(number, day, {"officer": OFFICER}))
-        for number, day in enumerate(days)
-    ]
-    for hit, key in zip(hits, [*shelf.state.objects][1::2], strict=True):
-        noon = datetime.combine(hit.day, time(12), UTC).timestamp()
-        shelf.state.modified[key] = int(noon) * 10**9
+    hits, gone = [], 0
+    for number in range(300):
+        day = date(2026, 11, 1) + timedelta(number % 29)
+        wanted = number % every == 0
+        one = shelf.store(number, day, {"officer": OFFICER} if wanted else {})
+        noon = datetime.combine(day, time(12), UTC).timestamp()
+        for key in [key for key in shelf.state.objects if one in key]:
+            shelf.state.modified[key] = int(noon) * 10**9
+        if wanted and number % 5 == 0:
+            gone += 1
+            del shelf.state.objects[envelope_key(day, one)]
+        elif wanted:
+            hits.append(Hit(day, one))
     shelf.asked.clear()
     found = await find(shelf.archive, blind_of, MONTHS, "officer")
-    assert found.hits == sorted(hits)
-    assert len(shelf.asked) == 2 + 1 + 3
+    assert (found.hits, found.missing) == (sorted(hits), gone)
+    asked = Counter(operation for operation, _ in shelf.asked)
+    pages = 300 // 20 + 2
+    assert asked["list"] <= 2 + pages + 1
+    if every == 50:
+        assert asked["list"] == 2 + 1 + 1
+    elif every == 1:
+        assert asked["head"] <= 4
 
 
 async def test_those_that_had_no_index_key_are_found_by_month() -> None:
