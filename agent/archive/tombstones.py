@@ -170,14 +170,20 @@ class Erased:
 
         Raises LayoutError, TombstoneError, StorageError.
         """
-        today = self._archive.today()
-        key = tombstone_key(today, recording_id)
-        if self._known_to is None or self._known_to < today:
+        key = tombstone_key(self._archive.today(), recording_id)
+        if not await self.was_erased(recording_id) and await self._is_there(key):
+            self._ids.add(_packed(recording_id))
+        return _packed(recording_id) in self._ids
+
+    async def was_erased(self, recording_id: str) -> bool:
+        """Whether it was erased before today: storage is asked once a day.
+
+        What is erased today has a state that says so, until this knows of it
+        (agent.retention.plan). Raises TombstoneError, StorageError.
+        """
+        if self._known_to is None or self._known_to < self._archive.today():
             await self.load()
-        packed = _packed(recording_id)
-        if packed not in self._ids and await self._is_there(key):
-            self._ids.add(packed)
-        return packed in self._ids
+        return _packed(recording_id) in self._ids
 
     async def _is_there(self, key: str) -> bool:
         try:

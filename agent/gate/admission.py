@@ -138,7 +138,7 @@ class Admission:
             # Nobody else causes any work that depends on the record.
             state, erased, (filed, data) = await asyncio.gather(
                 parts.states.read(recording_id),
-                parts.erased.is_erased(recording_id),
+                parts.erased.was_erased(recording_id),
                 self._filed(recording_id, day, read=envelope),
             )
             # What its officer's number names may have been somebody else's before.

@@ -210,7 +210,7 @@ class Erasing:
                     yield recording_id, [mark.date for mark in others]
 
     async def _has_begun(self, recording_id: str) -> bool:
-        if await self._parts.erased.is_erased(recording_id):
+        if await self._parts.erased.was_erased(recording_id):
             return True
         return bool((await self._parts.states.read(recording_id)).erasing)
 

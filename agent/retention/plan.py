@@ -12,9 +12,10 @@ from agent.retention.policy import DAY_NS, Policy
 
 MARK_AHEAD_NS: Final = DAY_NS
 "A day is marked on its anniversary, so that it can go as the next day begins."
-FORGET_AFTER_NS: Final = DAY_NS
+FORGET_AFTER_NS: Final = DAY_NS + DAY_NS // 24
 """Whoever has seen a record before it went, and holds it now, must be refused: so long
-its documents of state say that it is erased."""
+its documents of state say that it is erased. Then it is another day, also after the one
+of 25 hours, and the gate has read the tombstone's name (agent.archive.tombstones)."""
 
 
 class Step(StrEnum):

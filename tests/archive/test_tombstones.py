@@ -100,6 +100,19 @@ async def test_what_was_erased_is_known_from_names_alone() -> None:
     assert not await erased.is_erased(id_of(5))
 
 
+async def test_of_earlier_days_nothing_is_asked_for_each_recording() -> None:
+    shelf = Shelf()
+    await tombstones.write(shelf.state, tombstone(1))
+    erased = Erased(shelf.archive)
+    assert await erased.was_erased(id_of(1))
+    await tombstones.write(shelf.state, tombstone(2))
+    assert not await erased.was_erased(id_of(2))
+    asked = [operation for operation, _ in shelf.asked]
+    assert (asked.count("list"), asked.count("head")) == (1, 0)
+    shelf.now += DAY
+    assert await erased.was_erased(id_of(2))
+
+
 async def test_what_a_sweep_writes_of_yesterday_is_known_by_tomorrow() -> None:
     shelf = Shelf()
     erased = Erased(shelf.archive)

@@ -20,7 +20,7 @@ from agent.gate.opening import read_identities
 from agent.upload.backend import StorageBackend
 from tests.gate.rig import CALLER, inner_envelope
 from tests.gate.site import GateSite
-from tests.lab.process import DIES_WITH_US
+from tests.lab.process import started
 
 READY_WITHIN = 60.0
 PROGRAM = ("-c", "from agent.gate.main import main; main()", "run", "-c")
@@ -42,8 +42,8 @@ class GateProcess:
             told.bind(str(path))
             told.settimeout(READY_WITHIN)
             with self.log.open("ab") as log:
-                self._process = subprocess.Popen(
-                    [*DIES_WITH_US, sys.executable, *PROGRAM, str(self._site.path)],
+                self._process = started(
+                    [sys.executable, *PROGRAM, str(self._site.path)],
                     env={**os.environ, "NOTIFY_SOCKET": str(path)},
                     stdout=log,
                     stderr=log,

@@ -84,7 +84,9 @@ lock = "governance"
 """
         for role in ROLES
     }
-    arns = [part for role in ROLES for part in (f"--{role}", users[role].arn)]
+    named = {role: users[role].arn for role in ROLES}
+    named["host"] = f"test={named['host']}"
+    arns = [part for role in ROLES for part in (f"--{role}", named[role])]
     admin = ("--admin-credentials", str(files["owner"]), *arns)
     return Storage(**texts, admin=admin)
 

@@ -7,14 +7,21 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 _TAIL = 20_000
-DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
-"""Before a command: whatever ends the tests, without a word too, ends it.
+_DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+"Before a command: whatever ends the tests, without a word too, ends it."
+_STARTER = ThreadPoolExecutor(1, thread_name_prefix="starts-peers")
+"Ends with the tests: to a process, the end of the thread that started it is theirs."
 
-It counts the thread that starts it: one of a loop's own, which ends with the loop.
-"""
+
+def started(command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
+    """`subprocess.Popen` of what does not outlive the tests."""
+    starting = _STARTER.submit(subprocess.Popen, [*_DIES_WITH_US, *command], **options)
+    return starting.result()
 
 
 class Process:
@@ -26,8 +33,8 @@ class Process:
         self.name = name
         self._log = folder / f"{name}.log"
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*DIES_WITH_US, *command],
+            self._process = started(
+                command,
                 cwd=folder,
                 env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb"}
                 | environment,

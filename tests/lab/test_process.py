@@ -5,19 +5,33 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 STARTS_ONE = """
 import sys
 from pathlib import Path
+from threading import Thread
 from tests.lab.process import Process
-print(Process("peer", Path(sys.argv[1]), ["sleep", "600"]).pid, flush=True)
+
+def start():
+    print(Process("peer", Path(sys.argv[1]), ["sleep", "600"]).pid, flush=True)
+
+if sys.argv[2] == "thread":
+    thread = Thread(target=start)
+    thread.start()
+    thread.join()
+else:
+    start()
+print("started", flush=True)
 sys.stdin.read()
 """
 
 
-def test_a_peer_ends_with_tests_that_are_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["tests", "thread"])
+def test_a_peer_ends_with_tests_that_are_killed(tmp_path: Path, by: str) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", STARTS_ONE, str(tmp_path)],
+        [sys.executable, "-c", STARTS_ONE, str(tmp_path), by],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -25,7 +39,9 @@ def test_a_peer_ends_with_tests_that_are_killed(tmp_path: Path) -> None:
         assert tests.stdout is not None
         peer = os.pidfd_open(int(tests.stdout.readline()))
         try:
-            assert select.select([peer], [], [], 0) == ([], [], [])
+            assert tests.stdout.readline() == b"started\n"
+            # Who started it has ended, where that was a thread.
+            assert select.select([peer], [], [], 0.2) == ([], [], [])
             tests.send_signal(signal.SIGKILL)
             tests.wait()
             assert select.select([peer], [], [], 10) == ([peer], [], [])

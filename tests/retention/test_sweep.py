@@ -251,7 +251,7 @@ async def test_what_was_complete_is_forgotten_a_day_later(two: Built) -> None:
     await two.site.states.change(kept, lambda state: lift_hold(state, "h1"))
     report = await sweep.run(two.clock())
     assert (report.marked, report.erased) == ([DAY], 1)
-    two.clock.now_ns += 24 * HOUR_NS
+    two.clock.now_ns += 25 * HOUR_NS
     assert await sweep.run(two.clock()) == SweepReport()
     telling = {key.partition("/")[0] for key in two.everything()}
     assert telling == {"audit", "tombstones"}
