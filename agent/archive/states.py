@@ -42,6 +42,8 @@ MAX_CHANGES: Final = 2000
 After them nothing more is put on it. What is lifted is, and so it can be erased."""
 ATTEMPTS: Final = 50
 "Of one change, where others change the same state at once."
+PASSED: Final = 20
+"Newer documents that are not the gate's and are passed by before it gives up."
 
 
 class StateBusyError(StateError):
@@ -136,8 +138,11 @@ class States:
                 await self._backend.put(state_key(recording_id, number), data)
             except ObjectExistsError:
                 newest = await self._newest(recording_id)
-            else:
-                return changed
+                if newest.state.number >= number:
+                    continue
+                # What lies there is none of the gate's, which alone changes anything.
+                await self._backend.replace(state_key(recording_id, number), data)
+            return changed
         raise StateBusyError("The recording's state is changed by others.")
 
     async def ids(self) -> AsyncIterator[tuple[str, int]]:
@@ -156,9 +161,8 @@ class States:
 
     async def all(self) -> AsyncIterator[RecordState]:
         """The newest state of each recording that has one. Raises as `ids` does."""
-        async for recording_id, number in self.ids():
-            newest = await self._document(recording_id, number)
-            yield self._in_force(newest.state)
+        async for recording_id, _ in self.ids():
+            yield await self.read(recording_id)
 
     async def restore(self, recording_id: str) -> RecordState:
         """Put back what is in force and went missing. Raises as `change` does."""
@@ -199,12 +203,24 @@ class States:
         return state if self._witness is None else self._witness.in_force(state)
 
     async def _newest(self, recording_id: str) -> _Stored:
-        number = 0
-        async for info in self._backend.list(state_prefix(recording_id)):
-            number = _number(info.key)
-        if not number:
-            return _Stored(RecordState(id=recording_id))
-        return await self._document(recording_id, number)
+        """The newest document that counts.
+
+        Once all there were are signed, what somebody else puts behind them neither
+        lifts what they say nor keeps a record from being judged: it is passed by, and
+        the day's comparison tells of it.
+        """
+        numbers = [
+            _number(info.key)
+            async for info in self._backend.list(state_prefix(recording_id))
+        ]
+        passes = self._witness is not None and self._witness.adopted
+        for passed, number in enumerate(reversed(numbers), 1):
+            try:
+                return await self._document(recording_id, number)
+            except StateError:
+                if not passes or passed > PASSED:
+                    raise
+        return _Stored(RecordState(id=recording_id))
 
     async def _document(self, recording_id: str, number: int) -> _Stored:
         key = state_key(recording_id, number)

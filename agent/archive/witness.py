@@ -24,6 +24,8 @@ from agent.formats.canonical import CanonicalError, canonical, parse_canonical
 from agent.formats.layout import ID_PATTERN, day_of
 
 VERSION: Final = 1
+ADOPTED: Final = "adopted"
+"The result of a CONFIG row: all that nobody had signed was signed."
 MAX_WITNESS: Final = 256 << 20
 "Bytes of the file: a hundred thousand records that are held."
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,6 +50,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     version: int = VERSION
     row: int
     day: date
+    adopted: bool
     records: dict[_Id, InForce]
     days: tuple[str, ...]
     holds: tuple[_Id, ...]
@@ -64,6 +67,8 @@ class Witness:
         "Of the last that was taken."
         self.day = date.min
         "Under which rows after it may lie at the earliest."
+        self.adopted = False
+        "Whether all that was there before the gate is signed: what is not is forged."
         self._records: dict[str, InForce] = {}
         self.days: set[str] = set()
         "Destroyed keys of days: `2026-11-23.1`, the day and the generation."
@@ -78,7 +83,7 @@ class Witness:
         except CanonicalError as error:
             raise WitnessError(f"What is in force cannot be read: {error}") from None
         made = cls()
-        made.row, made.day = file.row, file.day
+        made.row, made.day, made.adopted = file.row, file.day, file.adopted
         made._records = {**file.records}
         made.days, made.holds = {*file.days}, {*file.holds}
         return made
@@ -86,7 +91,7 @@ class Witness:
     def to_bytes(self) -> bytes:
         """All of it, to go on from."""
         file = _File(
-            row=self.row, day=self.day, records=self._records,
+            row=self.row, day=self.day, adopted=self.adopted, records=self._records,
             days=tuple(sorted(self.days)), holds=tuple(sorted(self.holds)),
         )  # fmt: skip
         return canonical(file)
@@ -150,6 +155,8 @@ class Witness:
                 numbers = tuple(sorted({*before.annotations, int(number)}))
                 changed = msgspec.structs.replace(before, annotations=numbers)
                 self._keep(row.id, changed)
+            case Act.CONFIG if row.result == ADOPTED:
+                self.adopted = True
             case Act.ERASED:
                 self._records.pop(row.id, None)
             case Act.KEY_DESTROYED if row.id:

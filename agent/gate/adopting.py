@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from agent.archive import tombstones
 from agent.archive.record_state import RecordState
+from agent.archive.witness import ADOPTED
 from agent.formats.audit import Act
 from agent.gate.parts import Parts
 from agent.retention.site import Site, each
@@ -45,10 +46,25 @@ async def adopt(parts: Parts, site: Site) -> Adopted:
         async for key, _ in tombstones.ids(state):
             graves += await tombstones.adopt(state, key, site.documents)
     await parts.log.append(
-        parts.name, Act.CONFIG, result="adopted",
+        parts.name, Act.CONFIG, result=ADOPTED,
         detail={"records": str(records), "tombstones": str(graves)},
     )  # fmt: skip
     return Adopted(records, graves)
+
+
+async def adopt_nothing(parts: Parts, site: Site) -> None:
+    """At a gate's first start: where there is nothing to be signed, that is told.
+
+    Raises AuditLogError, StorageError.
+    """
+    if parts.witness.adopted:
+        return
+    async for _ in parts.states.ids():
+        return
+    for place in site.places:
+        async for _ in tombstones.ids(place.archive.state):
+            return
+    await adopt(parts, site)
 
 
 async def _tell(parts: Parts, state: RecordState) -> None:

@@ -36,6 +36,7 @@ from agent.formats.day_keys import DayKeysError, verify_day_keys
 from agent.formats.layout import day_of
 from agent.formats.sshsig import PublicKey
 from agent.gate.admission import Admission
+from agent.gate.adopting import adopt_nothing
 from agent.gate.app import make_app
 from agent.gate.approvals import Approvals
 from agent.gate.config import Config
@@ -161,6 +162,7 @@ async def opened(
                 Act.START,
                 detail={"version": __version__, "config": config_digest(config)},
             )
+            await adopt_nothing(gate.parts, gate.site)
             yield gate
             await log.append(config.gate.name, Act.STOP)
             remember(state, witness)

@@ -1,5 +1,6 @@
 import asyncio
 import hashlib
+import itertools
 from datetime import date
 
 import pytest
@@ -23,12 +24,15 @@ from agent.archive.record_state import (
     restrict,
     unrestrict,
 )
-from agent.archive.states import StateBusyError, States, _Stored
+from agent.archive.states import PASSED, StateBusyError, States, _Stored
+from agent.archive.witness import ADOPTED, Witness
+from agent.formats.audit import Act, make_row
 from agent.formats.sshsig import Namespace
 from agent.upload.backend import StorageError
 from agent.upload.backends.memory import MemoryBackend
-from tests.archive.logs import ID, KEY, OTHER
+from tests.archive.logs import ID, KEY, NOON, OTHER
 from tests.archive.shelves import id_of
+from tests.formats.flips import flips
 
 NOW = "2026-11-29T12:00:00.000Z"
 HOLD = Hold(
@@ -269,3 +273,50 @@ async def test_what_was_removed_in_the_middle_or_swapped_is_named() -> None:
     ]
     backend.objects[first] = b"{}"
     assert (await states.flaws(ID))[0].startswith(f"{first}: A document of state")
+
+
+def witness() -> Witness:
+    made = Witness()
+    row = make_row(1, NOON, "gate", Act.CONFIG, result=ADOPTED)
+    made.take([row], date(2026, 11, 29))
+    return made
+
+
+@pytest.mark.parametrize("number", [3, 4, 999_999])
+async def test_once_all_are_signed_a_forged_one_holds_up_nothing(number: int) -> None:
+    backend = MemoryBackend()
+    await held(backend)
+    states = States(backend, SIGNED, witness())
+    key = f"state/{ID}/{number:06}.json"
+    backend.objects[key] = encode_state(RecordState(id=ID, number=number))
+    before = await states.read(ID)
+    assert before.stops_clock == ("hold", "restriction")
+    assert [state async for state in states.all()] == [before]
+    assert (await states.flaws(ID))[-1].startswith(f"{key}: A document of state")
+    changed = await states.change(ID, annotate)
+    assert changed.number == 3
+    assert await states.read(ID) == changed
+    assert len(await states.flaws(ID)) == (0 if number == 3 else 1 + (number > 4))
+
+
+async def test_a_heap_of_forged_ones_is_not_read_to_its_end() -> None:
+    backend = MemoryBackend()
+    await held(backend)
+    states = States(backend, SIGNED, witness())
+    for number in range(3, 3 + PASSED):
+        backend.objects[f"state/{ID}/{number:06}.json"] = b"forged"
+    assert (await states.read(ID)).stops_clock
+    backend.objects[f"state/{ID}/000999.json"] = b"forged"
+    with pytest.raises(StateError):
+        await states.read(ID)
+
+
+async def test_every_flipped_bit_of_a_document_is_named() -> None:
+    backend = MemoryBackend()
+    states = await held(backend)
+    key = max(backend.objects)
+    for flipped in itertools.islice(flips(backend.objects[key]), 0, None, 13):
+        backend.objects[key] = flipped
+        with pytest.raises(StateError):
+            await states.read(ID)
+        assert len(await states.flaws(ID)) == 1

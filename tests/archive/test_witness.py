@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from agent.archive.record_state import Hold, HoldKind, RecordState, Restriction
-from agent.archive.witness import Witness, WitnessError
+from agent.archive.witness import ADOPTED, Witness, WitnessError
 from agent.formats.audit import Act, Row, make_row
 from tests.archive.logs import ID, NOON
 from tests.archive.shelves import id_of
@@ -112,9 +112,13 @@ def test_it_goes_on_from_what_it_wrote() -> None:
         row(2, Act.KEY_DESTROYED, id_="", day="2026-11-23", generation="1"),
         row(3, Act.KEY_DESTROYED),
     )
+    assert not witness.adopted
+    adopted = make_row(4, NOON, "gate", Act.CONFIG, result=ADOPTED)
+    witness.take([row(3, Act.CONFIG), adopted], TODAY)
+    assert witness.adopted
     again = Witness.parse(witness.to_bytes())
     assert again.to_bytes() == witness.to_bytes()
-    assert (again.row, again.day) == (3, TODAY)
+    assert (again.row, again.day, again.adopted) == (4, TODAY, True)
     assert again.in_force(EMPTY) == witness.in_force(EMPTY)
     assert (again.days, again.holds) == (witness.days, witness.holds)
 

@@ -66,13 +66,13 @@ async def rows(opened: Opened) -> list[tuple[str, str]]:
 
 async def test_a_gate_that_came_up_has_proven_its_log(site: GateSite) -> None:
     async with gate(site) as opened:
-        assert await rows(opened) == [("gate", "start")]
+        assert await rows(opened) == [("gate", "start"), ("gate", "config")]
         with pytest.raises(KeyringBusyError):
             async with gate(site):
                 pass
     async with gate(site) as again:
         acts = [act for _, act in await rows(again)]
-        assert acts == ["start", "stop", "start"]
+        assert acts == ["start", "config", "stop", "start"]
 
 
 async def test_the_first_run_makes_keys_and_publishes_them(site: GateSite) -> None:

@@ -3,7 +3,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 
+from agent.archive import tombstones
+from agent.archive.tombstones import Tombstone
 from agent.formats.audit import Act
 from agent.retention.policy import start_of_day
 from agent.retention.replay import Replayed, replay
@@ -90,3 +93,22 @@ async def test_what_a_lock_keeps_is_told(two: Built) -> None:
     two.backends[0][0].locked = {k for k in copies[0] if k.startswith("audio/")}
     (left,) = (await replay(two.site)).left
     assert left.reason == "the lock of 1 objects has not run out"
+
+
+async def test_a_forged_tombstone_erases_nothing(two: Built) -> None:
+    one, other = await two.record(), await two.record()
+    copies = [dict(backend.objects) for backend in two.backends[0]]
+    await two.erase_early(one)
+    for backend, old in zip(two.backends[0], copies, strict=True):
+        backend.objects |= {key: data for key, data in old.items() if one in key}
+    stone = Tombstone(
+        id=other, created=DAY, erased_at="2027-11-24T00:00:00.000Z",
+        method="key-destroyed", policy="P1Y",
+    )  # fmt: skip
+    await tombstones.write(two.backends[1][1], stone)  # whoever runs the second storage
+    with structlog.testing.capture_logs() as log:
+        replayed = await replay(two.site)
+    assert replayed.returned == {one: DAY}
+    assert two.of(one) == set()
+    assert two.opens(other)
+    assert "tombstone_refused" in {line["event"] for line in log}
