@@ -6,8 +6,7 @@ row here. Whoever deletes a document of state leaves a row here, and no document
 
 from dataclasses import dataclass
 
-from agent.archive.states import StateError, States
-from agent.archive.witness import Witness
+from agent.archive.states import StateError
 from agent.gate.parts import Parts
 from agent.retention.site import each
 
@@ -22,15 +21,21 @@ class StateFlaw:
     what they say and the log does not, `altered` a document or their chain."""
 
 
-async def compare_states(states: States, witness: Witness) -> list[StateFlaw]:
+async def compare_states(parts: Parts) -> list[StateFlaw]:
     """Hold every document of state against the log, and put back what is missing.
 
     Raises StateError for a strange name, StorageError.
     """
+    states, witness = parts.states, parts.witness
     ids = {one async for one, _ in states.ids()} | {*witness.ids()}
     found: list[StateFlaw] = []
 
     async def one(recording_id: str) -> None:
+        # Between a document and its row nobody compares them.
+        async with parts.record_locks(recording_id):
+            await look(recording_id)
+
+    async def look(recording_id: str) -> None:
         if await states.flaws(recording_id):
             found.append(StateFlaw(recording_id, "altered"))
         try:

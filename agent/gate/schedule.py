@@ -155,7 +155,7 @@ class Schedule:
     async def _states_compared(self) -> None:
         """Hold the documents of state against the log, and put back what is missing."""
         works = self._works
-        found = await compare_states(works.parts.states, works.parts.witness)
+        found = await compare_states(works.parts)
         for one in found:
             self._log.critical("state_altered", id=one.id, what=one.what)
             await self._alarm("state-altered", one.id, what=one.what)

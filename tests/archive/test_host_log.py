@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from agent.archive.audit_log import AuditBrokenError
 from agent.archive.audit_verification import read_rows, verify_log, writers
 from agent.archive.host_log import HostLog
-from agent.formats.audit import Act, host_of
+from agent.formats.audit import Act, host_of, utc_day
 from agent.formats.layout import LayoutError
 from agent.upload.backend import StorageError
 from agent.upload.backends.memory import MemoryBackend
@@ -176,3 +176,19 @@ async def test_a_log_that_was_altered_in_the_spool_is_not_continued(host: Host) 
         await host.log().start()
     with pytest.raises(LayoutError):
         await host.log("a host").start()
+
+
+async def test_after_a_clock_that_was_ahead_it_goes_back(host: Host) -> None:
+    for days in (0, 200, -200, 1):
+        host.clock.now += days * DAY
+        host.away = days == 200  # what waits in the spool keeps its order
+        await host.life(Act.PAUSE)
+    for storage in (host.first, host.second):
+        [writer] = await writers(storage)
+        report = await verify_log(storage, writer, [KEY.public], {})
+        assert report.findings == ()
+        today = utc_day(host.clock.now)
+        rows = read_rows(storage, writer, [KEY.public], today, today)
+        assert [row.act async for row in rows] == ["start", "pause"]
+    assert host.first.objects == host.second.objects
+    assert len(host.spooled()) == 1

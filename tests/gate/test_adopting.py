@@ -65,7 +65,7 @@ def test_what_was_there_before_the_gate_is_signed_when_told(
         ) as gate:
             parts = gate.parts
             assert (await parts.states.stored(ID)).holds == {"h-1": given}
-            assert await compare_states(parts.states, parts.witness) == []
+            assert await compare_states(parts) == []
             keys = [key async for key, _ in tombstones.ids(parts.archive.state)]
             stone = await tombstones.read(
                 parts.archive.state, keys[0], gate.site.documents
