@@ -259,6 +259,12 @@ class Recorder:
         if (segment := self._segments.get(recording_id)) is not None:
             segment.gap = True
             self._keep(segment)
+            self._log.warning(
+                "recording_interrupted",
+                call_id=segment.call_id,
+                recording_id=recording_id,
+                reason="its media worker died; another goes on with it",
+            )
 
     def _keep(self, segment: OpenSegment) -> None:
         """Let the process after this one know what has become of a segment."""

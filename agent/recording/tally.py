@@ -3,11 +3,13 @@
 import contextlib
 import sqlite3
 from collections.abc import Collection
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from agent.formats.layout import HELSINKI
 from agent.model.call import Outcome
 from agent.model.recording import RecordingState
 from agent.recording.database import LedgerError
@@ -58,6 +60,15 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
         """Of the answered that must be recorded, how many are: 0 to 1; None of none."""
         due = self.answered - self.exempt
         return self.captured / due if due else None
+
+
+def span_of(day: date) -> tuple[int, int]:
+    """A local day's first nanosecond, and the first after it; 23 to 25 hours."""
+    first, after = (
+        datetime(one.year, one.month, one.day, tzinfo=HELSINKI).timestamp()
+        for one in (day, day + timedelta(days=1))
+    )
+    return int(first) * 1_000_000_000, int(after) * 1_000_000_000
 
 
 def read_tally(

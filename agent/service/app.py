@@ -42,6 +42,7 @@ from agent.service.host_status import HostStatus, host_status, peer_statuses
 from agent.service.logs import Masker
 from agent.service.manager_news import ManagerNews, state_of
 from agent.service.material import Material, credentials_directory, read_material
+from agent.service.metrics.endpoint import Parts, build_endpoint
 from agent.service.mqtt import build_mqtt, build_telling
 from agent.service.parts import (
     build_dispatch,
@@ -294,6 +295,7 @@ class Agent:
             dispatch=dispatch,
             media=media,
             peers=peers,
+            broker_away=lambda: None if mqtt is None else mqtt.publisher.away,
             draining=lambda: control.draining,
             utc_ns=utc_ns,
         )
@@ -313,6 +315,20 @@ class Agent:
                 material.people,
                 witness,
             )
+        numbered = Parts(
+            control=control,
+            ledger=ledger,
+            media=media,
+            witness=witness,
+            health=health,
+            status=host,
+            events=None if mqtt is None else mqtt.publisher.stats,
+        )
+        endpoint = build_endpoint(config, self._base, numbered)
+        if endpoint is not None:
+            await endpoint.start()
+            stack.push_async_callback(endpoint.close)
+            tasks.spawn(endpoint.run(), name="loop-lag")
         registering = TaskSet(self._part_failed)
         stack.push_async_callback(registering.close)
         for registrar in registrars:

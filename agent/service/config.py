@@ -26,6 +26,7 @@ from agent.recording.config import (
     SigningConfig,
 )
 from agent.retention.config import RetentionConfig
+from agent.service.metrics.config import MetricsConfig
 from agent.signalling.config import SipConfig, TlsConfig
 from agent.upload.config import StorageConfig
 
@@ -76,6 +77,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     log: LogConfig = LogConfig()
     retention: RetentionConfig = RetentionConfig()
     region: RegionConfig = RegionConfig()
+    metrics: MetricsConfig = MetricsConfig()
     mqtt: MqttConfig = MqttConfig()
 
 

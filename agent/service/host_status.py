@@ -78,7 +78,7 @@ class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
     draining: bool = False
     "Whether no new call is taken, but for emergency calls."
     broker_away: bool | None = None
-    "Whether the MQTT broker is not there; None if none is configured."
+    "Whether the MQTT broker is not there; None if none is configured, or asked yet."
 
 
 def peer_statuses(
@@ -105,6 +105,7 @@ def host_status(
     dispatch: Dispatch,
     media: MediaPool,
     peers: Callable[[], tuple[PeerStatus, ...]],
+    broker_away: Callable[[], bool | None],
     draining: Callable[[], bool] = lambda: False,
     utc_ns: Callable[[], int],
 ) -> HostStatus:
@@ -138,6 +139,7 @@ def host_status(
         day_keys_for=dispatch.coming_days(),
         peers=peers(),
         draining=draining(),
+        broker_away=broker_away(),
         workers=tuple(
             WorkerStatus(number=number, alive=worker.up, restarts=worker.lost)
             for number, worker in enumerate(media.workers)

@@ -34,6 +34,8 @@ class Witness:
     def __init__(self, log: HostLog | None, config: Config, spool: Path) -> None:
         self._log = log
         self._config = config
+        self.problems = 0
+        "Since the start."
         self._digest_path = spool / DIGEST
 
     async def start(self) -> None:
@@ -80,6 +82,7 @@ class Witness:
 
     def problem(self, what: str) -> None:
         """Keys, or lists of them, are not there or not believed; `what` in a word."""
+        self.problems += 1
         self.note(Act.KEY_PROBLEM, result="problem", what=what)
 
     def command(self, request: Order, by: str, call: CallStatus) -> None:

@@ -141,6 +141,9 @@ async def test_late_words_of_workers_change_nothing(site: Site) -> None:
     recorder.closed(closed)
     await site.talk()
     recording = site.media.begins[0].recording_id
+    recorder.interrupted(recording)
+    [interrupted] = site.logged("recording_interrupted")
+    assert interrupted["recording_id"] == recording
     for _ in range(2):
         recorder.failed(recording, "ENOSPC")
     assert len(site.logged("recording_failed")) == 1

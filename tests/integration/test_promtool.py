@@ -141,6 +141,11 @@ CASES = [
     ),
     Case("BrokerDown", "12m", *one("broker_up", "", "0x20", "1x20")),
     Case(
+        "EventsDropped", "5m",
+        *one("events_total", 'result="dropped"', "0 0 1x10", "1x10"),
+        {"result": "dropped"},
+    ),
+    Case(
         "CertificateExpires", "1m",
         *one(
             "certificate_expiry_timestamp_seconds", 'use="tls"',

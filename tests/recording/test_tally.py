@@ -1,13 +1,15 @@
 import sqlite3
 from collections.abc import AsyncIterator
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from agent.formats.layout import day_of
 from agent.model.call import CallDirection, Outcome
 from agent.model.recording import RecordingState
 from agent.recording.ledger import CallIntent, Ledger, LedgerError
-from agent.recording.tally import read_tally
+from agent.recording.tally import read_tally, span_of
 
 NOW = 1_000_000_000_000
 
@@ -82,6 +84,17 @@ async def test_what_became_of_a_days_calls(ledger: Ledger, path: Path) -> None:
     # Test calls are nobody's.
     assert read_tally(path, NOW, NOW + 10, tests={"service"}).begun == 0
     assert read_tally(path, NOW, NOW + 10, tests={"other"}) == tally
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"),
+    [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 11, 30), 24)],
+)
+def test_a_day_is_the_calendars(day: date, hours: int) -> None:
+    first, after = span_of(day)
+    assert after - first == hours * 3600 * 10**9
+    assert (day_of(first), day_of(first - 1)) == (day, day - timedelta(days=1))
+    assert (day_of(after - 1), day_of(after)) == (day, day + timedelta(days=1))
 
 
 async def test_of_no_calls_there_is_no_rate(ledger: Ledger, path: Path) -> None:

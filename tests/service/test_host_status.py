@@ -50,6 +50,7 @@ def status(path: Path, *, finish: int | None, store: int | None) -> Any:
         dispatch=dispatch,
         media=media,
         peers=lambda: peers,
+        broker_away=lambda: True,
         utc_ns=lambda: NOW,
     )
 
@@ -66,6 +67,7 @@ def test_how_long_the_first_has_waited(tmp_path: Path) -> None:
         WorkerStatus(number=0, alive=True, restarts=0),
         WorkerStatus(number=1, alive=False, restarts=2),
     )
+    assert told.broker_away
     north, south = told.storages
     assert (north.name, north.to_store, north.away) == ("north", 0, False)
     assert (south.name, south.to_store, south.away) == ("south", 1, True)

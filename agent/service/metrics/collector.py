@@ -176,6 +176,14 @@ class AgentCollector(Collector):
             {event: on[event] for event in sources.raising},
             "event",
         )
+        if (events := sources.events) is not None:
+            yield _counter(
+                "events",
+                "Events, by what became of them.",
+                {"sent": events.sent, "dropped": events.dropped},
+                "result",
+            )
+            yield _gauge("events_waiting", "Events not sent yet.", events.waiting)
         yield _counter("log_lines_dropped", "Repeats held back.", sources.dropped())
         yield _histogram(
             "event_loop_lag_seconds",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from agent.call.joint import CallStats
 from agent.common.histogram import Histogram
+from agent.events.publisher import PublisherStats
 from agent.media.figures import Figures
 from agent.recording.ledger import LedgerStats
 from agent.recording.tally import Tally
@@ -33,6 +34,8 @@ class Sources:
     "Since the start."
     loop_lag: Histogram
     "Seconds by which the event loop was late."
+    events: PublisherStats | None = None
+    "Of what was told to the broker; None without one."
     raising: tuple[str, ...] = ()
     "Events that raise an alarm: the catalogue's."
     alarms: Callable[[], Iterable[str]] = tuple

@@ -4,6 +4,7 @@ from collections import Counter
 
 from agent.call.joint import CallStats
 from agent.common.histogram import Histogram
+from agent.events.publisher import PublisherStats
 from agent.media.figures import Figures
 from agent.model.call import Outcome
 from agent.recording.ledger import LedgerStats
@@ -69,6 +70,7 @@ def running(tally: Tally | None = TALLY) -> Sources:
         journal_lag=lambda: 0.5,
         key_problems=lambda: 1,
         loop_lag=Histogram(BOUNDS),
+        events=PublisherStats(sent=40, dropped=1, waiting=3),
         raising=("peer_down", "storage_failed"),
         alarms=lambda: ["peer_down", "peer_down"],
         dropped=lambda: 6,

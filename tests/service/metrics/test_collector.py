@@ -66,6 +66,7 @@ def test_what_is_told_of_the_host() -> None:
     assert series["certificate_expiry_timestamp_seconds", "tls"] == 1.8e9
     assert series["alarm_active", "peer_down"] == 2
     assert series["alarm_active", "storage_failed"] == 0
+    assert (series["events_total", "sent"], series["events_waiting", ""]) == (40, 3)
     assert series["log_lines_dropped_total", ""] == 6
 
 

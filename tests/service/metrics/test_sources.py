@@ -6,7 +6,7 @@ from tests.service.metrics.running import running
 
 def test_an_agent_without_extras_has_none_to_tell_of() -> None:
     sources = running()
-    extras = {"raising", "alarms", "dropped", "expiries"}
+    extras = {"events", "raising", "alarms", "dropped", "expiries"}
     needed = {
         field.name: getattr(sources, field.name)
         for field in fields(Sources)
