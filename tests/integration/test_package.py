@@ -118,6 +118,8 @@ def test_it_holds_no_test_no_secret_and_nothing_of_the_machine_that_built_it(
     tree = tmp_path / "tree"
     names = [str(path.relative_to(tree)) for path in tree.rglob("*")]
     assert len(names) > 1000
+    assert "usr/share/man/man1/recording-agent.1.gz" in names
+    assert "usr/share/bash-completion/completions/recording-agent" in names
     suspect = re.compile(
         r"(^|/)(tests?|conftest\.py|\.git|\.env)(/|$)|\.key$|(?<!/cacert)\.pem$"
     )

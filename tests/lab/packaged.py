@@ -40,7 +40,8 @@ def build(output: Path, suite: str = "bookworm", revision: int = 1) -> Path:
     command += ["--revision", str(revision), "--output", str(output)]
     command += ["--dependencies", str(dependencies(suite))]
     # Small is for those who download it.
-    environment = os.environ | {"DEB_LEVEL": "1"}
+    path = f"{FOLDER}/pythons:{os.environ['PATH']}"
+    environment = os.environ | {"DEB_LEVEL": "1", "PATH": path}
     built = subprocess.run(
         command, capture_output=True, text=True, check=False, env=environment
     )
