@@ -165,7 +165,8 @@ def _own(host: HostStatus) -> Text:
         whole = alive == len(host.workers)
         line.append(f"{alive}/{len(host.workers)}", _GOOD if whole else _BAD)
         restarts = sum(worker.restarts for worker in host.workers)
-        line.append(f" (restarted {restarts} times)" if restarts else "")
+        many = "" if restarts == 1 else "s"
+        line.append(f" ({restarts} restart{many})" if restarts else "")
     if host.broker_away is not None:
         line.append("   MQTT broker ")
         line.append(*(("away", _BAD) if host.broker_away else ("up", _GOOD)))

@@ -31,7 +31,7 @@ def test_what_matters_is_on_the_first_screen() -> None:
         "to store 12 (5 m)",
         "storage fails: hall-b",
         "trunk up  pbx down  officers -",
-        "workers 4/4 (restarted 1 times)",
+        "workers 4/4 (1 restart)",
         "MQTT broker up",
         "recorded 118  partial 1  abandoned 9",
         "paused",
