@@ -32,6 +32,9 @@ PROPERTIES: Final = (
     "LimitNOFILE",
     "LimitCORE",
     "MemorySwapMax",
+    "ProtectSystem",
+    "ReadWritePaths",
+    "StateDirectory",
 )
 CREDENTIALS: Final = Path("/run/credentials")
 "Where systemd puts those of its units."

@@ -2,12 +2,16 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 from agent.cli.doctor.finding import Finding, Findings, Patient
 from agent.cli.doctor.patient import ACTIVE_WORKERS, UNIT
 
 MANY_RESTARTS: Final = 5
+_STATE: Final = Path("/var/lib")
+"Where StateDirectory= is below."
 
 
 def check(patient: Patient, found: Findings) -> Iterator[Finding]:
@@ -44,12 +48,36 @@ def check(patient: Patient, found: Findings) -> Iterator[Finding]:
             "systemd keeps nothing for it: calls end when the daemon does",
             "Set FileDescriptorStoreMax= in the unit, as the shipped one has it.",
         )
+    yield from _writable(patient, unit, found)
     restarts = unit.get("NRestarts", "0")
     if restarts.isdecimal() and int(restarts) >= MANY_RESTARTS:
         yield found.warning(
             f"systemd has restarted it {restarts} times",
             f"See `journalctl -xu {UNIT}` for why, and report what it says.",
         )
+
+
+def _writable(
+    patient: Patient, unit: dict[str, str], found: Findings
+) -> Iterator[Finding]:
+    """In its sandbox everything is read-only but what the unit names."""
+    if unit.get("ProtectSystem") != "strict":
+        return
+    allowed = [Path(path.lstrip("-+")) for path in unit["ReadWritePaths"].split()]
+    allowed += [_STATE / name for name in unit["StateDirectory"].split()]
+    wanted = {"agent.spool": patient.spool}
+    for index, storage in enumerate(patient.config.storage):
+        if not storage.is_s3:
+            for key, url in (("locked_url", storage.locked_url), ("url", storage.url)):
+                path = patient.base / unquote(urlsplit(url).path)
+                wanted[f"storage[{index}].{key}"] = path
+    for place, path in wanted.items():
+        if not any(path.resolve().is_relative_to(one) for one in allowed):
+            yield found.wrong(
+                f"{place}: the unit may not write below {path}",
+                f"Run `systemctl edit {UNIT}`, and write under [Service]:"
+                f" ReadWritePaths={path}",
+            )
 
 
 def _workers(

@@ -209,6 +209,13 @@ def unit_stopped(host: SoundHost, *_: object) -> None:
     host.unit_says(ActiveState="inactive")
 
 
+def unit_may_not_write(host: SoundHost, *_: object) -> None:
+    paths = f"/somewhere -{host.root}/spool {host.root}/state"
+    host.unit_says(
+        ProtectSystem="strict", ReadWritePaths=paths, StateDirectory="recording-agent"
+    )
+
+
 def unit_new(host: SoundHost, *_: object) -> None:
     host.unit_says(ActiveState="inactive", UnitFileState="disabled")
 
@@ -299,6 +306,7 @@ FAULTS: list[Fault] = [
     (swap_out_of_reach, RIGHT, "limits", "out of reach", ""),
     (unit_failed, WRONG, "unit", "has failed: watchdog", "journalctl"),
     (unit_stopped, WRONG, "unit", "is inactive", "systemctl enable --now"),
+    (unit_may_not_write, WRONG, "unit", "storage[0].locked_url", "ReadWritePaths="),
     (unit_new, WARNING, "unit", "is inactive", "systemctl enable --now"),
     (workers_not_started, WRONG, "unit", "0 units of media", "media@{0..1}"),
     (unit_restarted, WARNING, "unit", "restarted it 17 times", "journalctl"),

@@ -9,7 +9,13 @@ from agent.cli.doctor import command
 from agent.cli.doctor.finding import Finding, Verdict
 from agent.service.commands import Reply
 from tests.cli.doctor.conftest import SoundHost
-from tests.cli.doctor.faults import FAULTS, Fault, broker_away, spool_open
+from tests.cli.doctor.faults import (
+    FAULTS,
+    Fault,
+    broker_away,
+    spool_open,
+    unit_may_not_write,
+)
 
 
 def test_a_sound_host_has_nothing_wrong(host: SoundHost) -> None:
@@ -91,6 +97,16 @@ def test_a_broker_that_lets_us_in(
     [found] = [one for one in host.examine() if one.check == "broker"]
     assert found.verdict is Verdict.RIGHT
     assert "lets us in" in found.text
+
+
+def test_what_the_unit_may_write_is_not_told(host: SoundHost) -> None:
+    unit_may_not_write(host)
+    told = [one for one in host.examine() if "may not write" in one.text]
+    assert len(told) == 1
+    host.unit_says(
+        ProtectSystem="strict", ReadWritePaths=str(host.root), StateDirectory=""
+    )
+    assert not [one for one in host.examine() if "may not write" in one.text]
 
 
 def test_a_check_that_cannot_look_says_so(
