@@ -34,6 +34,11 @@ class Mount(NamedTuple):
 def check(patient: Patient, found: Findings) -> Iterator[Finding]:
     """Look at the spool, and write a little there."""
     spool = patient.spool
+    if spool in patient.made_by_unit and not spool.exists():
+        yield found.warning(
+            f"the spool {spool} is not there yet", "Start the unit, which makes it."
+        )
+        return
     try:
         status = spool.stat()
     except OSError as error:

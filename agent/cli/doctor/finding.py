@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -10,6 +11,9 @@ from agent.service.commands import Reply
 from agent.service.config import Config
 from agent.service.material import Material
 from agent.signalling.secrets import Secrets
+
+_STATE: Final = Path("/var/lib")
+"Where StateDirectory= is below."
 
 
 class Verdict(StrEnum):
@@ -84,6 +88,12 @@ class Patient:
     def spool(self) -> Path:
         """Where the daemon keeps what it has."""
         return self.base / self.config.agent.spool
+
+    @property
+    def made_by_unit(self) -> tuple[Path, ...]:
+        """Directories that the unit makes when it starts."""
+        names = (self.unit or {}).get("StateDirectory", "").split()
+        return tuple(_STATE / name for name in names)
 
     @property
     def running(self) -> bool:

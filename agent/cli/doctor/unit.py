@@ -10,8 +10,6 @@ from agent.cli.doctor.finding import Finding, Findings, Patient
 from agent.cli.doctor.patient import ACTIVE_WORKERS, UNIT
 
 MANY_RESTARTS: Final = 5
-_STATE: Final = Path("/var/lib")
-"Where StateDirectory= is below."
 
 
 def check(patient: Patient, found: Findings) -> Iterator[Finding]:
@@ -64,7 +62,7 @@ def _writable(
     if unit.get("ProtectSystem") != "strict":
         return
     allowed = [Path(path.lstrip("-+")) for path in unit["ReadWritePaths"].split()]
-    allowed += [_STATE / name for name in unit["StateDirectory"].split()]
+    allowed += patient.made_by_unit
     wanted = {"agent.spool": patient.spool}
     for index, storage in enumerate(patient.config.storage):
         if not storage.is_s3:

@@ -150,6 +150,11 @@ def spool_gone(host: SoundHost, *_: object) -> None:
     (host.root / "spool").rmdir()
 
 
+def spool_not_yet(host: SoundHost, *_: object) -> None:
+    host.edit('spool = "spool"', 'spool = "/var/lib/no-such-agent"')
+    host.unit_says(StateDirectory="no-such-agent")
+
+
 def spool_a_file(host: SoundHost, *_: object) -> None:
     spool_gone(host)
     (host.root / "spool").write_text("no directory")
@@ -292,6 +297,7 @@ FAULTS: list[Fault] = [
     (notice_faint, WRONG, "notices", "too faint", "notice convert"),
     (spool_open, WRONG, "disk", "mode 0755", "chmod 700"),
     (spool_gone, WRONG, "disk", "is not there", "0700"),
+    (spool_not_yet, WARNING, "disk", "is not there yet", "Start the unit"),
     (spool_a_file, WRONG, "disk", "is no directory", "Name one"),
     (spool_in_memory, WRONG, "disk", "lies in memory", "on a disk"),
     (spool_remote, WRONG, "disk", "another host (nfs4)", "local disk"),
