@@ -181,13 +181,16 @@ def _enforced(*, gate: bool) -> tuple[str, ...]:
     if not gate:
         return (
             "Without a gate nothing logs who opened what, and restrictions bind only"
-            " those who use the archive's commands.",
+            " those who use the archive's commands: nobody signs them, or holds, and"
+            " who may write to storage can lift them.",
         )
     return (
         "Every access states a purpose, and is logged before it is answered.",
         "Officers reach the recordings that they took part in, and no others.",
         "A restricted recording is released to case handlers alone.",
-        "An erasure before its time needs two persons.",
+        "An erasure before its time needs two persons, whose signatures are verified"
+        " again before a key is destroyed.",
+        "A hold or restriction stays in force although its document is deleted.",
         "After the period the day's key is destroyed: no copy opens any more.",
     )
 

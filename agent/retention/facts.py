@@ -40,7 +40,7 @@ def retention_facts(config: RetentionConfig, *, gate: bool) -> RetentionFacts:
         " envelopes are not reached",
         suspended_by=["hold", "restriction", "open request"],
         early_erasure=f"two approvers sign; complete {days} days after the day of the"
-        " recording at the earliest"
+        " recording, and three days after it was begun, at the earliest"
         if gate
         else "not without a gate",
         proof="a tombstone and a row of the audit log, without personal data",
