@@ -13,9 +13,15 @@ from typing import Final
 
 from agent.archive.audit_log import AuditBrokenError
 from agent.archive.chain import Chain, Finding
-from agent.archive.log_order import keys_after, last_key, read_in_order, sequence_of
+from agent.archive.log_order import (
+    goes_back,
+    keys_after,
+    last_key,
+    read_in_order,
+    sequence_of,
+)
 from agent.archive.reading import read_folder, read_objects
-from agent.formats.audit import MAX_OBJECT, Page, Row, peek_page
+from agent.formats.audit import MAX_OBJECT, Page, Row
 from agent.formats.layout import (
     Folder,
     LayoutError,
@@ -185,14 +191,22 @@ async def keep_heads(
 
 
 async def _day_ends(backend: StorageBackend, writer: str, head: str) -> list[str]:
-    """The last objects of days that another day follows, after the one that is kept."""
+    """The last objects of days that another follows, after the one that is kept."""
     row, day = 0, date.min
     if head:
         row, day = sequence_of(head), _day_of(head)
-        page = peek_page(await read_object(backend, head, MAX_OBJECT))
-        day = min(day, page.rolls_to() or day)
-    keys = await keys_after(backend, writer, row, day)
-    return [one for one, other in pairwise(keys) if _day_of(one) != _day_of(other)]
+    while True:
+        keys = await keys_after(backend, writer, row, day)
+        ends = [one for one, other in pairwise(keys) if _day_of(one) != _day_of(other)]
+        # One of them may lead back to a day before those that were listed.
+        led_to = [
+            back
+            for key in (head, *ends, *keys[-1:])
+            if key and (back := await goes_back(backend, key)) is not None
+        ]
+        if min(led_to, default=day) >= day:
+            return ends
+        day = min(led_to)
 
 
 def _day_of(key: str) -> date:

@@ -10,8 +10,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from agent.archive.reading import read_folder, read_objects
-from agent.common.errors import AgentError
-from agent.formats.audit import MAX_OBJECT, Page, peek_page
+from agent.formats.audit import MAX_OBJECT, AuditError, Page, peek_page
 from agent.formats.layout import LayoutError, audit_prefix, day_prefix, parse_audit
 from agent.upload.backend import StorageBackend, read_object
 
@@ -37,7 +36,7 @@ async def last_key(backend: StorageBackend, writer: str, today: date) -> str:
         # One of a day to come may be what a clock that was ahead has left there.
         if found and _day_of(found) <= today:
             break
-    while found and (back := await _goes_back(backend, found)) is not None:
+    while found and (back := await goes_back(backend, found)) is not None:
         other = await _last_since(backend, writer, back)
         if other == found:
             break
@@ -109,12 +108,16 @@ async def _last_since(backend: StorageBackend, writer: str, since: date | None) 
     return last
 
 
-async def _goes_back(backend: StorageBackend, key: str) -> date | None:
-    """The earlier day under which the object after this one lies, if it says so."""
+async def goes_back(backend: StorageBackend, key: str) -> date | None:
+    """The earlier day under which the object after this one lies, if it says so.
+
+    Raises StorageError.
+    """
+    data = await read_object(backend, key, MAX_OBJECT)
     try:
-        page: Page = peek_page(await read_object(backend, key, MAX_OBJECT))
-    except AgentError:
-        return None  # who reads it says what is wrong with it
+        page: Page = peek_page(data)
+    except AuditError:
+        return None  # who verifies it says what is wrong with it
     return page.rolls_to() if page.goes_back else None
 
 

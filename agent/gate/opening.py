@@ -146,7 +146,7 @@ async def opened(
             first.locked, config.gate.name, own, clock,
             trusted=trusted, mark=Mark(state / AUDIT_MARK), follow=witness.take,
         )  # fmt: skip
-        await log.start()
+        await log.start(at_least=witness.row)
         try:
             gate = _assembled(
                 config, roster, keyring, log, witness,

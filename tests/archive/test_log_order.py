@@ -1,6 +1,8 @@
+import asyncio
 from datetime import date, timedelta
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from agent.archive.audit_log import AuditBrokenError
 from agent.archive.audit_verification import (
@@ -179,3 +181,27 @@ async def test_a_strange_name_hides_no_end() -> None:
     log.objects = {"audit/gate/2099/strange": b""}
     with pytest.raises(AuditBrokenError):
         await started(log, clock)
+
+
+@given(st.lists(st.tuples(st.integers(-60, 60), st.booleans()), max_size=9))
+@settings(max_examples=20, deadline=None)
+def test_wherever_a_clock_wanders_the_log_is_whole_and_its_ends_are_kept(
+    steps: list[tuple[int, bool]],
+) -> None:
+    async def wander() -> None:
+        log, second, clock = MemoryBackend(), MemoryBackend(), Clock()
+        for days, keep in [(0, False), *steps]:
+            clock.now += days * DAY
+            await told(log, clock, 1)
+            if keep:
+                await keep_heads(log, second, "gate", utc_day(clock.now))
+        today = utc_day(clock.now)
+        await keep_heads(log, second, "gate", today)
+        heads = {key for key, data in log.objects.items() if b'"roll"' in data}
+        assert second.objects.keys() == heads
+        report = await verify_log(log, "gate", TRUSTED, {"second": second})
+        assert report.findings == ()
+        assert await numbers(log) == list(range(1, report.rows + 1))
+        assert await last_key(log, "gate", today) == max(log.objects, key=sequence_of)
+
+    asyncio.run(wander())
