@@ -39,7 +39,8 @@ from agent.retention.site import Site, each
 
 OLD_LISTS: Final = timedelta(3)
 """After the day on which a day's key was replaced: hosts wrap what comes later than
-`late_uploads` by a list of day keys that is of that day or the two days before."""
+`late_uploads` by a list of day keys that is of that day or the day before, and what is
+under way then has another to arrive (agent.recording.dispatch)."""
 LOCKED_AGAIN_NS: Final = DAY_NS
 """How often it is tried to delete what a lock keeps: where storage locks what it gets
 for most of a year, that is how long the ciphertext of an early erasure stays."""
