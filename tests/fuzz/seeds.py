@@ -179,7 +179,7 @@ def _own_signed() -> Iterator[bytes]:
     yield Request(
         id="00000000-0000-4000-8000-000000000000",
         act=RequestedAct.REWRAP,
-        rule=Rule(first="2026-11-23", last="2026-11-23", person="p-otso"),
+        rule=Rule(first="2026-11-22", last="2026-11-22", person="p-otso"),
         reason="leaver",
         gains=("p-meri",),
         issued=moment,
