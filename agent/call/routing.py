@@ -111,6 +111,22 @@ class RouteTable:
         exempt: Sequence[str],
         identity: IdentityConfig,
     ) -> None:
+        self.is_down: Callable[[str], bool] = lambda _: False
+        "Whether a peer, by its name, is known not to answer."
+        self.replace(
+            peers, routes, emergency=emergency, exempt=exempt, identity=identity
+        )
+
+    def replace(
+        self,
+        peers: Sequence[PeerConfig],
+        routes: Sequence[RouteConfig],
+        *,
+        emergency: Sequence[str],
+        exempt: Sequence[str],
+        identity: IdentityConfig,
+    ) -> None:
+        """Go by others from now on; calls that are up keep the plan they have."""
         self._peers = {peer.name: peer for peer in peers}
         self._matches: list[tuple[Network, int | None, PeerConfig]] = [
             (*parse_match(entry), peer)
@@ -145,8 +161,6 @@ class RouteTable:
         self._identity = identity
         self._emergency = frozenset(emergency)
         self._exempt = frozenset(normalise(number, identity) for number in exempt)
-        self.is_down: Callable[[str], bool] = lambda _: False
-        "Whether a peer, by its name, is known not to answer."
 
     def peer_of(self, flow: Flow) -> PeerConfig | None:
         """The configured peer at the other end of `flow`, if any.

@@ -60,6 +60,8 @@ def show_host(host: HostStatus, *, json: bool) -> None:
     if json:
         sys.stdout.buffer.write(msgspec.json.encode({"host": host}) + b"\n")
         return
+    if host.draining:
+        console().print("draining: no new calls but emergency calls are taken")
     console().print(
         f"spool: {host.spool_used * 100:.0f} % used, {host.spool_free_mb} MiB free;"
         f" high-water mark {host.spool_high_water * 100:.0f} %"

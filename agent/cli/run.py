@@ -1,6 +1,7 @@
 """`recording-agent run`: the daemon in the foreground."""
 
 import asyncio
+import functools
 import gc
 import os
 from pathlib import Path
@@ -36,7 +37,9 @@ def command(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> N
         runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     with runner:
         manager = ServiceManager(os.environ)
-        agent = Agent(settings, config.resolve().parent, manager)
+        base = config.resolve().parent
+        source = functools.partial(load, config.resolve())
+        agent = Agent(settings, base, manager, source=source)
         runner.run(agent.serve(ready=_spare_the_collector))
 
 

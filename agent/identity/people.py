@@ -50,6 +50,15 @@ class People:
         self._roster = roster
         self._day = None
 
+    def become(self, other: "People") -> None:
+        """Go by what `other` was made of; never by an older roster than our own."""
+        if other.roster is None:
+            if self._roster is None:
+                self._quality = other.quality()
+                self._directory = other.directory()
+        elif self._roster is None or other.roster.serial >= self._roster.serial:
+            self.replace(other.roster)
+
     def quality(self) -> tuple[Recipient, ...]:
         """Who opens every recording that begins now: quality staff and recovery."""
         self._follow()

@@ -156,13 +156,15 @@ class Crew:
         self._sounds.clear()
 
     def add_sound(self, message: control.AddSound, memory: int) -> None:
-        """Give a sound of a new name to every worker, present and future.
+        """Give a sound to every worker, present and future, in place of its namesake.
 
-        `memory` is a descriptor, which is the crew's from now on.
+        `memory` is a descriptor, which is the crew's from now on. What plays goes on.
         """
-        if message.name in self._sounds:
-            os.close(memory)
-            return
+        known, old = self._sounds.get(message.name, (None, memory))
+        if known is not None:
+            os.close(memory if known == message else old)
+            if known == message:
+                return
         self._sounds[message.name] = message, memory
         for worker in self._workers:
             worker.tell(message, (memory,))

@@ -8,11 +8,11 @@ socket, so that a dead worker's successor goes on where it stopped.
 import asyncio
 import os
 import resource
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.common.clock import monotonic_ns
+from agent.common.clock import monotonic, monotonic_ns
 from agent.common.files import make_private_directory
 from agent.media import control
 from agent.media.config import MediaConfig
@@ -206,6 +206,15 @@ class MediaPool:
             memory, parts = pack(sound)
             file.write(memory)
         self._crew.add_sound(control.AddSound(name=sound.name, parts=parts), fd)
+
+    def prove_ports(self, addresses: Iterable[str]) -> None:
+        """See that calls will find RTP ports on each of these addresses of ours.
+
+        Raises NoPortsError: none is free, or the address is not of this host.
+        """
+        for address in addresses:
+            ports = self._legs.ports.allocate(address)
+            self._legs.ports.release(ports, monotonic())
 
     # -- legs -----------------------------------------------------------------
 

@@ -75,8 +75,8 @@ class Worker:
         if self._relay is not None:
             self._relay.finish(self._cause or EndCause.AGENT_DIED)
         if self._channel is not None:
+            # It closes with the process: whom a main process hears hang up, it kills.
             self._flush_at_end(self._channel)
-            self._channel.close()
         self._listener.close()
         self._loop.close()
 
@@ -261,6 +261,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     worker.run()
+    os._exit(0)
 
 
 def _end_at_sigterm(worker: Worker) -> None:

@@ -5,10 +5,11 @@ storage and notices have been proven, never before. `parts` and `sip_parts` buil
 """
 
 import asyncio
+import contextlib
 import functools
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,7 @@ from agent.call.takeover import adopt, catch_up
 from agent.common.clock import utc_ns
 from agent.common.files import make_private_directory
 from agent.common.ids import SecureRandom
+from agent.common.logs import set_level
 from agent.common.service_manager import ServiceManager
 from agent.common.tasks import TaskSet
 from agent.formats.layout import day_of
@@ -38,7 +40,7 @@ from agent.service.commands import Commands
 from agent.service.config import Config
 from agent.service.control import ControlServer
 from agent.service.drain import Drain
-from agent.service.host_status import HostStatus, host_status, peer_statuses
+from agent.service.host_status import HostStatus, host_status
 from agent.service.logs import Masker
 from agent.service.manager_news import ManagerNews, state_of
 from agent.service.material import Material, credentials_directory, read_material
@@ -52,7 +54,9 @@ from agent.service.parts import (
     build_sounds,
     build_uploader,
     build_witness,
+    rtp_addresses,
 )
+from agent.service.peer_watch import PeerWatch
 from agent.service.people import remember_roster
 from agent.service.protection import (
     Protection,
@@ -60,14 +64,18 @@ from agent.service.protection import (
     read_protection,
     remember_day_keys,
 )
+from agent.service.reloading import Reloading, Running
 from agent.service.rereading import Rereading
 from agent.service.salvage import salvage, tell_recovered
 from agent.service.sip_parts import (
     SOFTWARE,
     build_guard,
-    build_prober,
-    build_registrars,
     build_sip,
+)
+from agent.service.storage_proof import (
+    StorageRefusesError,
+    are_known,
+    prove_storages,
 )
 from agent.service.succession import Succession
 from agent.service.watching import lists_of, watch
@@ -85,16 +93,26 @@ class Agent:
     """The whole daemon."""
 
     def __init__(
-        self, config: Config, base: Path, manager: ServiceManager | None = None
+        self,
+        config: Config,
+        base: Path,
+        manager: ServiceManager | None = None,
+        *,
+        source: Callable[[], Config] | None = None,
     ) -> None:
-        """`manager` is who has started this process, if it is a service manager."""
+        """`manager` is who has started this process, if it is a service manager.
+
+        `source` gives the configuration as its file has it now; without it only the
+        files that `config` names are read again.
+        """
         self._config = config
+        self._source = source or (lambda: config)
         self._base = base
         self._manager = manager or ServiceManager({})
         self._stop = asyncio.Event()
         self._hurry: Callable[[], None] = lambda: None
-        self._reloads: list[Callable[[], None]] = []
-        "Each reads its files again; what cannot be read stays as it was, and is told."
+        self._reload: Callable[[], None] | None = None
+        self._reload_wanted = False
         self._log = structlog.get_logger()
 
     def stop(self) -> None:
@@ -124,6 +142,7 @@ class Agent:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         root = self._base / config.agent.spool
         # -- what must be there before the first recording
         spool = Spool(root)
@@ -208,7 +227,7 @@ class Agent:
         sip = build_sip(
             config, material, control, succession=succession, kept=kept, rng=rng
         )
-        routes, phones, user_agent = sip.routes, sip.phones, sip.user_agent
+        routes, user_agent = sip.routes, sip.user_agent
         reread = Rereading(
             config,
             self._base,
@@ -217,9 +236,7 @@ class Agent:
             witness=witness,
             tasks=tasks,
         )
-        self._reloads += [witness.reloaded, user_agent.reload_tls, reread]
         tasks.spawn(watch(lists_of(config, self._base), reread), name="lists")
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
         control.connect(
             Joint(
                 user_agent=user_agent,
@@ -235,9 +252,7 @@ class Agent:
                 rng=rng,
                 advertised=config.media.advertised,
                 max_segment=config.recording.max_segment,
-                proven_number=(
-                    (lambda *_: None) if phones is None else phones.proven_number
-                ),
+                proven_number=sip.secrets.proven_number,
                 spawn=control.spawn,
                 telling=build_telling(ledger, control, mqtt),
                 register=control.register,
@@ -268,6 +283,18 @@ class Agent:
         for digest, data in material.notice_files.items():
             tasks.spawn(uploader.ensure_notice(digest, data), name=f"notice-{digest}")
         # -- calls, from here on
+        proof = prove_storages(
+            list(zip(config.storage, material.storages, strict=True)),
+            material.notice_files,
+            root,
+        )
+        if left.calls or are_known(config.storage, root):
+            # Calls are not kept waiting, or ended, for what recordings can wait for.
+            tasks.spawn(self._tell_unproven(proof), name="storage-proof")
+        else:
+            await proof
+        if not left.calls:
+            media.prove_ports(rtp_addresses(config))
         await user_agent.start()
         succession.keep_sockets(user_agent.sockets())
         recorder.grant_again()
@@ -279,14 +306,10 @@ class Agent:
         stack.push_async_callback(control.close)
         stack.push_async_callback(recorder.drain, SEAL_SECONDS)
         # -- peers
-        registrars = build_registrars(material, user_agent, rng)
-        for registrar in registrars:
-            stack.push_async_callback(registrar.stop)
-        prober = build_prober(config, user_agent, rng)
-        routes.is_down = prober.is_down
+        peers = PeerWatch(user_agent, rng, self._part_failed)
+        routes.is_down = peers.is_down
         # -- who asks and is told
         make_private_directory(root / "run")
-        peers = functools.partial(peer_statuses, config.peers, prober, registrars)
         host = functools.partial(
             host_status,
             room=room,
@@ -294,14 +317,33 @@ class Agent:
             uploader=uploader,
             dispatch=dispatch,
             media=media,
-            peers=peers,
+            peers=peers.statuses,
             broker_away=lambda: None if mqtt is None else mqtt.publisher.away,
             draining=lambda: control.draining,
             utc_ns=utc_ns,
         )
         drain = Drain(control, witness)
         health = build_health(media, room, uploader, dispatch, drain)
-        line = functools.partial(self._line, control, host)
+        reloading = Reloading(
+            self._source,
+            self._base,
+            config=config,
+            material=material,
+            running=Running(
+                routes=routes,
+                secrets=sip.secrets,
+                user_agent=user_agent,
+                peers=peers,
+                media=media,
+                uploader=uploader,
+                renewal=renewal,
+                witness=witness,
+                set_level=set_level,
+            ),
+            manager=self._manager,
+        )
+        stack.push_async_callback(reloading.close)
+        line = functools.partial(self._line, control, host, reloading)
         news = ManagerNews(self._manager, health, line)
         tasks.spawn(news.run(), name="service-manager")
         commands = Commands(control.orders, host, witness.command, drain=drain)
@@ -329,15 +371,15 @@ class Agent:
             await endpoint.start()
             stack.push_async_callback(endpoint.close)
             tasks.spawn(endpoint.run(), name="loop-lag")
-        registering = TaskSet(self._part_failed)
-        stack.push_async_callback(registering.close)
-        for registrar in registrars:
-            registering.spawn(registrar.run(), name=f"register-{registrar.peer}")
-        registering.spawn(prober.run(), name="prober")
+        stack.push_async_callback(peers.close)
+        await peers.use(config.peers, material.credentials.accounts)
         health.started = True
+        self._reload = reloading
+        if self._reload_wanted:
+            reloading()
         # The first that is done at a stop: all else must be there for it.
         self._hurry = control.hurry
-        stack.push_async_callback(control.drain, config.agent.drain)
+        stack.push_async_callback(self._drain, control, reloading)
 
     def _keep(self, keeper: Keeper, media: MediaPool, user_agent: UserAgent) -> None:
         """Have everything kept that the process after this one needs."""
@@ -356,18 +398,33 @@ class Agent:
         keeper.media_of = media_of
         user_agent.before_sending = keeper.commit
 
-    def _line(self, control: CallControl, host: Callable[[], HostStatus]) -> str:
+    async def _tell_unproven(self, proof: Coroutine[object, object, None]) -> None:
+        # It has said so of each; there is no start to be refused any more.
+        with contextlib.suppress(StorageRefusesError):
+            await proof
+
+    def _hung_up(self) -> None:
+        """Read the configuration again; while it begins: once it has begun."""
+        if self._reload is None:
+            self._reload_wanted = True
+        else:
+            self._reload()
+
+    async def _drain(self, control: CallControl, reloading: Reloading) -> None:
+        await control.drain(reloading.config.agent.drain)
+
+    def _line(
+        self,
+        control: CallControl,
+        host: Callable[[], HostStatus],
+        reloading: Reloading,
+    ) -> str:
         """What `systemctl status` shows."""
         try:
             status = host()
         except OSError:
             status = None  # the spool's watch has said so
-        return state_of(control.active_calls, status)
-
-    def _reload(self) -> None:
-        """Read again what SIGHUP is for."""
-        for reload in self._reloads:
-            reload()
+        return state_of(control.active_calls, status, reloading.notes)
 
     def _leave(self, keeper: Keeper) -> None:
         """Go at once, and leave the calls to the process after this one."""

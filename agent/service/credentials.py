@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent.call.config import PeerConfig
-from agent.call.routing import RouteTable
 from agent.common.errors import AgentError
 from agent.signalling.phones import parse_phones, users_of
 from agent.signalling.registrar import Account
 from agent.signalling.secrets import Secrets
 from agent.signalling.sip.authentication import Users
-from agent.signalling.sip.authorization import ClientCredentials, CredentialsFor
-from agent.signalling.sip.flow import Flow
+from agent.signalling.sip.authorization import ClientCredentials
 from agent.signalling.sip.uri import Uri, parse_uri
 
 
@@ -25,17 +23,6 @@ class Credentials:
     "Who must prove to be a user of a peer."
     accounts: tuple[Account, ...] = ()
     "Where we are to register."
-
-    def told_to(self, routes: RouteTable) -> CredentialsFor | None:
-        """What the user agent core asks for the peer behind a flow; None: nothing."""
-        if not self.ours:
-            return None
-
-        def credentials_for(flow: Flow) -> ClientCredentials | None:
-            peer = routes.peer_of(flow)
-            return None if peer is None else self.ours.get(peer.name)
-
-        return credentials_for
 
 
 def read_credentials(

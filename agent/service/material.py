@@ -41,11 +41,14 @@ class Material:
         return self.people.roster
 
 
-def read_material(config: Config, base: Path) -> Material:
+def read_material(
+    config: Config, base: Path, *, storages: tuple[Target, ...] | None = None
+) -> Material:
     """Read roster, keys, officers and notices; `base` is the configuration's directory.
 
     Raises ConfigError with every mistake. A notice that cannot be read is a mistake
-    of the file, not of a call: the daemon does not start with it.
+    of the file, not of a call: the daemon does not start with it. `storages` are those
+    that are open already.
     """
     mistakes: list[str] = []
     people, warnings = read_people(config, base, mistakes)
@@ -68,7 +71,8 @@ def read_material(config: Config, base: Path) -> Material:
         except AgentError as error:
             mistakes.append(f"tls: {error}")
     credentials = read_credentials(config.peers, secrets, mistakes)
-    storages = open_storages(config, base, secrets, mistakes)
+    if storages is None:
+        storages = open_storages(config, base, secrets, mistakes)
     broker = None
     try:
         broker = read_broker_access(config.mqtt, config.region, base, secrets)

@@ -108,6 +108,12 @@ def build_media(
     )
 
 
+def rtp_addresses(config: Config) -> set[str]:
+    """Addresses of ours that calls need RTP ports on."""
+    own = {peer.media_address for peer in config.peers if peer.media_address}
+    return {config.media.address, *own}
+
+
 def build_room(config: Config, spool: Spool) -> SpoolRoom:
     """Who watches how full the spool's disk is."""
     return SpoolRoom(

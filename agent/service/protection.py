@@ -139,7 +139,7 @@ class Renewal:
         self._today = today
         self._problem = problem
         self._log = structlog.get_logger()
-        self._use(protection)
+        self.use(protection)
 
     @property
     def protection(self) -> Protection:
@@ -155,10 +155,11 @@ class Renewal:
             self._log.error("protection_not_reloaded", reason="; ".join(mistakes))
             self._problem("protection-not-reloaded")
             return
-        self._use(found)
+        self.use(found)
         self._log.info("protection_reloaded")
 
-    def _use(self, found: Protection) -> None:
+    def use(self, found: Protection) -> None:
+        """Go by what was read."""
         self._now = found
         if found.day_keys is not None:
             self._dispatch.renew(found.day_keys)

@@ -1,22 +1,19 @@
 """Builds the parts of signalling from what is configured; `app` starts them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from agent import __version__
-from agent.call.authentication import PhoneAuthentication, phone_authentication
 from agent.call.control import CallControl
 from agent.call.routing import RouteTable
 from agent.common.ids import SecureRandom
 from agent.service.config import Config
 from agent.service.material import Material
+from agent.service.peer_secrets import PeerSecrets
 from agent.service.succession import Succession
 from agent.signalling.config import parse_listen, parse_nameserver
 from agent.signalling.guard import Guard
 from agent.signalling.kept import KeptConnections
-from agent.signalling.prober import Prober
-from agent.signalling.registrar import Registrar
 from agent.signalling.resolver import Resolver
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.timers import Timers
@@ -34,7 +31,7 @@ class SipParts:
     """Signalling, built and not started."""
 
     routes: RouteTable
-    phones: PhoneAuthentication | None
+    secrets: PeerSecrets
     core: UserAgentCore
     user_agent: UserAgent
 
@@ -65,8 +62,8 @@ def build_sip(
         exempt=config.recording.exempt,
         identity=config.identity,
     )
-    phones = phone_authentication(
-        material.credentials.users, routes, config.sip, config.identity, rng
+    secrets = PeerSecrets(
+        material.credentials, routes, config.sip, config.identity, rng
     )
     core = UserAgentCore(
         rng=rng,
@@ -76,8 +73,8 @@ def build_sip(
         min_se=config.sip.min_se,
         product=SOFTWARE,
         admit=control.admit,
-        authenticate=None if phones is None else phones.judge,
-        credentials_for=material.credentials.told_to(routes),
+        authenticate=secrets.judge,
+        credentials_for=secrets.credentials_for,
         max_sessions=4 * config.sip.max_calls,
         limits_of=control.limits_of,
         is_emergency=control.is_emergency,
@@ -92,11 +89,7 @@ def build_sip(
         resolver=Resolver(
             [parse_nameserver(entry) for entry in config.sip.nameservers], rng=rng
         ),
-        certificate_names={
-            parse_uri(peer.uri).host.lower(): peer.certificate.lower()
-            for peer in config.peers
-            if peer.certificate
-        },
+        certificate_names=certificate_names(config),
         limits_of=control.limits_of,
         is_emergency=control.is_emergency,
         in_emergency=control.in_emergency,
@@ -106,21 +99,13 @@ def build_sip(
         kept=kept,
         connections=succession.connections,
     )
-    return SipParts(routes, phones, core, user_agent)
+    return SipParts(routes, secrets, core, user_agent)
 
 
-def build_registrars(
-    material: Material, user_agent: UserAgent, rng: SecureRandom
-) -> Sequence[Registrar]:
-    """One for each peer that we are to register with."""
-    accounts = material.credentials.accounts
-    return [Registrar(user_agent, account, rng) for account in accounts]
-
-
-def build_prober(config: Config, user_agent: UserAgent, rng: SecureRandom) -> Prober:
-    """Who asks peers whether they are there."""
-    return Prober(
-        user_agent,
-        {p.name: (parse_uri(p.uri), p.probe) for p in config.peers if p.probe},
-        rng,
-    )
+def certificate_names(config: Config) -> dict[str, str]:
+    """Under which name a peer's host shows its certificate, if not its own."""
+    return {
+        parse_uri(peer.uri).host.lower(): peer.certificate.lower()
+        for peer in config.peers
+        if peer.certificate
+    }

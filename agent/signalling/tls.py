@@ -93,6 +93,10 @@ class TlsContexts:
             raise TlsError(f"the TLS files cannot be used: {error}.") from error
         self.server, self.client = server, client
 
+    def become(self, other: "TlsContexts") -> None:
+        """Use what `other` has read, for connections that are made from now on."""
+        self.server, self.client = other.server, other.client
+
 
 def _context(protocol: int) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)

@@ -30,7 +30,7 @@ from agent.signalling.sip.resolution import Target, UnsupportedTransportError
 from agent.signalling.sip.timers import earliest
 from agent.signalling.sip.uri import Uri
 from agent.signalling.stream import StreamTransport
-from agent.signalling.tls import TlsContexts, TlsError
+from agent.signalling.tls import TlsContexts
 from agent.signalling.transport import TransportError, UdpTransport
 
 
@@ -205,16 +205,9 @@ class UserAgent:
             domain if target.transport == "tls" else "",
         )
 
-    def reload_tls(self) -> None:
-        """Read the certificate files again; if they are no good, keep the old ones."""
-        if self._streams.tls is None:
-            return
-        try:
-            self._streams.tls.load()
-        except TlsError as error:
-            self._log.error("tls_not_reloaded", reason=str(error))
-        else:
-            self._log.info("tls_reloaded")
+    def replace_certificate_names(self, names: Mapping[str, str]) -> None:
+        """Expect other names of peers in their certificates from now on."""
+        self._certificate_names = names
 
     async def ask(self, request: Request, flow: Flow) -> RequestAnswered:
         """Send a request outside dialogs and wait for its final response.

@@ -98,6 +98,23 @@ def test_a_call_to_a_peers_uri_is_for_that_peer(uri: str, name: str) -> None:
     assert peer.name == name
 
 
+def test_others_count_at_once_and_who_is_down_stays_so() -> None:
+    routes = table()
+    routes.is_down = lambda peer: peer == "trunk"
+    routes.replace(
+        (HOST,),
+        (route("new", "1", "inbound", from_="host"),),
+        emergency=("110",),
+        exempt=(),
+        identity=IdentityConfig(),
+    )
+    assert routes.peer_named("trunk") is None
+    assert not routes.is_emergency("112")
+    assert routes.is_emergency("110")
+    assert routes.plan(HOST, "1", "").route.name == "new"
+    assert routes.is_down("trunk")
+
+
 def test_peers_are_found_by_name() -> None:
     assert table().peer_named("sbc") is SBC
     assert table().peer_named("nobody") is None

@@ -142,7 +142,12 @@ def test_status_tells_of_the_host(
         host=msgspec.structs.replace(HOST, finishing_alarm=True, to_finish=10_000)
     )
     assert run("status", "-c", disk_site.config) == 0
-    assert "10000 to be finished, too many" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "10000 to be finished, too many" in told
+    assert "draining" not in told
+    daemon.reply = Reply(host=msgspec.structs.replace(HOST, draining=True))
+    assert run("status", "-c", disk_site.config) == 0
+    assert "draining: no new calls but emergency" in capsys.readouterr().out
 
 
 def test_a_refusal_is_a_failure(

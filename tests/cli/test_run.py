@@ -19,7 +19,8 @@ class Ended:
 
     seen: list[Any]
 
-    def __init__(self, config: Any, base: Any, manager: Any) -> None:
+    def __init__(self, config: Any, base: Any, manager: Any, *, source: Any) -> None:
+        assert source() == config
         assert not manager.there
         Ended.seen = [config, base]
 

@@ -3,7 +3,7 @@ import json
 
 import structlog
 
-from agent.common.logs import configure
+from agent.common.logs import configure, set_level
 
 
 def lines(stream: io.StringIO) -> list[dict[str, object]]:
@@ -21,6 +21,20 @@ def test_lines_are_json_with_time_and_level() -> None:
     assert line["call_id"] == "c"
     assert line["level"] == "info"
     assert str(line["time"]).endswith("Z")
+    structlog.reset_defaults()
+
+
+def test_the_level_may_change_under_loggers_that_are_in_use() -> None:
+    stream = io.StringIO()
+    configure("warning", stream)
+    log = structlog.get_logger().bind(call_id="c")
+    log.info("not shown")
+    log.critical("shown")
+    set_level("debug")
+    log.debug("shown too")
+    set_level("info")
+    log.debug("not shown")
+    assert [line["event"] for line in lines(stream)] == ["shown", "shown too"]
     structlog.reset_defaults()
 
 

@@ -64,6 +64,20 @@ def test_another_roster_counts_at_once() -> None:
     assert "Otso" not in repr(people)
 
 
+def test_they_become_others_but_never_of_an_older_roster() -> None:
+    given = People([parse_recipient(recipient("quinn"))], today=lambda: TODAY)
+    empty = People(today=lambda: TODAY)
+    empty.become(given)
+    assert empty.quality() == given.quality()
+    newer = People(roster=roster(serial=8), today=lambda: TODAY)
+    empty.become(newer)
+    assert empty.roster is newer.roster
+    for older in (People(roster=roster(serial=7), today=lambda: TODAY), given):
+        empty.become(older)
+        assert empty.roster is newer.roster
+        assert empty.quality() == newer.quality()
+
+
 def test_officers_are_found_in_any_written_form() -> None:
     directory = directory_of(roster(), TODAY)
     for number in ("0295000201", "+358295000201", "201"):

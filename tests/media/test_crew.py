@@ -2,6 +2,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,19 @@ async def test_both_legs_of_a_call_share_a_worker(tmp_path: Path) -> None:
         places = {leg.name: leg.worker for leg in pool._legs}
         assert places["onea"] == places["oneb"] != places["twoa"] == places["twob"]
         assert pool.workers_up == len(set(pool.worker_pids)) == 2
+
+
+async def test_a_sound_takes_its_namesakes_place(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for _ in range(2):
+        # Twice the same is once.
+        running.pool.add_sound(replace(NOTICE, pcma=b"\x2a" * 160))
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    running.pool.play("c", [NOTICE.name])
+    assert (await running.event(PlayEnded)).frames == 1
 
 
 # -- the death of a worker ----------------------------------------------------

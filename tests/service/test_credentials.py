@@ -1,17 +1,12 @@
 from pathlib import Path
 
-import pytest
-
 from agent.call.config import PeerConfig
-from agent.call.routing import RouteTable
-from agent.identity.numbers import IdentityConfig
 from agent.model.media import Address
-from agent.service.credentials import Credentials, read_credentials
+from agent.service.credentials import read_credentials
 from agent.signalling.phones import PhoneLine, format_phones
 from agent.signalling.secrets import Secrets
 from agent.signalling.sip.authorization import ClientCredentials
 from agent.signalling.sip.digest import Algorithm
-from agent.signalling.sip.flow import Flow
 
 US = Address("127.0.0.1", 5060)
 
@@ -84,26 +79,3 @@ def test_every_mistake_is_named_by_its_place(tmp_path: Path) -> None:
         "peers[3].register",
     ]
     assert "s3cret" not in str(mistakes)
-
-
-@pytest.mark.parametrize(
-    ("flow", "known"),
-    [
-        (Flow("udp", US, Address("192.0.2.1", 5070)), True),
-        (Flow("udp", US, Address("192.0.2.2", 5070)), False),
-        (Flow("udp", US, Address("203.0.113.1", 5070)), False),
-        (Flow("tls", US, Address("203.0.113.1", 5061), "SBC.example"), True),
-        (Flow("tls", US, Address("203.0.113.1", 5061), "other.example"), False),
-    ],
-)
-def test_only_the_peer_behind_a_flow_is_told(flow: Flow, known: bool) -> None:
-    peers = (
-        peer(match=("192.0.2.1", "tls:sbc.example")),
-        peer("other", match=("192.0.2.2",)),
-    )
-    routes = RouteTable(peers, (), emergency=(), exempt=(), identity=IdentityConfig())
-    ours = ClientCredentials("agent", "s3cret")
-    told = Credentials(ours={"trunk": ours}).told_to(routes)
-    assert told is not None
-    assert told(flow) == (ours if known else None)
-    assert Credentials().told_to(routes) is None

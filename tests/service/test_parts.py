@@ -6,7 +6,13 @@ import pytest
 from agent.recording.spool import Spool
 from agent.service.config import Config, load
 from agent.service.material import read_material
-from agent.service.parts import build_dispatch, build_room, build_sounds, build_witness
+from agent.service.parts import (
+    build_dispatch,
+    build_room,
+    build_sounds,
+    build_witness,
+    rtp_addresses,
+)
 from tests.cli.conftest import DiskSite
 
 
@@ -27,6 +33,12 @@ def test_notices_and_tones_are_there_in_the_codecs_of_all_routes(
         msgspec.structs.replace(config, routes=(*config.routes, route)), material
     )
     assert all("G722" in one.encodings for one in wide)
+
+
+def test_calls_need_ports_on_each_address_that_is_configured(config: Config) -> None:
+    peer = msgspec.structs.replace(config.peers[0], media_address="192.0.2.1")
+    config = msgspec.structs.replace(config, peers=(*config.peers, peer))
+    assert rtp_addresses(config) == {config.media.address, "192.0.2.1"}
 
 
 def test_the_spool_is_full_where_it_is_configured_to_be(

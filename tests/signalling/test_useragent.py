@@ -366,20 +366,6 @@ async def test_a_request_of_a_stream_without_length_is_answered_and_cut_off() ->
     await closed(alice)
 
 
-async def test_certificates_are_reloaded_only_where_there_are_some(
-    tmp_path: Path,
-) -> None:
-    ports = free_ports(2)
-    with structlog.testing.capture_logs() as log:
-        Party(ports[0]).agent.reload_tls()
-        assert not log
-        agent = Party(ports[1], tls=contexts(tmp_path, "a.example")).agent
-        agent.reload_tls()
-        next(tmp_path.glob("a.example.pem")).write_text("junk")
-        agent.reload_tls()
-    assert [entry["event"] for entry in log] == ["tls_reloaded", "tls_not_reloaded"]
-
-
 async def test_what_is_over_the_rate_is_not_read_and_that_is_said_once() -> None:
     [port] = free_ports(1)
     agent = UserAgent(
