@@ -19,12 +19,15 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True):
     """No number and no name."""
 
     host: str
+    "Name of the host, as in `agent.name`."
     state: Life
+    "`online`, `stopped` (it said good-bye), or `offline` (the broker says so)."
     utc_ns: int
     "When it was so; of `offline`, when the connection that broke was made."
     started_utc_ns: int
     "When this process started: it has told every alarm that is on since then."
     version: str
+    "Of the software."
     calls: int | None = None
     "Up now …"
     draining: bool | None = None
@@ -36,6 +39,7 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True):
     to_store: int | None = None
     "… and to be stored."
     storage_away: bool | None = None
+    "Whether a storage failed when it was last asked."
     alarms: tuple[str, ...] = ()
     "Events of the catalogue that are on."
     events_waiting: int | None = None

@@ -71,11 +71,13 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What is signed."""
 
     version: int = VERSION
+    "Of this form: 1."
     host: Annotated[str, msgspec.Meta(max_length=255)]
     "As in `agent.name`."
     id: Annotated[str, msgspec.Meta(pattern=_UUID)]
     "A random UUID; the answer is found by it."
     expires_utc_ns: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    "Nanoseconds since the Unix epoch, half a minute ahead at most."
     request: dict[str, str | float | int | bool | None]
     "As on the control socket: `type` says which one it is."
 

@@ -61,6 +61,7 @@ class NoticePlayed(_CallEvent, frozen=True, kw_only=True, tag="notice-played"):
     sha256: str
     "Digest of the notice file as configured, in lower-case hexadecimal."
     sent_ms: int
+    "How much of it was sent."
 
 
 class CallAnswered(_CallEvent, frozen=True, kw_only=True, tag="answered"):
@@ -85,13 +86,16 @@ class CallEnded(_CallEvent, frozen=True, kw_only=True, tag="ended"):
     missing_ms: int
     "Talk that is in no recording, as far as it is known by now."
     ended_utc_ns: int
+    "By the clock of the host, and no earlier than the call began."
 
 
 class CallCorrected(_CallEvent, frozen=True, kw_only=True, tag="corrected"):
     """What `ended` said proved to be less: the outcome and the gap as they are now."""
 
     outcome: str
+    "One of agent.model.call.Outcome."
     missing_ms: int
+    "Talk that is in no recording."
 
 
 # -- recordings ---------------------------------------------------------------------
@@ -103,14 +107,16 @@ class RecordingOpened(_RecordingEvent, frozen=True, kw_only=True, tag="opened"):
     group: str
     "The same for all segments of a call."
     started_utc_ns: int
+    "Position 0 of the recording."
 
 
 class RecordingPaused(_CallEvent, frozen=True, kw_only=True, tag="paused"):
     """Nothing of the call is recorded for a while, by somebody's order."""
 
     by: str
-    "A word of ours, never a name."
+    "Who ordered it: a word of ours, or an id of the roster; never a name."
     reason: str
+    "In one word, as it was given."
     seconds: float
     "It ends by itself then."
 
@@ -119,14 +125,18 @@ class RecordingResumed(_CallEvent, frozen=True, kw_only=True, tag="resumed"):
     """A pause is over."""
 
     by: str
+    "Who ordered it, if somebody did."
     reason: str
+    "In one word."
 
 
 class RecordingStopped(_CallEvent, frozen=True, kw_only=True, tag="stopped"):
     """Nothing more of the call is recorded, by somebody's order."""
 
     by: str
+    "Who ordered it: an id of the roster."
     reason: str
+    "In one word, as it was given."
 
 
 class RecordingClosed(_RecordingEvent, frozen=True, kw_only=True, tag="closed"):
@@ -163,10 +173,13 @@ class AlarmEvent(_Event, frozen=True, kw_only=True, tag="alarm"):
     event: str
     "Name of the catalogue's entry, the same as in log and metrics."
     active: bool
+    "Whether it is on; of several storages or peers, for one of them at least."
     message_id: str = ""
     "With which `journalctl -x` explains it."
     summary: str = ""
+    "What is wrong, in one sentence of the catalogue."
     since_utc_ns: int = 0
+    "When it was raised."
     count: int = 0
     "How often it was raised since."
     fields: dict[str, str] = {}
@@ -187,6 +200,7 @@ class DailySummary(_Event, frozen=True, kw_only=True, tag="daily-summary"):
     capture_rate: float | None
     "`recorded` of the answered that are not exempt, 0 to 1; None without any."
     missing_ms: int
+    "Talk of these calls that is in no recording."
     stored: int
     "Recordings of these calls that storage has …"
     waiting: int

@@ -43,9 +43,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     "Of the command."
     host: str
+    "Who answers."
     utc_ns: int
+    "When."
     kind: str
+    "Of the command."
     reply: Reply
+    "What the control socket would have said: calls, host, or an error."
 
 
 class Audit(Protocol):

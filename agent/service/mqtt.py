@@ -5,7 +5,7 @@ Without `[mqtt]` there is nothing of it: no event is written, and nothing runs.
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import structlog
 
@@ -13,6 +13,7 @@ from agent import __version__
 from agent.call.control import CallControl
 from agent.call.telling import Telling
 from agent.common.clock import utc_ns
+from agent.common.tasks import TaskSet
 from agent.events.broker import Broker, Message
 from agent.events.host_state import HostState, Life
 from agent.events.numbers import Numbers
@@ -22,6 +23,7 @@ from agent.identity.numbers import IdentityConfig, mask, normalise
 from agent.identity.people import People
 from agent.recording.ledger import Ledger
 from agent.recording.outbox import Outbox
+from agent.service.alarm_events import AlarmEvents, Board
 from agent.service.broker_access import BrokerAccess
 from agent.service.command_desk import Audit, CommandDesk
 from agent.service.commands import Commands
@@ -50,6 +52,8 @@ class Mqtt:
         self._started = utc_ns()
         self._look: Callable[[], tuple[int, bool, HostStatus]] | None = None
         self._log = structlog.get_logger()
+        self._board: Board | None = None
+        self._tasks = TaskSet(self._task_failed)
         self.desk: CommandDesk | None = None
         "Takes commands, once there is something to command."
         self.publisher = Publisher(
@@ -88,9 +92,22 @@ class Mqtt:
         )
         self.publisher.start()
 
+    def follow(self, board: Board) -> None:
+        """Tell the alarms of a board, too."""
+        self._board = board
+        AlarmEvents(self._outbox, board, self._spawn).start()
+
+    def _spawn(self, coroutine: Coroutine[object, object, None]) -> None:
+        self._tasks.spawn(coroutine, name="alarm-event")
+
+    def _task_failed(self, name: str, error: BaseException) -> None:
+        self._log.critical("task_failed", task=name, exc_info=error)
+
     async def close(self) -> None:
         """Send the last, and say good-bye."""
         self._look = None
+        await self._tasks.drain(1.0)
+        await self._tasks.close()
         await self.publisher.close()
 
     # -- numbers ----------------------------------------------------------------------
@@ -130,6 +147,7 @@ class Mqtt:
             self._log.warning("host_state_unknown", reason=str(error))
             return bare
         stats = self.publisher.stats
+        alarms = () if self._board is None else self._board.active()
         return HostState(
             host=self._host,
             state=life,
@@ -142,6 +160,7 @@ class Mqtt:
             to_finish=host.to_finish,
             to_store=host.to_store,
             storage_away=host.storage_away,
+            alarms=tuple(sorted({alarm.event for alarm in alarms})),
             events_waiting=stats.waiting,
             events_dropped=stats.dropped,
         )

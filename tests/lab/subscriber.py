@@ -53,6 +53,8 @@ class Subscriber:
                     await client.subscribe("recording-agent/#", qos=1)
                     self.subscribed.set()
                     async for message in client.messages:
+                        if message.topic.matches("recording-agent/+/commands/#"):
+                            continue
                         payload = json.loads(message.payload)
                         told = (message.topic.value, payload, message.retain)
                         self.messages.append(told)
