@@ -10,7 +10,7 @@ from rich.table import Table
 from agent.call.joint import CallStatus
 from agent.cli.terminal import console
 from agent.common.errors import AgentError
-from agent.service.commands import Reply, Request
+from agent.service.commands import LocalRequest, Reply
 from agent.service.config import load
 from agent.service.control import ask
 from agent.service.host_status import HostStatus
@@ -23,7 +23,7 @@ class RefusedError(AgentError):
     """The daemon was asked, and refused."""
 
 
-def ask_daemon(config: Path, request: Request) -> Reply:
+def ask_daemon(config: Path, request: LocalRequest) -> Reply:
     """Ask the daemon of a configuration file.
 
     Raises ConfigError, ControlError, and RefusedError with what it said.

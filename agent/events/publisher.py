@@ -283,10 +283,12 @@ class Publisher:
             if isinstance(event, CallEnded):
                 self._numbers.forget(row.line)
         else:
+            if not sending.refused:
+                # Once a round: mostly they are refused all together.
+                kind = type(event).__struct_config__.tag
+                self._log.error("event_refused", kind=kind, reason=reason_name(code))
             sending.refuse(row.position)
             self.stats.refused += 1
-            kind = type(event).__struct_config__.tag
-            self._log.error("event_refused", kind=kind, reason=reason_name(code))
         self._forget_soon(sending, at_once=code >= REFUSED)
         self._send(broker, group)
 

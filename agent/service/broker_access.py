@@ -23,12 +23,22 @@ class BrokerAccessError(AgentError):
 
 @dataclass(frozen=True, slots=True)
 class BrokerAccess:
-    """What the files say that `[mqtt]` names; read at the start, and at a reload."""
+    """What the files say that `[mqtt]` names; read again for every connection."""
 
     config: MqttConfig
     region: RegionConfig
     tls: ssl.SSLContext | None = None
     password: str = field(default="", repr=False)
+    files: tuple[Path, Secrets] | None = None
+    "Where they are, for `read_again`."
+
+    def read_again(self) -> "BrokerAccess":
+        """What the files say now. Raises SecretError, BrokerAccessError."""
+        if self.files is None:
+            return self
+        base, secrets = self.files
+        found = read_broker_access(self.config, self.region, base, secrets)
+        return self if found is None else found
 
     def broker(self, identifier: str, will: tuple[str, bytes] | None = None) -> Broker:
         """A connection that is still to be made. Raises OutsideRegionError."""
@@ -65,7 +75,7 @@ def read_broker_access(
             reason = error.strerror or type(error).__name__
             raise BrokerAccessError(f"A PEM file cannot be used: {reason}.") from error
     password = secrets.password(config.password) if config.password else ""
-    return BrokerAccess(config, region, tls, password)
+    return BrokerAccess(config, region, tls, password, (base, secrets))
 
 
 async def probe_broker(

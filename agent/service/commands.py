@@ -71,7 +71,11 @@ class UndrainRequest(
 
 
 Order = PauseRequest | ResumeRequest | StopRecordingRequest
-Request = Order | StatusRequest | DrainRequest | UndrainRequest
+LocalRequest = (
+    PauseRequest | ResumeRequest | StatusRequest | DrainRequest | UndrainRequest
+)
+"What the control socket takes: a recording is ended by somebody of the roster only."
+Request = LocalRequest | StopRecordingRequest
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):

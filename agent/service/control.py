@@ -18,7 +18,7 @@ import structlog
 from agent.common.errors import AgentError
 from agent.common.files import socket_name
 from agent.common.tasks import TaskSet
-from agent.service.commands import Commands, Reply, Request
+from agent.service.commands import Commands, LocalRequest, Reply
 
 NAME: Final = "control.sock"
 MAX_REQUEST: Final = 4096
@@ -32,7 +32,7 @@ MAX_CONNECTIONS: Final = 16
 _BACKLOG: Final = 16
 _CREDENTIALS: Final = struct.Struct("=iII")
 "struct ucred: pid, uid, gid (unix(7))."
-_REQUESTS: Final = msgspec.json.Decoder(Request)
+_REQUESTS: Final = msgspec.json.Decoder(LocalRequest)
 
 
 class ControlError(AgentError):
@@ -128,7 +128,7 @@ def _user_of(channel: socket.socket) -> int:
     return int(_CREDENTIALS.unpack(told)[1])
 
 
-def ask(directory: Path, request: Request) -> Reply:
+def ask(directory: Path, request: LocalRequest) -> Reply:
     """Ask the daemon whose runtime directory this is. Raises ControlError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
         channel.settimeout(PATIENCE)

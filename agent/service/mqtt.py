@@ -13,6 +13,7 @@ from agent import __version__
 from agent.call.control import CallControl
 from agent.call.telling import Telling
 from agent.common.clock import utc_ns
+from agent.common.errors import AgentError
 from agent.common.tasks import TaskSet
 from agent.events.broker import Broker, Message
 from agent.events.host_state import HostState, Life
@@ -127,6 +128,11 @@ class Mqtt:
     # -- for the publisher ------------------------------------------------------------
 
     def _connection(self, will: bytes) -> Broker:
+        try:
+            # Certificates and passwords are renewed while we run.
+            self._access = self._access.read_again()
+        except AgentError as error:
+            self._log.error("broker_access_unreadable", reason=str(error))
         # One name for the host: a daemon that starts anew takes the old one's place.
         name = f"{ROOT}-{level(self._host)}"
         return self._access.broker(name, (self._topics.status, will))

@@ -1,17 +1,19 @@
 """CPU of a call's signalling: sipp calls sipp through the agent, and through sippy.
 
-    python -m tests.bench.setup [--rate 50] [--calls 1000] [--recorded]
+    python -m tests.bench.setup [--rate 50] [--calls 1000] [--recorded] [--events]
 
 The same two scenarios run over UDP, TCP and TLS, and over UDP through sippy's B2BUA,
 which neither relays media nor keeps a ledger. The agent's calls are exempt ones: both
 legs are signalled, their media relayed, the ledger kept, and nothing announced or
-recorded. With `--recorded` they are announced, recorded and stored as well. Figures are
+recorded. With `--recorded` they are announced, recorded and stored as well; with
+`--events` all that is told to a real broker over TLS, besides. Figures are
 CPU time of the process and all its threads, user and system, from the first INVITE to
 the last BYE; `main` is what sippy is to be compared with, and `kernel` the part of it
 that is spent in system calls. What TLS costs above TCP is the library's share.
 """
 
 import argparse
+import asyncio
 import contextlib
 import os
 import shutil
@@ -28,6 +30,7 @@ from agent.formats.age import KeyKind
 from tests.bench.usage import machine, usage
 from tests.lab.certificates import Certificate
 from tests.lab.daemon import SERVICE, Daemon
+from tests.lab.mosquitto import Mosquitto
 from tests.lab.peers import SIPP_TLS, SIPPY
 from tests.lab.secure import secured
 from tests.ports import free_ports
@@ -139,6 +142,16 @@ def compare(sippy: Sequence[float], agent: dict[str, list[float]]) -> None:
     print()
 
 
+def told(daemon: Daemon, folder: Path) -> Mosquitto:
+    """A broker that this daemon will tell of its calls."""
+    broker = Mosquitto(folder)
+    asyncio.run(broker.start())
+    lines = [f'{name} = "{value}"' for name, value in broker.section().items()]
+    with daemon.config.open("a") as config:
+        config.write("\n".join(["[mqtt]", "commands = []", *lines, ""]))
+    return broker
+
+
 def measure_agent(
     transport: str, scratch: Path, arguments: argparse.Namespace
 ) -> float:
@@ -151,6 +164,7 @@ def measure_agent(
         recording="" if recorded else f'exempt = ["{SERVICE}"]',
     )
     site = secured(daemon, officers=transport)
+    broker = told(daemon, scratch / "broker") if arguments.events else None
     daemon.start()
     assert daemon.process is not None
     officer = daemon.officers[0] + (transport == "tls")
@@ -174,6 +188,8 @@ def measure_agent(
             in_kernel = kernel(daemon.process.pid) - kernel_before
     finally:
         daemon.stop()
+        if broker is not None:
+            broker.stop()
     figures = [
         ("main", main / arguments.calls),
         ("kernel", in_kernel / arguments.calls),
@@ -223,6 +239,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--recorded", action="store_true")
+    parser.add_argument("--events", action="store_true")
     parser.add_argument("--transports", nargs="+", default=["udp", "tcp", "tls"])
     arguments = parser.parse_args()
     print(f"machine: {machine()}")

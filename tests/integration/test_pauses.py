@@ -18,7 +18,7 @@ import pytest
 from agent.formats.envelope import open_envelope
 from agent.formats.journal import NoteRecord, PacketRecord, read_journal
 from agent.model.recording import Note, SegmentMark
-from agent.service.commands import PauseRequest, Reply, Request, ResumeRequest
+from agent.service.commands import LocalRequest, PauseRequest, Reply, ResumeRequest
 from agent.service.control import ask
 from tests.integration.test_sipp_media import Keypad
 from tests.lab.daemon import CALLER, ROOT, SERVICE, Daemon
@@ -44,7 +44,7 @@ def command(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]
     )
 
 
-async def request(daemon: Daemon, what: Request) -> Reply:
+async def request(daemon: Daemon, what: LocalRequest) -> Reply:
     return await asyncio.to_thread(ask, daemon.spool / "run", what)
 
 

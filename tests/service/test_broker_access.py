@@ -50,6 +50,11 @@ def test_certificate_password_and_authority_are_read(tmp_path: Path) -> None:
     assert access.tls is not None
     assert access.tls.check_hostname
     assert "geheim" not in repr(access)
+    secret(tmp_path / "password", "neu\n")
+    assert access.read_again().password == "neu"  # noqa: S105
+    (tmp_path / "password").unlink()
+    with pytest.raises(SecretError):
+        access.read_again()
 
 
 @pytest.mark.parametrize("broken", ["ca", "certificate"])

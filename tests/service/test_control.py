@@ -31,7 +31,7 @@ class Office:
         self.log.append(event)
         raise structlog.DropEvent
 
-    async def ask(self, request: control.Request) -> Reply:
+    async def ask(self, request: control.LocalRequest) -> Reply:
         return await asyncio.to_thread(ask, self.directory, request)
 
     def connect(self) -> socket.socket:
