@@ -30,6 +30,7 @@ from tests.ports import free_ports
 CALLER = "0401234567"
 SERVICE = "0295000000"
 ROOT = Path(__file__).resolve().parents[2]
+_RUN = (sys.executable, "-m", "agent", "run", "--config")
 
 
 def wav_file(path: Path, samples: bytes, rate: int, channels: int = 1) -> None:
@@ -87,6 +88,8 @@ class Daemon:
         self.spool = spool or root / "spool"
         self.log_path = root / "agent.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.launcher: tuple[str, ...] = ()
+        "Words before its command."
         self.identities: dict[str, Identity] = {}
         root.mkdir(parents=True, exist_ok=True)
         for name in ("quality", "recovery", "officer-201", "officer-202"):
@@ -178,7 +181,7 @@ url = "file://{root}/storage/state"
         log = self.log_path.open("ab")
         offset = log.tell()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "agent", "run", "--config", str(self.config)],
+            [*self.launcher, *_RUN, str(self.config)],
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=ROOT,

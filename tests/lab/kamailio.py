@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.lab.certificates import Certificate
+from tests.lab.daemon import ROOT
 from tests.lab.peers import KAMAILIO
 from tests.lab.process import Process, bound, running
 
@@ -137,3 +138,32 @@ async def kamailio(
         ports = [port] if tls is None else [port, tls[0]]
         await process.ready(lambda: all(bound(p, "tcp") for p in ports))
         yield Kamailio(process, port)
+
+
+@contextlib.asynccontextmanager
+async def dispatcher(
+    root: Path, address: str, port: int, *hosts: str
+) -> AsyncIterator[None]:
+    """The example of config/kamailio at an address, in front of `ADDRESS:PORT`s."""
+    example = (ROOT / "config/kamailio/kamailio.cfg").read_text()
+    listed = root / "dispatcher.list"
+    listed.write_text("".join(f"1 sip:{host}\n" for host in hosts))
+    for old, new in (
+        ("192.0.2.10:5060", f"{address}:{port}"),
+        ("192.0.2.10", address),
+        ("/etc/kamailio/dispatcher.list", str(listed)),
+        # A test does not wait as long for a host to be missed, and found again.
+        ('"fr_timer", 2000', '"fr_timer", 500'),
+        ('"ds_ping_interval", 5', '"ds_ping_interval", 1'),
+        ("children=4", "children=1\nlog_stderror=yes"),
+    ):
+        assert old in example
+        example = example.replace(old, new)
+    modules = KAMAILIO.root / "usr/lib/x86_64-linux-gnu/kamailio/modules"
+    config = root / "dispatcher.cfg"
+    config.write_text(example.replace("listen=", f'mpath="{modules}"\nlisten=', 1))
+    command = [*KAMAILIO.command, "-DD", "-E", "-m", "32", "-M", "8"]
+    command += ["-Y", str(root), "-P", str(root / "pid"), "-f", str(config)]
+    with running("dispatcher", root, command) as process:
+        await process.ready(lambda: bound(port, "tcp"))
+        yield
