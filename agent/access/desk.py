@@ -118,7 +118,7 @@ class Desk:
                 # Another storage may have what this one lacks, or be there.
                 failures.append(error)
                 structlog.get_logger().warning(
-                    "not_read", storage=target.name, why=str(error)
+                    "not_read", storage=target.name, reason=str(error)
                 )
         raise failures[0]
 

@@ -49,12 +49,12 @@ class HostLog:
         folder: Path,
         host: str,
         key: SigningKey,
-        storages: Sequence[StorageBackend],
+        storages: Sequence[tuple[str, StorageBackend]],
         *,
         clock: Callable[[], int] = utc_ns,
         rng: random.Random,
     ) -> None:
-        """`folder` is the log's own; `storages` are the `locked_url` of each."""
+        """`folder` is the log's own; `storages` are names and `locked_url` of each."""
         self._folder = folder
         self._host = host
         self._key = key
@@ -63,6 +63,8 @@ class HostLog:
         self._storages = tuple(storages)
         self._there = [0] * len(self._storages)
         "The number of the last object that each storage has."
+        self._away: set[str] = set()
+        "Storages that failed when they were last asked."
         self._log: AuditLog | None = None
         self._prefix = ""
         self._rng = rng
@@ -128,14 +130,19 @@ class HostLog:
     async def ship(self) -> bool:
         """Copy what each storage lacks, and forget what all have; whether they do."""
         complete = True
-        for number, storage in enumerate(self._storages):
+        for number, (name, storage) in enumerate(self._storages):
             try:
                 await self._ship_to(storage, number)
             except (StorageError, AuditForkedError, OSError) as error:
                 complete = False
+                self._away.add(name)
                 structlog.get_logger().error(
-                    "audit_log_not_stored", storage=number, reason=str(error)
+                    "audit_log_not_stored", storage=name, reason=str(error)
                 )
+            else:
+                if name in self._away:
+                    self._away.remove(name)
+                    structlog.get_logger().info("audit_log_stored", storage=name)
         kept = min(self._there, default=0)
         for key in (await self._waiting())[:-1]:
             if sequence_of(key) <= kept:

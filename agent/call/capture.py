@@ -104,7 +104,9 @@ class Capture:
             tapped=command.paused is None,
         )
         self.segments.append(self._open)
-        self._log.info("recording_begun", recording_id=begin.recording_id)
+        self._log.info(
+            "recording_begun", recording_id=begin.recording_id, group=begin.group
+        )
         self._paused = command.paused
         if self._paused is not None:
             at_ns = begin.started_monotonic_ns

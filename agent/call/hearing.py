@@ -20,8 +20,6 @@ SIGNALLED_WITHIN: Final = 5.0
 "Seconds after an offer/answer exchange in which media may change as it said."
 MAX_ALARMS: Final = 10
 "Warnings of one leg; what changes more often is a broken phone, and is only counted."
-_ALARMS: Final = {"one-way": "one_way_audio", "silent": "silent_leg"}
-"The log's events for the alarms of a worker; with `_over` they end."
 
 Heard = MediaQuiet | MediaHeard | MediaRejected | LegAlarm | LegHeard | SourceChanged
 
@@ -84,14 +82,22 @@ class Hearing:
         leg = self._legs.of_media(event.leg)
         if leg is None:
             return
-        name, seconds = _ALARMS[event.kind], round(event.seconds, 1)
+        one_way, seconds = event.kind == "one-way", round(event.seconds, 1)
         if isinstance(event, LegHeard):
             if self._alarms.get(leg.name, 0) <= MAX_ALARMS:
-                self._log.info(f"{name}_over", leg=leg.name, seconds=seconds)
+                self._log.info(
+                    "one_way_audio_over" if one_way else "silent_leg_over",
+                    leg=leg.name,
+                    seconds=seconds,
+                )
             return
         count = self._alarms[leg.name] = self._alarms.get(leg.name, 0) + 1
         if count <= MAX_ALARMS:
-            self._log.warning(name, leg=leg.name, seconds=seconds)
+            self._log.warning(
+                "one_way_audio" if one_way else "silent_leg",
+                leg=leg.name,
+                seconds=seconds,
+            )
 
     def _source_changed(self, event: SourceChanged) -> None:
         """A leg's RTP is another source's, or in another codec.

@@ -334,9 +334,15 @@ class Legs:
             )
         except AgentError as error:
             leg.negotiation.cancel_offer()
-            event = "hold_not_passed" if changes else "recording_not_told"
-            event = "rekey_not_offered" if rekey else event
-            self._log.warning(event, leg=leg.name, reason=str(error))
+            self._log.warning(
+                "rekey_not_offered"
+                if rekey
+                else "hold_not_passed"
+                if changes
+                else "recording_not_told",
+                leg=leg.name,
+                reason=str(error),
+            )
         else:
             # Once: a peer that refuses would be asked for ever.
             leg.rekey = False

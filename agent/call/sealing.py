@@ -216,12 +216,12 @@ class Sealing:
 
     def _measure(self) -> None:
         """Raise or clear the alarm of too many that wait."""
-        if self._water.see(self.waiting):
-            tell = self._log.error if self.full else self._log.warning
-            tell(
-                "finishing_behind" if self.full else "finishing_caught_up",
-                waiting=self.waiting,
-            )
+        if not self._water.see(self.waiting):
+            return
+        if self.full:
+            self._log.error("finishing_behind", waiting=self.waiting)
+        else:
+            self._log.warning("finishing_caught_up", waiting=self.waiting)
 
     def _task_failed(self, name: str, error: BaseException) -> None:
         self._log.critical("task_failed", task=name, exc_info=error)

@@ -46,7 +46,7 @@ def adopt(
         segments = [segment for segment in found if segment is not None]
         control.settle(ending, segments)
     if calls or endings:
-        log.warning("calls_resumed", calls=len(taken), of=len(calls))
+        log.warning("calls_resumed", calls=len(taken), kept=len(calls))
     return taken
 
 

@@ -80,7 +80,7 @@ class Transfers:
         """A party wants the other one transferred."""
         refusal = self._try(leg, event)
         if refusal:
-            self._log.warning("transfer_refused", leg=leg.name, status=refusal)
+            self._log.warning("transfer_refused", leg=leg.name, sip_status=refusal)
             self._joint.user_agent.core.refuse_refer(
                 leg.session, event.key, self._now, status=refusal
             )
@@ -134,7 +134,7 @@ class Transfers:
             leg.session, self._key, self._now, status=status
         )
         if status >= 200:
-            self._log.info("transfer_ended", leg=leg.name, status=status)
+            self._log.info("transfer_ended", leg=leg.name, sip_status=status)
 
     def resumed(self, leg: Leg) -> None:
         """A party's own offer has been answered: does it take the other back?"""
@@ -255,7 +255,7 @@ class Transfers:
         former = self._legs.of_session(event.replaces or "")
         refusal = self._may_take_over(former, newcomer)
         if former is None or refusal:
-            self._log.warning("takeover_refused", status=refusal)
+            self._log.warning("takeover_refused", sip_status=refusal)
             self._refuse(newcomer, refusal)
             return
         self._newcomers += 1

@@ -9,7 +9,8 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
-from agent.common.logs import configure
+from agent.common.crashes import tell_crashes
+from agent.common.logs import IDENTIFIER, configure
 from agent.common.service_manager import ServiceManager
 from agent.common.swap import forbid_swap
 from agent.service.app import Agent
@@ -27,6 +28,7 @@ def command(*, config: Annotated[Path, Parameter(name=["--config", "-c"])]) -> N
     """
     settings = load(config)
     configure(settings.log.level)
+    tell_crashes(IDENTIFIER)
     if not settings.agent.allow_swap:
         forbid_swap()
     try:

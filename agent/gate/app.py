@@ -261,12 +261,12 @@ def _answer_errors(app: FastAPI) -> None:
         return answer
 
     async def unloggable(_: Request, error: Exception) -> Response:
-        structlog.get_logger().warning("not_answered", why=str(error))
+        structlog.get_logger().warning("not_answered", reason=str(error))
         return _refusal(422, "malformed")
 
     async def away(_: Request, error: Exception) -> Response:
         structlog.get_logger().error(
-            "not_answered", error=type(error).__name__, why=str(error)
+            "not_answered", error=type(error).__name__, reason=str(error)
         )
         return _refusal(503, "unavailable")
 

@@ -60,7 +60,7 @@ class Auditing:
             async with self._reading:
                 return await self._read(recording_id, max(first or oldest, oldest))
         except AuditBrokenError as error:
-            structlog.get_logger().error("audit_log_broken", why=str(error))
+            structlog.get_logger().error("audit_log_broken", reason=str(error))
             raise ConflictError("audit-broken") from error
 
     async def _read(self, recording_id: str, first: date) -> AuditRows:
@@ -95,7 +95,7 @@ class Auditing:
         async with self._reading:
             findings = await self.findings()
         for finding in findings:
-            structlog.get_logger().error("audit_log_broken", why=finding)
+            structlog.get_logger().error("audit_log_broken", reason=finding)
         return AuditVerdict(ok=not findings, findings=findings[:MAX_FINDINGS])
 
     async def findings(self) -> list[str]:

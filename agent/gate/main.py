@@ -18,6 +18,7 @@ from cyclopts import Parameter
 from agent import __version__
 from agent.archive.keyring import Keyring, copy_keyring, read_index_keys
 from agent.common.clock import utc_ns
+from agent.common.crashes import tell_crashes
 from agent.common.dumps import forbid_dumps
 from agent.common.errors import AgentError
 from agent.common.files import write_durably
@@ -47,6 +48,9 @@ app: Final = cyclopts.App(
 keyring: Final = cyclopts.App(name="keyring", help="The gate's keys.")
 app.command(keyring)
 
+IDENTIFIER: Final = "recording-agent-gate"
+"How journald names its lines."
+
 ConfigFile = Annotated[Path, Parameter(name=["--config", "-c"])]
 
 
@@ -58,7 +62,8 @@ def run(*, config: ConfigFile) -> None:
         config: gate.toml; relative paths in it start at its folder.
     """
     settings = load(config)
-    configure(settings.log.level)
+    configure(settings.log.level, identifier=IDENTIFIER)
+    tell_crashes(IDENTIFIER)
     asyncio.run(serve(settings, _base(config), _secrets(config), service_manager()))
 
 

@@ -81,7 +81,9 @@ class Releasing:
                 return await self._unwrap(record, await self._read(record))
             except AgeError as error:
                 structlog.get_logger().error(
-                    "envelope_does_not_open", recording=record.id, why=str(error)
+                    "envelope_does_not_open",
+                    recording_id=record.id,
+                    reason=str(error),
                 )
                 raise ConflictError("damaged") from error
 

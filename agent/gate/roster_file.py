@@ -37,7 +37,7 @@ class RosterFile:
         try:
             new = self._read()
         except AgentError as error:
-            log.error("roster_refused", why=str(error))
+            log.error("roster_refused", reason=str(error))
             return
         if new.serial != self._roster.serial:
             log.info("roster_read", serial=new.serial, people=len(new.people))

@@ -157,7 +157,7 @@ class Schedule:
         works = self._works
         found = await compare_states(works.parts)
         for one in found:
-            self._log.critical("state_altered", id=one.id, what=one.what)
+            self._log.critical("state_altered", recording_id=one.id, what=one.what)
             await self._alarm("state-altered", one.id, what=one.what)
         remember(works.state, works.parts.witness)
 
@@ -196,7 +196,7 @@ class Schedule:
             # The log is no more ours: nothing may be done any more.
             raise
         except (AgentError, OSError) as error:
-            self._log.error("task_failed", task=name, why=str(error))
+            self._log.error("task_failed", task=name, reason=str(error))
             if name not in self._failed:
                 self._failed.add(name)
                 await self._alarm("task-failed", task=name)
@@ -222,4 +222,4 @@ class Schedule:
             )  # fmt: skip
         except AgentError as error:
             # Storage is away, as likely as not: the log line has been written.
-            self._log.error("alarm_not_in_the_log", why=str(error))
+            self._log.error("alarm_not_in_the_log", reason=str(error))

@@ -110,7 +110,9 @@ class CertificateProtocol(H11Protocol):
     def _refuse(self, crowded: str, spki: str, address: str) -> None:
         of = spki if crowded == "certificate" else address
         if self._open.is_news(crowded, of):
-            structlog.get_logger().warning("connections_refused", **{crowded: of})
+            structlog.get_logger().warning(
+                "connections_refused", what=crowded, source=of
+            )
         self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -141,7 +143,8 @@ class _Reticent(logging.Filter):
             error = record.exc_info[1]
             last = traceback.extract_tb(error.__traceback__)[-1:]
             places = [f"{Path(one.filename).name}:{one.lineno}" for one in last]
-            record.msg, record.args = "%s at %s", (type(error).__name__, *places)
+            record.msg = " at ".join((type(error).__name__, *places))
+            record.args = None
             record.exc_info = None
         return True
 

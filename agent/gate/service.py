@@ -38,7 +38,9 @@ async def serve(
             try:
                 load_files(tls, *tls_files(config, base, secrets))
             except AgentError as error:
-                structlog.get_logger().error("certificates_refused", why=str(error))
+                structlog.get_logger().error("certificates_refused", reason=str(error))
+            else:
+                structlog.get_logger().info("certificates_read")
 
         _follow_signals(server, renew)
         host, port = listener.getsockname()[:2]

@@ -67,7 +67,7 @@ class Spare:
                 self._place(await self._hire())
             except MediaError as error:
                 # Nobody's call depends on it; it is tried again.
-                self._log.warning("media_worker_not_started", reason=str(error))
+                self._log.warning("spare_worker_not_started", reason=str(error))
 
     def _place(self, link: WorkerLink) -> None:
         link.serve(lambda _: None, self._lost)

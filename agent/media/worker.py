@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.common.clock import monotonic_ns
+from agent.common.crashes import tell_crashes
 from agent.common.dumps import forbid_dumps
 from agent.common.service_manager import ServiceManager
 from agent.media import control
@@ -30,6 +31,8 @@ from agent.media.loop import Loop, Timer
 from agent.media.relay import Relay
 from agent.model.call import EndCause
 
+IDENTIFIER: Final = "recording-agent-media"
+"How journald names its last line, if it ends by a mistake."
 MAX_UNSENT: Final = 100_000
 "Reports that may wait for a main process that does not read."
 MAX_COMMANDS: Final = 256
@@ -249,6 +252,7 @@ def main() -> None:
     if not apart:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     forbid_dumps()
+    tell_crashes(IDENTIFIER)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if apart:

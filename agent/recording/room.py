@@ -80,14 +80,19 @@ class SpoolRoom:
             inodes=status.f_favail if status.f_files else None,
         )
         if self._water.see(room.fraction):
-            tell = self._log.error if self.high else self._log.warning
-            tell(
-                "spool_high_water" if self.high else "spool_below_high_water",
-                used_percent=round(room.fraction * 100, 1),
-                high_water_percent=round(self.high_water * 100, 1),
-                free_mb=room.free >> 20,
-            )
+            self._tell(room)
         return room
+
+    def _tell(self, room: Room) -> None:
+        log = self._log.bind(
+            used_percent=round(room.fraction * 100, 1),
+            high_water_percent=round(self.high_water * 100, 1),
+            free_mb=room.free >> 20,
+        )
+        if self.high:
+            log.error("spool_high_water")
+        else:
+            log.warning("spool_below_high_water")
 
     def check(self) -> None:
         """Raise NoRoomError unless a recording that begins now has room."""
@@ -118,6 +123,8 @@ class SpoolRoom:
         while True:
             try:
                 self.look()
+                if unreadable:
+                    self._log.warning("spool_readable")
                 unreadable = False
             except OSError as error:
                 if not unreadable:

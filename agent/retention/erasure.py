@@ -159,7 +159,7 @@ class Erasure:
                 try:
                     read = await self._site.marks.read(key)
                 except MarkError as error:
-                    self._log.critical("mark_refused", name=key, reason=str(error))
+                    self._log.critical("mark_refused", object=key, reason=str(error))
                     continue
                 for mark in await self._spread(read):
                     marks[mark.key] = mark
@@ -176,8 +176,10 @@ class Erasure:
             await self._go_on(going, now_ns, outcome)
         for one in outcome.left:
             # That a lock keeps ciphertext nobody need be woken for.
-            tell = self._log.info if one.locked else self._log.error
-            tell("erasure_incomplete", **one.to_words())
+            if one.locked:
+                self._log.info("erasure_locked", **one.to_words())
+            else:
+                self._log.error("erasure_incomplete", **one.to_words())
         return outcome
 
     async def _mark(
@@ -305,7 +307,9 @@ class Erasure:
                 await self._approved(mark)
             except AgentError as error:
                 self._log.critical(
-                    "erasure_not_approved", id=mark.early_id, reason=str(error)
+                    "erasure_not_approved",
+                    recording_id=mark.early_id,
+                    reason=str(error),
                 )
                 place = self._site.places[0].name
                 left.append(Left(mark.date, place, str(error)))
@@ -419,7 +423,7 @@ class Erasure:
             if held or not over:
                 left.append(why)
                 continue
-            self._log.critical("envelope_given_up", id=recording_id)
+            self._log.critical("envelope_given_up", recording_id=recording_id)
             await self._site.row(
                 Act.KEY_PROBLEM, recording_id=recording_id, result="envelope-lost",
                 day=why.day.isoformat(),

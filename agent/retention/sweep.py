@@ -94,7 +94,7 @@ class Sweep:
                 mark = await self._site.marks.read(key)
             except MarkError as error:
                 # Its day gets another, if its time is over.
-                self._log.critical("mark_refused", name=key, reason=str(error))
+                self._log.critical("mark_refused", object=key, reason=str(error))
             else:
                 found[mark.date] = mark
         return found
@@ -179,8 +179,8 @@ class Sweep:
 
     def _tell(self, report: SweepReport) -> None:
         if report.late:
-            days = [day.isoformat() for day in report.late]
-            self._log.error("sweep_late", days=days)
+            first = min(report.late).isoformat()
+            self._log.error("sweep_late", days=len(report.late), day=first)
         for one in report.left:
             self._log.error("sweep_incomplete", **one.to_words())
         if report.strange:

@@ -36,6 +36,7 @@ from agent.recording.finisher_pool import FinisherPool
 from agent.recording.ledger import Ledger, load_hash_key
 from agent.recording.recovery import recover
 from agent.recording.spool import Spool
+from agent.service.alarm_board import AlarmBoard
 from agent.service.commands import Commands
 from agent.service.config import Config
 from agent.service.control import ControlServer
@@ -143,6 +144,8 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+        alarms = AlarmBoard()
+        stack.callback(alarms.follow(loop))
         root = self._base / config.agent.spool
         # -- what must be there before the first recording
         spool = Spool(root)

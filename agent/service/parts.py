@@ -42,7 +42,7 @@ def build_witness(config: Config, root: Path, material: Material) -> Witness:
             root / "audit",
             config.agent.name,
             signing,
-            [target.locked for target in material.storages],
+            [(target.name, target.locked) for target in material.storages],
             rng=random.Random(os.urandom(8)),  # noqa: S311 - jitter
         )
     return Witness(log, config, root)

@@ -29,6 +29,7 @@ def tell_recovered(found: Iterable[Recovered]) -> None:
     """A line of the log for each."""
     log = structlog.get_logger()
     for one in found:
-        bad = one.action in {"left", "quarantined"}
-        level = log.error if bad else log.warning
-        level("recovered", recording_id=one.recording_id, action=one.action)
+        if one.action in {"left", "quarantined"}:
+            log.error("not_recovered", recording_id=one.recording_id, action=one.action)
+        else:
+            log.warning("recovered", recording_id=one.recording_id, action=one.action)

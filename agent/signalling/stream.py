@@ -385,8 +385,11 @@ class StreamTransport:
     def _refused(self, flow: Flow, reason: str) -> None:
         """Say so in the log, but never as often as somebody can make us."""
         if self._log_guard.allow(flow.remote.host, self.now):
-            event = "tls_refused" if flow.transport == "tls" else "connection_refused"
-            self._log.warning(event, remote=str(flow.remote), reason=str(reason))
+            self._log.warning(
+                "tls_refused" if flow.transport == "tls" else "connection_refused",
+                remote=str(flow.remote),
+                reason=str(reason),
+            )
 
     def _task_failed(self, name: str, error: BaseException) -> None:
         self._log.critical("task_failed", task=name, exc_info=error)

@@ -89,8 +89,9 @@ class TargetLine:
         self, recording_id: str, error: AgentError | OSError, delay: float
     ) -> None:
         self.failures += 1
+        own = isinstance(error, _OF_THE_RECORDING)
         self._log.error(
-            "storing_failed",
+            "recording_not_storable" if own else "storing_failed",
             recording_id=recording_id,
             reason=str(error),
             pending=len(self),

@@ -31,9 +31,13 @@ class Host:
 
     def log(self, name: str = "host-a") -> HostLog:
         return HostLog(
-            self.folder, name, KEY, [self.first, self.second], clock=self.clock,
+            self.folder,
+            name,
+            KEY,
+            [("first", self.first), ("second", self.second)],
+            clock=self.clock,
             rng=random.Random(1),
-        )  # fmt: skip
+        )
 
     def spooled(self) -> list[str]:
         return sorted(path.name for path in self.folder.rglob("*.json"))
@@ -76,7 +80,7 @@ async def test_a_storage_that_is_away_gets_it_later_and_delays_no_other(
     for _ in range(3):
         with capture_logs() as logs:
             await host.life()
-        assert [line["storage"] for line in logs] == [1]
+        assert [line["storage"] for line in logs] == ["second"]
     assert len(host.first.objects) == 3
     assert len(host.spooled()) == 3
     host.away = False
@@ -126,7 +130,10 @@ async def test_what_is_written_goes_to_storage_by_itself(
         log.note(Act.START)
         await asyncio.wait_for(stored.wait(), 5)
         task.cancel()
-    assert [line["event"] for line in logs] == ["audit_log_not_stored"] * 3
+    assert [line["event"] for line in logs] == [
+        *["audit_log_not_stored"] * 3,
+        "audit_log_stored",
+    ]
     await log.close()
 
 
@@ -192,3 +199,21 @@ async def test_after_a_clock_that_was_ahead_it_goes_back(host: Host) -> None:
         assert [row.act async for row in rows] == ["start", "pause"]
     assert host.first.objects == host.second.objects
     assert len(host.spooled()) == 1
+
+
+async def test_a_storage_that_is_back_is_told_once(host: Host) -> None:
+    log = host.log()
+    await log.start()
+    host.away = True
+    with capture_logs() as logs:
+        log.note(Act.START, version="1.0")
+        await log._rows.drain(5)
+        assert not await log.ship()
+        host.away = False
+        assert await log.ship()
+        assert await log.ship()
+    await log.close()
+    assert [(line["event"], line["storage"]) for line in logs] == [
+        ("audit_log_not_stored", "second"),
+        ("audit_log_stored", "second"),
+    ]

@@ -216,7 +216,7 @@ async def test_transfers_may_be_repeated(site: Site) -> None:
 async def test_the_customer_may_not_transfer_the_officer(site: Site) -> None:
     await talking(site)
     site.trunk.refer(f"sip:{OUTSIDE}@{AGENT}")
-    assert (await site.until_logged("transfer_refused"))["status"] == 403
+    assert (await site.until_logged("transfer_refused"))["sip_status"] == 403
     await until(lambda: site.switch.sent("SIP/2.0 403", to=TRUNK))
     assert site.control.active_calls == 1
 
@@ -245,7 +245,7 @@ async def test_where_nobody_can_be_transferred_to(
 ) -> None:
     await talking(site, outbound={"number": "0*"})
     site.officer.refer(to)
-    assert (await site.until_logged("transfer_refused"))["status"] == status
+    assert (await site.until_logged("transfer_refused"))["sip_status"] == status
 
 
 async def test_one_transfer_at_a_time(site: Site) -> None:
@@ -254,7 +254,7 @@ async def test_one_transfer_at_a_time(site: Site) -> None:
     site.officer.refer(f"sip:202@{AGENT}")
     await site.second.heard(sip.InviteReceived)
     site.officer.refer(f"sip:{OUTSIDE}@{AGENT}")
-    assert (await site.until_logged("transfer_refused"))["status"] == 491
+    assert (await site.until_logged("transfer_refused"))["sip_status"] == 491
 
 
 async def test_a_phone_that_goes_on_transferring_fills_no_memory(
@@ -267,7 +267,7 @@ async def test_a_phone_that_goes_on_transferring_fills_no_memory(
         site.officer.refer(f"sip:202@{AGENT}")
         await until(lambda count=count: len(site.logged("transfer_ended")) == count)
     site.officer.refer(f"sip:202@{AGENT}")
-    assert (await site.until_logged("transfer_refused"))["status"] == 403
+    assert (await site.until_logged("transfer_refused"))["sip_status"] == 403
     site.third.call(SERVICE, headers=[("Replaces", site.officer.replaces())])
     assert (await site.third.heard(sip.Refused)).status == 403
     [call] = site.control._calls.values()

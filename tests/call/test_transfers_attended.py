@@ -125,7 +125,7 @@ async def test_attended_with_what_is_no_call_of_two(site: Site, which: str) -> N
     else:
         to = attended(site, "202", call)
     site.officer.refer(to, session=call)
-    assert (await site.until_logged("transfer_refused"))["status"] == 481
+    assert (await site.until_logged("transfer_refused"))["sip_status"] == 481
     assert len(site.media.begins) == 1
 
 
@@ -136,4 +136,4 @@ async def test_only_who_is_in_both_calls_may_join_them(site: Site) -> None:
     site.second.call(OUTSIDE)
     await site.until_logged("recording_begun", 2)
     site.second.refer(f"sip:1@{AGENT}?Replaces={named}")
-    assert (await site.until_logged("transfer_refused"))["status"] == 403
+    assert (await site.until_logged("transfer_refused"))["sip_status"] == 403

@@ -53,7 +53,7 @@ async def test_semi_attended_to_nowhere_leaves_both_calls_as_they_are(
 ) -> None:
     call, consultation = await ringing_consultation(site, outbound={"number": "0*"})
     site.officer.refer(early(site, "999", consultation), session=call)
-    assert (await site.until_logged("transfer_refused"))["status"] == 404
+    assert (await site.until_logged("transfer_refused"))["sip_status"] == 404
     assert site.control.active_calls == 2
     assert not site.second.of(sip.Cancelled)
 
@@ -61,7 +61,7 @@ async def test_semi_attended_to_nowhere_leaves_both_calls_as_they_are(
 async def test_only_who_rings_may_have_it_rung_for_another(site: Site) -> None:
     _, consultation = await ringing_consultation(site, trunk={"may_transfer": True})
     site.trunk.refer(early(site, "202", consultation), session=site.trunk.session)
-    assert (await site.until_logged("transfer_refused"))["status"] == 403
+    assert (await site.until_logged("transfer_refused"))["sip_status"] == 403
     assert not site.second.of(sip.Cancelled)
 
 
@@ -71,4 +71,4 @@ async def test_a_call_that_was_given_up_is_none_to_transfer_to(site: Site) -> No
     site.officer.hang_up()
     await site.second.heard(sip.Cancelled)
     site.officer.refer(to, session=call)
-    assert (await site.until_logged("transfer_refused"))["status"] == 481
+    assert (await site.until_logged("transfer_refused"))["sip_status"] == 481

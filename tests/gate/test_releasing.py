@@ -177,8 +177,8 @@ async def test_a_copy_under_another_records_id_is_named_not_given(rig: Rig) -> N
             answer = await rig.release("quinn", stray, day=DAY.isoformat())
         assert (answer.status_code, answer.json()["error"]) == (409, "damaged")
         [line] = [one for one in lines if one["event"] == "envelope_does_not_open"]
-        assert line["recording"] == stray
-        assert "another recording's" in line["why"]
+        assert line["recording_id"] == stray
+        assert "another recording's" in line["reason"]
     assert not [row for row in await rig.rows() if row.act == "release"]
     assert (await rig.release("quinn", kept)).status_code == 423
 

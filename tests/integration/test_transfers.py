@@ -97,7 +97,7 @@ async def test_linphone_transfers_to_one_who_is_busy(
             caller.speak()
             await first.transfer(daemon.number("202"))
             await busy.succeeds()
-        assert (await daemon.logged("transfer_ended"))["status"] == 486
+        assert (await daemon.logged("transfer_ended"))["sip_status"] == 486
         await asyncio.sleep(1)
         caller.hang_up()
         await first.shows("ended")

@@ -301,7 +301,7 @@ async def test_junk_of_the_day_holds_up_an_erasure_for_two_weeks_only(
         done = await erasure.run(two.clock())
     assert bool(done.left) is kept
     assert two.opens_envelope(copy, one) is kept
-    given_up = [e["id"] for e in log if e["event"] == "envelope_given_up"]
+    given_up = [e["recording_id"] for e in log if e["event"] == "envelope_given_up"]
     assert given_up == ([] if kept else [junk])
     rows = [row.id for row in two.rows() if row.result == "envelope-lost"]
     assert rows == given_up

@@ -252,7 +252,7 @@ async def test_what_leaves_the_host_is_sealed_indexed_and_within_the_gates_layer
     state, locked = disk_site.root / "state", disk_site.root / "locked"
     async with asyncio.timeout(60):
         # Its day has no key: it waits, and calls would go on.
-        while not [e for e in log if e["event"] == "storing_failed"]:
+        while not [e for e in log if e["event"] == "recording_not_storable"]:
             await asyncio.sleep(0)
         assert not list(locked.rglob("*.age"))
         site.write_lists(*(day + timedelta(days=n) for n in range(9)), serial=2)

@@ -27,9 +27,13 @@ class Host:
 
     def witness(self) -> Witness:
         log = HostLog(
-            self.spool / "audit", "host-a", KEY, [self.storage], clock=Clock(),
+            self.spool / "audit",
+            "host-a",
+            KEY,
+            [("storage", self.storage)],
+            clock=Clock(),
             rng=random.Random(1),
-        )  # fmt: skip
+        )
         return Witness(log, self.config, self.spool)
 
     async def life(self) -> None:

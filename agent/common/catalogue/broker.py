@@ -1,0 +1,52 @@
+"""Events of the way to the MQTT broker."""
+
+from typing import Final
+
+from agent.common.catalogue.entry import Entry
+
+BROKER: Final = (
+    Entry(
+        event="broker_away",
+        message_id="d35e33cab7c540b89da2c418f3932631",
+        summary="The MQTT broker does not answer, or refuses us.",
+        explanation="Calls and recordings are not touched. Events wait in the outbox.",
+        remedy="See the reason; look at the broker, our password and certificate.",
+        cleared_by="broker_back",
+    ),
+    Entry(
+        event="event_refused",
+        message_id="aa60ccaee9f54f2ba554843332b7cf25",
+        summary="The broker refuses an event.",
+        explanation="It stays in the outbox and is tried again; others go on.",
+        remedy="Let the broker's access list allow what agent/events/TOPICS.md names.",
+        cleared_by="events_accepted",
+    ),
+    Entry(
+        event="events_dropped",
+        message_id="5c707a98f3cd492a991fa064e901021c",
+        summary="Events were dropped: the outbox is full, or they are too old.",
+        explanation="Ledger and recordings have everything; the broker has not.",
+        remedy="Bring the broker back, or raise the bounds in [mqtt].",
+    ),
+    Entry(
+        event="outbox_unreadable",
+        message_id="ea33f8375bdb45eeadaca61ac939b1d7",
+        summary="The outbox of events cannot be read.",
+        explanation="Events are not sent; they are written as before.",
+        remedy="Look at the spool's file system.",
+    ),
+    Entry(
+        event="status_refused",
+        message_id="6bedee0096ed4308a3e4bde4b3442b79",
+        summary="The broker refuses the host's status.",
+        explanation="Whoever looks at the broker believes the host to be away.",
+        remedy="Let the broker's access list allow what agent/events/TOPICS.md names.",
+    ),
+    Entry(
+        event="answer_refused",
+        message_id="e63bcd62fd854252a18fdd1071b0d6fb",
+        summary="The broker refuses the answer to a command.",
+        explanation="The command was carried out; who sent it does not hear so.",
+        remedy="Let the broker's access list allow what agent/events/TOPICS.md names.",
+    ),
+)
