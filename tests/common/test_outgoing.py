@@ -116,6 +116,7 @@ OF_CALLS: Final = ("signalling", "media", "cli/phone.py", "cli/demo_site.py")
 LOCAL: Final = {
     "service/control.py: connect": "asks the daemon on its Unix socket",
     "common/service_manager.py: connect": "tells systemd on its Unix socket",
+    "common/system_journal.py: sendto": "tells the journal on its Unix socket",
     "service/app.py: connect": "commands and calls get to know each other: no socket",
 }
 CLIENTS: Final = {
