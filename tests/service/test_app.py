@@ -140,6 +140,16 @@ async def test_a_part_that_fails_ends_the_daemon(
     assert log[-1]["level"] == "critical"
 
 
+async def test_who_is_told_to_stop_twice_waits_for_no_call(disk_site: DiskSite) -> None:
+    agent = Agent(load(disk_site.write()), disk_site.root)
+    hurried: list[bool] = []
+    agent._hurry = lambda: hurried.append(True)
+    agent.stop()
+    assert hurried == []
+    agent.stop()
+    assert hurried == [True]
+
+
 async def test_certificates_are_read_again_at_a_hangup_signal(
     disk_site: DiskSite, log: list[dict[str, Any]]
 ) -> None:
