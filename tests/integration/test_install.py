@@ -43,6 +43,12 @@ def test_from_a_clone_it_is_installed_upgraded_and_taken_away(tmp_path: Path) ->
         links = system.run("find", OPT, "-type", "l")
         assert set(theirs.stdout.split()) <= set(links.stdout.split())
 
+        # The package would not know what of it is whose.
+        preinst = str(ROOT / "scripts/packaging/preinst")
+        refused = system.run(preinst, "install", check=False)
+        assert refused.returncode == 1
+        assert "--uninstall" in refused.stderr
+
         told = system.run(*command[:1], "--uninstall").stdout
         assert ETC in told
         assert not site.inside(OPT).exists()

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from agent import __version__
 from tests.integration.conftest import tone
 from tests.lab.booted import booted
 from tests.lab.daemon import ROOT
 from tests.lab.packaged import (
     ETC,
     MAIN,
+    OPT,
     SITE,
     SPOOL,
     WORKERS,
@@ -54,7 +56,7 @@ def test_it_is_installed_and_says_what_is_next(
         assert word in told
     [public] = [line for line in told.splitlines() if "ssh-ed25519" in line]
     assert public.strip().startswith("ssh-ed25519 AAAA")
-    assert site.version == "0.1.0-1+deb12"
+    assert site.version == f"{__version__}-1+deb12"
     files = (ETC, f"{ETC}/agent.toml", f"{ETC}/notices/fi.wav", f"{ETC}/host.key")
     listed = site.system.run("stat", "-c", "%a %U %G", *files)
     assert listed.stdout.splitlines() == [
@@ -77,7 +79,7 @@ def test_an_upgrade_during_live_calls_costs_them_nothing(
     main, worker = site.system.pid(MAIN), site.system.pid(WORKERS[0])
     cost = talk_through(site, lambda: site.install(packages[1]), calls=CALLS)
     print(f"\nupgraded under {CALLS} calls: {cost}")  # noqa: T201 - a figure
-    assert site.version == "0.1.0-2+deb12"
+    assert site.version == f"{__version__}-2+deb12"
     assert site.system.pid(MAIN) != main
     assert site.system.pid(WORKERS[0]) == worker
     assert (cost.dropped, cost.outcomes) == ([], {"recorded"})
@@ -88,6 +90,21 @@ def test_an_upgrade_during_live_calls_costs_them_nothing(
     assert clicks.misplaced == 0
     # What an operator wrote is never overwritten.
     assert site.inside(f"{ETC}/agent.toml").read_text() == written
+
+
+def test_an_upgrade_that_does_not_take_the_configuration_leaves_main_alone(
+    site: Site,
+) -> None:
+    configuration = site.inside(f"{ETC}/agent.toml")
+    text, main = configuration.read_text(), site.system.pid(MAIN)
+    configuration.write_text(text.replace("[media]", "[media]\nworkerz = 1", 1))
+    configure = (f"{OPT}/share/configure", "/usr", f"{__version__}-1")
+    told = site.system.run(*configure, check=False)
+    configuration.write_text(text)
+    assert told.returncode == 1
+    assert "workerz" in told.stderr
+    assert "the old one goes on" in told.stderr
+    assert site.system.pid(MAIN) == main
 
 
 def test_removed_it_leaves_configuration_and_recordings(site: Site) -> None:
@@ -105,6 +122,10 @@ def test_purged_it_leaves_recordings_unless_told(
     site.system.run("dpkg", "-P", "recording-agent", timeout=120)
     assert not site.inside(ETC).exists()
     assert site.inside(f"{SPOOL}/ledger.sqlite").exists()
+    assert site.inside(SITE).exists()
+    postrm = str(ROOT / "scripts/packaging/postrm")
+    site.system.run("env", "RECORDING_AGENT_PURGE=recordings", postrm, "purge")
+    assert not site.inside(SPOOL).exists()
     assert site.inside(SITE).exists()
 
 
