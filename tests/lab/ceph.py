@@ -261,17 +261,32 @@ class Ceph:
             signs = [f"--access-key={maker.access}", f"--secret-key={maker.secret}"]
             self.admin(*made, *signs, "--caps=users=*")
             self._maker = Credentials(maker.access, maker.secret)
-        asked = {
-            "uid": keys.user,
-            "display-name": keys.user,
-            "access-key": keys.access,
-            "secret-key": keys.secret,
-        }
-        url = f"{self.endpoint}/admin/user?{urllib.parse.urlencode(asked)}"
-        request = AWSRequest("PUT", url)
+        self._ask("PUT", keys, **{"display-name": keys.user})
+
+    def give_keys(self, keys: Keys) -> None:
+        """Let a user sign by these too."""
+        self._ask("PUT", keys, key="", **{"generate-key": "false"})
+
+    def take_keys(self, keys: Keys) -> None:
+        """Let a user sign by these no more."""
+        self._ask("DELETE", keys, key="")
+
+    def limit(self, keys: Keys, objects: int | None) -> None:
+        """Let a user have so many objects; None: as many as they like."""
+        most = {"max-objects": "-1" if objects is None else str(objects)}
+        enabled = "false" if objects is None else "true"
+        more = {"quota-type": "user", "enabled": enabled, **most}
+        self._ask("PUT", keys, quota="", **more)
+
+    def _ask(self, method: str, keys: Keys, **more: str) -> None:
+        """Have the gateway do something about a user."""
+        assert self._maker is not None
+        asked = {"uid": keys.user, "access-key": keys.access, "secret-key": keys.secret}
+        url = f"{self.endpoint}/admin/user?{urllib.parse.urlencode(asked | more)}"
+        request = AWSRequest(method, url)
         S3SigV4Auth(self._maker, "s3", "us-east-1").add_auth(request)
         headers = dict(request.headers)
-        signed = urllib.request.Request(url, method="PUT", headers=headers)  # noqa: S310
+        signed = urllib.request.Request(url, method=method, headers=headers)  # noqa: S310
         with urllib.request.urlopen(signed, timeout=20) as answer:  # noqa: S310
             assert answer.status == 200
 

@@ -244,27 +244,20 @@ async def hanging_disk(site: Site) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def full(site: Site) -> AsyncIterator[None]:
     """Our share of the store is used up."""
-    user = f"--uid={site.keys[0].user}"
-    scope = ("--quota-scope=user", user)
-    await asyncio.to_thread(site.ceph.admin, "quota", "set", *scope, "--max-objects=1")
-    await asyncio.to_thread(site.ceph.admin, "quota", "enable", *scope)
+    await asyncio.to_thread(site.ceph.limit, site.keys[-1], 1)
     try:
         yield
     finally:
-        await asyncio.to_thread(site.ceph.admin, "quota", "disable", *scope)
+        await asyncio.to_thread(site.ceph.limit, site.keys[-1], None)
 
 
 @contextlib.asynccontextmanager
 async def expired_keys(site: Site) -> AsyncIterator[None]:
     """Our keys are withdrawn; new ones come later, in the same file."""
     old = site.keys[-1]
-    user = f"--uid={old.user}"
     new = Keys(old.user, f"N{old.access[1:]}", f"N{old.secret[1:]}")
-    signs = [f"--access-key={new.access}", f"--secret-key={new.secret}"]
-    await asyncio.to_thread(site.ceph.admin, "key", "create", user, *signs)
-    await asyncio.to_thread(
-        site.ceph.admin, "key", "rm", user, f"--access-key={old.access}"
-    )
+    await asyncio.to_thread(site.ceph.give_keys, new)
+    await asyncio.to_thread(site.ceph.take_keys, old)
     try:
         yield
     finally:
