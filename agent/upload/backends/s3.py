@@ -135,8 +135,10 @@ class S3Backend:
             await self._bucket.call("head_object", key)
             await self._bucket.call("delete_object_tagging", key)
             return
-        await self._bucket.oldest(key)
-        for version in await self._bucket.version_ids(key):
+        versions = await self._bucket.version_ids(key)
+        if not versions:
+            await self._bucket.oldest(key)  # says that it is not there
+        for version in versions:
             await self._bucket.call("delete_object_tagging", key, VersionId=version)
 
     async def _check_first(self, key: str, version: str) -> None:
