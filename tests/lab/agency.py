@@ -25,6 +25,7 @@ from agent.formats.age import KeyKind, generate_identity, identity_file
 from tests.lab.ceph import Ceph
 from tests.lab.certificates import Authority, Certificate
 from tests.lab.daemon import ROOT, Daemon
+from tests.lab.process import started
 from tests.ports import free_ports
 
 AGENT: Final = ("-m", "agent")
@@ -218,7 +219,7 @@ denials = 2000
         path = self.folder / "gate.log"
         before = path.stat().st_size if path.exists() else 0
         log = path.open("ab")
-        self.process = subprocess.Popen(
+        self.process = started(
             [sys.executable, *GATE, "run", "--config", str(self.gate_config)],
             stdout=log, stderr=subprocess.STDOUT, cwd=ROOT,
         )  # fmt: skip

@@ -21,6 +21,7 @@ from agent.formats.codecs.g711 import encode_alaw
 from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.parties import sine
 from tests.lab.peers import SIPP_TLS, missing
+from tests.lab.process import started
 from tests.ports import free_ports
 
 SCENARIOS = Path(__file__).parent / "sipp"
@@ -92,7 +93,7 @@ class Sipp:
             command.append(f"127.0.0.1:{remote}")
         self._screen = (self.folder / "screen.log").open("wb")
         self._timeout = timeout + 5
-        self._process = subprocess.Popen(
+        self._process = started(
             command,
             cwd=self.folder,
             env={"TERM": "dumb", "PATH": "/usr/bin:/bin"},
