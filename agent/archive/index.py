@@ -24,7 +24,7 @@ from agent.formats.layout import (
 AT_ONCE: Final = 16
 "Months, recordings or days that are asked about at the same time."
 FEW: Final = 4
-"Recordings that are asked for one by one; a page of a listing costs as much."
+"Recordings of unknown days that are asked for on each; for more, the month is listed."
 MAX_HITS: Final = 10_000
 "Of one search; an officer has a few thousand calls a year."
 
@@ -163,14 +163,15 @@ async def _by_walking(archive: Archive, likely: list[Hit]) -> list[Hit]:
     for; where a page tells of few, each of the others is asked for.
     """
     hits: list[Hit] = []
-    while len(likely) > FEW:
+    few = archive.page_costs
+    while len(likely) > few:
         first = likely[0]
         page = await archive.page_from(first.day, first.id)
         filed = {Hit(stored.name.day, stored.name.id) for stored in page}
         last = max(filed) if len(page) == PAGE else likely[-1]
         told, likely = _split(likely, last)
         hits += [hit for hit in told if hit in filed]
-        if len(told) <= FEW:
+        if len(told) <= few:
             break
     return hits + await _by_asking(archive, {hit.id: [hit.day] for hit in likely})
 

@@ -44,8 +44,8 @@ AHEAD: Final = 2
 "Days after today: a host's clock may be ahead."
 LONG_DAY: Final = 2000
 "Objects of one day after which the rest of it is left out: two answers of a store."
-FEW: Final = 3
-"Recordings that are asked for on each day; for more, all days are listed once."
+PAGES: Final = 100
+"Of a hundred thousand recordings, as a year of a large agency has."
 LISTING: Final = 20.0
 "Seconds that such a listing may take: of a million recordings."
 PAGE: Final = 1000
@@ -104,6 +104,11 @@ class Archive:
         """The place that a folder is in."""
         return self.locked if folder.target == "locked" else self.state
 
+    @property
+    def page_costs(self) -> int:
+        """How many questions cost as much as a page of a listing (StorageBackend)."""
+        return self.backend(self._by).page_costs
+
     async def locate(self, recording_id: str, near: date | None = None) -> date | None:
         """The day that a recording is filed under; None if there is no such.
 
@@ -139,7 +144,7 @@ class Archive:
         None if that takes too long, or there are so few that `locate_all` takes less.
         Raises StorageError.
         """
-        if len(ids) <= FEW:
+        if len(ids) * LONGEST_BACK < PAGES * self.page_costs:
             return None
         try:
             async with asyncio.timeout(LISTING):

@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from agent.common.errors import AgentError
 
@@ -99,6 +99,9 @@ class StorageBackend(Protocol):
     Keys are parts joined by `/`; whatever a backend is asked about a key that is none
     raises BadKeyError, which is a StorageError as all the others are.
     """
+
+    page_costs: ClassVar[int]
+    "How many questions about one object (`head`) cost as much as a thousand listed."
 
     async def put(self, key: str, source: Path | bytes, *, sha256: str = "") -> None:
         """Store an object that does not exist yet, all of it or nothing, durably.

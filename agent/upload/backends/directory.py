@@ -11,7 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, NoReturn, ParamSpec, TypeVar
+from typing import ClassVar, Final, NoReturn, ParamSpec, TypeVar
 
 from agent.common.clock import monotonic
 from agent.common.files import sync_directory, write_new
@@ -43,6 +43,8 @@ T = TypeVar("T")
 
 class DirectoryBackend:
     """A local directory. Objects appear durable and whole (link after write)."""
+
+    page_costs: ClassVar[int] = 100
 
     def __init__(self, root: Path) -> None:
         self._root = root

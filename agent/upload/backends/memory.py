@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import ClassVar
 
 from agent.common.clock import utc_ns
 from agent.upload.backend import (
@@ -20,6 +21,8 @@ from agent.upload.backend import (
 
 class MemoryBackend:
     """Keeps objects in a dict; `before(operation, key)` may raise."""
+
+    page_costs: ClassVar[int] = 4
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
+from typing import Any, BinaryIO, ClassVar, Final, Literal
 
 from botocore.exceptions import ClientError
 
@@ -39,6 +39,8 @@ TAG: Final = "expiry=normal"
 
 class S3Backend:
     """One bucket, or the folder `prefix` of it."""
+
+    page_costs: ClassVar[int] = 4
 
     def __init__(
         self,
