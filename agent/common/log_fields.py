@@ -58,7 +58,9 @@ FIELDS: Final = (
     _id("who", "the person, by their id in the roster"),
     _id("what", "what was counted, or what was found"),
     _id("fault", "what is wrong with the index"),
-    _id("kind", "the kind of an event for the broker"),
+    _id("kind", "the kind of an event for the broker, or of a command"),
+    _id("command", "the command, by its id"),
+    _id("alarm", "the event whose alarm it is"),
     _id("act", "the act that the audit log was to have"),
     # -- how and why
     Field("reason", "text", "why, as a sentence or a word"),
@@ -67,6 +69,7 @@ FIELDS: Final = (
     Field("said", "text", "what a library says, without its values"),
     Field("outcome", "text", "what became of a call"),
     Field("cause", "text", "who or what ended it"),
+    Field("result", "text", "`ok` or `refused`: what a command came to"),
     Field("verdict", "text", "how good a recording is"),
     Field("action", "text", "what was done with what an earlier run left"),
     Field("sip_status", "number", "the SIP response", "RFC 3261 status"),
@@ -80,7 +83,11 @@ FIELDS: Final = (
     Field("codec", "text", "the codec, by its name in SDP"),
     Field("changed", "text", "`codec` or `source` of a leg's media"),
     Field("preference", "text", "what a party says of being recorded (RFC 7866)"),
-    Field("by", "text", "who asked: a user id of this host, or the officer's phone"),
+    Field(
+        "by",
+        "text",
+        "who asked: a user of this host, a person by id, or the officer's phone",
+    ),
     Field("officer", "truth", "whether who is there now is an officer"),
     Field("towards", "text", "the leg to which it went"),
     Field("type", "text", "the type of a DNS record"),
@@ -133,8 +140,9 @@ FIELDS: Final = (
     Field("people", "number", "people on the roster"),
     Field("serial", "number", "number of the roster or the list of day keys"),
     Field("last", "number", "number of the last row of the audit log"),
-    Field("keys", "list", "names of day keys"),
+    Field("keys", "list", "names of day keys, or keys of the configuration"),
     Field("findings", "list", "what is stuck"),
+    Field("mistakes", "list", "what is wrong in the configuration, and where"),
     # -- of lines about lines
     _id("repeats", "the event that was held back because it said the same again"),
 )

@@ -42,6 +42,7 @@ from agent.service.config import Config
 from agent.service.control import ControlServer
 from agent.service.drain import Drain
 from agent.service.host_status import HostStatus, host_status
+from agent.service.log_upkeep import keep_log
 from agent.service.logs import Masker
 from agent.service.manager_news import ManagerNews, state_of
 from agent.service.material import Material, credentials_directory, read_material
@@ -169,12 +170,14 @@ class Agent:
         if mqtt is not None:
             # After all that has something to tell, before what keeps it.
             stack.push_async_callback(mqtt.close)
+            mqtt.follow(alarms)
         succession = Succession(self._manager)
         succession.begin(config.sip.max_calls)
         keeper, left = succession.keeper, succession.inheritance
         tasks = TaskSet(self._part_failed)
         stack.push_async_callback(tasks.close)
         tasks.spawn(witness.run(), name="audit-log")
+        tasks.spawn(keep_log(alarms), name="log")
 
         # -- from a closed recording to storage
         def problem(word: str) -> None:

@@ -7,14 +7,97 @@ import pytest
 from agent.common.catalogue import CATALOGUE, Entry
 from tests.common.log_calls import log_calls
 
+GRAVE = {"error", "critical"}
 ELSEWHERE = {"log_lines_dropped"}
 "What the log itself has to say."
+NEEDS_NOBODY = {
+    # Somebody else's mistake, or an attack that fails; it is counted.
+    "control_refused",
+    "identity_refused",
+    "loop_refused",
+    "no_route",
+    "over_rate",
+    "password_refused",
+    "stranger_refused",
+    "takeover_refused",
+    "tls_refused",
+    "connect_failed",
+    "connections_refused",
+    "connection_refused",
+    "transfer_refused",
+    # One call has less than it might; it goes on, or has an outcome that says so.
+    "answer_unusable",
+    "call_limit",
+    "codec_not_offered",
+    "early_media_unusable",
+    "hold_not_passed",
+    "keys_left_out",
+    "media_changed_unsignalled",
+    "media_refused",
+    "offer_unusable",
+    "officer_unknown",
+    "officer_without_key",
+    "one_way_audio",
+    "recording_not_told",
+    "rekey_not_offered",
+    "silent_leg",
+    "target_unreachable",
+    "call_begun",
+    "ended",
+    # What comes right by itself, or is over.
+    "calls_resumed",
+    "configuration",
+    "connection_not_kept",
+    "connection_still_kept",
+    "connection_unknown",
+    "control_broken_off",
+    "dns_failed",
+    "finishing_caught_up",
+    "leaving",
+    "command_ignored",
+    "draining",
+    "host_state_unknown",
+    "undrained",
+    "library_warning",
+    "media_worker_draining",
+    "metric_unreadable",
+    "not_answered",
+    "not_read",
+    "notice_not_kept",
+    "orphans_retired",
+    "recovered",
+    "recording_interrupted",
+    "recording_stopped",
+    "restart_needed",
+    "proof_not_kept",
+    "alarm_not_told",
+    "registration_not_taken_back",
+    "seal_chain_begun",
+    "spool_below_high_water",
+    "spool_readable",
+    "strange_object",
+}
+"Warnings for whoever looks, of which nobody must be woken."
+
+
 LOGGED = [(call.level, call.event, call.place) for call in log_calls() if call.level]
 
 
 def test_the_search_finds_lines_of_every_level() -> None:
     assert len(LOGGED) > 120
     assert {level for level, _, _ in LOGGED} >= {"info", "warning", "error", "critical"}
+
+
+@pytest.mark.parametrize("level", sorted(GRAVE))
+def test_what_is_grave_is_in_the_catalogue(level: str) -> None:
+    found = {event: place for lv, event, place in LOGGED if lv == level}
+    assert {e: place for e, place in found.items() if e not in CATALOGUE} == {}
+
+
+def test_of_every_warning_it_is_decided_whether_it_needs_a_human() -> None:
+    warned = {event for level, event, _ in LOGGED if level == "warning"}
+    assert warned - set(CATALOGUE) - NEEDS_NOBODY == set()
+    assert NEEDS_NOBODY - warned == set()
 
 
 def test_the_catalogue_has_nothing_that_is_never_logged() -> None:

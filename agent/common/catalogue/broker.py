@@ -49,4 +49,18 @@ BROKER: Final = (
         explanation="The command was carried out; who sent it does not hear so.",
         remedy="Let the broker's access list allow what agent/events/TOPICS.md names.",
     ),
+    Entry(
+        event="command_not_noted",
+        message_id="07c744894dce4a1abaeaaeebd8481942",
+        summary="A command from the broker could not be noted, so it was not done.",
+        explanation="What is not noted could be repeated by whoever listens.",
+        remedy="Look at the spool's file system.",
+    ),
+    Entry(
+        event="broker_access_unreadable",
+        message_id="c6463d4e0447452492e499548c17319c",
+        summary="Certificate, key or password of the broker cannot be read.",
+        explanation="Those read before are used on.",
+        remedy="Correct the files that [mqtt] names, and who may read them.",
+    ),
 )

@@ -11,7 +11,7 @@ MEDIA: Final = (
         summary="A media worker has died.",
         explanation="Its calls are taken over by another within a fraction of a second;"
         " their recordings have a gap and are partial.",
-        remedy="Look in the journal of recording-agent-media@ for why; if memory ran"
+        remedy="Look in the journal of the worker's unit for why; if memory ran"
         " out, give the host more or lower [sip] max_calls.",
         cleared_by="media_worker_ready",
         by=("worker",),
@@ -28,7 +28,7 @@ MEDIA: Final = (
         message_id="f05bafdf43294c1690ebb409371446bf",
         summary="A media worker dies again and again, and is given a rest.",
         explanation="Until it is tried again there is one worker less.",
-        remedy="Look in the journal of recording-agent-media@ for why it dies.",
+        remedy="Look in the journal of the worker's unit for why it dies.",
         cleared_by="media_worker_ready",
         by=("worker",),
     ),
@@ -52,7 +52,7 @@ MEDIA: Final = (
         message_id="0a9300359ef844a79a9c9a9e1fb4dd7c",
         summary="A media worker's unit does not answer at its socket.",
         explanation="There is one worker less than configured.",
-        remedy="Start recording-agent-media@ with the number of the line's socket.",
+        remedy="Start the worker's unit of the number in the line's socket.",
         by=("socket",),
     ),
     Entry(
