@@ -21,6 +21,12 @@ def check(patient: Patient, found: Findings) -> Iterator[Finding]:
             yield found.wrong(
                 text, one.remedy or "See `recording-agent storage check`."
             )
+        elif one.verdict is Verdict.UNTOLD and one.about == "rights":
+            # Of the host's own rights it is silent only if it could not be asked.
+            yield found.wrong(
+                text,
+                "See [[storage]]: endpoint, credentials, ca, and whether it is up.",
+            )
         elif one.verdict is Verdict.UNTOLD:
             yield found.warning(text, one.remedy or "Ask whoever runs the storage.")
         else:

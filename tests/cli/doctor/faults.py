@@ -19,6 +19,7 @@ from agent.cli.doctor.finding import Verdict
 from agent.common.clock import utc_now
 from agent.service.commands import Reply
 from agent.signalling import resolver
+from agent.upload.bucket_properties import Finding as Told, Verdict as Unknown
 from tests.cli.doctor.conftest import SoundHost
 from tests.cli.prepared import HOST
 from tests.lab.certificates import Authority
@@ -109,6 +110,18 @@ def day_keys_ending(host: SoundHost, *_: object) -> None:
 
 def storage_gone(host: SoundHost, *_: object) -> None:
     (host.root / "locked").rmdir()
+
+
+def store_silent(_: SoundHost, __: ExitStack, patch: pytest.MonkeyPatch) -> None:
+    told = Told("locked", "rights", Unknown.UNTOLD, "no answer to a list", "Deny it.")
+    patch.setattr(command.storage, "findings", lambda *_: iter([told]))
+
+
+def store_without_a_word(
+    _: SoundHost, __: ExitStack, patch: pytest.MonkeyPatch
+) -> None:
+    told = Told("locked", "region", Unknown.UNTOLD, "it does not tell", "")
+    patch.setattr(command.storage, "findings", lambda *_: iter([told]))
 
 
 def broker_away(host: SoundHost, *_: object) -> None:
@@ -292,6 +305,8 @@ FAULTS: list[Fault] = [
     (day_keys_ending, WARNING, "keys", "for 3 days only", "day-keys"),
     (storage_gone, WRONG, "storage", "No such file", "storage init"),
     (other_configuration, WRONG, "storage", "hall-b failed", "storing_failed"),
+    (store_silent, WRONG, "storage", "no answer", "endpoint"),
+    (store_without_a_word, WARNING, "storage", "does not tell", "whoever runs"),
     (broker_away, WRONG, "broker", "127.0.0.1:", "[mqtt]"),
     (broker_certificate_expired, WRONG, "certificates", "mqtt.certificate", "Renew"),
     (notice_faint, WRONG, "notices", "too faint", "notice convert"),
