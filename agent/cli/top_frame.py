@@ -10,8 +10,10 @@ from rich.text import Text
 from agent.call.joint import CallStatus
 from agent.call.leg_status import LegStatus
 from agent.cli.asking import SHOWN_ID
+from agent.cli.terminal import printable
 from agent.model.call import Outcome
 from agent.model.recording import RecordState
+from agent.service.alarm_board import Alarm
 from agent.service.host_status import HostStatus, PeerStatus
 
 MAX_ALARMS: Final = 4
@@ -22,6 +24,9 @@ JITTER_BAD_MS: Final = 40.0
 "More than most phones' buffers take up."
 DAY_KEYS_LOW: Final = 7
 "Days; the daemon logs `day_keys_running_out` from there on."
+_ABOUT: Final = 24
+"Characters of what an alarm is about."
+_COMMON: Final = frozenset({"host", "logger"})
 _GOOD: Final = "green"
 _BAD: Final = "bold red"
 _DIM: Final = "dim"
@@ -41,15 +46,6 @@ _MISSED: Final = frozenset({Outcome.PARTIAL, Outcome.UNRECORDED, Outcome.BLOCKED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlarmLine:
-    """One alarm that is on."""
-
-    text: str
-    since_utc_ns: int
-    count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """What there is to be shown."""
 
@@ -58,7 +54,6 @@ class Scene:
     utc_ns: int
     calls: Sequence[CallStatus] = ()
     host: HostStatus | None = None
-    alarms: Sequence[AlarmLine] = ()
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
     "Of calls that began within the last hour and are over."
     away: str = ""
@@ -119,15 +114,31 @@ def _title(scene: Scene, width: int) -> Text:
 def _alarms(scene: Scene) -> Iterator[Text]:
     if scene.away:
         yield Text(f"the daemon does not answer: {scene.away}", style=_BAD)
-    shown = scene.alarms[:MAX_ALARMS]
-    if (more := len(scene.alarms) - len(shown)) > 0:
-        shown, more = shown[:-1], more + 1
+    if scene.host is None:
+        return
+    if scene.host.draining:
+        yield Text("draining: no new calls are taken", style=_BAD)
+    alarms = scene.host.alarms
+    # The newest are what somebody looks for.
+    shown = alarms[-MAX_ALARMS:]
+    if (more := len(alarms) - len(shown)) > 0:
+        shown, more = shown[1:], more + 1
     for alarm in shown:
         since = _ago((scene.utc_ns - alarm.since_utc_ns) / 1e9)
         times = f", {alarm.count} times" if alarm.count > 1 else ""
-        yield Text(f"ALARM {alarm.text}  since {since}{times}", style=_BAD)
+        yield Text(f"ALARM {named(alarm)}  since {since}{times}", style=_BAD)
     if more > 0:
         yield Text(f"ALARM and {more} more: see `recording-agent doctor`", style=_BAD)
+
+
+def named(alarm: Alarm) -> str:
+    """An alarm's event, and what it is about: words of ours, ids cut short."""
+    about = [
+        f"{name}={printable(value)[:_ABOUT]}"
+        for name, value in sorted(alarm.fields.items())
+        if name not in _COMMON
+    ]
+    return " ".join((alarm.event, *about))
 
 
 def _host(scene: Scene) -> Iterator[Text]:

@@ -326,6 +326,7 @@ class Agent:
             peers=peers.statuses,
             broker_away=lambda: None if mqtt is None else mqtt.publisher.away,
             draining=lambda: control.draining,
+            alarms=alarms.active,
             utc_ns=utc_ns,
         )
         drain = Drain(control, witness)

@@ -9,6 +9,7 @@ from agent.call.sealing import Sealing
 from agent.media.pool import MediaPool
 from agent.recording.dispatch import Dispatch
 from agent.recording.room import SpoolRoom
+from agent.service.alarm_board import Alarm
 from agent.signalling.prober import Prober
 from agent.signalling.probing import PeerState
 from agent.signalling.registrar import Registrar
@@ -75,6 +76,8 @@ class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
     peers: tuple[PeerStatus, ...] = ()
     "As they are configured."
     workers: tuple[WorkerStatus, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+    "Those that are on, the oldest first."
     draining: bool = False
     "Whether no new call is taken, but for emergency calls."
     broker_away: bool | None = None
@@ -107,6 +110,7 @@ def host_status(
     peers: Callable[[], tuple[PeerStatus, ...]],
     broker_away: Callable[[], bool | None],
     draining: Callable[[], bool] = lambda: False,
+    alarms: Callable[[], tuple[Alarm, ...]] = tuple,
     utc_ns: Callable[[], int],
 ) -> HostStatus:
     """How it stands now. Raises OSError if the spool cannot be read."""
@@ -140,6 +144,7 @@ def host_status(
         peers=peers(),
         draining=draining(),
         broker_away=broker_away(),
+        alarms=alarms(),
         workers=tuple(
             WorkerStatus(number=number, alive=worker.up, restarts=worker.lost)
             for number, worker in enumerate(media.workers)

@@ -2,9 +2,10 @@
 
 from agent.call.joint import CallStatus
 from agent.call.leg_status import LegStatus
-from agent.cli.top_frame import AlarmLine, Scene
+from agent.cli.top_frame import Scene
 from agent.model.call import Outcome
 from agent.model.recording import RecordState
+from agent.service.alarm_board import Alarm
 from agent.service.host_status import (
     HostStatus,
     PeerStatus,
@@ -33,6 +34,17 @@ def call(call_id: str, **more: object) -> CallStatus:
     return CallStatus(call_id=call_id, **(values | more))
 
 
+def alarm(event: str, seconds: int, count: int = 1, **fields: str) -> Alarm:
+    return Alarm(
+        event=event,
+        message_id="0" * 31 + "1",
+        summary="Something is wrong.",
+        since_utc_ns=NOW - seconds * 10**9,
+        count=count,
+        fields=fields,
+    )
+
+
 HOST = HostStatus(
     spool_used=0.41,
     spool_high_water=0.9,
@@ -59,6 +71,10 @@ HOST = HostStatus(
         for number in range(4)
     ),
     broker_away=False,
+    alarms=(
+        alarm("storing_failed", 305, 7, storage="hall-b"),
+        alarm("peer_down", 40, peer="pbx"),
+    ),
 )
 CALLS = (
     call(
@@ -109,14 +125,6 @@ SCENE = Scene(
     utc_ns=NOW,
     calls=CALLS,
     host=HOST,
-    alarms=(
-        AlarmLine(
-            text="storing_failed storage=hall-b",
-            since_utc_ns=NOW - 305 * 10**9,
-            count=7,
-        ),
-        AlarmLine(text="peer_down peer=pbx", since_utc_ns=NOW - 40 * 10**9, count=1),
-    ),
     outcomes={
         Outcome.RECORDED: 118,
         Outcome.ABANDONED: 9,

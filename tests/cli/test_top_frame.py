@@ -4,8 +4,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.cli.top_frame import AlarmLine, Scene, frame, paginate
-from tests.cli.prepared import CALLS, HOST, NOW, SCENE, call, leg
+from agent.cli.top_frame import Scene, frame, paginate
+from tests.cli.prepared import CALLS, HOST, NOW, SCENE, alarm, call, leg
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,7 +54,8 @@ def test_many_calls_are_turned_over() -> None:
     calls = [
         call(f"call-{n:03}", legs=(leg("a", 0, 1), leg("b1", 0, 1))) for n in range(40)
     ]
-    scene = replace(SCENE, calls=calls, alarms=())
+    quiet = msgspec.structs.replace(HOST, alarms=())
+    scene = replace(SCENE, calls=calls, host=quiet)
     seen = []
     for page in range(5):
         shown = frame(scene, width=80, height=24, page=page)
@@ -76,12 +77,14 @@ def test_a_call_is_never_torn_between_two_pages() -> None:
 
 
 def test_more_alarms_than_there_is_room_for() -> None:
-    alarms = [AlarmLine(text=f"alarm_{n}", since_utc_ns=NOW, count=1) for n in range(9)]
-    shown = text(replace(SCENE, alarms=alarms))
+    alarms = tuple(alarm(f"alarm_{n}", 9 - n, host="x") for n in range(9))
+    host = msgspec.structs.replace(HOST, alarms=alarms, draining=True)
+    shown = text(replace(SCENE, host=host))
+    assert shown[1] == "draining: no new calls are taken"
     assert [line for line in shown if line.startswith("ALARM")] == [
-        "ALARM alarm_0  since 0 s",
-        "ALARM alarm_1  since 0 s",
-        "ALARM alarm_2  since 0 s",
+        "ALARM alarm_6  since 3 s",
+        "ALARM alarm_7  since 2 s",
+        "ALARM alarm_8  since 1 s",
         "ALARM and 6 more: see `recording-agent doctor`",
     ]
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from agent.cli.doctor.finding import Finding, Findings, Patient
+from agent.cli.top_frame import named
+from agent.common.catalogue import CATALOGUE
 from agent.service.host_status import HostStatus
 
 _MANY_RESTARTS = 3
@@ -26,8 +28,25 @@ def check(patient: Patient, found: Findings) -> Iterator[Finding]:
     host = patient.reply.host
     yield found.right(f"it answers; {len(patient.reply.calls)} calls are up")
     if host is not None:
+        yield from _alarms(host, found)
         yield from _peers(host, found)
         yield from _workers(host, found)
+
+
+def _alarms(host: HostStatus, found: Findings) -> Iterator[Finding]:
+    for alarm in host.alarms:
+        times = f", {alarm.count} times" if alarm.count > 1 else ""
+        entry = CATALOGUE.get(alarm.event)
+        yield found.wrong(
+            f"alarm {named(alarm)}: {alarm.summary}{times}",
+            # A daemon of another version may know others.
+            "See the journal: journalctl -x." if entry is None else entry.remedy,
+        )
+    if host.draining:
+        yield found.warning(
+            "it drains: new calls are refused",
+            "Run `recording-agent undrain` when calls are to be taken again.",
+        )
 
 
 def _peers(host: HostStatus, found: Findings) -> Iterator[Finding]:

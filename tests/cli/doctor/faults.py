@@ -262,6 +262,14 @@ def silent(host: SoundHost, *_: object) -> None:
     host.reply = None
 
 
+def alarmed(host: SoundHost, *_: object) -> None:
+    host.reply = Reply(host=HOST)
+
+
+def draining(host: SoundHost, *_: object) -> None:
+    host.reply = Reply(host=replace(HOST, draining=True))
+
+
 def unregistered(host: SoundHost, *_: object) -> None:
     lost = replace(HOST.peers[0], registered=False)
     host.reply = Reply(host=replace(HOST, peers=(lost,)))
@@ -336,6 +344,8 @@ FAULTS: list[Fault] = [
     (no_unit, WARNING, "unit", "no service manager", "scripts/install"),
     (silent, WRONG, "daemon", "does not answer", "journalctl"),
     (other_configuration, WRONG, "daemon", "pbx does not answer OPTIONS", "firewall"),
+    (alarmed, WRONG, "daemon", "alarm storing_failed storage=hall-b", "storage"),
+    (draining, WARNING, "daemon", "it drains", "undrain"),
     (unregistered, WRONG, "daemon", "trunk has not registered us", "password"),
     (worker_dead, WRONG, "daemon", "worker 1 is not there", "media_worker_lost"),
     (worker_dying, WARNING, "daemon", "died 9 times", "Report"),
