@@ -12,7 +12,14 @@ from typing import Final
 import atheris
 
 FOUND: Final = Path(__file__).parent / "found"
-MAX_LENGTH: Final = {"sip": 8192, "sdp": 4096, "rtp": 8192, "rtcp": 1500}
+MAX_LENGTH: Final = {
+    "sip": 8192,
+    "sdp": 4096,
+    "rtp": 8192,
+    "rtcp": 1500,
+    "signed": 8192,
+    "command": 4096,
+}
 MEMORY_MB: Final = 1024
 "The whole process with its instrumented code; a target that grows is stopped there."
 
