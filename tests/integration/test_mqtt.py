@@ -76,7 +76,7 @@ async def test_a_broker_that_is_slow(tmp_path: Path, broker: Mosquitto) -> None:
             most = 0
             for _ in range(4):
                 relay.stall()
-                await asyncio.sleep(0.4)
+                await asyncio.sleep(0.3)
                 relay.go_on()
                 await asyncio.sleep(0.2)
                 most = max(most, READ_AHEAD - host.publisher._sending.room)
