@@ -26,6 +26,9 @@ from agent.recording.database import Database, Haste
 
 FORGOTTEN_AT_ONCE: Final = 1000
 "Rows beyond the bounds that one transaction drops: no sweep ever holds up a call."
+COUNTED: Final = 10_000
+"So many rows are counted one by one; of more than that it is known how many they are \
+at most, for a count would read a day's events and hold up calls meanwhile."
 MAX_SEEN: Final = 10_000
 "Commands whose ids are remembered; more than that within their half minute is abuse."
 
@@ -143,7 +146,9 @@ class Outbox:
         """
 
         def trim(db: sqlite3.Connection) -> int:
-            (rows,) = db.execute("SELECT count(*) FROM outbox").fetchone()
+            rows = _rows(db)
+            if rows > max_rows:
+                (rows,) = db.execute("SELECT count(*) FROM outbox").fetchone()
             beyond = min(max(rows - max_rows, 0), FORGOTTEN_AT_ONCE)
             dropped = db.execute(
                 "DELETE FROM outbox WHERE position IN (SELECT position FROM outbox"
@@ -161,14 +166,27 @@ class Outbox:
         return await self._database.do(trim)
 
     async def backlog(self) -> Backlog:
-        """How much waits. Raises LedgerError."""
-        counted = (
-            "SELECT (SELECT count(*) FROM outbox), (SELECT made_utc_ns FROM outbox"
-            " ORDER BY position LIMIT 1)"
-        )
-        return await self._database.do(
-            lambda db: Backlog(*db.execute(counted).fetchone())
-        )
+        """How much waits, COUNTED or more as far as it is known. Raises LedgerError."""
+        oldest = "SELECT made_utc_ns FROM outbox ORDER BY position LIMIT 1"
+
+        def look(db: sqlite3.Connection) -> Backlog:
+            found = db.execute(oldest).fetchone()
+            return Backlog(_rows(db), None if found is None else found[0])
+
+        return await self._database.do(look)
+
+
+def _rows(db: sqlite3.Connection) -> int:
+    """How many rows there are; beyond COUNTED, at most."""
+    some = "SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT ?)"
+    (rows,) = db.execute(some, (COUNTED + 1,)).fetchone()
+    if rows > COUNTED:
+        # Each looks at one end of the table; together they would read all of it.
+        (rows,) = db.execute(
+            "SELECT (SELECT max(position) FROM outbox)"
+            " - (SELECT min(position) FROM outbox) + 1"
+        ).fetchone()
+    return int(rows)
 
 
 def line_of(event: Event) -> str:

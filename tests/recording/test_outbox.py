@@ -206,6 +206,22 @@ async def test_the_oldest_go_beyond_the_bounds(
     assert (await site.outbox.backlog()).oldest_utc_ns is None
 
 
+async def test_many_rows_are_not_counted_one_by_one(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COUNTED", 3)
+    for n in range(6):
+        await site.ledger.begin(intent(f"call-{n}"))
+    rows = await site.rows()
+    await site.outbox.exchange([rows[2].position], after=0, limit=0)
+    assert (await site.outbox.backlog()).rows == 6  # five, and a gap
+    # Nothing is dropped for what is known no better than that.
+    assert await site.outbox.trim(max_rows=5, before_utc_ns=0) == 0
+    assert await site.outbox.trim(max_rows=4, before_utc_ns=0) == 1
+    assert (await site.outbox.backlog()).rows == 5
+    assert [row.line for row in await site.rows()][:2] == ["call-1", "call-3"]
+
+
 async def test_alarms_that_were_told_are_known_after_a_restart(site: Site) -> None:
     await site.outbox.tell_alarm(alarm("storage_away", active=True))
     await site.outbox.tell_alarm(alarm("storage_away", active=True))
