@@ -1,5 +1,6 @@
 """How one line of the log looks: as JSON, as fields of the journal, as a sentence."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
@@ -83,9 +84,16 @@ def _text(value: object) -> str:
         text = repr(value)
     if len(text) > MAX_VALUE:
         text = text[:MAX_VALUE] + "…"
+    if text.isascii():
+        return text  # most are, and it is asked of every one
     return text.encode("utf-8", "replace").decode()
 
 
 def _time(utc_ns: int) -> str:
-    time = datetime.fromtimestamp(utc_ns // 1_000_000_000, tz=UTC)
-    return f"{time:%Y-%m-%dT%H:%M:%S}.{utc_ns // 1000 % 1_000_000:06}Z"
+    seconds, rest = divmod(utc_ns, 1_000_000_000)
+    return f"{_to_the_second(seconds)}.{rest // 1000:06}Z"
+
+
+@functools.lru_cache(maxsize=4)
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")

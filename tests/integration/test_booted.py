@@ -7,17 +7,19 @@ from collections.abc import Iterator
 
 import pytest
 
+from agent.common.catalogue import CATALOGUE
 from agent.formats.manifest import Gap
 from tests.integration.conftest import tone
 from tests.lab.booted import booted
-from tests.lab.daemon import Daemon, Recording
+from tests.lab.daemon import CALLER, Daemon, Recording
 from tests.lab.opened import open_recording
 from tests.lab.parties import channels, closed_row, parties, tone_seconds, until
-from tests.lab.service import FEW, Service
+from tests.lab.service import FEW, WORKERS, Service
 
 pytestmark = pytest.mark.integration
 
 NOTICE = tone(600, 0.4)
+SIGNAL_JOURNALD = ("systemctl", "kill", "systemd-journald.service", "-s")
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +111,59 @@ async def test_an_upgrade_that_keeps_calls_otherwise_ends_and_salvages_them(
     assert recording.manifest.outcome == "partial"
     for side, hertz in enumerate((1000, 1700)):
         assert tone_seconds(channels(recording.wav)[side], hertz) > 0.9
+
+
+async def test_the_journal_finds_a_call_by_its_id_and_explains_what_is_grave(
+    service: Service,
+) -> None:
+    """Last: main logs to the journal from here on."""
+    daemon, system = service.daemon, service.system
+    service.log_to_journal()
+    await asyncio.to_thread(service.restart)
+    async with parties(daemon) as call:
+        await call.connect()
+        # A worker that dies needs a human.
+        await asyncio.to_thread(system.kill, WORKERS[0])
+        await asyncio.sleep(0.3)
+        # Whatever journald does, a call goes on, ends, and loses no line.
+        await asyncio.to_thread(system.run, *SIGNAL_JOURNALD, "STOP")
+        try:
+            await call.hang_up()
+            row = await closed_row(daemon)
+        finally:
+            await asyncio.to_thread(system.run, *SIGNAL_JOURNALD, "CONT")
+    (recorded,) = row.recordings
+    await asyncio.to_thread(until_stored, daemon, recorded.recording_id)
+    async with asyncio.timeout(10):
+        while "stored" not in {
+            line["EVENT"]
+            for line in service.lines(f"RECORDING_ID={recorded.recording_id}")
+        }:
+            await asyncio.sleep(0.1)
+    lines = service.lines(f"CALL_ID={row.call_id}")
+    assert [line["EVENT"] for line in lines].index("call_begun") == 0
+    assert {"notice_played", "officer_answered", "recording_begun", "ended"} <= {
+        line["EVENT"] for line in lines
+    }
+    assert {line["SYSLOG_IDENTIFIER"] for line in lines} == {"recording-agent"}
+    assert {line["_SYSTEMD_UNIT"] for line in lines} == {"recording-agent.service"}
+    (ended,) = service.lines(f"CALL_ID={row.call_id}", "EVENT=ended")
+    assert ended["MESSAGE"].startswith("Ended. (call_id=")
+    assert ended["OUTCOME"] == row.outcome
+    # By its message id, with what the catalogue says of it.
+    entry = CATALOGUE["media_worker_lost"]
+    (lost,) = service.lines(f"MESSAGE_ID={entry.message_id}")
+    assert (lost["EVENT"], lost["PRIORITY"]) == ("media_worker_lost", "3")
+    explained = system.run(
+        "journalctl", "-x", "--no-pager", f"MESSAGE_ID={entry.message_id}"
+    ).stdout
+    assert entry.summary in explained
+    for text in (entry.explanation, entry.remedy):
+        assert all(word in explained for word in text.split())
+    # Nobody's number is there.
+    whole = system.run("journalctl", "-o", "export").stdout
+    assert CALLER not in whole
+    assert CALLER.removeprefix("0") not in whole
 
 
 def until_waits_no_more(daemon: Daemon) -> None:

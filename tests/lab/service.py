@@ -1,5 +1,6 @@
 """A daemon as units of a booted systemd."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -52,6 +53,24 @@ StandardError=append:{log}
         """Have Python run this as main, from the next start on: a module or script."""
         self._amend(MAIN, f"{program} run --config {self.daemon.config}")
         self.system.run("systemctl", "daemon-reload")
+
+    def log_to_journal(self) -> None:
+        """Have main log as shipped, to the journal, from its next start on."""
+        self.system.write(
+            f"/etc/systemd/system/{MAIN}.d/zz-journal.conf",
+            "[Service]\nStandardOutput=journal\nStandardError=journal",
+        )
+        self.system.write(
+            "/usr/lib/systemd/catalog/recording-agent.catalog",
+            (UNITS / "recording-agent.catalog").read_text(),
+        )
+        self.system.run("journalctl", "--update-catalog")
+        self.system.run("systemctl", "daemon-reload")
+
+    def lines(self, *matches: str) -> list[dict[str, str]]:
+        """What the journal has of some fields (`CALL_ID=…`)."""
+        found = self.system.run("journalctl", "-q", "-o", "json", *matches).stdout
+        return [json.loads(line) for line in found.splitlines()]
 
     def start(self) -> None:
         """Start it; returns when it has said READY=1."""
