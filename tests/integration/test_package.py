@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent import __version__
+from agent.common.catalogue import CATALOGUE
 from tests.integration.conftest import tone
 from tests.lab.booted import booted
 from tests.lab.daemon import ROOT
@@ -68,6 +69,9 @@ def test_it_is_installed_and_says_what_is_next(
     assert 'key = "host.key"' in site.inside(f"{ETC}/agent.toml").read_text()
     for unit in (MAIN, *WORKERS):
         assert site.system.show(unit, "ActiveState") == "inactive"
+    explained = site.system.run("journalctl", "--list-catalog").stdout.splitlines()
+    catalogued = {entry.message_id for entry in CATALOGUE.values()}
+    assert catalogued <= {line.split()[0] for line in explained}
 
 
 def test_an_upgrade_during_live_calls_costs_them_nothing(
