@@ -289,6 +289,10 @@ class CallControl:
         # The call it was set for may have ended, and others still wait.
         self._wake_at_first()
 
+    def runs(self, call_id: str) -> bool:
+        """Whether a call is up."""
+        return call_id in self._calls
+
     @property
     def draining(self) -> bool:
         """Whether no new call is taken, but for emergency calls."""

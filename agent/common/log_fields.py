@@ -141,6 +141,14 @@ FIELDS: Final = (
     Field("serial", "number", "number of the roster or the list of day keys"),
     Field("last", "number", "number of the last row of the audit log"),
     Field("keys", "list", "names of day keys, or keys of the configuration"),
+    # -- of a whole day
+    Field("begun", "number", "calls that began on the day"),
+    Field("outcomes", "list", "how many came to which outcome"),
+    Field("answered", "number", "calls that an officer answered"),
+    Field("capture_rate", "number", "what of those is recorded as a whole", "0 to 1"),
+    Field("without_outcome", "number", "calls that have no outcome yet"),
+    Field("stored", "number", "recordings that storage has"),
+    Field("to_store", "number", "recordings that it has not yet"),
     Field("findings", "list", "what is stuck"),
     Field("mistakes", "list", "what is wrong in the configuration, and where"),
     # -- of lines about lines

@@ -40,14 +40,16 @@ from agent.service.alarm_board import AlarmBoard
 from agent.service.commands import Commands
 from agent.service.config import Config
 from agent.service.control import ControlServer
+from agent.service.daily import Daily
 from agent.service.drain import Drain
 from agent.service.host_status import HostStatus, host_status
 from agent.service.log_upkeep import keep_log
 from agent.service.logs import Masker
 from agent.service.manager_news import ManagerNews, state_of
 from agent.service.material import Material, credentials_directory, read_material
-from agent.service.metrics.endpoint import Parts, build_endpoint
+from agent.service.metrics.endpoint import Parts, build_endpoint, routes_of_tests
 from agent.service.mqtt import build_mqtt, build_telling
+from agent.service.outcome_watch import watch_outcomes
 from agent.service.parts import (
     build_dispatch,
     build_health,
@@ -365,19 +367,29 @@ class Agent:
                 witness,
             )
         numbered = Parts(
+            config=lambda: reloading.config,
             control=control,
             ledger=ledger,
             media=media,
             witness=witness,
+            alarms=alarms,
             health=health,
             status=host,
             events=None if mqtt is None else mqtt.publisher.stats,
         )
-        endpoint = build_endpoint(config, self._base, numbered)
+        endpoint = build_endpoint(self._base, numbered)
         if endpoint is not None:
             await endpoint.start()
             stack.push_async_callback(endpoint.close)
             tasks.spawn(endpoint.run(), name="loop-lag")
+
+        def tests() -> list[str]:
+            return routes_of_tests(reloading.config)
+
+        daily = Daily(root, ledger.tell, utc_ns=utc_ns, tests=tests)
+        tasks.spawn(daily.run(), name="daily")
+        watching = watch_outcomes(ledger, control.runs, tests)
+        tasks.spawn(watching, name="outcomes")
         stack.push_async_callback(peers.close)
         await peers.use(config.peers, material.credentials.accounts)
         health.started = True

@@ -6,6 +6,17 @@ from agent.common.catalogue.entry import Entry
 
 CALLS: Final = (
     Entry(
+        event="call_without_outcome",
+        message_id="2a7f7c43985c4be19882faf798a70025",
+        summary="An answered call is over and has had no outcome for a minute.",
+        explanation="Nobody knows yet whether its recording is whole: its journal is"
+        " not closed, or its row in the ledger is not.",
+        remedy="Look for lines with the call's id, and at the spool's disk. A restart"
+        " of the service settles it: what was journalled is sealed then.",
+        cleared_by="call_outcome_known",
+        by=("call_id",),
+    ),
+    Entry(
         event="invite_failed",
         message_id="3d3ad1f433ef4599a30768dd0ba7d441",
         summary="A new call was refused because of a mistake in the agent.",

@@ -8,6 +8,8 @@ from typing import Final
 
 from agent import __version__
 from agent.call.control import CallControl
+from agent.common import logs
+from agent.common.catalogue import CATALOGUE
 from agent.common.clock import monotonic, utc_ns
 from agent.common.histogram import Histogram
 from agent.events.publisher import PublisherStats
@@ -15,6 +17,7 @@ from agent.formats.layout import day_of
 from agent.media.pool import MediaPool
 from agent.recording.ledger import Ledger
 from agent.recording.tally import Tally, read_tally, span_of
+from agent.service.alarm_board import AlarmBoard
 from agent.service.config import Config
 from agent.service.health import Health
 from agent.service.host_status import HostStatus
@@ -38,10 +41,13 @@ EXPIRY_SECONDS: Final = 60.0
 class Parts:
     """What of the agent has numbers."""
 
+    config: Callable[[], Config]
+    "As it is in force; a reload brings another."
     control: CallControl
     ledger: Ledger
     media: MediaPool
     witness: Witness
+    alarms: AlarmBoard
     health: Health
     status: Callable[[], HostStatus]
     events: PublisherStats | None
@@ -54,21 +60,22 @@ class Endpoint:
     def __init__(
         self,
         address: LoopbackAddress | SocketPath,
-        config: Config,
         base: Path,
         parts: Parts,
     ) -> None:
         self._lag = Histogram(BOUNDS)
+        config = parts.config()
         ledger = base / config.agent.spool / "ledger.sqlite"
-        tests = {route.name for route in config.routes if route.test}
 
         def count() -> Tally:
+            tests = routes_of_tests(parts.config())
             return read_tally(ledger, *span_of(today()), tests=tests)
 
-        files = certificates(config, base)
         self._today = Remembered("ledger", count, seconds=TALLY_SECONDS)
         self._expiries = Remembered(
-            "certificates", lambda: read_expiries(files), seconds=EXPIRY_SECONDS
+            "certificates",
+            lambda: read_expiries(certificates(parts.config(), base)),
+            seconds=EXPIRY_SECONDS,
         )
         sources = self._sources(config, parts)
         self._server = MetricsServer(
@@ -114,15 +121,23 @@ class Endpoint:
             ),
             key_problems=lambda: witness.problems,
             loop_lag=self._lag,
+            raising=tuple(one.event for one in CATALOGUE.values() if one.raises),
+            alarms=lambda: [alarm.event for alarm in parts.alarms.active()],
+            dropped=logs.dropped,
             expiries=lambda: self._expiries() or {},
             events=parts.events,
         )
 
 
-def build_endpoint(config: Config, base: Path, parts: Parts) -> Endpoint | None:
+def build_endpoint(base: Path, parts: Parts) -> Endpoint | None:
     """The endpoint, if one is configured."""
-    address = config.metrics.address()
-    return None if address is None else Endpoint(address, config, base, parts)
+    address = parts.config().metrics.address()
+    return None if address is None else Endpoint(address, base, parts)
+
+
+def routes_of_tests(config: Config) -> list[str]:
+    """Those whose calls are nobody's."""
+    return [route.name for route in config.routes if route.test]
 
 
 def certificates(config: Config, base: Path) -> Mapping[str, Path]:

@@ -13,7 +13,7 @@ from agent.recording.ledger import CallIntent, Ledger, load_hash_key
 from agent.service.app import Agent
 from agent.service.config import Config, load
 from agent.service.metrics.config import MetricsConfig
-from agent.service.metrics.endpoint import certificates, today
+from agent.service.metrics.endpoint import certificates, routes_of_tests, today
 from agent.service.metrics.server import MetricsListenError
 from agent.signalling.config import TlsConfig
 from tests.cli.conftest import DiskSite
@@ -85,6 +85,7 @@ async def test_a_running_agent_tells_its_numbers(tmp_path: Path) -> None:
     assert samples[f"{p}_storage_up", "storage[0]"] == 1
     expiry = samples[f"{p}_certificate_expiry_timestamp_seconds", "tls"]
     assert expiry > utc_ns() / 1e9
+    assert samples[f"{p}_alarm_active", "call_failed"] == 0
     with pytest.raises(ConnectionRefusedError):
         await get(port, "/metrics")
 
@@ -122,6 +123,15 @@ def test_only_what_is_configured_can_expire(tmp_path: Path) -> None:
         load(site.write()), tls=TlsConfig(certificate="own.pem", key="own.key")
     )
     assert certificates(config, tmp_path) == {"tls": tmp_path / "own.pem"}
+
+
+def test_test_calls_are_nobodys(tmp_path: Path) -> None:
+    config = load(DiskSite(tmp_path).write())
+    assert routes_of_tests(config) == []
+    [route, *others] = config.routes
+    probe = msgspec.structs.replace(route, test=True)
+    config = msgspec.structs.replace(config, routes=(probe, *others))
+    assert routes_of_tests(config) == [route.name]
 
 
 def test_today_is_the_local_day() -> None:
