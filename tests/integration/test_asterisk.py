@@ -1,7 +1,9 @@
 """Asterisk as the PBX behind the agent, and as the trunk before it."""
 
 import asyncio
+import json
 import re
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -76,6 +78,20 @@ async def before(
         yield trunk, officer
 
 
+async def reconciled(daemon: Daemon, exchange: Asterisk) -> list[dict[str, str]]:
+    """What `reconcile` finds in its call detail records, once there are any."""
+    async with asyncio.timeout(10):
+        while not exchange.records.exists() or not exchange.records.stat().st_size:
+            await asyncio.sleep(0.05)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "agent", "reconcile", "-c", str(daemon.config)),
+        *("--cdr", str(exchange.records), "--timezone", "UTC", "--json"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    return [json.loads(line) for line in said.splitlines()]
+
+
 @asynccontextmanager
 async def answered(daemon: Daemon, root: Path) -> AsyncIterator[tuple[Phone, Phone]]:
     """It behind the agent: the two talk."""
@@ -111,6 +127,8 @@ async def test_it_calls_in(daemon: Daemon, tmp_path: Path, agent_more: str) -> N
         await trunk.hang_up()
         await officer.ended.wait()
         await check_recorded(daemon, "caller-hangup")
+        [found] = await reconciled(daemon, trunk)
+        assert (found["finding"], found["matched_by"]) == ("captured", "call-id")
 
 
 @proves("Asterisk", "as the PBX behind: its phone hangs up")
@@ -130,6 +148,9 @@ async def test_a_phone_behind_it_calls_out(daemon: Daemon, tmp_path: Path) -> No
         customer.hang_up()
         await officer.ended.wait()
         await daemon.logged("stored")
+        # The call's leg to us has an id that its records do not have.
+        [found] = await reconciled(daemon, exchange)
+        assert (found["finding"], found["matched_by"]) == ("captured", "time")
     [recording] = daemon.recordings()
     check_sides(recording)
     assert recording.manifest.direction == "outbound"

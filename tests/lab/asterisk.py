@@ -22,7 +22,7 @@ bridge_builtin_features chan_bridge_media codec_ulaw codec_alaw codec_a_mu
 codec_resample codec_g722 codec_opus_open_source res_format_attr_opus format_pcm
 format_wav format_sln pbx_config app_dial app_echo app_queue app_milliwatt
 app_playtones app_verbose func_channel func_callerid func_hangupcause res_clioriginate
-res_musiconhold res_stasis res_pjsip_logger
+res_musiconhold res_stasis res_pjsip_logger cdr_csv func_cdr
 """
 
 _FILES = {
@@ -44,7 +44,14 @@ systemname = lab
     "modules.conf": "[modules]\nautoload=no\n{modules}\n",
     "logger.conf": "[general]\n[logfiles]\nconsole => notice,warning,error\n",
     "rtp.conf": "[general]\nrtpstart={rtp}\nrtpend={rtp_last}\nicesupport=no\n",
-    "cdr.conf": "[general]\nenable=no\n",
+    "cdr.conf": """\
+[general]
+enable=yes
+[csv]
+usegmtime=yes
+loguniqueid=yes
+loguserfield=yes
+""",
     "pjproject.conf": "[startup]\nlog_level=1\n",
     "features.conf": "[general]\n[featuremap]\n",
     "queuerules.conf": "",
@@ -135,6 +142,7 @@ include => from-agent
 exten => _0X.,1,Dial(PJSIP/${{EXTEN}}@agent,30)
 [speak]
 exten => s,1,Answer()
+ same => n,Set(CDR(userfield)=${{CHANNEL(pjsip,call-id)}})
  same => n,Playtones({hertz}/100000)
  same => n,Wait(60)
 """,
@@ -175,6 +183,11 @@ class Asterisk:
         """The end of its log; its `pjsip set logger on` has every message in it."""
         return self._process.said
 
+    @property
+    def records(self) -> Path:
+        """Its call detail records: a line for each call that is over."""
+        return self._folder / "log/cdr-csv/Master.csv"
+
     async def call(self, number: str) -> None:
         """Call a number through the agent; once answered, a tone is said."""
         said = await self.tell(
@@ -205,7 +218,7 @@ async def asterisk(
     it is found instead of its address, `pjsip_more` more sections.
     """
     folder = root / f"asterisk-{port}"
-    for name in ("cache", "db", "spool", "run", "log", "music"):
+    for name in ("cache", "db", "spool", "run", "log/cdr-csv", "music"):
         (folder / name).mkdir(parents=True)
     rtp = free_ports(20)
     for name, text in _FILES.items():
