@@ -14,6 +14,7 @@ from tests.lab.peers import PROMTOOL
 pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
 RULES = Path("config/prometheus/recording-agent.rules.yml")
+DASHBOARD = Path("config/grafana/recording-agent.json")
 P = "recording_agent_"
 
 
@@ -222,6 +223,21 @@ def trial(case: Case, series: dict[str, str], *, fires: bool) -> dict[str, objec
 
 def test_rules_are_valid() -> None:
     promtool("check", "rules", RULES)
+
+
+def test_the_dashboards_questions_are_valid(tmp_path: Path) -> None:
+    asked = [
+        target["expr"].replace("$__rate_interval", "5m").replace("$instance", ".*")
+        for panel in json.loads(DASHBOARD.read_text())["panels"]
+        for target in panel.get("targets", ())
+    ]
+    recorded = [
+        {"record": f"asked:{number}", "expr": expr} for number, expr in enumerate(asked)
+    ]
+    groups = {"groups": [{"name": "dashboard", "rules": recorded}]}
+    (tmp_path / "asked.yml").write_text(json.dumps(groups))
+    promtool("check", "rules", tmp_path / "asked.yml")
+    assert len(asked) > 40
 
 
 def test_every_alert_fires_when_it_should_and_not_before(tmp_path: Path) -> None:
