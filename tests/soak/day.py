@@ -70,6 +70,22 @@ class Site:
         self.root = root
         self.disk = root / "disk"
         self.disk.mkdir()
+        [self.port] = free_ports(1)
+        self.broker = Mosquitto(root / "broker")
+        self.daemon = Daemon(
+            root / "site",
+            notice=b"\x01\x02" * 1600,
+            spool=self.disk / "spool",
+            high_water=HIGH_WATER,
+            workers=workers,
+            spares=1,
+        )
+        with self.daemon.config.open("a") as file:
+            file.write(f'[metrics]\nlisten = "127.0.0.1:{self.port}"\n')
+            file.write("[mqtt]\n")
+            for name, value in self.broker.section().items():
+                file.write(f'{name} = "{value}"\n')
+        # Last: whoever fails before this need not take it away.
         self.mounted = (
             os.geteuid() == 0
             and not subprocess.run(
@@ -78,19 +94,8 @@ class Site:
                 capture_output=True,
             ).returncode
         )
-        [self.port] = free_ports(1)
-        self.broker = Mosquitto(root / "broker")
-        self.daemon = Daemon(
-            root / "site",
-            notice=b"\x01\x02" * 1600,
-            spool=self.disk / "spool",
-            high_water=HIGH_WATER if self.mounted else 1.0,
-            workers=workers,
-            spares=1,
-        )
-        with self.daemon.config.open("a") as file:
-            file.write(f'[metrics]\nlisten = "127.0.0.1:{self.port}"\n')
-            file.write(self.broker.section())
+        if not self.mounted:
+            self.daemon.amend(f"water = {HIGH_WATER}", "water = 1.0")
 
     def samples(self) -> Samples:
         """What a scrape tells."""
