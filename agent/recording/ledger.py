@@ -71,10 +71,6 @@ _STATES: Final = list(RecordingState)
 T = TypeVar("T")
 
 _OPEN_CALLS: Final = CALLS + "WHERE outcome IS NULL ORDER BY begun_utc_ns"
-_OPEN_ANSWERED: Final = (
-    "SELECT call_id FROM calls WHERE outcome IS NULL AND answered_utc_ns IS NOT NULL"
-    " AND route NOT IN (SELECT value FROM json_each(?)) ORDER BY begun_utc_ns"
-)
 _EXPIRED_CALLS: Final = (
     "SELECT call_id FROM calls WHERE outcome IS NOT NULL AND begun_utc_ns < ?"
     " ORDER BY begun_utc_ns LIMIT ?"
@@ -430,17 +426,6 @@ class Ledger:
         return result
 
     # -- questions ---------------------------------------------------------------
-
-    async def open_answered(self, *, tests: Iterable[str] = ()) -> list[str]:
-        """Calls without an outcome that were answered; not of the routes `tests`."""
-        left_out = msgspec.json.encode(sorted(tests)).decode()
-        return await self._database.do(
-            lambda db: [
-                str(call)
-                for (call,) in db.execute(_OPEN_ANSWERED, (left_out,)).fetchall()
-            ],
-            haste=Haste.LATE,
-        )
 
     async def open_calls(self) -> list[LedgerRow]:
         """Calls without an outcome, the oldest first."""

@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,10 @@ _CALLS: Final = (
 _RECORDINGS: Final = (
     "SELECT state, count(*) FROM recordings JOIN calls USING (call_id)"  # noqa: S608
     f" WHERE {_SPAN} GROUP BY 1"
+)
+_OPEN_ANSWERED: Final = (
+    "SELECT call_id FROM calls WHERE outcome IS NULL AND answered_utc_ns IS NOT NULL"
+    " AND route NOT IN (SELECT value FROM json_each(?)) ORDER BY begun_utc_ns"
 )
 _SAFE: Final = {RecordingState.STORED, RecordingState.PURGED}
 
@@ -79,22 +83,39 @@ def read_tally(
     Calls of the routes `tests` are nobody's, and are left out. Raises LedgerError if
     there is no ledger to read, or one of another version.
     """
-    left_out = msgspec.json.encode(sorted(tests)).decode()
-    span = since_utc_ns, until_utc_ns, left_out
+    span = since_utc_ns, until_utc_ns, _json(tests)
+    with _opened(path) as db:
+        # Both questions are answered of one moment.
+        db.execute("BEGIN")
+        calls = db.execute(_CALLS, span).fetchall()
+        states = dict(db.execute(_RECORDINGS, span).fetchall())
+    return _tally(calls, states)
+
+
+def read_open_answered(path: Path, *, tests: Collection[str] = ()) -> list[str]:
+    """Answered calls without an outcome, the oldest first; as `read_tally` else."""
+    with _opened(path) as db:
+        found = db.execute(_OPEN_ANSWERED, (_json(tests),)).fetchall()
+    return [str(call) for (call,) in found]
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The ledger, to be read. Raises LedgerError, also for what is asked of it."""
     try:
         with contextlib.closing(
             sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         ) as db:
-            # Both questions are answered of one moment.
-            db.execute("BEGIN")
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version != VERSION:
                 raise LedgerError(f"the ledger is of version {version}, not {VERSION}.")
-            calls = db.execute(_CALLS, span).fetchall()
-            states = dict(db.execute(_RECORDINGS, span).fetchall())
+            yield db
     except sqlite3.Error as error:
         raise LedgerError(f"the ledger cannot be counted: {error}.") from error
-    return _tally(calls, states)
+
+
+def _json(tests: Collection[str]) -> str:
+    return msgspec.json.encode(sorted(tests)).decode()
 
 
 def _tally(calls: list[tuple[str, int, int, int]], states: dict[str, int]) -> Tally:

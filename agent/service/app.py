@@ -36,6 +36,7 @@ from agent.recording.finisher_pool import FinisherPool
 from agent.recording.ledger import Ledger, load_hash_key
 from agent.recording.recovery import recover
 from agent.recording.spool import Spool
+from agent.recording.tally import read_open_answered
 from agent.service.alarm_board import AlarmBoard
 from agent.service.commands import Commands
 from agent.service.config import Config
@@ -388,8 +389,11 @@ class Agent:
 
         daily = Daily(root, ledger.tell, utc_ns=utc_ns, tests=tests)
         tasks.spawn(daily.run(), name="daily")
-        watching = watch_outcomes(ledger, control.runs, tests)
-        tasks.spawn(watching, name="outcomes")
+
+        def open_answered() -> list[str]:
+            return read_open_answered(root / "ledger.sqlite", tests=tests())
+
+        tasks.spawn(watch_outcomes(open_answered, control.runs), name="outcomes")
         stack.push_async_callback(peers.close)
         await peers.use(config.peers, material.credentials.accounts)
         health.started = True

@@ -4,8 +4,8 @@ Logs `call_without_outcome` with the call's id, and `call_outcome_known` in the 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -17,26 +17,20 @@ EVERY: Final = 5.0
 "Seconds between two looks."
 
 
-class OpenCalls(Protocol):
-    """Who knows which calls have no outcome yet: the ledger."""
-
-    async def open_answered(self, *, tests: Iterable[str] = ()) -> list[str]:
-        """Those that were answered, but for those of the routes `tests`."""
-
-
 async def watch_outcomes(
-    ledger: OpenCalls, runs: Callable[[str], bool], tests: Callable[[], Iterable[str]]
+    open_answered: Callable[[], list[str]], runs: Callable[[str], bool]
 ) -> None:
     """Look for ever; `runs` tells whether a call is up.
 
-    Calls of the routes that `tests` tells are nobody's.
+    `open_answered` tells the answered calls that have no outcome yet. It blocks, and
+    raises AgentError if it cannot.
     """
     log = structlog.get_logger()
     missing = MissingOutcomes()
     while True:
         await asyncio.sleep(EVERY)
         try:
-            calls = await ledger.open_answered(tests=tests())
+            calls = await asyncio.to_thread(open_answered)
         except AgentError as error:
             log.warning("outcomes_unreadable", reason=str(error))
             continue

@@ -9,7 +9,7 @@ from agent.formats.layout import day_of
 from agent.model.call import CallDirection, Outcome
 from agent.model.recording import RecordingState
 from agent.recording.ledger import CallIntent, Ledger, LedgerError
-from agent.recording.tally import read_tally, span_of
+from agent.recording.tally import read_open_answered, read_tally, span_of
 
 NOW = 1_000_000_000_000
 
@@ -95,6 +95,15 @@ def test_a_day_is_the_calendars(day: date, hours: int) -> None:
     assert after - first == hours * 3600 * 10**9
     assert (day_of(first), day_of(first - 1)) == (day, day - timedelta(days=1))
     assert (day_of(after - 1), day_of(after)) == (day, day + timedelta(days=1))
+
+
+async def test_answered_calls_without_an_outcome(ledger: Ledger, path: Path) -> None:
+    await call(ledger, "later", None, begun=NOW + 1, answered=True)
+    await call(ledger, "first", None, answered=True)
+    await call(ledger, "rings", None)
+    await call(ledger, "over", Outcome.RECORDED, answered=True)
+    assert read_open_answered(path) == ["first", "later"]
+    assert read_open_answered(path, tests={"service"}) == []
 
 
 async def test_of_no_calls_there_is_no_rate(ledger: Ledger, path: Path) -> None:
