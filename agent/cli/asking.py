@@ -8,8 +8,9 @@ import msgspec
 from rich.table import Table
 
 from agent.call.joint import CallStatus
-from agent.cli.terminal import console
+from agent.cli.terminal import console, printable
 from agent.common.errors import AgentError
+from agent.service.alarm_board import Alarm
 from agent.service.commands import LocalRequest, Reply
 from agent.service.config import load
 from agent.service.control import ask
@@ -17,6 +18,10 @@ from agent.service.host_status import HostStatus
 
 SHOWN_ID: Final = 8
 "Characters of a call's id: as many as the daemon takes for all of it."
+
+_ABOUT: Final = 24
+"Characters of what an alarm is about."
+_COMMON: Final = frozenset({"host", "logger"})
 
 
 class RefusedError(AgentError):
@@ -62,6 +67,10 @@ def show_host(host: HostStatus, *, json: bool) -> None:
         return
     if host.draining:
         console().print("draining: no new calls but emergency calls are taken")
+    for alarm in host.alarms:
+        times = f", {alarm.count} times" if alarm.count > 1 else ""
+        summary = alarm.summary.rstrip(".")
+        console().print(f"alarm: {named(alarm)}: {summary}{times}")
     console().print(
         f"spool: {host.spool_used * 100:.0f} % used, {host.spool_free_mb} MiB free;"
         f" high-water mark {host.spool_high_water * 100:.0f} %"
@@ -84,6 +93,16 @@ def show_host(host: HostStatus, *, json: bool) -> None:
                 f"{storage.name}: {storage.to_store} to be stored"
                 f"{_for(storage.to_store_for)}" + (", fails" if storage.away else "")
             )
+
+
+def named(alarm: Alarm) -> str:
+    """An alarm's event, and what it is about: words of ours, ids cut short."""
+    about = [
+        f"{name}={printable(value)[:_ABOUT]}"
+        for name, value in sorted(alarm.fields.items())
+        if name not in _COMMON
+    ]
+    return " ".join((alarm.event, *about))
 
 
 def _for(seconds: float | None) -> str:

@@ -9,11 +9,9 @@ from rich.text import Text
 
 from agent.call.joint import CallStatus
 from agent.call.leg_status import LegStatus
-from agent.cli.asking import SHOWN_ID
-from agent.cli.terminal import printable
+from agent.cli.asking import SHOWN_ID, named
 from agent.model.call import Outcome
 from agent.model.recording import RecordState
-from agent.service.alarm_board import Alarm
 from agent.service.host_status import HostStatus, PeerStatus
 
 MAX_ALARMS: Final = 4
@@ -24,9 +22,6 @@ JITTER_BAD_MS: Final = 40.0
 "More than most phones' buffers take up."
 DAY_KEYS_LOW: Final = 7
 "Days; the daemon logs `day_keys_running_out` from there on."
-_ABOUT: Final = 24
-"Characters of what an alarm is about."
-_COMMON: Final = frozenset({"host", "logger"})
 _GOOD: Final = "green"
 _BAD: Final = "bold red"
 _DIM: Final = "dim"
@@ -129,16 +124,6 @@ def _alarms(scene: Scene) -> Iterator[Text]:
         yield Text(f"ALARM {named(alarm)}  since {since}{times}", style=_BAD)
     if more > 0:
         yield Text(f"ALARM and {more} more: see `recording-agent doctor`", style=_BAD)
-
-
-def named(alarm: Alarm) -> str:
-    """An alarm's event, and what it is about: words of ours, ids cut short."""
-    about = [
-        f"{name}={printable(value)[:_ABOUT]}"
-        for name, value in sorted(alarm.fields.items())
-        if name not in _COMMON
-    ]
-    return " ".join((alarm.event, *about))
 
 
 def _host(scene: Scene) -> Iterator[Text]:

@@ -17,6 +17,7 @@ from agent.service.commands import (
     UndrainRequest,
 )
 from tests.cli.conftest import DiskSite
+from tests.cli.prepared import alarm
 from tests.service.test_commands import HOST, STATUS
 
 
@@ -148,6 +149,23 @@ def test_status_tells_of_the_host(
     daemon.reply = Reply(host=msgspec.structs.replace(HOST, draining=True))
     assert run("status", "-c", disk_site.config) == 0
     assert "draining: no new calls but emergency" in capsys.readouterr().out
+
+
+def test_status_tells_of_alarms(
+    daemon: Daemon,
+    disk_site: DiskSite,
+    run: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    disk_site.write()
+    on = (alarm("storing_failed", 9, 7, storage="b\x1b"), alarm("task_failed", 9))
+    daemon.reply = Reply(host=msgspec.structs.replace(HOST, alarms=on))
+    assert run("status", "-c", disk_site.config) == 0
+    assert capsys.readouterr().out.splitlines()[1:3] == [
+        "alarm: storing_failed storage=b\N{REPLACEMENT CHARACTER}: Something is wrong,"
+        " 7 times",
+        "alarm: task_failed: Something is wrong",
+    ]
 
 
 def test_a_refusal_is_a_failure(

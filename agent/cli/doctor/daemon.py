@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from agent.cli.asking import named
 from agent.cli.doctor.finding import Finding, Findings, Patient
-from agent.cli.top_frame import named
 from agent.common.catalogue import CATALOGUE
 from agent.service.host_status import HostStatus
 
@@ -38,7 +38,7 @@ def _alarms(host: HostStatus, found: Findings) -> Iterator[Finding]:
         times = f", {alarm.count} times" if alarm.count > 1 else ""
         entry = CATALOGUE.get(alarm.event)
         yield found.wrong(
-            f"alarm {named(alarm)}: {alarm.summary}{times}",
+            f"alarm {named(alarm)}: {alarm.summary.rstrip('.')}{times}",
             # A daemon of another version may know others.
             "See the journal: journalctl -x." if entry is None else entry.remedy,
         )
