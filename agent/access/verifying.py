@@ -12,6 +12,7 @@ from typing import Final
 from agent.access.desk import Desk, DeskError
 from agent.access.tags import read_manifest
 from agent.archive.day_verification import REACH, verify_chain
+from agent.archive.documents import PLAIN, Believed, GatesDocuments
 from agent.archive.index import days_of
 from agent.archive.index_verification import (
     IndexFinding,
@@ -19,9 +20,9 @@ from agent.archive.index_verification import (
     read_month,
     verify_index,
 )
-from agent.archive.seal_chains import Finding
+from agent.archive.seal_chains import Finding, FindingKind
 from agent.archive.store import Archive, NotFoundError
-from agent.archive.tombstones import Erased, Tombstone, replay
+from agent.archive.tombstones import Erased, Tombstone, TombstoneError, ids, read
 from agent.formats.age import NoMatchError
 from agent.formats.blind_index import IndexKeys, month_key
 from agent.formats.envelope import open_envelope
@@ -60,16 +61,20 @@ async def verify_day(
 ) -> AsyncIterator[DayVerified]:
     """Hold a day against its hosts' seals, in each storage; `audio`: every byte of it.
 
-    Raises DeskError, TombstoneError, StorageError.
+    Raises DeskError, TombstoneError for a strange name, StorageError.
     """
     if desk.roster is None:
         raise DeskError(NO_ROSTER, hint="Give [roster] in the configuration.")
+    believed: Believed = PLAIN
+    if desk.gate is not None:
+        believed = GatesDocuments(desk.roster.gate_keys)
     for number, archive in enumerate(desk.archives):
-        findings = await verify_chain(
+        graves, findings = await _graves(archive, day, believed)
+        findings += await verify_chain(
             archive,
             day,
             desk.roster,
-            [one async for one in _graves(archive, day)],
+            graves,
             audio=audio,
             envelopes=desk.gate is None,
         )
@@ -128,8 +133,22 @@ def _keys(desk: Desk, month: str) -> IndexKeys | None:
     return None
 
 
-async def _graves(archive: Archive, day: date) -> AsyncIterator[Tombstone]:
-    """The tombstones of recordings of a day and of those around it."""
-    async for tombstone in replay(archive.state):
+async def _graves(
+    archive: Archive, day: date, believed: Believed
+) -> tuple[list[Tombstone], list[Finding]]:
+    """The tombstones of recordings of a day and of those around it; what are none.
+
+    Where there is a gate it signs them: else whoever takes a recording away could put
+    one in its place.
+    """
+    found, refused = [], []
+    async for key, recording_id in ids(archive.state):
+        try:
+            tombstone = await read(archive.state, key, believed)
+        except TombstoneError as error:
+            kind = FindingKind.TOMBSTONE_REFUSED
+            refused.append(Finding(kind, recording_id, key, error.args[0]))
+            continue
         if abs((tombstone.created - day).days) <= REACH:
-            yield tombstone
+            found.append(tombstone)
+    return found, refused

@@ -31,15 +31,19 @@ class DocumentError(AgentError):
     )
 
 
-class Documents(Protocol):
-    """How a document is stored, and what is believed."""
+class Believed(Protocol):
+    """Which documents are believed."""
+
+    def opened(self, data: bytes, namespace: Namespace) -> bytes:
+        """The line that a document holds. Raises DocumentError: it is not believed."""
+        ...
+
+
+class Documents(Believed, Protocol):
+    """How a document is stored, too."""
 
     def sealed(self, payload: bytes, namespace: Namespace) -> bytes:
         """One line, line feed included, as it is stored."""
-        ...
-
-    def opened(self, data: bytes, namespace: Namespace) -> bytes:
-        """The line again. Raises DocumentError if it is not to be believed."""
         ...
 
 
@@ -58,19 +62,12 @@ class PlainDocuments:
             return data
 
 
-class SignedDocuments:
-    """The gate's: signed by its key, believed from any key the roster has for it."""
+class GatesDocuments:
+    """The gate's, as others read them: by any key that the roster has for it."""
 
-    def __init__(
-        self, key: SigningKey, trusted: Callable[[], Iterable[PublicKey]]
-    ) -> None:
+    def __init__(self, trusted: Callable[[], Iterable[PublicKey]]) -> None:
         """`trusted` are the gate's keys as the newest roster has them."""
-        self._key = key
         self._trusted = trusted
-
-    def sealed(self, payload: bytes, namespace: Namespace) -> bytes:
-        """The line, and a signature under it."""
-        return sign_document(payload, [self._key], namespace)
 
     def opened(self, data: bytes, namespace: Namespace) -> bytes:
         """The line that a gate has signed for this purpose. Raises DocumentError."""
@@ -78,6 +75,21 @@ class SignedDocuments:
             return verify_document(data, namespace, self._trusted()).payload
         except SignatureError as error:
             raise DocumentError(f"It is not signed by the gate: {error}") from None
+
+
+class SignedDocuments(GatesDocuments):
+    """The gate's, as it writes them: signed by its key."""
+
+    def __init__(
+        self, key: SigningKey, trusted: Callable[[], Iterable[PublicKey]]
+    ) -> None:
+        """`trusted` as of GatesDocuments."""
+        super().__init__(trusted)
+        self._key = key
+
+    def sealed(self, payload: bytes, namespace: Namespace) -> bytes:
+        """The line, and a signature under it."""
+        return sign_document(payload, [self._key], namespace)
 
 
 PLAIN: Final = PlainDocuments()

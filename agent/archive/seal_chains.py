@@ -26,6 +26,8 @@ class FindingKind(StrEnum):
     "Not among those that the host has stored, or with a name that is none."
     ENVELOPE_MISSING = "envelope-missing"
     "Nobody can open the recording, and no tombstone says that it was erased."
+    TOMBSTONE_REFUSED = "tombstone-refused"
+    "Not the gate's: it explains nothing that is missing."
     CHAIN_HOLE = "chain-hole"
     "What a host stored is gone, seal and all, and no tombstone explains it."
     CHAIN_BROKEN = "chain-broken"

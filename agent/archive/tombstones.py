@@ -13,6 +13,7 @@ import msgspec
 from agent.archive.documents import (
     MAX_SIGNATURE,
     PLAIN,
+    Believed,
     DocumentError,
     Documents,
 )
@@ -94,7 +95,7 @@ async def write(
 
 
 async def read(
-    state: StorageBackend, key: str, documents: Documents = PLAIN
+    state: StorageBackend, key: str, documents: Believed = PLAIN
 ) -> Tombstone:
     """One tombstone by its name. Raises TombstoneError, StorageError."""
     data = await read_object(state, key, MAX_TOMBSTONE + MAX_SIGNATURE)
@@ -132,12 +133,6 @@ async def ids(
             yield info.key, parse_dated(info.key).id
         except LayoutError as error:
             raise TombstoneError(f"Among tombstones: {error}") from None
-
-
-async def replay(state: StorageBackend, *, after: str = "") -> AsyncIterator[Tombstone]:
-    """Every tombstone, to hold a restored backup against. Raises as `read` does."""
-    async for key, _ in ids(state, after=after):
-        yield await read(state, key)
 
 
 class Erased:

@@ -1,22 +1,26 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from agent.access.desk import Desk, DeskError
+from agent.access.gate_client import GateClient
 from agent.access.verifying import (
     DayVerified,
     IndexVerified,
     verify_day,
     verify_month,
 )
+from agent.archive.documents import SignedDocuments
 from agent.archive.index_verification import IndexFault
 from agent.archive.seal_chains import FindingKind
+from agent.archive.tombstones import Tombstone, write
 from agent.formats.blind_index import IndexKeys, blind, month_key
 from agent.formats.layout import index_key
 from agent.formats.roster import Host
+from agent.formats.seal import parse_seal, seal_place
 from tests.access.site import DAY, ROOT_KEY, Site, with_two_targets
 from tests.formats.rosters import roster, signing_key
 
@@ -136,3 +140,29 @@ async def test_days_before_are_not_that_days(site: Site) -> None:
     site.record()
     earlier = [one async for one in verify_day(desk_of(site), DAY - timedelta(1))]
     assert [one.recordings for one in earlier] == [0]
+
+
+@pytest.mark.parametrize("signed", [True, False])
+async def test_a_tombstone_that_the_gate_has_not_signed_explains_nothing(
+    site: Site, *, signed: bool
+) -> None:
+    gone, there = site.record(), site.record()
+    desk = replace(desk_of(site), gate=cast("GateClient", object()))
+    [archive] = desk.archives
+    [seal] = (site.root / "locked").rglob(f"{gone.id}.seal")
+    statement = parse_seal(seal.read_bytes())
+    stone = Tombstone(
+        id=gone.id, created=DAY, erased_at="2026-11-28T00:00:00.000Z",
+        method="key-destroyed", policy="early",
+        seal=seal_place(seal.read_bytes(), statement),
+    )  # fmt: skip
+    key = signing_key("gate" if signed else "whoever runs the storage")
+    await write(archive.state, stone, SignedDocuments(key, list))
+    for path in (site.root / "locked").rglob(f"{gone.id}*"):
+        path.unlink()
+    [verified] = await day_of(desk)
+    kinds = {(one.kind, one.id) for one in verified.findings}
+    assert (kinds == set()) is signed
+    assert there.id not in {recording_id for _, recording_id in kinds}
+    if not signed:
+        assert (FindingKind.TOMBSTONE_REFUSED, gone.id) in kinds
