@@ -1,6 +1,7 @@
 import contextlib
 from datetime import date, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
@@ -18,6 +19,18 @@ TWO = "00000000-0000-4000-8000-000000000002"
 DAY = date(2026, 11, 23)
 NOW_NS = 1_795_000_000_123_000_000
 MARK = Mark.of(DAY, [TWO, ONE, ONE], NOW_NS, "P1Y")
+
+
+def test_a_mark_says_by_which_request_a_record_goes() -> None:
+    mark = Mark.of(DAY, [ONE], NOW_NS, "early", request=TWO)
+    assert Mark.parse(mark.to_bytes()) == mark
+    assert (mark.request, mark.approved_ns) == (TWO, NOW_NS)
+    later = mark.by(ONE, NOW_NS + 5_000_000)
+    assert (later.request, later.approved_ns) == (ONE, NOW_NS + 5_000_000)
+    assert MARK.approved_ns == 0
+    for wrong in ({"request": ""}, {"approved": ""}, {"request": "1"}):
+        with pytest.raises(MarkError):
+            Mark.parse(msgspec.structs.replace(mark, **wrong).to_bytes())
 
 
 def test_a_mark_is_read_as_it_was_written() -> None:
