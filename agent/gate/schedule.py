@@ -41,6 +41,15 @@ INDEX_AGE: Final = timedelta(days=2)
 "Of the day whose month's index is looked at: so each is once more after its end."
 
 
+class SigningKeyOverError(AgentError):
+    """Hosts refuse what the gate signs now."""
+
+    hint = (
+        "Have a roster signed that names its newer key (`keyring new-signing-key`), or"
+        " the old one for longer, and restart the gate."
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Works:
     """What it works with."""
@@ -141,6 +150,10 @@ class Schedule:
 
     async def _reloaded(self) -> None:
         self._works.reload()
+        parts = self._works.parts
+        key = parts.keyring.signing_key.public
+        if key not in parts.roster().gate_keys(parts.today()):
+            raise SigningKeyOverError("The roster's days of the gate's key are over.")
 
     async def _replayed(self) -> None:
         async with self._works.parts.keys_lock:

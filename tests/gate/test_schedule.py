@@ -1,9 +1,11 @@
+import dataclasses
 import math
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 
@@ -207,3 +209,19 @@ async def test_an_index_that_hides_a_recording_is_alarmed(kept: Kept) -> None:
     assert (line["fault"], line["count"]) == ("index-absent", 1)
     assert await kept.alarms() == ["index-not-whole"]
     assert kept.schedule.last_run() is not None
+
+
+async def test_a_signing_key_whose_days_are_over_is_alarmed(kept: Kept) -> None:
+    parts = kept.rig.parts
+    [entry] = parts.roster().gate
+    over = msgspec.structs.replace(entry, until=TODAY.isoformat())
+    known = msgspec.structs.replace(parts.roster(), gate=(over,))
+    kept.works = dataclasses.replace(
+        kept.works, parts=dataclasses.replace(parts, roster=lambda: known)
+    )
+    kept.schedule = Schedule(kept.works)
+    await kept.run()
+    assert await kept.alarms() == []
+    kept.rig.clock.ahead(DAY)
+    await kept.run()
+    assert await kept.alarms() == ["task-failed"]
