@@ -17,7 +17,7 @@ import structlog
 from agent.common.clock import utc_ns
 from agent.common.errors import AgentError
 from agent.common.tasks import TaskSet
-from agent.events.broker import REFUSED, Broker, BrokerError, Message, reason_name
+from agent.events.broker import REFUSED, Broker, Message, reason_name
 from agent.events.config import MqttConfig
 from agent.events.host_state import HostState, Life
 from agent.events.numbers import Numbers
@@ -140,7 +140,8 @@ class Publisher:
                 await self._connection()
             except* _Leaving:
                 self._left.set()
-            except* BrokerError as group:
+            except* AgentError as group:
+                # Of the broker or, as we leave, of the outbox.
                 reasons = _reasons(group)
             if reasons:
                 failures = 1 if self.stats.sent > sent else failures + 1
@@ -155,7 +156,7 @@ class Publisher:
                 await asyncio.sleep(delay)
 
     async def _connection(self) -> None:
-        """One connection, until it breaks. Raises a group of BrokerError."""
+        """One connection, until it breaks. Raises a group of AgentError."""
         will = msgspec.json.encode(self._state(Life.OFFLINE))
         async with self._connect(will) as broker:
             if self._config.commands:
@@ -271,7 +272,16 @@ class Publisher:
         sending: Sending,
         row: OutboxRow,
     ) -> None:
-        event = decode(row.body)
+        try:
+            event = decode(row.body)
+        except msgspec.DecodeError:
+            # A later version wrote it, and may be back; what it says may be personal.
+            if not sending.refused:
+                self._log.error("event_unreadable")
+            sending.refuse(row.position)
+            self._forget_soon(sending, at_once=True)
+            self._send(broker, group)
+            return
         topic = self._topics.of(event)
         if self._config.numbers == "full":
             event = with_numbers(event, self._numbers.of(row.line))
@@ -333,7 +343,7 @@ class _Leaving(Exception):  # noqa: N818 - nothing is wrong
     """Everything was said: the connection may go."""
 
 
-def _reasons(group: BaseExceptionGroup[BrokerError]) -> str:
+def _reasons(group: BaseExceptionGroup[AgentError]) -> str:
     """What the errors of a group say, each once."""
     found: list[str] = []
     for error in group.exceptions:

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import msgspec
 import pytest
+import structlog
 
 from agent.common.errors import AgentError
 from agent.events import publisher as module
@@ -222,6 +223,44 @@ async def test_a_broker_that_is_away_is_tried_again() -> None:
     await site.publisher.close()
 
 
+async def test_an_event_of_a_later_version_holds_up_its_own_call_alone() -> None:
+    site = Site()
+    site.outbox.add(offered("a"), offered("b"))
+    first = site.outbox.rows[1]
+    later = b'{"kind":"from-the-future","call_id":"a","caller":"0401234567"}'
+    site.outbox.rows[1] = OutboxRow(first.position, first.line, later)
+    site.outbox.add(sealed("a"), sealed("b"))
+    with structlog.testing.capture_logs() as log:
+        site.publisher.start()
+        await site.until(lambda: len(site.outbox.rows) == 2)
+        # And what comes later is still sent.
+        site.outbox.add(offered("c"))
+        await site.until(lambda: site.kinds("c"))
+        assert site.kinds("b") == ["offered", "sealed"]
+        assert site.kinds("a") == []
+        # A version that knows it finds it there.
+        site.outbox.rows[1] = first
+        await site.until(lambda: not site.outbox.rows)
+    assert site.kinds("a") == ["offered", "sealed"]
+    assert "event_unreadable" in [line["event"] for line in log]
+    assert "0401234567" not in str(log)
+    await site.publisher.close()
+
+
+async def test_an_outbox_that_breaks_at_the_end_ends_nothing_else() -> None:
+    site = Site()
+    site.publisher.start()
+    await site.until(site.states)
+
+    async def broken() -> Backlog:
+        raise AgentError("the disk is full.")
+
+    site.outbox.backlog = broken  # type: ignore[method-assign]
+    with structlog.testing.capture_logs() as log:
+        await site.publisher.close()
+    assert "task_failed" not in [line["event"] for line in log]
+
+
 async def test_what_broke_off_is_sent_again_in_order() -> None:
     site = Site()
     site.publisher.start()
@@ -347,7 +386,8 @@ async def test_a_fault_of_ours_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         site.publisher._tasks, "_on_failure", lambda name, _: failed.append(name)
     )
-    site.outbox.rows[1] = OutboxRow(1, "a", b"no event")
+    site.outbox.add(offered("a"))
+    monkeypatch.setattr(site.publisher, "_topics", None)
     site.publisher.start()
     await site.until(lambda: failed)
     assert failed == ["publisher"]

@@ -63,4 +63,12 @@ BROKER: Final = (
         explanation="Those read before are used on.",
         remedy="Correct the files that [mqtt] names, and who may read them.",
     ),
+    Entry(
+        event="event_unreadable",
+        message_id="b6fb3fa9b333442d9e4b7fdd0cff0884",
+        summary="An event in the outbox cannot be read; it is not sent.",
+        explanation="A later version has written it. Later events of its call wait with"
+        " it, others go on; it is dropped when it is too old.",
+        remedy="Go back to the later version, if the events of these calls matter.",
+    ),
 )
