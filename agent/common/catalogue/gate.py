@@ -16,6 +16,15 @@ GATE: Final = (
         by=("what",),
     ),
     Entry(
+        event="connections_refused",
+        message_id="05c216be0c94498c970aedf6d9f737f4",
+        summary="One certificate, or one address, holds all connections it may have.",
+        explanation="The gate refuses more of them; everybody else is served.",
+        remedy="Find out whose it is, and end the program that opens them. Where many"
+        " people come through one address, give the gate a nearer one.",
+        by=("what",),
+    ),
+    Entry(
         event="not_answered",
         message_id="ae95c5d57d2b436e9bc807f40b009510",
         summary="The gate could not answer: storage or its audit log is away.",
