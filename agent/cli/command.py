@@ -112,7 +112,11 @@ async def _ask(access: BrokerAccess, order: Command, signed: bytes) -> Answer:
     topics = Topics(order.host)
     kind = str(order.request["type"])
     async with access.broker(f"{ROOT}-command-{order.id}") as broker:
-        await broker.subscribe(topics.answer(order.id))
+        if not await broker.subscribe(topics.answer(order.id)):
+            raise BrokerError(
+                "The broker lets us hear no answers.",
+                hint="Let this user read below the host's answers.",
+            )
         code = await broker.publish(topics.command(kind), signed)
         if code >= REFUSED:
             raise BrokerError(

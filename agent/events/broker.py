@@ -158,18 +158,17 @@ class Broker:
         if future is not None and not future.done():
             future.set_result(int(reason.value))
 
-    async def subscribe(self, topic: str) -> None:
-        """Have messages of a topic sent to us. Raises BrokerError."""
+    async def subscribe(self, topic: str) -> bool:
+        """Have messages of a topic sent to us; whether the broker will.
+
+        Raises BrokerError if it says nothing.
+        """
         try:
             codes = await self._client.subscribe(topic, qos=1)
         except MqttError as error:
             raise BrokerError(f"The broker takes no subscription: {error}.") from error
         values = [code if isinstance(code, int) else code.value for code in codes]
-        if any(value >= REFUSED for value in values):
-            raise BrokerError(
-                "The broker refuses the subscription to our commands.",
-                hint="Let this client read them there, or set mqtt.commands = [].",
-            )
+        return all(value < REFUSED for value in values)
 
     async def messages(self) -> AsyncIterator[Message]:
         """What comes, for as long as the connection is there.

@@ -160,7 +160,10 @@ class Publisher:
         will = msgspec.json.encode(self._state(Life.OFFLINE))
         async with self._connect(will) as broker:
             if self._config.commands:
-                await broker.subscribe(f"{self._topics.commands}/+")
+                heard = await broker.subscribe(f"{self._topics.commands}/+")
+                if not heard:
+                    # Events are told all the same.
+                    self._log.error("commands_not_heard")
             self.stats.connections += 1
             self.away = False
             self._log.info("broker_back", waiting=self.stats.waiting)

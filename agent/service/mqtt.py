@@ -3,10 +3,12 @@
 Without `[mqtt]` there is nothing of it: no event is written, and nothing runs.
 """
 
+import dataclasses
 import os
 import random
 from collections.abc import Callable, Coroutine
 
+import msgspec
 import structlog
 
 from agent import __version__
@@ -177,9 +179,14 @@ class Mqtt:
 
 def build_mqtt(config: Config, material: Material, ledger: Ledger) -> Mqtt | None:
     """What there is to be done with a broker, if one is configured."""
-    if material.broker is None or ledger.outbox is None:
+    access = material.broker
+    if access is None or ledger.outbox is None:
         return None
-    return Mqtt(config.agent.name, material.broker, ledger.outbox, config.identity)
+    if material.roster is None:
+        # Nobody would be believed: nothing is to be heard.
+        deaf = msgspec.structs.replace(access.config, commands=())
+        access = dataclasses.replace(access, config=deaf)
+    return Mqtt(config.agent.name, access, ledger.outbox, config.identity)
 
 
 def build_telling(ledger: Ledger, control: CallControl, mqtt: Mqtt | None) -> Telling:

@@ -112,8 +112,9 @@ class FakeBroker:
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def subscribe(self, topic: str) -> None:
+    async def subscribe(self, topic: str) -> bool:
         self.subscribed.append(topic)
+        return not self.site.deaf
 
     async def messages(self) -> AsyncIterator[Message]:
         while (message := await self.incoming.get()) is not None:
@@ -139,6 +140,7 @@ class Site:
         self.connections: list[FakeBroker] = []
         self.published: list[tuple[str, dict[str, Any], bool]] = []
         self.unreachable = 0
+        self.deaf = False
         self.lost = 0
         self.judge: Callable[[str], int] = lambda _: 0
         self.answer: tuple[str, bytes] | None = None
@@ -208,6 +210,16 @@ async def test_without_commands_nothing_is_subscribed_to() -> None:
     site.publisher.start()
     await site.until(site.states)
     assert site.connections[0].subscribed == []
+    await site.publisher.close()
+
+
+async def test_a_broker_that_lets_us_hear_no_commands_is_told_events() -> None:
+    site = Site()
+    site.deaf = True
+    site.outbox.add(offered("a"))
+    site.publisher.start()
+    await site.until(lambda: not site.outbox.rows)
+    assert len(site.connections) == 1
     await site.publisher.close()
 
 

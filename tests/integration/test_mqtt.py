@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
 DENYING = ACL.replace(
     "topic write recording-agent/#", "topic write recording-agent/host-a/status"
-)
+).replace("topic read recording-agent/host-a/commands/#", "")
+"No events, and no commands."
 
 
 @pytest.fixture

@@ -71,4 +71,11 @@ BROKER: Final = (
         " it, others go on; it is dropped when it is too old.",
         remedy="Go back to the later version, if the events of these calls matter.",
     ),
+    Entry(
+        event="commands_not_heard",
+        message_id="d98a29c805d74bbba771cf3879c49361",
+        summary="The broker lets us hear no commands.",
+        explanation="Events are sent; commands that are given over MQTT do nothing.",
+        remedy="Let its access list allow the subscription, or set mqtt.commands = [].",
+    ),
 )
