@@ -141,15 +141,30 @@ async def test_a_call_is_told_and_commanded(tmp_path: Path, broker: Mosquitto) -
                 assert paused.returncode == 0, paused.stderr
                 assert refused.returncode == 1
                 assert "No call that is up has this id" in refused.stderr
+                # Storage goes, so that there is an alarm, and comes again.
+                storage = daemon.root / "storage"
+                storage.rename(daemon.root / "gone")
                 stopped = await operator.command("quinn", "stop-recording", call_id)
                 assert stopped.returncode == 0, stopped.stderr
                 assert json.loads(stopped.stdout)["recording"] == "off"
                 await call.hang_up()
+                await reader.until(lambda: alarms(reader), 30)
+                (daemon.root / "gone").rename(storage)
             await reader.until(lambda: "purged" in kinds(), 30)
+            await reader.until(lambda: not any(alarms(reader).values()), 30)
         finally:
             daemon.stop()
         await reader.until(lambda: (reader.last("status") or {})["state"] == "stopped")
     check(reader, daemon, kinds())
+
+
+def alarms(reader: Subscriber) -> dict[str, bool]:
+    """Which alarms there were, and whether they are on."""
+    return {
+        topic.rpartition("/")[2]: payload["active"]
+        for topic, payload, _ in reader.messages
+        if "/alarms/" in topic
+    }
 
 
 def check(reader: Subscriber, daemon: Daemon, kinds: list[str]) -> None:
@@ -164,7 +179,7 @@ def check(reader: Subscriber, daemon: Daemon, kinds: list[str]) -> None:
     assert row.answered_utc_ns is not None
     [recording] = daemon.recordings()
     assert recording.manifest.outcome == "partial"
-    assert validate(reader) >= {*kinds, "status", "answer"}
+    assert validate(reader) >= {*kinds, "status", "answer", "alarm"}
     said = json.dumps(reader.messages)
     for number in (CALLER, CALLER[1:], SERVICE, SERVICE[1:], "Officer One"):
         assert number not in said
