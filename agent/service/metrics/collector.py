@@ -184,7 +184,9 @@ class AgentCollector(Collector):
                 "result",
             )
             yield _gauge("events_waiting", "Events not sent yet.", events.waiting)
-        yield _counter("log_lines_dropped", "Repeats held back.", sources.dropped())
+        yield _counter(
+            "log_lines_dropped", "Lines that nobody took.", sources.dropped()
+        )
         yield _histogram(
             "event_loop_lag_seconds",
             "How late the event loop was, twice a second.",
