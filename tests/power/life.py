@@ -19,6 +19,7 @@ from agent.call.sealing import Sealing
 from agent.common.clock import utc_ns
 from agent.common.ids import new_id
 from agent.formats.age import KeyKind, generate_identity
+from agent.formats.audit import time_text
 from agent.formats.blind_index import IndexKeys
 from agent.formats.day_keys import DayKey, DayKeyList
 from agent.formats.journal import JournalHeader
@@ -147,7 +148,8 @@ def day_keys() -> DayKeyList:
         DayKey(day=day.isoformat(), generation=1, recipient=recipient)
         for day in sorted(days)
     ]
-    return DayKeyList(serial=1, issued="2026-11-20T08:00:00Z", keys=tuple(keys))
+    issued = f"{time_text(utc_ns())[:19]}Z"
+    return DayKeyList(serial=1, issued=issued, keys=tuple(keys))
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
