@@ -13,6 +13,9 @@ WINDOW_NS: Final = 60 * 1_000_000_000
 MAX_KEYS: Final = 4096
 "Things that are told apart at once; the one that was begun first gives way."
 
+REMOTE: Final = "remote"
+"Address and port of a connection: one address is one thing, whatever its port."
+
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -53,9 +56,9 @@ class Repeats:
         key = (
             event,
             tuple(
-                (name, str(value))
+                (name, _thing(name, str(value)))
                 for name, value in fields.items()
-                if name in self._ids
+                if name in self._ids or name == REMOTE
             ),
         )
         window = self._windows.get(key)
@@ -85,3 +88,7 @@ class Repeats:
         if window is not None and self._over.pop(key, None) is not None:
             held = window.count - MOST
             self._done.append(Repeated(key[0], window.level, dict(key[1]), held))
+
+
+def _thing(name: str, value: str) -> str:
+    return value.rpartition(":")[0] if name == REMOTE else value

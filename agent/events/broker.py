@@ -86,6 +86,9 @@ class Broker:
         self._paho.on_publish = self._acknowledged
         self._told_disconnected = self._paho.on_disconnect
         self._paho.on_disconnect = self._disconnected
+        self._told_opened = self._paho.on_socket_open
+        self._paho.on_socket_open = self._opened
+        self._left = False
         self._lost: asyncio.Future[None] | None = None
         "While we connect: the broker has ended the connection."
         self._waiting: dict[int, asyncio.Future[int]] = {}
@@ -106,15 +109,28 @@ class Broker:
                 )
             await entering
         except MqttError as error:
-            # It may have got half-way, and would be kept alive there.
-            self._paho.disconnect()
+            self._left = True
             raise BrokerError(f"The broker cannot be reached: {error}.") from error
         finally:
             self._lost = None
             if not entering.done():
                 entering.cancel()
                 await asyncio.gather(entering, return_exceptions=True)
+            if self._left or entering.cancelled():
+                self._hang_up()
         return self
+
+    def _hang_up(self) -> None:
+        """Leave nothing open, however far it has got: the library may."""
+        self._left = True
+        self._paho._sock_close()  # noqa: SLF001 - what it calls when the other end goes
+
+    def _opened(self, client: Any, userdata: Any, opened: Any) -> None:
+        """In the library's thread, which connects on when nobody waits for it."""
+        if self._left:
+            opened.close()
+        elif self._told_opened is not None:
+            self._told_opened(client, userdata, opened)
 
     def _disconnected(self, *told: Any) -> None:
         """The library does not say so to who waits to be let in."""
@@ -130,8 +146,11 @@ class Broker:
         traceback: TracebackType | None,
     ) -> None:
         """Say good-bye, if there is somebody to say it to."""
-        with contextlib.suppress(MqttError):
-            await self._client.__aexit__(kind, error, traceback)
+        try:
+            with contextlib.suppress(MqttError):
+                await self._client.__aexit__(kind, error, traceback)
+        finally:
+            self._hang_up()
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Publish, and wait for the broker's reason code; from REFUSED on it did not.

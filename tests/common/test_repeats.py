@@ -44,6 +44,15 @@ def test_other_things_have_windows_of_their_own() -> None:
     assert passed(repeats, 1, peer="a", reason="other") == 0
 
 
+def test_one_address_is_one_thing_whatever_its_port() -> None:
+    repeats = Repeats(IDS)
+    for port in range(MOST):
+        assert passed(repeats, 1, remote=f"[::1]:{port}") == 1
+    assert passed(repeats, 1, remote="[::1]:9") == 0
+    # Somebody else's refusals are not hidden behind those.
+    assert passed(repeats, 1, remote="127.0.0.1:9") == 1
+
+
 def test_a_window_that_was_crowded_is_not_told_of_when_it_begins_anew() -> None:
     repeats = Repeats(IDS)
     passed(repeats, MOST + 1, peer="a")

@@ -20,7 +20,9 @@ class Paho:
         self.on_disconnect: Any = lambda *_: None
         self.published: list[tuple[str, bytes, int, bool]] = []
         self.rc = 0
-        self.disconnected = False
+        self.opened: list[Any] = []
+        self.on_socket_open: Any = lambda *told: self.opened.append(told[-1])
+        self.hung_up = False
 
     def publish(self, topic: str, payload: bytes, qos: int, retain: bool) -> Any:
         self.published.append((topic, payload, qos, retain))
@@ -29,8 +31,15 @@ class Paho:
     def acknowledge(self, mid: int, code: int) -> None:
         self.on_publish(self, None, mid, SimpleNamespace(value=code), None)
 
-    def disconnect(self) -> None:
-        self.disconnected = True
+    def _sock_close(self) -> None:
+        self.hung_up = True
+
+
+class Connection:
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class Client:
@@ -100,7 +109,7 @@ async def test_a_broker_that_is_not_there(client: Client) -> None:
     with pytest.raises(BrokerError, match="Not authorized"):
         async with broker():
             pass
-    assert client._client.disconnected
+    assert client._client.hung_up
 
 
 async def test_a_broker_that_does_not_let_us_in(client: Client) -> None:
@@ -109,6 +118,20 @@ async def test_a_broker_that_does_not_let_us_in(client: Client) -> None:
         async with broker():
             pass
     client._client.on_disconnect(client, None, None, None, None)  # late: no matter
+    assert client._client.hung_up
+
+
+async def test_what_is_connected_when_nobody_waits_any_more_is_closed(
+    client: Client,
+) -> None:
+    async with broker():
+        early = Connection()
+        client._client.on_socket_open(client, None, early)
+    late = Connection()
+    client._client.on_socket_open(client, None, late)
+    assert client._client.hung_up
+    assert client._client.opened == [early]
+    assert (early.closed, late.closed) == (False, True)
 
 
 async def test_a_broker_that_has_gone_or_says_nothing(

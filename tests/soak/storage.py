@@ -355,7 +355,8 @@ class Campaign:
         self.result.over[name] = time.monotonic() - ended
 
     def _reasons(self) -> list[str]:
-        return [e["reason"] for e in self._log if e["event"] == "storing_failed"]
+        told = {"storing_failed", "recording_not_storable"}
+        return [e["reason"] for e in self._log if e["event"] in told]
 
 
 def anonymous(reason: str) -> str:
