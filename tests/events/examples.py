@@ -23,6 +23,17 @@ _VALUES: dict[str, Any] = {
     "reason": "card",
     "seconds": 20.0,
 }
+SUMMARY = DailySummary(
+    day="2026-11-30",
+    outcomes={"recorded": 2},
+    answered=2,
+    exempt=0,
+    capture_rate=1.0,
+    missing_ms=0,
+    stored=2,
+    waiting=0,
+    without_outcome=0,
+)
 EXAMPLES = [
     *(
         event(
@@ -35,15 +46,5 @@ EXAMPLES = [
         for event in get_args(CallEvent)
     ),
     AlarmEvent(event="storage_away", active=True, fields={"storage": "main"}),
-    DailySummary(
-        day="2026-11-30",
-        outcomes={"recorded": 2},
-        answered=2,
-        exempt=0,
-        capture_rate=1.0,
-        missing_ms=0,
-        stored=2,
-        waiting=0,
-        without_outcome=0,
-    ),
+    SUMMARY,
 ]

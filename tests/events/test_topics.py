@@ -6,9 +6,9 @@ from agent.model.events import (
     AlarmEvent,
     CallAnswered,
     CallOffered,
-    DailySummary,
     RecordingSealed,
 )
+from tests.events.examples import SUMMARY
 
 TOPICS = Topics("host-a")
 SEALED = RecordingSealed(call_id="c-1", recording_id="r-1")
@@ -16,17 +16,6 @@ OFFERED = CallOffered(
     call_id="c-1", route="in", direction="inbound", caller="+35840***67", called="02950"
 )
 ALARM = AlarmEvent(event="storage_away", active=True)
-SUMMARY = DailySummary(
-    day="2026-11-30",
-    outcomes={"recorded": 2},
-    answered=2,
-    exempt=0,
-    capture_rate=1.0,
-    missing_ms=0,
-    stored=2,
-    waiting=0,
-    without_outcome=0,
-)
 
 
 def test_topics() -> None:

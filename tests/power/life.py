@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
+from agent.access.requests import moment_text
 from agent.call import recorder as recorder_module
 from agent.call.recorder import Recorder
 from agent.call.sealing import Sealing
-from agent.common.clock import utc_ns
+from agent.common.clock import utc_now, utc_ns
 from agent.common.ids import new_id
 from agent.formats.age import KeyKind, generate_identity
-from agent.formats.audit import time_text
 from agent.formats.blind_index import IndexKeys
 from agent.formats.day_keys import DayKey, DayKeyList
 from agent.formats.journal import JournalHeader
@@ -148,8 +148,7 @@ def day_keys() -> DayKeyList:
         DayKey(day=day.isoformat(), generation=1, recipient=recipient)
         for day in sorted(days)
     ]
-    issued = f"{time_text(utc_ns())[:19]}Z"
-    return DayKeyList(serial=1, issued=issued, keys=tuple(keys))
+    return DayKeyList(serial=1, issued=moment_text(utc_now()), keys=tuple(keys))
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from agent.common.clock import utc_ns
+from agent.access.requests import moment_text
+from agent.common.clock import utc_now
 from agent.formats.age import Identity, KeyKind, generate_identity
-from agent.formats.audit import time_text
 from agent.formats.blind_index import IndexKeys, month_key
 from agent.formats.day_keys import DayKey, DayKeyList
 from agent.formats.layout import month_of
@@ -65,7 +65,7 @@ class ProtectedSite:
         """Day keys of these days, and index keys of their months."""
         found = DayKeyList(
             serial=serial,
-            issued=f"{time_text(utc_ns())[:19]}Z",
+            issued=moment_text(utc_now()),
             keys=tuple(
                 DayKey(day=day.isoformat(), generation=1, recipient=self._key(day))
                 for day in sorted(days)
