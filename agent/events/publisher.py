@@ -36,6 +36,7 @@ LEAVING_SECONDS: Final = 3.0
 "For the last events at a stop; what is not sent then, the next start sends."
 TRIM_INTERVAL: Final = 30.0
 _OUTBOX_DELAY: Final = 5.0
+_PUBLISHER: Final = "publisher"
 _DAY_NS: Final = 24 * 3600 * 1_000_000_000
 
 Answer = Callable[[Message], Awaitable[tuple[str, bytes] | None]]
@@ -118,7 +119,7 @@ class Publisher:
 
     def start(self) -> None:
         """Begin."""
-        self._tasks.spawn(self._connect_for_ever(), name="publisher")
+        self._tasks.spawn(self._connect_for_ever(), name=_PUBLISHER)
         self._tasks.spawn(self._trim_for_ever(), name="outbox-bounds")
 
     async def close(self) -> None:
@@ -340,6 +341,9 @@ class Publisher:
 
     def _task_failed(self, name: str, error: BaseException) -> None:
         self._log.critical("task_failed", task=name, exc_info=error)
+        if name == _PUBLISHER:
+            # By a mistake of ours: wherever the broker is, nothing comes to it now.
+            self.away, self.away_reason = True, "Its publisher has failed."
 
 
 class _Leaving(Exception):  # noqa: N818 - nothing is wrong

@@ -259,6 +259,19 @@ async def test_an_event_of_a_later_version_holds_up_its_own_call_alone() -> None
     await site.publisher.close()
 
 
+async def test_a_publisher_that_fails_is_no_broker_that_is_up() -> None:
+    site = Site()
+    with structlog.testing.capture_logs() as log:
+        site.publisher.start()
+        await site.until(lambda: site.publisher.away is False)
+        site.judge = lambda topic: 1 // 0
+        site.outbox.add(offered("a"))
+        await site.until(lambda: site.publisher.away)
+    assert [e["task"] for e in log if e["event"] == "task_failed"] == ["publisher"]
+    assert site.outbox.rows
+    await site.publisher.close()
+
+
 async def test_an_outbox_that_breaks_at_the_end_ends_nothing_else() -> None:
     site = Site()
     site.publisher.start()
