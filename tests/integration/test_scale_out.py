@@ -1,4 +1,7 @@
-"""Two hosts behind a dispatcher: one dies, the other goes on, and nothing is lost."""
+"""Two hosts behind a dispatcher: one dies, the other goes on, and nothing is lost.
+
+Both tell one broker what becomes of their calls.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -13,8 +16,11 @@ from tests.integration.conftest import tone
 from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.hosts import Network, network
 from tests.lab.kamailio import dispatcher
+from tests.lab.mosquitto import Mosquitto
 from tests.lab.opened import open_recording
 from tests.lab.parties import channels, say, tone_seconds
+from tests.lab.subscriber import Subscriber, first_of_each
+from tests.lab.told import KINDS
 from tests.ports import free_ports
 
 pytestmark = [pytest.mark.integration, pytest.mark.beside]
@@ -22,7 +28,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.beside]
 PORT = 5060
 
 
-def site_of(hosts: Network, root: Path, number: int, first: Daemon | None) -> Daemon:
+def site_of(
+    hosts: Network, root: Path, number: int, first: Daemon | None, broker: Mosquitto
+) -> Daemon:
     """The agent of a host; its people and its storage are those of the first."""
     host = hosts.hosts[number]
     daemon = Daemon(root / f"host-{number}", notice=tone(600, 0.4), sip=PORT)
@@ -38,7 +46,8 @@ def site_of(hosts: Network, root: Path, number: int, first: Daemon | None) -> Da
         daemon.amend("[media]", f'[media]\naddress = "{host.address}"')
         daemon.amend('name = "test"', f'name = "host-{number}"')
         text = daemon.config.read_text().replace("127.0.0.1", hosts.address)
-        daemon.config.write_text(text)
+        told = (f'{name} = "{value}"' for name, value in broker.section().items())
+        daemon.config.write_text("\n".join((text, "[mqtt]", *told, "")))
     daemon.launcher = host.launcher
     return daemon
 
@@ -77,23 +86,49 @@ async def call(hosts: Network, site: Daemon) -> AsyncIterator[Phone]:
         await asyncio.sleep(0.01)
 
 
+def states(reader: Subscriber, daemon: Daemon) -> list[str]:
+    """What a host's retained status was, one after the other."""
+    topic = f"recording-agent/{daemon.root.name}/status"
+    return [told["state"] for at, told, _ in reader.messages if at == topic]
+
+
+def kinds(reader: Subscriber, daemon: Daemon) -> list[list[str]]:
+    """What a host has told of each of its calls; once each, in order, and numbered."""
+    found: dict[str, list[str]] = {}
+    for event in first_of_each(reader.events()):
+        if event["host"] == daemon.root.name:
+            of_call = found.setdefault(event["call_id"], [])
+            of_call.append(event["kind"])
+            assert event["sequence"] == len(of_call)
+    return list(found.values())
+
+
 async def test_a_host_dies_and_what_it_had_is_stored_when_it_returns(
     hosts: Network, tmp_path: Path
 ) -> None:
-    first = site_of(hosts, tmp_path, 0, None)
-    second = site_of(hosts, tmp_path, 1, first)
+    broker = Mosquitto(tmp_path / "broker", host=hosts.address)
+    first = site_of(hosts, tmp_path, 0, None, broker)
+    second = site_of(hosts, tmp_path, 1, first, broker)
     addresses = [f"{host.address}:{PORT}" for host in hosts.hosts]
     try:
+        await broker.start()
         await asyncio.gather(
             *(asyncio.to_thread(daemon.start) for daemon in (first, second))
         )
-        async with dispatcher(tmp_path, hosts.address, first.caller, *addresses):
+        async with (
+            Subscriber(broker.plain) as reader,
+            dispatcher(tmp_path, hosts.address, first.caller, *addresses),
+        ):
             async with call(hosts, first):
                 dead, alive = (first, second) if first.rows() else (second, first)
                 host = hosts.hosts[(first, second).index(dead)]
+                await reader.until(lambda: kinds(reader, dead) == [KINDS[:4]])
+                assert states(reader, dead)[-1] == "online"
                 dead.kill()
                 host.cut()
             assert dead.waiting()
+            # Its last will, which says so to whoever asks later.
+            await reader.until(lambda: states(reader, dead)[-1] == "offline")
 
             # In turn it would be the dead one's.
             for count in (1, 2):
@@ -101,12 +136,19 @@ async def test_a_host_dies_and_what_it_had_is_stored_when_it_returns(
                     caller.hang_up()
                     await alive.logged("stored", count=count)
             assert [row.outcome for row in alive.rows()] == ["recorded"] * 2
+            await reader.until(lambda: kinds(reader, alive) == [KINDS] * 2)
+            assert kinds(reader, dead) == [KINDS[:4]]
 
             host.mend()
             await asyncio.to_thread(dead.start)
             async with asyncio.timeout(30):
                 while dead.waiting():
                     await asyncio.sleep(0.05)
+            # What became of its call is told now, behind what was told of it before.
+            late = ["ended", "sealed", "stored", "purged"]
+            await reader.until(lambda: kinds(reader, dead) == [[*KINDS[:4], *late]])
+            assert states(reader, dead)[-1] == "online"
+            assert set(states(reader, alive)) == {"online"}
         [row] = dead.rows()
         assert row.outcome == "partial"
         [lost] = row.recordings
@@ -119,3 +161,4 @@ async def test_a_host_dies_and_what_it_had_is_stored_when_it_returns(
     finally:
         for daemon in (first, second):
             daemon.kill()
+        broker.stop()

@@ -33,13 +33,15 @@ topic read recording-agent/+/answers/#
 class Mosquitto:
     """One broker, and its site in `folder`; it keeps its state there over a restart."""
 
-    def __init__(self, folder: Path, *, acl: str = ACL) -> None:
+    def __init__(self, folder: Path, *, acl: str = ACL, host: str = HOST) -> None:
+        """`host` is where agents find it; who reads along finds it on this machine."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self.host = host
         self.tls, self.mutual, self.plain = free_ports(3)
         self._authority = trustme.CA()
         self._authority.cert_pem.write_to_path(folder / "ca.pem")
-        self.certify("server", HOST, "localhost")
+        self.certify("server", host, "localhost")
         self.certify("client", "agent")
         for user, password in PASSWORDS.items():
             (folder / f"{user}.password").write_text(f"{password}\n")
@@ -91,14 +93,14 @@ listener {self.plain} {HOST}
 allow_anonymous false
 password_file {folder}/passwords
 acl_file {folder}/acl
-listener {self.tls} {HOST}
+listener {self.tls} {self.host}
 allow_anonymous false
 password_file {folder}/passwords
 acl_file {folder}/acl
 cafile {folder}/ca.pem
 certfile {folder}/server.pem
 keyfile {folder}/server.key
-listener {self.mutual} {HOST}
+listener {self.mutual} {self.host}
 allow_anonymous false
 acl_file {folder}/acl
 cafile {folder}/ca.pem
@@ -115,9 +117,10 @@ use_identity_as_username true
         await self._process.ready(self._listens)
 
     def _listens(self) -> bool:
-        for port in (self.plain, self.tls, self.mutual):
+        tls = ((self.host, self.tls), (self.host, self.mutual))
+        for address in ((HOST, self.plain), *tls):
             with socket.socket() as probe:
-                if probe.connect_ex((HOST, port)):
+                if probe.connect_ex(address):
                     return False
         return True
 
@@ -156,7 +159,7 @@ use_identity_as_username true
     def section(self) -> dict[str, str]:
         """`[mqtt]` of the agent, over TLS with a password."""
         return {
-            "url": f"mqtts://{HOST}:{self.tls}",
+            "url": f"mqtts://{self.host}:{self.tls}",
             "region": "FI",
             "ca": str(self.folder / "ca.pem"),
             "user": "agent",
