@@ -17,7 +17,11 @@ from tests.lab.peers import MOSQUITTO, MOSQUITTO_PASSWD
 from tests.lab.process import Process
 from tests.ports import HOST, free_ports
 
-PASSWORDS: Final = {"agent": "apass", "reader": "rpass", "operator": "opass"}
+PASSWORDS: Final = {
+    "agent": "word-of-the-agent",
+    "reader": "rpass",
+    "operator": "opass",
+}
 ACL: Final = """
 user agent
 topic write recording-agent/#
