@@ -6,7 +6,7 @@ read it, and storage and gate may not. The audio and its digest stay what they w
 
 import os
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Literal
 
 import msgspec
@@ -17,6 +17,7 @@ from agent.archive import record_state
 from agent.archive.record_state import MAX_ANNOTATIONS
 from agent.archive.states import States
 from agent.common.errors import AgentError
+from agent.common.moments import moment_text
 from agent.formats.age import decrypt, encrypt, parse_recipient
 from agent.formats.canonical import CanonicalError, canonical, parse_canonical
 from agent.formats.envelope import SegmentKey
@@ -105,7 +106,7 @@ async def annotate(
     annotation = Annotation(
         id=recording_id,
         kind=statement.kind,
-        at=now.astimezone(UTC).isoformat(timespec="seconds"),
+        at=moment_text(now),
         by=desk.person,
         reference=reason.reference,
         text=statement.text,

@@ -8,12 +8,13 @@ metadata hold the same in one line, so that a file that is passed on tells it.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from agent.access.reason import Reason
+from agent.common.moments import moment_text
 from agent.formats.audio_format import AudioFormat
 from agent.formats.canonical import canonical
 from agent.formats.manifest import Manifest
@@ -92,7 +93,7 @@ def copy_recording(
     """
     format_ = AudioFormat(manifest.audio.format)
     reason = maker.reason
-    made = maker.now.astimezone(UTC).isoformat(timespec="seconds")
+    made = moment_text(maker.now)
     line = _line(manifest.id, maker, made, spans)
     masked = tuple(MaskedSpan(start_ms=one, end_ms=other) for one, other in spans)
     files = {

@@ -7,7 +7,7 @@ Which recordings a request is about stands in it: their ids, or a rule that says
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Final
@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from agent.common.errors import AgentError
+from agent.common.moments import parse_moment
 from agent.formats.canonical import CanonicalError, canonical, parse_canonical
 from agent.formats.layout import HELSINKI, valid_id
 from agent.formats.roster import Person, Roster
@@ -33,7 +34,6 @@ MAX_DOCUMENT: Final = MAX_REQUEST + (1 << 16)
 MAX_LIFE: Final = timedelta(days=30)
 SKEW: Final = timedelta(minutes=5)
 "By which the clocks of approvers and gate may differ."
-_MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
 _WORD: Final = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
 _REFERENCE: Final = re.compile(r"[A-Za-z0-9/.-]{0,64}", re.ASCII)
 _PERSON: Final = re.compile(r"p-[a-z0-9-]{1,38}", re.ASCII)
@@ -154,9 +154,9 @@ def verify_request(
     except SignatureError as error:
         raise RequestError(f"The request is not approved: {error}") from None
     request = parse_request(verified.payload)
-    if now + SKEW < _moment(request.issued):
+    if now + SKEW < parse_moment(request.issued):
         raise RequestError("The request was issued in the future.")
-    if now >= _moment(request.expires):
+    if now >= parse_moment(request.expires):
         raise RequestError("The request has expired.")
     return Approved(request, tuple(approvers[key] for key in verified.signers))
 
@@ -190,26 +190,14 @@ def _fault(request: Request) -> str:
     if changed and request.act is not RequestedAct.REWRAP:
         return "only a re-wrapping has people who gain or lose"
     try:
-        life = _moment(request.expires) - _moment(request.issued)
+        life = parse_moment(request.expires) - parse_moment(request.issued)
     except ValueError:
         return "issued and expires are UTC times like 2026-11-29T12:00:00Z"
     if not timedelta(0) < life <= MAX_LIFE:
         return f"it must expire after it was issued, within {MAX_LIFE.days} days"
-    if rule is not None and not rule.is_past(_moment(request.issued)):
+    if rule is not None and not rule.is_past(parse_moment(request.issued)):
         return "its rule's last day was not over when it was issued"
     return ""
-
-
-def moment_text(at: datetime) -> str:
-    """A time as requests have it: UTC, to the second."""
-    return at.astimezone(UTC).strftime(_MOMENT)
-
-
-def _moment(text: str) -> datetime:
-    found = datetime.strptime(text, _MOMENT).replace(tzinfo=UTC)
-    if found.strftime(_MOMENT) != text:
-        raise ValueError
-    return found
 
 
 def _is_day(text: str) -> bool:

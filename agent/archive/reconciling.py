@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from agent.archive.access_log import Access, Kind
+from agent.common.moments import moment_text
 from agent.formats.audit import Act, Row
 from agent.formats.layout import Folder, LayoutError, parse_dated
 
@@ -53,8 +54,8 @@ class Unexplained:
     "Of the recording; empty where the name has none."
 
     def __str__(self) -> str:
-        when = f"{self.at:%Y-%m-%dT%H:%M:%SZ}"
-        return f"{when} {self.why} {self.id or '-'} by {self.user or 'nobody'}"
+        when, id_ = moment_text(self.at), self.id or "-"
+        return f"{when} {self.why} {id_} by {self.user or 'nobody'}"
 
 
 @dataclass(slots=True)

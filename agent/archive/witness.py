@@ -7,7 +7,7 @@ again although a backup brought it back. Rows in, facts out: sans IO.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Annotated, Final, Self
 
 import msgspec
@@ -19,6 +19,7 @@ from agent.archive.record_state import (
     Restriction,
 )
 from agent.common.errors import AgentError
+from agent.common.moments import EPOCH
 from agent.formats.audit import Act, Row
 from agent.formats.canonical import CanonicalError, canonical, parse_canonical
 from agent.formats.layout import ID_PATTERN, day_of
@@ -28,7 +29,6 @@ ADOPTED: Final = "adopted"
 "The result of a CONFIG row: all that nobody had signed was signed."
 MAX_WITNESS: Final = 256 << 20
 "Bytes of the file: a hundred thousand records that are held."
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _Id = Annotated[str, msgspec.Meta(pattern=rf"^{ID_PATTERN}\Z")]
 
 
@@ -191,4 +191,4 @@ def _hold(row: Row) -> Hold | None:
 
 def _day(row: Row) -> date:
     """The local day on which it was written."""
-    return day_of((row.moment - _EPOCH) // timedelta(microseconds=1) * 1000)
+    return day_of((row.moment - EPOCH) // timedelta(microseconds=1) * 1000)

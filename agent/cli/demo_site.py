@@ -10,6 +10,7 @@ from typing import Final
 from agent.cli.speech import speak, wav_file
 from agent.common.clock import utc_now
 from agent.common.errors import AgentError
+from agent.common.moments import moment_text
 from agent.formats.age import Identity, KeyKind, generate_identity, identity_file
 from agent.formats.roster import Host, Person, Role, Roster
 from agent.formats.signed import sign_document
@@ -191,7 +192,7 @@ def _sign_roster(root: Path, recipients: dict[str, str]) -> PublicKey:
     )
     roster = Roster(
         serial=1,
-        issued=utc_now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        issued=moment_text(utc_now()),
         people=(quality, *officers),
         hosts=(Host(name=HOST, key=str(host.public)),),
         recovery=(recipients["recovery"],),

@@ -15,13 +15,13 @@ from agent.access.requests import (
     RequestedAct,
     RequestError,
     Rule,
-    moment_text,
     parse_request,
     verify_request,
 )
 from agent.cli.signed_files import Config, Output, join, read, trusted_roster, write
 from agent.cli.terminal import console
 from agent.common.clock import utc_now
+from agent.common.moments import moment_text
 from agent.formats.signed import join_document, split_document
 from agent.formats.sshsig import (
     MAX_PRIVATE_FILE,

@@ -8,11 +8,12 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 from rich.table import Table
 
-from agent.access.requests import NEEDED, moment_text
+from agent.access.requests import NEEDED
 from agent.cli.roster_template import template, to_toml
 from agent.cli.signed_files import Output, Trusted, join, read, write
 from agent.cli.terminal import console
 from agent.common.clock import utc_now, utc_ns
+from agent.common.moments import moment_text
 from agent.common.strict_toml import ConfigError, decode_struct, read_toml
 from agent.formats.age import recipient_kind
 from agent.formats.layout import day_of

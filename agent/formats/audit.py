@@ -7,13 +7,14 @@ altered, removed, swapped or put in between unseen.
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
 import msgspec
 
 from agent.common.errors import AgentError
+from agent.common.moments import moment_of, time_text
 from agent.formats.canonical import CanonicalError, canonical, parse_canonical
 from agent.formats.layout import ID_PATTERN
 from agent.formats.signed import sign_document, split_document, verify_document
@@ -30,7 +31,6 @@ BACK: Final = "back"
 GENESIS: Final = "0" * 64
 "Stands for the digest of an object before the first."
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z"
 # No spaces, so no full names; and a telephone number is no word.
 _VALUE: Final = r"^(?!\+?[0-9]{7,}\Z)[A-Za-z0-9:._/+=-]*\Z"
@@ -154,15 +154,9 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return _parsed_day(row.detail.get("day", ""))
 
 
-def time_text(utc_ns: int) -> str:
-    """A moment as a row says it."""
-    moment = _EPOCH + timedelta(microseconds=utc_ns // 1000)
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-
-
 def utc_day(utc_ns: int) -> date:
     """The UTC day of a moment: days of an audit log are everybody's."""
-    return (_EPOCH + timedelta(microseconds=utc_ns // 1000)).date()
+    return moment_of(utc_ns).date()
 
 
 def make_row(

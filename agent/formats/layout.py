@@ -6,12 +6,13 @@ numbers; nothing that a person wrote ever becomes part of one.
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from enum import StrEnum
 from typing import Final, Literal, TypeGuard
 from zoneinfo import ZoneInfo
 
 from agent.common.errors import AgentError
+from agent.common.moments import moment_of
 
 HELSINKI: Final = ZoneInfo("Europe/Helsinki")
 "Where the days of recordings begin and end."
@@ -22,7 +23,6 @@ MAX_DOCUMENT: Final = 999_999
 
 Domain = Literal["caller", "officer"]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 ID_PATTERN: Final = (
     r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 )
@@ -120,7 +120,7 @@ def valid_id(text: object) -> TypeGuard[str]:
 
 def day_of(utc_ns: int) -> date:
     """The local day of a recording's end, from which its year counts."""
-    utc = _EPOCH + timedelta(microseconds=utc_ns // 1000)
+    utc = moment_of(utc_ns)
     return utc.astimezone(HELSINKI).date()
 
 

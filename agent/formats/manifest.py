@@ -4,19 +4,18 @@ Canonical JSON: keys sorted, no space, UTF-8. FORMAT.md, section 8. The fields a
 an allow-list: no other personal data ever joins a recording.
 """
 
-from datetime import UTC, datetime, timedelta
 from typing import Final, TypedDict
 
 import msgspec
 
 from agent.common.errors import AgentError
+from agent.common.moments import moment_of, time_text
 from agent.formats.layout import HELSINKI
 from agent.model.recording import NoticeEvidence
 
 VERSION: Final = 1
 MAX_MANIFEST: Final = 1 << 22
 "Bytes; four times what a manifest takes that lists as many gaps as one may."
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ManifestError(AgentError):
@@ -38,10 +37,9 @@ class Moment(TypedDict):
 
 def moment(utc_ns: int) -> Moment:
     """A moment from nanoseconds since the Unix epoch."""
-    utc = _EPOCH + timedelta(microseconds=utc_ns // 1000)
-    text = utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-    local = utc.astimezone(HELSINKI).isoformat(timespec="milliseconds")
-    return {"utc": text, "helsinki": local}
+    local = moment_of(utc_ns).astimezone(HELSINKI)
+    helsinki = local.isoformat(timespec="milliseconds")
+    return {"utc": time_text(utc_ns), "helsinki": helsinki}
 
 
 class ManifestOfficer(

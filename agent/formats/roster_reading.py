@@ -5,11 +5,12 @@ Every mistake is named by its place, and nothing that stands there is quoted.
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime
+from datetime import date
 from itertools import islice
 from typing import Final
 
 from agent.common.errors import AgentError
+from agent.common.moments import parse_moment
 from agent.formats.age import KeyKind, parse_recipient
 from agent.formats.canonical import CanonicalError, parse_canonical
 from agent.formats.roster import VERSION, Host, Person, Role, Roster, RosterError
@@ -33,7 +34,6 @@ _ID: Final = re.compile(r"p-[a-z0-9-]{1,38}", re.ASCII)
 _HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}|[1-9][0-9]{0,8}", re.ASCII)
 _SPKI: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
-_MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def verify_roster(data: bytes, root: PublicKey, *, floor: int = 0) -> Roster:
@@ -232,6 +232,7 @@ def _is_day(text: str) -> bool:
 
 def _is_moment(text: str) -> bool:
     try:
-        return datetime.strptime(text, _MOMENT).strftime(_MOMENT) == text  # noqa: DTZ007
+        parse_moment(text)
     except ValueError:
         return False
+    return True

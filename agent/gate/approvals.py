@@ -5,7 +5,7 @@ lies a mark. So nothing is done twice, whoever brings it again.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Final
 
 from agent.access.requests import (
@@ -18,6 +18,7 @@ from agent.access.requests import (
 )
 from agent.archive.record_state import RecordState
 from agent.common.errors import AgentError
+from agent.common.moments import moment_of
 from agent.formats.audit import Act
 from agent.formats.layout import Folder, valid_id
 from agent.formats.roster import Person
@@ -44,7 +45,6 @@ REQUESTS: Final = f"{Folder.GATE}/requests"
 MAX_KNOWN: Final = 16
 SAME_RUN: Final = 60.0
 "Seconds in which thousands of records may go by one request that is verified once."
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class Approvals:
             document = await self._document(request_id)
         except (ObjectMissingError, ObjectTooLargeError):
             raise RequestError("The erasure's request is not there.") from None
-        at = _EPOCH + timedelta(microseconds=at_ns // 1000)
+        at = moment_of(at_ns)
         return verify_request(document, self._parts.roster(), at).request
 
     async def finish(self, request: Request) -> None:

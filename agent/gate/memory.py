@@ -15,7 +15,8 @@ from agent.archive.chain import Chain
 from agent.archive.keyring import Keyring
 from agent.archive.witness import MAX_WITNESS, Witness
 from agent.common.files import write_durably
-from agent.formats.audit import Act, time_text
+from agent.common.moments import time_text
+from agent.formats.audit import Act
 from agent.formats.sshsig import PublicKey
 from agent.retention.site import Site
 from agent.upload.backend import StorageBackend

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -15,6 +15,7 @@ from agent.archive.store_log import StoreLog
 from agent.archive.tombstones import Erased
 from agent.archive.witness import Witness
 from agent.common.clock import monotonic, utc_ns
+from agent.common.moments import moment_of, moment_text
 from agent.formats.layout import day_of
 from agent.formats.roster import Roster
 from agent.gate.limits import Limits
@@ -22,7 +23,6 @@ from agent.upload.backend import StorageBackend
 
 KEYS_WAIT: Final = 20.0
 "Seconds that an act waits for a sweep that changes envelopes."
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RecordLocks:
@@ -69,7 +69,7 @@ class Parts:
 
     def now(self) -> datetime:
         """UTC."""
-        return _EPOCH + timedelta(microseconds=self.clock() // 1000)
+        return moment_of(self.clock())
 
     def today(self) -> date:
         """The local day."""
@@ -77,4 +77,4 @@ class Parts:
 
     def instant(self) -> str:
         """UTC to the second, as documents have it."""
-        return self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        return moment_text(self.now())

@@ -12,7 +12,7 @@ import msgspec
 from agent.archive.record_state import RecordErasedError, RecordState
 from agent.archive.states import States
 from agent.common.errors import AgentError
-from agent.formats.audit import time_text
+from agent.common.moments import time_text
 from agent.retention.site import each
 
 

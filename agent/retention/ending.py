@@ -9,7 +9,8 @@ from datetime import date
 
 from agent.archive import tombstones
 from agent.archive.tombstones import Tombstone
-from agent.formats.audit import Act, time_text
+from agent.common.moments import time_text
+from agent.formats.audit import Act
 from agent.formats.layout import seal_key
 from agent.formats.seal import MAX_SEAL, SealError, SealPlace, parse_seal, seal_place
 from agent.retention.removal import (

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
-from agent.formats.audit import Act, time_text
+from agent.common.moments import time_text
+from agent.formats.audit import Act
 from agent.retention.site import Site
 
 KEY_DESTROYED: Final = "key-destroyed"

@@ -7,13 +7,13 @@ removed when every storage has confirmed that nothing is left.
 
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Final, Self
 
 import msgspec
 
 from agent.common.errors import AgentError
-from agent.formats.audit import time_text
+from agent.common.moments import EPOCH, time_text
 from agent.formats.canonical import CanonicalError, canonical, parse_canonical
 from agent.formats.layout import ID_PATTERN, Folder, valid_id
 
@@ -23,7 +23,6 @@ MAX_MARK: Final = 8 << 20
 EARLY: Final = "early"
 "The policy of a mark of one record; that of a day's is its period."
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMES: Final = f"{Folder.ERASURES}/"
 _SUFFIX: Final = ".json"
 _Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]*\Z", max_length=32)]
@@ -220,4 +219,4 @@ def marked_record(key: str) -> str:
 
 def _moment(text: str) -> int:
     moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
-    return (moment - _EPOCH) // timedelta(milliseconds=1) * 1_000_000
+    return (moment - EPOCH) // timedelta(milliseconds=1) * 1_000_000

@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
-from agent.formats.audit import time_text
+from agent.common.moments import time_text
 from agent.retention.marks import Mark
 from agent.retention.policy import DAY_NS, Policy
 

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal, Self
 
 from agent.common.errors import AgentError
+from agent.common.moments import EPOCH
 from agent.formats.layout import HELSINKI
 
 TIMEZONE: Final = HELSINKI.key
@@ -23,7 +24,6 @@ MAX_NUMBER: Final = 9999
 "Of days, months or years: none may lead beyond any calendar."
 
 _PERIOD: Final = re.compile(r"P([1-9]\d{0,3})([YMD])", re.ASCII)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_YEAR: Final = 366
 _MONTHS: Final = 12
 
@@ -114,7 +114,7 @@ class Policy:
 def start_of_day(day: date) -> int:
     """The first moment of a local day: nanoseconds since the epoch."""
     begins = datetime.combine(day, time(), tzinfo=HELSINKI)
-    return (begins.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1) * 1000
+    return (begins.astimezone(UTC) - EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def next_day(day: date) -> date:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from agent.formats.audit import time_text
+from agent.common.moments import time_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def test_a_copy_is_standard_audio_that_says_whose_copy_it_is(
         line = file.comment
         heard = file.read(dtype="int16")
     assert line == (
-        f"Copy of recording {ID}, made 2026-11-29T12:00:00+00:00, by p-handler,"
+        f"Copy of recording {ID}, made 2026-11-29T12:00:00Z, by p-handler,"
         " for disclosure, reference A/1, to police"
     )
     assert np.array_equal(heard, soundfile.read(BytesIO(audio), dtype="int16")[0])

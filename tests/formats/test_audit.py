@@ -18,7 +18,6 @@ from agent.formats.audit import (
     make_row,
     open_page,
     sign_page,
-    time_text,
     utc_day,
 )
 from agent.formats.canonical import canonical
@@ -57,7 +56,7 @@ def test_a_page_is_read_back() -> None:
 
 
 def test_times_are_utc_with_milliseconds() -> None:
-    assert time_text(NOW) == "2026-11-29T21:02:03.456Z"
+    assert row().time == "2026-11-29T21:02:03.456Z"
     assert utc_day(NOW).isoformat() == "2026-11-29"
     assert row().moment.isoformat() == "2026-11-29T21:02:03.456000+00:00"
 

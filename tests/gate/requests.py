@@ -3,8 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from agent.access.requests import Request, RequestedAct, moment_text
+from agent.access.requests import Request, RequestedAct
 from agent.common.ids import new_id
+from agent.common.moments import moment_text
 from agent.formats.signed import sign_document
 from agent.formats.sshsig import Namespace
 from tests.formats.rosters import signing_key

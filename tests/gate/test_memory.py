@@ -6,7 +6,8 @@ import structlog
 
 from agent.archive.audit_verification import read_rows
 from agent.archive.witness import WitnessError
-from agent.formats.audit import Act, Row, time_text
+from agent.common.moments import time_text
+from agent.formats.audit import Act, Row
 from agent.gate.memory import IN_FORCE
 from agent.gate.opening import Opened
 from agent.retention.keys import destroy_day, destroy_holds
