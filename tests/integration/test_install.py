@@ -1,15 +1,24 @@
 """scripts/install from a clone, and the package of the other Debian, each in a call."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import tone
 from tests.lab.booted import booted
 from tests.lab.daemon import ROOT
+from tests.lab.operating import (
+    check_diagnosis,
+    check_explained,
+    check_exposure,
+    check_journal,
+    check_stored,
+    sipp_calls,
+)
 from tests.lab.packaged import (
     ETC,
     MAIN,
+    NOTICE,
     OPT,
     SPOOL,
     WORKERS,
@@ -26,7 +35,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.beside]
 def test_from_a_clone_it_is_installed_upgraded_and_taken_away(tmp_path: Path) -> None:
     folder = dependencies("bookworm")
     with booted(tmp_path, folder) as system:
-        site = Site(system, tone(600, 0.4))
+        site = Site(system, NOTICE)
         command = [str(ROOT / "scripts/install"), "--dependencies", str(folder)]
         told = system.run(*command, timeout=240).stdout
         for word in ("agent.toml", "check-config", "doctor", "enable --now", "ssh-ed"):
@@ -68,13 +77,18 @@ def test_from_a_clone_it_is_installed_upgraded_and_taken_away(tmp_path: Path) ->
         assert not site.inside(SPOOL).exists()
 
 
-def test_the_package_of_debian_13_records_a_call(tmp_path: Path) -> None:
+async def test_the_package_of_debian_13_records_a_call(tmp_path: Path) -> None:
     package = build(tmp_path, "trixie")
     with booted(tmp_path / "system", suite="trixie") as system:
-        site = Site(system, tone(600, 0.4))
+        site = Site(system, NOTICE)
         site.install(package)
         assert python_of(system) == "3.13"
         site.configure()
-        site.start()
-        cost = talk_through(site, lambda: None, calls=1)
-        assert (cost.dropped, cost.outcomes) == ([], {"recorded"})
+        await asyncio.to_thread(site.start)
+        call = await sipp_calls(site, tmp_path)
+        check_stored(site, call)
+        check_journal(site, call)
+        check_explained(site)
+        check_diagnosis(site)
+        for unit, score in check_exposure(site).items():
+            print(f"systemd-analyze security {unit}: {score}")  # noqa: T201

@@ -1,5 +1,6 @@
 """The Debian package in a booted system: installed, upgraded in live calls, removed."""
 
+import asyncio
 import re
 import subprocess
 from collections.abc import Iterator
@@ -9,12 +10,20 @@ import pytest
 
 from agent import __version__
 from agent.common.catalogue import CATALOGUE
-from tests.integration.conftest import tone
 from tests.lab.booted import booted
 from tests.lab.daemon import ROOT
+from tests.lab.operating import (
+    check_diagnosis,
+    check_explained,
+    check_exposure,
+    check_journal,
+    check_stored,
+    sipp_calls,
+)
 from tests.lab.packaged import (
     ETC,
     MAIN,
+    NOTICE,
     OPT,
     SITE,
     SPOOL,
@@ -41,7 +50,7 @@ def site(
     tmp_path_factory: pytest.TempPathFactory, packages: tuple[Path, Path]
 ) -> Iterator[Site]:
     with booted(tmp_path_factory.mktemp("system")) as system:
-        site = Site(system, tone(600, 0.4))
+        site = Site(system, NOTICE)
         try:
             yield site
         except BaseException as error:
@@ -74,12 +83,28 @@ def test_it_is_installed_and_says_what_is_next(
     assert catalogued <= {line.split()[0] for line in explained}
 
 
+async def test_a_call_that_sipp_makes_is_recorded_stored_and_opened_by_age(
+    site: Site, tmp_path: Path
+) -> None:
+    site.configure()
+    await asyncio.to_thread(site.start)
+    call = await sipp_calls(site, tmp_path)
+    check_stored(site, call)
+    check_journal(site, call)
+
+
+def test_an_operator_finds_it_well_and_is_told_of_a_mistake(site: Site) -> None:
+    check_explained(site)
+    for one in check_diagnosis(site):
+        print(f"doctor: {one.verdict}: {one.check}: {one.text}")  # noqa: T201
+    for unit, score in check_exposure(site).items():
+        print(f"systemd-analyze security {unit}: {score}")  # noqa: T201
+
+
 def test_an_upgrade_during_live_calls_costs_them_nothing(
     site: Site, packages: tuple[Path, Path]
 ) -> None:
-    site.configure()
     written = site.inside(f"{ETC}/agent.toml").read_text()
-    site.start()
     main, worker = site.system.pid(MAIN), site.system.pid(WORKERS[0])
     cost = talk_through(site, lambda: site.install(packages[1]), calls=CALLS)
     print(f"\nupgraded under {CALLS} calls: {cost}")  # noqa: T201 - a figure

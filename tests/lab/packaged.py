@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from agent.recording.ledger import LedgerRow
+from tests.integration.conftest import tone
 from tests.lab.booted import Booted
 from tests.lab.daemon import ROOT, Daemon
 from tests.lab.peers import FOLDER, missing
@@ -24,6 +25,8 @@ OPT = "/opt/recording-agent"
 ETC = "/etc/recording-agent"
 SPOOL = "/var/lib/recording-agent"
 SITE = "/srv/recordings"
+NOTICE = tone(600, 0.4, amplitude=2300)
+"As loud as telephony has it, and too short to say anything."
 
 
 def dependencies(suite: str) -> Path:
@@ -97,6 +100,7 @@ class Site:
         for name in ("fi.wav", "officers.csv"):
             shutil.copy(self.daemon.root / name, etc)
         self.system.run("chown", "-R", "recording-agent", f"{SITE}/storage")
+        self.system.run("chmod", "-R", "go=", f"{SITE}/storage")
         self.system.run(
             *("chgrp", "recording-agent", f"{ETC}/fi.wav", f"{ETC}/officers.csv")
         )

@@ -5,7 +5,8 @@ number in P-Asserted-Identity; [privacy], the Privacy header; [payloads], the pa
 types of the audio line. `login` is what a challenge is answered with. A pause without
 a length lasts `pause` seconds.
 
-`newer` is sipp 3.8, which knows TLS (`transport` "l1") and speaks a file of audio.
+`newer` is sipp 3.8, which knows TLS (`transport` "l1") and speaks a file of audio: a
+tone of `hertz`, in the scenarios `caller-speaks` and `officer-speaks`.
 """
 
 import asyncio
@@ -22,11 +23,10 @@ from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.parties import sine
 from tests.lab.peers import SIPP_TLS, missing
 from tests.lab.process import started
+from tests.lab.scenes import CUSTOMER_HZ
 from tests.ports import free_ports
 
 SCENARIOS = Path(__file__).parent / "sipp"
-SPEECH_HZ = 1000
-"What `caller-speaks` says."
 _SUCCESS = 0
 
 
@@ -54,6 +54,7 @@ class Sipp:
         rate: float = 5,
         pause: float = 0.5,
         lost: int = 0,
+        hertz: float = CUSTOMER_HZ,
         timeout: int = 15,
         newer: bool = False,
         transport: str = "u1",
@@ -69,7 +70,7 @@ class Sipp:
         self._errors = self.folder / "errors.log"
         fields = self.folder / "fields.csv"
         fields.write_text(f"SEQUENTIAL\n{user};\n")
-        (self.folder / "speech.al").write_bytes(encode_alaw(sine(SPEECH_HZ, 10)))
+        (self.folder / "speech.al").write_bytes(encode_alaw(sine(hertz, 10)))
         for name, value in {
             "payloads": payloads,
             "privacy": privacy,

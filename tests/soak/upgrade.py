@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.usage import machine
-from tests.integration.conftest import tone
 from tests.lab.booted import booted
-from tests.lab.packaged import PYTHONS, Site, build
+from tests.lab.packaged import NOTICE, PYTHONS, Site, build
 from tests.soak.chaos import wait_for_recordings, wait_for_rows
 from tests.soak.clicks import Clicks
 from tests.soak.loads import new_load
@@ -97,7 +96,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="upgrade-") as scratch:
         folder = Path(scratch)
         with booted(folder / "system", suite=arguments.suite) as system:
-            site = Site(system, tone(600, 0.4))
+            site = Site(system, NOTICE)
             site.install(build(folder, arguments.suite))
             site.configure()
             site.start()
