@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
-from agent.access.requests import moment_text
 from agent.call import recorder as recorder_module
 from agent.call.recorder import Recorder
 from agent.call.sealing import Sealing
 from agent.common.clock import utc_now, utc_ns
 from agent.common.ids import new_id
+from agent.common.moments import moment_text
 from agent.formats.age import KeyKind, generate_identity
 from agent.formats.blind_index import IndexKeys
 from agent.formats.day_keys import DayKey, DayKeyList

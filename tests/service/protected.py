@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from agent.access.requests import moment_text
 from agent.common.clock import utc_now
+from agent.common.moments import moment_text
 from agent.formats.age import Identity, KeyKind, generate_identity
 from agent.formats.blind_index import IndexKeys, month_key
 from agent.formats.day_keys import DayKey, DayKeyList

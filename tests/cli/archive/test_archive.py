@@ -13,13 +13,14 @@ from agent.access.config import ArchiveConfig, GateClientConfig, load
 from agent.access.desk import RestrictedError
 from agent.access.playing import PlayError
 from agent.access.reason import ReasonError
-from agent.access.requests import Request, RequestedAct, RequestError, moment_text
+from agent.access.requests import Request, RequestedAct, RequestError
 from agent.cli.archive import common
 from agent.cli.archive.common import AskError
 from agent.cli.archive.init import TEMPLATE
 from agent.common.clock import utc_now
 from agent.common.errors import AgentError
 from agent.common.ids import new_id
+from agent.common.moments import moment_text
 from agent.formats.blind_index import IndexKeys, month_key
 from agent.formats.container import read_wav
 from agent.formats.signed import sign_document
