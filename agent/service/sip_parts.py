@@ -16,12 +16,17 @@ from agent.signalling.guard import Guard
 from agent.signalling.kept import KeptConnections
 from agent.signalling.resolver import Resolver
 from agent.signalling.sip.core import UserAgentCore
+from agent.signalling.sip.dialog import SDP
+from agent.signalling.sip.multipart import MIXED
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.uri import parse_uri
+from agent.signalling.siprec.recognition import METADATA, SIPREC
 from agent.signalling.useragent import UserAgent
 
 EXTENSIONS: Final = ("100rel", "timer", "replaces", "norefersub")
 "SIP option tags that peers may require of us."
+ACCEPTS: Final = (SDP, MIXED, METADATA)
+"Media types of the bodies of requests."
 SOFTWARE: Final = f"recording-agent/{__version__}"
 "What we call ourselves towards peers, and in recordings."
 
@@ -69,6 +74,8 @@ def build_sip(
         rng=rng,
         timers=Timers(t1=config.sip.t1),
         supported=EXTENSIONS,
+        understood=(SIPREC,),
+        accepts=ACCEPTS,
         session_expires=config.sip.session_expires,
         min_se=config.sip.min_se,
         product=SOFTWARE,

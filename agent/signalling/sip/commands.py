@@ -8,7 +8,7 @@ from agent.signalling.sip.events import SessionId
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.outside import Outside, new_request
-from agent.signalling.sip.renegotiation import Offer
+from agent.signalling.sip.renegotiation import Offer, Refresh
 from agent.signalling.sip.replaces import Replaces, verdict
 from agent.signalling.sip.session_states import State
 from agent.signalling.sip.session_table import SessionTable
@@ -126,10 +126,14 @@ class Commands:
         contact: Uri,
         body: bytes,
         headers: Lines = (),
+        features: tuple[str, ...] = (),
     ) -> None:
-        """Answer the call: Acknowledged, or Ended without an ACK, will tell."""
+        """Answer the call: Acknowledged, or Ended without an ACK, will tell.
+
+        `features` stand in our Contact from here on (RFC 3840).
+        """
         if (called := self._called(session)) is not None:
-            called.accept(contact, body, headers, now)
+            called.accept(contact, body, headers, now, features=features)
             self._sessions.settle(called)
 
     def refuse(
@@ -199,7 +203,26 @@ class Commands:
         """
         found = self._sessions.get(session)
         if found is not None:
-            found.refresh(headers, now)
+            found.refresh(Refresh(tuple(headers)), now)
+            self._sessions.settle(found)
+
+    def inform(
+        self,
+        session: SessionId,
+        now: float,
+        *,
+        body: bytes,
+        content_type: str,
+        headers: Lines = (),
+    ) -> None:
+        """Send the peer what is no description: InformAnswered will tell.
+
+        In an UPDATE without offer, as soon as there may be one; a later one replaces
+        one that has not been sent yet. Not sent to who has said that it takes none.
+        """
+        found = self._sessions.get(session)
+        if found is not None:
+            found.refresh(Refresh(tuple(headers), body, content_type), now)
             self._sessions.settle(found)
 
     def accept_offer(self, session: SessionId, now: float, *, body: bytes) -> None:

@@ -16,6 +16,7 @@ from agent.signalling.sip.authorization import (
     CredentialsFor,
 )
 from agent.signalling.sip.commands import Commands
+from agent.signalling.sip.dialog import SDP
 from agent.signalling.sip.errors import SipParseError
 from agent.signalling.sip.events import (
     Accepted,
@@ -24,6 +25,7 @@ from agent.signalling.sip.events import (
     Ended,
     EndReason,
     Event,
+    InformAnswered,
     InviteReceived,
     OfferAnswered,
     OfferReceived,
@@ -72,6 +74,7 @@ __all__ = [
     "EndReason",
     "Ended",
     "Event",
+    "InformAnswered",
     "InviteReceived",
     "OfferAnswered",
     "OfferReceived",
@@ -131,6 +134,8 @@ class UserAgentCore(Commands):
         product: str,
         allow: tuple[str, ...] = ALLOW,
         supported: tuple[str, ...] = (),
+        understood: tuple[str, ...] = (),
+        accepts: tuple[str, ...] = (SDP,),
         session_expires: int = 0,
         min_se: int = MIN_SE,
         pass_up: Collection[str] = (),
@@ -144,7 +149,11 @@ class UserAgentCore(Commands):
         in_emergency: Callable[[str], bool] = lambda _: False,
         session_names: str = "s",
     ) -> None:
-        """`session_names` is how the names of new sessions begin.
+        """`supported` are the option tags that we name, `understood` such as we do not.
+
+        A peer may require all of them. `accepts` are the media types of bodies.
+
+        `session_names` is how the names of new sessions begin.
 
         A core that goes on where another stood needs other names than that had: what
         is over leaves no state, and so nothing that would keep its name.
@@ -170,6 +179,8 @@ class UserAgentCore(Commands):
             product=product,
             allow=allow,
             supported=supported,
+            understood=understood,
+            accepts=accepts,
             session_expires=session_expires,
             min_se=min_se,
             session_names=session_names,

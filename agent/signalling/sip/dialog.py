@@ -37,6 +37,8 @@ class Dialog:
     route_set: tuple[NameAddr, ...]
     local_cseq: int
     remote_cseq: int | None = None
+    features: tuple[str, ...] = ()
+    "What our Contact says that we are, as `+sip.srs` (RFC 3840)."
     credentials: tuple[tuple[str, str], ...] = ()
     "Lines of our last INVITE that its ACK repeats (section 22.1)."
 
@@ -80,6 +82,12 @@ class Dialog:
     @property
     def remote_tag(self) -> str | None:
         return self.remote.tag
+
+    @property
+    def contact_line(self) -> tuple[str, str]:
+        """Our Contact with its features."""
+        features = "".join(f";{feature}" for feature in self.features)
+        return "Contact", f"<{self.contact}>{features}"
 
     def request(
         self,
@@ -193,7 +201,7 @@ class Dialog:
             ("CSeq", str(CSeq(number, method))),
         ]
         if method in _WITH_CONTACT:
-            lines.append(("Contact", f"<{self.contact}>"))
+            lines.append(self.contact_line)
         if body:
             lines.append(("Content-Type", content_type))
         lines += headers

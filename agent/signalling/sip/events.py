@@ -142,6 +142,20 @@ class RefreshAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class InformAnswered:
+    """What our `inform` has come to; whatever that is, the session goes on.
+
+    Unless the peer has lost the dialog (481), which another event tells. After a 491
+    it may be said again in a while.
+    """
+
+    session: SessionId
+    status: int
+    response: Response | None
+    "None for a timeout (408), a failed transport (503), and where it cannot go (405)."
+
+
+@dataclass(frozen=True, slots=True)
 class OfferRefused:
     """Our `reoffer` failed; the session goes on as it was (RFC 6141)."""
 
@@ -222,6 +236,7 @@ Event = (
     | OfferReceived
     | OfferAnswered
     | RefreshAnswered
+    | InformAnswered
     | OfferRefused
     | TargetRefreshed
     | ReferReceived

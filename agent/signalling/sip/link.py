@@ -57,7 +57,7 @@ class Link:
     @property
     def target_lines(self) -> Lines:
         """What a response that refreshes our target says of us."""
-        return ("Contact", f"<{self.contact}>"), *self.user.abilities
+        return self.dialog.contact_line, *self.user.abilities
 
     def emit(self, event: Event) -> None:
         """Tell the application."""

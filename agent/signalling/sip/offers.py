@@ -10,8 +10,10 @@ from typing import Final
 import msgspec
 
 from agent.signalling.sip.acceptance import Acceptances
+from agent.signalling.sip.dialog import SDP
 from agent.signalling.sip.errors import LocalSipError, SipParseError
 from agent.signalling.sip.events import (
+    InformAnswered,
     OfferAnswered,
     OfferReceived,
     OfferRefused,
@@ -23,6 +25,7 @@ from agent.signalling.sip.link import Link
 from agent.signalling.sip.message import Request, Response
 from agent.signalling.sip.renegotiation import (
     Offer,
+    Refresh,
     Renegotiation,
     SavedNegotiation,
     State,
@@ -33,6 +36,7 @@ from agent.signalling.sip.transaction_user import MAX_RETRY_AFTER, Lines
 
 MAX_UNACKNOWLEDGED: Final = 2
 "2xx of ours at once: that to the INVITE, and to the re-INVITE that overtook its ACK."
+_PLAIN_REFRESH: Final = Refresh()
 
 
 class Fate(Symbol):
@@ -53,6 +57,8 @@ class SentOffer:
     method: str
     offer: Offer | None
     "None for an UPDATE that only refreshes."
+    refresh: Refresh
+    "What that one says."
     cancel_at: float | None
     number: int
 
@@ -65,7 +71,7 @@ class SavedOffers(msgspec.Struct, frozen=True, kw_only=True):
     answer: bytes
     sent: SentOffer | None
     received: tuple[str, Request] | None
-    refresh: tuple[tuple[str, str], ...] | None
+    refresh: Refresh | None
     unanswered: int | None
 
 
@@ -96,8 +102,8 @@ class Offers:
         "The peer's request that awaits our answer, with its transaction."
         self._unanswered: int | None = None
         "The number of our latest re-INVITE, if that failed without a response."
-        self._refresh: Lines | None = None
-        "Headers of an UPDATE without offer that waits to be sent."
+        self._refresh: Refresh | None = None
+        "An UPDATE without offer that waits to be sent."
 
     @property
     def busy(self) -> bool:
@@ -164,12 +170,19 @@ class Offers:
             self.link.respond(key, request, status, now, headers=headers)
             self._withdrawn()
 
-    def want_refresh(self, headers: Lines = ()) -> None:
-        """Have the session refreshed, by an UPDATE if the peer takes any."""
-        if "UPDATE" in self.link.takes or not self.description:
-            self._refresh = headers
+    def want_refresh(self, refresh: Refresh = _PLAIN_REFRESH) -> None:
+        """Have the session refreshed, by an UPDATE if the peer takes any.
+
+        What says more than the headers can goes in an UPDATE or not at all.
+        """
+        takes = self.link.takes
+        if refresh.body and takes and "UPDATE" not in takes:
+            self.link.emit(InformAnswered(self.link.id, 405, None))
+        elif refresh.body or "UPDATE" in takes or not self.description:
+            if self._refresh is None or refresh != _PLAIN_REFRESH:
+                self._refresh = refresh
         else:
-            self.negotiation.want_with(tuple(headers), self.description)
+            self.negotiation.want_with(refresh.headers, self.description)
 
     def send_due(self, now: float, *, confirmed: bool) -> None:
         """Send what waits and may go."""
@@ -179,10 +192,10 @@ class Offers:
         offer = self.negotiation.take_due(now)
         if offer is not None:
             update = takes_update and (offer.update or not confirmed)
-            self._send("UPDATE" if update else "INVITE", offer.headers, offer, now)
+            self._send("UPDATE" if update else "INVITE", offer, now)
         elif self._refresh is not None and self._received is None:
-            headers, self._refresh = self._refresh, None
-            self._send("UPDATE", headers, None, now)
+            refresh, self._refresh = self._refresh, None
+            self._send("UPDATE", None, now, refresh)
 
     def _may_send(self, *, confirmed: bool) -> bool:
         if self._sent is not None:
@@ -221,6 +234,8 @@ class Offers:
                 self.answer = b""
                 kind = RefreshAnswered if sent.offer.refresh else OfferAnswered
                 self.link.emit(kind(self.link.id, response))
+            elif sent.refresh.body:
+                self.link.emit(InformAnswered(self.link.id, response.status, response))
         return Fate.SETTLED, number
 
     def transaction_failed(
@@ -316,7 +331,7 @@ class Offers:
             answer=self.answer,
             sent=self._sent,
             received=self._received,
-            refresh=None if self._refresh is None else tuple(self._refresh),
+            refresh=self._refresh,
             unanswered=self._unanswered,
         )
 
@@ -344,14 +359,28 @@ class Offers:
         self.send_due(now, confirmed=confirmed)
 
     def _send(
-        self, method: str, headers: Lines, offer: Offer | None, now: float
+        self,
+        method: str,
+        offer: Offer | None,
+        now: float,
+        refresh: Refresh = _PLAIN_REFRESH,
     ) -> None:
-        lines = (*self.link.user.abilities, *self._timer.request_lines(), *headers)
-        body = b"" if offer is None else offer.body
-        key = self.link.send(method, now, headers=lines, body=body)
+        said = refresh if offer is None else offer
+        headers = (
+            *self.link.user.abilities,
+            *self._timer.request_lines(),
+            *said.headers,
+        )
+        key = self.link.send(
+            method,
+            now,
+            headers=headers,
+            body=said.body,
+            content_type=refresh.content_type or SDP,
+        )
         cancel_at = now + self.link.user.timers.b if method == "INVITE" else None
         number = self.link.dialog.local_cseq
-        self._sent = SentOffer(key, method, offer, cancel_at, number)
+        self._sent = SentOffer(key, method, offer, refresh, cancel_at, number)
 
     def _withdrawn(self) -> None:
         self._received = None
@@ -376,10 +405,15 @@ class Offers:
         if offer is not None:
             again = self.negotiation.refused(status, now, after=after)
         elif status == 422 and after is not None:
-            self._refresh = ()
+            self._refresh = sent.refresh
+            again = True
         if over:
             return Fate.SETTLED
-        if status in {408, 481}:
+        informs = bool(sent.refresh.body)
+        if informs and not again:
+            self.link.emit(InformAnswered(self.link.id, status, response))
+        # A peer that leaves alone what it does not know need not be gone.
+        if status == 481 or (status == 408 and not informs):
             return Fate.DIALOG_LOST
         if offer is not None and not again and not offer.refresh:
             self.link.emit(OfferRefused(self.link.id, status))

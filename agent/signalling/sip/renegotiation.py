@@ -109,6 +109,16 @@ class Offer:
     "It changes nothing, and the application has not asked for it."
 
 
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """What an UPDATE without an offer says."""
+
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    "No description."
+    content_type: str = ""
+
+
 class SavedNegotiation(msgspec.Struct, frozen=True, kw_only=True):
     """Where another process stood with its offers."""
 

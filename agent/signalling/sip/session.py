@@ -27,7 +27,7 @@ from agent.signalling.sip.link import Link
 from agent.signalling.sip.message import Request, Response
 from agent.signalling.sip.offers import Fate, Offers
 from agent.signalling.sip.referral import Referrals
-from agent.signalling.sip.renegotiation import Offer
+from agent.signalling.sip.renegotiation import Offer, Refresh
 from agent.signalling.sip.session_states import (
     MORTAL,
     OVER,
@@ -166,12 +166,12 @@ class Session(ABC):
         self._offers_to_change().negotiation.want(offer)
         self._offer_if_due(now)
 
-    def refresh(self, headers: Lines, now: float) -> None:
+    def refresh(self, refresh: Refresh, now: float) -> None:
         """Send an UPDATE without an offer, as soon as there may be one."""
         if self._ask(Input.REOFFER) is None:
             return
-        Headers(headers)
-        self._offers_to_change().want_refresh(headers)
+        Headers(refresh.headers)
+        self._offers_to_change().want_refresh(refresh)
         self._offer_if_due(now)
 
     def accept_offer(self, body: bytes, now: float) -> None:

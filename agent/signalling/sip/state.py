@@ -27,7 +27,7 @@ from agent.signalling.sip.session_timer import SavedTimer
 from agent.signalling.sip.transaction.entries import SavedClient, SavedServer
 from agent.signalling.sip.uri import Uri
 
-STATE_VERSION: Final = 3
+STATE_VERSION: Final = 4
 "One more for every change of what is saved, the values of enumerations included."
 
 
@@ -86,7 +86,7 @@ class SavedUas(SavedSession, frozen=True, kw_only=True, tag="uas"):
     """A call that another process was asked for."""
 
     reliable: SavedProvisionals
-    accept_later: tuple[Uri, bytes, tuple[tuple[str, str], ...]] | None
+    accept_later: tuple[Uri, bytes, tuple[tuple[str, str], ...], tuple[str, ...]] | None
     provisional: Response | None
     ring_at: float | None
     bye_headers: tuple[tuple[str, str], ...]

@@ -53,6 +53,8 @@ class TransactionUser:
         product: str,
         allow: Sequence[str],
         supported: Sequence[str],
+        understood: Sequence[str] = (),
+        accepts: Sequence[str] = (SDP,),
         session_expires: int = 0,
         min_se: int = MIN_SE,
         session_names: str = "s",
@@ -62,7 +64,7 @@ class TransactionUser:
         self.events: deque[Event] = deque()
         self.stats = UserAgentStats()
         self.allow = ("Allow", ", ".join(allow))
-        self.extensions = frozenset(supported)
+        self.extensions = frozenset((*supported, *understood))
         "Option tags a peer may require."
         self.abilities = _abilities(self.allow, supported)
         "What we say of ourselves where a dialog begins or changes."
@@ -73,7 +75,7 @@ class TransactionUser:
         self.min_se = min_se
         self.capabilities = (
             self.allow,
-            ("Accept", SDP),
+            ("Accept", ", ".join(accepts)),
             ("Supported", ", ".join(supported)),
         )
         "What an OPTIONS asks for (RFC 3261 section 11.2)."

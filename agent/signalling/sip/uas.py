@@ -70,7 +70,7 @@ class UasSession(Session):
             send=weakly(self._send_reliable),
             repeat=lambda response, now: user.respond_again(key, response, now),
         )
-        self._accept_later: tuple[Uri, bytes, Lines] | None = None
+        self._accept_later: tuple[Uri, bytes, Lines, tuple[str, ...]] | None = None
         "What to accept with, once a PRACK has come."
         self._provisional: Response | None = None
         self._ring_at: float | None = None
@@ -89,7 +89,7 @@ class UasSession(Session):
         later = self._accept_later
         return SavedUas(
             reliable=self._reliable.save(),
-            accept_later=later and (*later[:2], tuple(later[2])),
+            accept_later=later and (*later[:2], tuple(later[2]), later[3]),
             provisional=self._provisional,
             ring_at=self._ring_at,
             bye_headers=tuple(self._bye_headers),
@@ -161,7 +161,15 @@ class UasSession(Session):
         state = self._offers.negotiation.state
         return state is renegotiation.State.ANSWERING and self._offers.pending is None
 
-    def accept(self, contact: Uri, body: bytes, headers: Lines, now: float) -> None:
+    def accept(
+        self,
+        contact: Uri,
+        body: bytes,
+        headers: Lines,
+        now: float,
+        *,
+        features: tuple[str, ...] = (),
+    ) -> None:
         """Send the 2xx, and again until its ACK; after the PRACK that it waits for."""
         if self._ask(Input.ACCEPT) is None:
             return
@@ -169,13 +177,21 @@ class UasSession(Session):
             raise LocalSipError("It has been accepted.")
         if self._reliable.holds_answer:
             Headers(headers)
-            self._accept_later = contact, body, headers
+            self._accept_later = contact, body, headers, features
             self._step(Input.ACCEPT_LATER)
             return
-        self._accept(contact, body, headers, now)
+        self._accept(contact, body, headers, features, now)
 
-    def _accept(self, contact: Uri, body: bytes, headers: Lines, now: float) -> None:
+    def _accept(
+        self,
+        contact: Uri,
+        body: bytes,
+        headers: Lines,
+        features: tuple[str, ...],
+        now: float,
+    ) -> None:
         self._link.contact = self.dialog.contact = contact
+        self.dialog.features = features
         negotiation = self._offers.negotiation
         if not (
             negotiation.state is renegotiation.State.EXPECTING or self._answers_invite
