@@ -100,7 +100,7 @@ class Capture:
             self._call_id,
             begin,
             legs=self._media_ids(),
-            officer=recipient,
+            officers=() if recipient is None else (recipient,),
             tapped=command.paused is None,
         )
         self.segments.append(self._open)

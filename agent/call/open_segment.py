@@ -27,6 +27,12 @@ class OpenSegment:
     "Told to the worker: what fails from then on ends no other segment."
     closed: "asyncio.Future[bool]"
     "Whether its journal is whole."
+    metadata_size: int = 0
+    "Octets of a recording client's metadata kept in it by this process …"
+    documents: int = 0
+    "… and in how many documents."
+    metadata_left_out: bool = False
+    "Whether there was more than is kept."
 
     @property
     def state(self) -> SegmentState:

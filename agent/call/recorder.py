@@ -31,7 +31,14 @@ from agent.formats.seal import Addressees
 from agent.media.events import RecordingClosed, RecordingOpened
 from agent.media.pool import MediaPool
 from agent.model.call import EndCause, Outcome
-from agent.model.recording import SegmentBegin, SegmentEnd, SegmentMark
+from agent.model.recording import (
+    MAX_DOCUMENTS,
+    MAX_METADATA,
+    SegmentBegin,
+    SegmentEnd,
+    SegmentMark,
+    metadata_notes,
+)
 from agent.recording.ledger import Ledger
 from agent.recording.room import SpoolRoom
 from agent.recording.spool import Spool
@@ -163,13 +170,14 @@ class Recorder:
         call_id: str,
         begin: SegmentBegin,
         *,
-        legs: tuple[str, str],
-        officer: Recipient | None,
-        tapped: bool = True,
+        legs: tuple[str, ...],
+        officers: Sequence[Recipient],
+        tapped: Sequence[bool] | bool = True,
     ) -> OpenSegment:
-        """Begin a segment at once; `legs` are (customer, officer) in the worker.
+        """Begin a segment at once; `legs` are in the worker, channels in `begin`.
 
         What they say is kept from now on if they are `tapped`, else from `tap` on.
+        `officers` are the keys that may open it beside the quality recipients'.
         Everything that may fail or wait happens behind: `on_failed` tells of it.
         """
         key = SegmentKey.generate(self.kind, os.urandom)
@@ -190,9 +198,9 @@ class Recorder:
             journal_key=segment.journal_key,
             key_id=segment.key_id,
             begin=msgspec.json.encode(begin),
-            tapped=tapped,
+            tapped=(tapped,) * len(legs) if isinstance(tapped, bool) else tuple(tapped),
         )
-        everyone = (*self._quality(), *(() if officer is None else (officer,)))
+        everyone = (*self._quality(), *officers)
         self._tasks.spawn(
             self._make_durable(segment, key, begin, everyone),
             name=f"open-{segment.recording_id}",
@@ -295,15 +303,50 @@ class Recorder:
     # -- while it runs --------------------------------------------------------
 
     def tap(
-        self, segment: OpenSegment, legs: tuple[str, str], at_ns: int, *, on: bool
+        self, segment: OpenSegment, legs: Sequence[str], at_ns: int, *, on: bool
     ) -> None:
-        """Keep what both legs say from `at_ns` on, or nothing of it any more."""
+        """Keep what these legs say from `at_ns` on, or nothing of it any more."""
         for leg in legs:
             self._media.tap(segment.recording_id, leg, on=on, at_ns=at_ns)
 
     def mark(self, segment: OpenSegment, mark: SegmentMark) -> None:
         """Say in the journal what has happened."""
         self._media.mark(segment.recording_id, msgspec.json.encode(mark))
+
+    def add_leg(self, segment: OpenSegment, leg: str, mark: SegmentMark) -> int | None:
+        """Keep what one more leg says; `mark` is a `stream` with its one codec table.
+
+        Returns its index for later marks, which `mark` gets too; None where there is
+        no room for it, or the segment is over.
+        """
+        index = self._media.add_leg(segment.recording_id, leg, mark)
+        if index is not None and self._keeper is not None:
+            self._keeper.keep_media(segment.call_id)
+        return index
+
+    def note_metadata(
+        self, segment: OpenSegment, xml: bytes, flaws: Sequence[str]
+    ) -> None:
+        """Keep a document of a recording client's metadata, as it came.
+
+        Of one segment MAX_METADATA octets and MAX_DOCUMENTS at most; told once if that
+        is not all.
+        """
+        size = segment.metadata_size + len(xml)
+        if size > MAX_METADATA or segment.documents >= MAX_DOCUMENTS:
+            if not segment.metadata_left_out:
+                segment.metadata_left_out = True
+                self._log.warning(
+                    "metadata_left_out",
+                    call_id=segment.call_id,
+                    recording_id=segment.recording_id,
+                    octets=len(xml),
+                )
+            return
+        segment.metadata_size = size
+        segment.documents += 1
+        for note in metadata_notes(xml, flaws, monotonic_ns()):
+            self._media.mark(segment.recording_id, msgspec.json.encode(note))
 
     # -- closing --------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from agent.media.events import WorkerEvent
 from agent.media.sound import SoundPart
 from agent.model.media import Latch, NegotiatedAudio
 
-VERSION: Final = 7
+VERSION: Final = 8
 MAX_MESSAGE: Final = 160 * 1024
 "Bytes of one message: a note of 60 kB fits, and the kernel's default send buffer too."
 _CUT: Final = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
@@ -54,12 +54,13 @@ class OpenLeg(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     leg: str
     resumed: bool = False
-    """Whether a worker that died had it: its sockets may be latched already, and
-    packets wait in them, which are for `Listen` to take."""
+    "Whether a worker that died had it: its sockets may be latched already."
+    deaf: bool = False
+    "Whether packets are to wait in its sockets until `Listen`; a resumed leg's do."
 
 
 class Listen(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """All is told that a resumed leg's packets need: its bridge, its recording."""
+    """All is told that a deaf leg's packets need: its bridge, its recording."""
 
     legs: tuple[str, ...]
 
@@ -101,16 +102,16 @@ class Unbridge(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class StartRecording(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Tap two legs from now on; nothing touches the disk before Grant.
+    """Tap legs from now on; nothing touches the disk before Grant.
 
     Comes with one descriptor, of the memory of its open block, if `kept`.
     """
 
     recording: str
-    legs: tuple[str, str]
-    tapped: tuple[bool, bool]
-    since_ns: tuple[int, int] = (0, 0)
-    "When that changed last, for each leg."
+    legs: tuple[str, ...]
+    tapped: tuple[bool, ...]
+    since_ns: tuple[int, ...]
+    "When that changed last, for each leg; 0: never."
     journal_key: bytes
     key_id: bytes
     epoch: int
@@ -122,6 +123,18 @@ class StartRecording(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     def __repr__(self) -> str:
         return f"StartRecording(recording={self.recording!r}, …)"
+
+
+class AddLeg(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """One more leg for a recording: the note, and from then on all it hears."""
+
+    recording: str
+    leg: str
+    index: int
+    note: bytes
+
+    def __repr__(self) -> str:
+        return f"AddLeg(recording={self.recording!r}, leg={self.leg!r}, …)"
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -225,6 +238,7 @@ Command = (
     | Bridge
     | Unbridge
     | StartRecording
+    | AddLeg
     | Grant
     | Mark
     | Tap

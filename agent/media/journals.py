@@ -24,9 +24,15 @@ from agent.model.recording import SegmentEnd
 @dataclass(slots=True)
 class _Recording:
     tap: JournalTap
-    legs: tuple[str, str]
+    legs: dict[int, str]
+    "By their index."
     epoch: int
     opened: bool = False
+
+    def index(self, leg: str) -> int | None:
+        """Of a leg, if the recording has it."""
+        found = (index for index, name in self.legs.items() if name == leg)
+        return next(found, None)
 
 
 class Journals:
@@ -75,7 +81,7 @@ class Journals:
     def start(
         self, command: control.StartRecording, descriptors: list[int], now_ns: int
     ) -> None:
-        """Tap two legs, or go on where another worker's journal ends."""
+        """Tap legs, or go on where another worker's journal ends."""
         name = command.recording
         open_block = None
         if command.kept:
@@ -111,7 +117,9 @@ class Journals:
         except JournalLimitError:
             self._fail(name, "bad-header")
             return
-        self._recordings[name] = _Recording(tap, command.legs, command.epoch)
+        self._recordings[name] = _Recording(
+            tap, dict(enumerate(command.legs)), command.epoch
+        )
         for index, (on, at_ns) in enumerate(
             zip(command.tapped, command.since_ns, strict=True)
         ):
@@ -150,20 +158,36 @@ class Journals:
         if (found := self._recordings.get(recording)) is not None:
             found.tap.note(note, now_ns)
 
+    def add_leg(self, command: control.AddLeg, now_ns: int) -> None:
+        """Tap one more leg, behind the note that tells of it."""
+        found = self._recordings.get(command.recording)
+        if found is None or found.index(command.leg) is not None:
+            # A main process that is new repeats what it knows.
+            return
+        replaced = self._legs.get(found.legs.get(command.index, ""))
+        if replaced is not None and replaced.tap is found.tap:
+            # The one before did not live to remember that leg.
+            replaced.tap = None
+        found.legs[command.index] = command.leg
+        found.tap.note(command.note, now_ns)
+        leg = self._legs.get(command.leg)
+        if leg is not None and not (found.tap.failed or found.tap.ended):
+            leg.tap, leg.tap_index, leg.tap_since_ns = found.tap, command.index, 0
+
     def tap(self, command: control.Tap) -> None:
         """Journal what a leg hears, or nothing of it."""
         found = self._recordings.get(command.recording)
         leg = self._legs.get(command.leg)
-        if found is None or leg is None or command.leg not in found.legs:
+        index = None if found is None else found.index(command.leg)
+        if found is None or leg is None or index is None:
             return
-        index = found.legs.index(command.leg)
         if not command.on:
             tapping.stop(leg, found.tap, index, command.at_ns)
         elif not found.tap.ended:
             tapping.start(leg, found.tap, index, command.at_ns)
 
     def _tapped(self, found: _Recording) -> list[MediaLeg]:
-        legs = [self._legs.get(name) for name in found.legs]
+        legs = [self._legs.get(name) for name in found.legs.values()]
         return [leg for leg in legs if leg is not None and leg.tap is found.tap]
 
     def _untap(self, found: _Recording) -> None:

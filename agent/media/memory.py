@@ -44,6 +44,8 @@ class LegMemory:
     partner: "LegMemory | None" = None
     left: list[int] = field(default_factory=list)
     "Workers it has moved away from, and that have not said so yet."
+    deaf: bool = False
+    "Opened deaf, and not told to listen."
     closing: bool = False
     "Told to close; its ports are the worker's until that is confirmed."
 
@@ -90,7 +92,8 @@ class LegMemory:
     def open_command(self, *, resumed: bool) -> Addressed:
         """The message that hands the sockets over."""
         fds = self.ports.rtp.fileno(), self.ports.rtcp.fileno()
-        return control.OpenLeg(leg=self.name, resumed=resumed), fds
+        message = control.OpenLeg(leg=self.name, resumed=resumed, deaf=self.deaf)
+        return message, fds
 
     def spend_key(self) -> bool:
         """Never tell a worker this key for sending again; False if there is none.
@@ -149,14 +152,16 @@ class RecordingMemory:
     name: str
     call: str
     worker: int
-    legs: tuple[str, str]
+    legs: tuple[str, ...]
     journal_key: bytes = field(repr=False)
     key_id: bytes
     begin: bytes = field(repr=False)
     started_ns: int
-    tapped: tuple[bool, bool] = (True, True)
-    since_ns: tuple[int, int] = (0, 0)
-    "When that changed last."
+    tapped: tuple[bool, ...]
+    since_ns: tuple[int, ...]
+    "When that changed last, of each leg."
+    joined: tuple[bytes, ...] = field(default=(), repr=False)
+    "Notes of the legs that joined later: the last so many of `legs`."
     epoch: int = 0
     "Counts the journal files: one for each worker that had it."
     granted: bool = False
@@ -190,6 +195,7 @@ class RecordingMemory:
             started_ns=state.started_ns,
             tapped=state.tapped,
             since_ns=state.since_ns,
+            joined=state.joined,
             epoch=state.epoch,
             granted=state.granted,
             end=state.end,
@@ -208,6 +214,7 @@ class RecordingMemory:
             started_ns=self.started_ns,
             tapped=self.tapped,
             since_ns=self.since_ns,
+            joined=self.joined,
             epoch=self.epoch,
             granted=self.granted,
             end=self.end,
@@ -226,10 +233,25 @@ class RecordingMemory:
 
     def tap(self, leg: str, *, on: bool, at_ns: int) -> None:
         """Remember whether a leg is journalled, and since when."""
-        for index in (0, 1):
-            if leg == self.legs[index]:
-                self.tapped = _with(self.tapped, index, on)
-                self.since_ns = _with(self.since_ns, index, at_ns)
+        if leg in self.legs:
+            index = self.legs.index(leg)
+            self.tapped = _with(self.tapped, index, on)
+            self.since_ns = _with(self.since_ns, index, at_ns)
+
+    def add_leg(self, leg: str, mark: SegmentMark) -> control.AddLeg:
+        """Remember one more leg, and what is told of it."""
+        index = len(self.legs)
+        tables = (mark.codecs or {}).values()
+        note = msgspec.json.encode(
+            msgspec.structs.replace(
+                mark, leg=index, codecs={str(index): table for table in tables}
+            )
+        )
+        self.legs += (leg,)
+        self.tapped += (True,)
+        self.since_ns += (0,)
+        self.joined += (note,)
+        return control.AddLeg(recording=self.name, leg=leg, index=index, note=note)
 
     def path(self, directory: Path) -> Path:
         """Of its present journal file."""
@@ -237,6 +259,10 @@ class RecordingMemory:
 
     def repeated(self) -> Iterator[control.Command]:
         """What a worker that has it may not have been told, or done, yet."""
+        later = len(self.legs) - len(self.joined)
+        for index, note in enumerate(self.joined, later):
+            leg = self.legs[index]
+            yield control.AddLeg(recording=self.name, leg=leg, index=index, note=note)
         for leg, on, at_ns in zip(self.legs, self.tapped, self.since_ns, strict=True):
             yield control.Tap(recording=self.name, leg=leg, on=on, at_ns=at_ns)
         newest_ns = max((at for at, _ in self._recent), default=0)
@@ -251,7 +277,7 @@ class RecordingMemory:
     def start_command(
         self, directory: Path, notes: tuple[bytes, ...] = ()
     ) -> Addressed:
-        """The message that starts a journal file; `notes` follow the begin note."""
+        """The message that starts a journal file; `notes` follow those of the legs."""
         fds = () if self.open_block is None else (self.open_block,)
         message = control.StartRecording(
             recording=self.name,
@@ -262,7 +288,7 @@ class RecordingMemory:
             key_id=self.key_id,
             epoch=self.epoch,
             path=str(self.path(directory)),
-            notes=(self.begin, *notes),
+            notes=(self.begin, *self.joined, *notes),
             kept=bool(fds),
         )
         return message, fds
@@ -290,5 +316,5 @@ class RecordingMemory:
             yield control.StopRecording(recording=self.name, end=self.end), ()
 
 
-def _with(pair: tuple[_T, _T], index: int, value: _T) -> tuple[_T, _T]:
-    return (pair[0], value) if index else (value, pair[1])
+def _with(values: tuple[_T, ...], index: int, value: _T) -> tuple[_T, ...]:
+    return (*values[:index], value, *values[index + 1 :])

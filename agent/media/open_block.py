@@ -18,18 +18,18 @@ from agent.common.memory import create_memory, map_memory
 
 CAPACITY: Final = 128 * 1024
 "Seven seconds of two legs of G.711: the open block, and those that wait for the disk."
+_OF_A_LEG: Final = CAPACITY // 2
 _HEAD: Final = 64
-_SIZE: Final = _HEAD + CAPACITY
 _WRITTEN, _WIPED, _END = range(3)
 _WORDS: Final = 3 * 8
 
 
-def create_open_block() -> int:
-    """Memory for one recording. Raises MemoryRefusedError.
+def create_open_block(legs: int) -> int:
+    """Memory for one recording of so many legs. Raises MemoryRefusedError.
 
     It is not mapped here: what is said in a call is no business of this process.
     """
-    memory = create_memory("open-block", _SIZE)
+    memory = create_memory("open-block", _HEAD + max(CAPACITY, legs * _OF_A_LEG))
     memory.view.close()
     return memory.fd
 
@@ -41,6 +41,8 @@ class OpenBlock:
         """Map it, and own the descriptor. Raises MemoryRefusedError, OSError."""
         self.fd = fd
         self._memory = map_memory(fd).view
+        self._size = len(self._memory)
+        self._capacity = self._size - _HEAD
         self._words = memoryview(self._memory)[:_WORDS].cast("Q")
         self._end = self._words[_END]
         self._at = self._until = _HEAD
@@ -69,7 +71,7 @@ class OpenBlock:
     def _put_anywhere(self, record: bytes) -> bool:
         """Add a record where room must be looked for, or that goes round the end."""
         end = self._end + len(record)
-        limit = self._words[_WIPED] + CAPACITY
+        limit = self._words[_WIPED] + self._capacity
         if end > limit:
             return False
         position = 0
@@ -78,7 +80,7 @@ class OpenBlock:
             self._memory[at:stop] = record[position : position + size]
             self._at = stop
             position += size
-        self._until = min(_SIZE, self._at + limit - end)
+        self._until = min(self._size, self._at + limit - end)
         self._words[_END] = self._end = end
         return True
 
@@ -110,7 +112,7 @@ class OpenBlock:
                 return
             self._closed = True
             self._words.release()
-            self._memory[:] = bytes(_SIZE)
+            self._memory[:] = bytes(self._size)
             self._memory.close()
             os.close(self.fd)
 
@@ -120,8 +122,8 @@ class OpenBlock:
 
     def _places(self, start: int, end: int) -> list[tuple[int, int]]:
         """Where the bytes from `start` to `end` are: one stretch, or two."""
-        at = start % CAPACITY + _HEAD
+        at = start % self._capacity + _HEAD
         stop = at + end - start
-        if stop <= _SIZE:
+        if stop <= self._size:
             return [(at, stop)]
-        return [(at, _SIZE), (_HEAD, stop - CAPACITY)]
+        return [(at, self._size), (_HEAD, stop - self._capacity)]

@@ -36,6 +36,7 @@ from agent.media.sound import Sound
 from agent.media.state import MediaState
 from agent.media.worker_news import WorkerNews
 from agent.model.media import Address, Latch, NegotiatedAudio
+from agent.model.recording import MAX_LEGS, SegmentMark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,19 +220,20 @@ class MediaPool:
     # -- legs -----------------------------------------------------------------
 
     async def open_leg(
-        self, call: str, leg: str, *, address: str | None = None
+        self, call: str, leg: str, *, address: str | None = None, deaf: bool = False
     ) -> Address:
         """Bind a port pair for a new leg; all legs of one call share a worker.
 
-        Returns the address for SDP; RTCP is the port above. Raises NoPortsError,
-        NoWorkerError, or MediaError if the leg's name is taken.
+        What comes to a `deaf` one waits in its socket until it is recorded, or told to
+        `listen`. Returns the address for SDP; RTCP is the port above. Raises
+        NoPortsError, NoWorkerError, or MediaError if the leg's name is taken.
         """
         worker = await self._crew.for_call(call)
         if self._legs.get(leg) is not None:
             raise MediaError("There is a leg of this name already.")
         local = address or self._config.address
         ports = self._legs.ports.allocate(local)
-        memory = LegMemory(leg, call, worker, ports)
+        memory = LegMemory(leg, call, worker, ports, deaf=deaf)
         self._legs.add(memory)
         self._crew.tell(worker, *memory.open_command(resumed=False))
         told = local if address else self._config.advertised or local
@@ -252,6 +254,13 @@ class MediaPool:
         if (found := self._legs.open(leg)) is not None:
             found.configured = control.Configure(leg=leg, audio=audio, latch=latch)
             self._tell(found, found.configured)
+
+    def listen(self, leg: str) -> None:
+        """Let a deaf leg take what waits for it, and what comes."""
+        found = self._legs.open(leg)
+        if found is not None and found.deaf:
+            found.deaf = False
+            self._tell(found, control.Listen(legs=(leg,)))
 
     def close_leg(self, leg: str) -> None:
         """Say RTCP BYE and drain the ports; ends in LegClosed."""
@@ -360,19 +369,24 @@ class MediaPool:
         self,
         recording: str,
         *,
-        legs: tuple[str, str],
+        legs: tuple[str, ...],
         journal_key: bytes,
         key_id: bytes,
         begin: bytes,
-        tapped: bool = True,
+        tapped: tuple[bool, ...],
     ) -> None:
-        """Tap a (customer, officer) pair of legs at once, unless not `tapped` yet.
+        """Tap the legs of one call at once, save those not `tapped` yet.
 
         Blocks stay in the worker's memory, for 30 s at most, until `grant_journal`.
-        What goes wrong is told by RecordingFailed.
+        What goes wrong is told by RecordingFailed. Legs that are deaf listen.
         """
-        first, second = (self._legs.open(leg) for leg in legs)
-        if first is None or second is None or first.worker != second.worker:
+        found = [self._legs.open(leg) for leg in legs]
+        first = found[0] if found else None
+        if (
+            first is None
+            or len(found) > MAX_LEGS
+            or any(leg is None or leg.worker != first.worker for leg in found)
+        ):
             self._recordings.refuse(recording, "no-leg")
             return
         self._recordings.start(
@@ -385,6 +399,21 @@ class MediaPool:
             begin=begin,
             tapped=tapped,
         )
+        for leg in legs:
+            self.listen(leg)
+
+    def add_leg(self, recording: str, leg: str, mark: SegmentMark) -> int | None:
+        """Tap one more leg of the call from now on; the mark tells its journal so.
+
+        Returns the leg's index, which goes into the mark; None if the recording is
+        over, has MAX_LEGS, or there is no such leg beside its others.
+        """
+        found = self._legs.open(leg)
+        if found is None:
+            return None
+        index = self._recordings.add_leg(recording, leg, found.worker, mark)
+        self.listen(leg)
+        return index
 
     def grant_journal(self, recording: str) -> None:
         """The key envelope is durable: the journal may be created and written."""

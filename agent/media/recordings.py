@@ -14,6 +14,7 @@ from agent.media.events import MediaEvent, MemoryRefused, RecordingFailed
 from agent.media.memory import RecordingMemory
 from agent.media.open_block import create_open_block
 from agent.media.state import RecordingState
+from agent.model.recording import MAX_LEGS, SegmentMark
 
 TWICE_NS: Final = 60_000_000_000
 """A recording that is left without a worker twice in this time is given up."""
@@ -48,15 +49,15 @@ class Recordings:
         worker: int,
         *,
         call: str,
-        legs: tuple[str, str],
+        legs: tuple[str, ...],
         journal_key: bytes,
         key_id: bytes,
         begin: bytes,
-        tapped: bool,
+        tapped: tuple[bool, ...],
     ) -> None:
-        """Begin one of a pair of legs, both in `worker`; what goes wrong is told.
+        """Begin one of legs that are in `worker`; what goes wrong is told.
 
-        `tapped`: whether they are journalled from the start.
+        `tapped`: of each, whether it is journalled from the start.
         """
         if self._crew.given_up(worker):
             self.refuse(recording, "no-worker")
@@ -70,9 +71,10 @@ class Recordings:
             key_id=key_id,
             begin=begin,
             started_ns=monotonic_ns(),
-            tapped=(tapped, tapped),
+            tapped=tapped,
+            since_ns=(0,) * len(legs),
             lost=not self._crew.up(worker),
-            open_block=self._open_block(recording),
+            open_block=self._open_block(recording, len(legs)),
         )
         try:
             self._crew.tell(worker, *memory.start_command(self._journals))
@@ -81,6 +83,24 @@ class Recordings:
             self.refuse(recording, "note-too-long")
             return
         self._recordings[recording] = memory
+
+    def add_leg(
+        self, recording: str, leg: str, worker: int, mark: SegmentMark
+    ) -> int | None:
+        """Journal one more leg, which is in `worker`; its index, None if it cannot be.
+
+        A leg that it has already keeps its index, and is told nothing.
+        """
+        found = self._recordings.get(recording)
+        if found is None or found.end is not None or found.worker != worker:
+            return None
+        if leg in found.legs:
+            return found.legs.index(leg)
+        if len(found.legs) >= MAX_LEGS:
+            return None
+        message = found.add_leg(leg, mark)
+        self._crew.tell(worker, message)
+        return message.index
 
     def refuse(self, recording: str, reason: str) -> None:
         """Tell that a recording has not begun, or cannot go on."""
@@ -183,7 +203,7 @@ class Recordings:
             for message in memory.repeated():
                 self._crew.tell(memory.worker, message)
             return
-        memory.open_block = self._open_block(memory.name)
+        memory.open_block = self._open_block(memory.name, len(memory.legs))
         path = memory.path(self._journals)
         try:
             age_ns = utc_ns() - path.stat().st_mtime_ns
@@ -211,9 +231,9 @@ class Recordings:
             await self._turn.wait()
             self._turn.clear()
 
-    def _open_block(self, recording: str) -> int | None:
+    def _open_block(self, recording: str, legs: int) -> int | None:
         try:
-            return create_open_block()
+            return create_open_block(legs)
         except MemoryRefusedError as error:
             # It is recorded all the same.
             self.not_kept(MemoryRefused(recording=recording, reason=str(error)))

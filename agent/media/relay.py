@@ -81,6 +81,8 @@ class Relay:
                 self._unbridge(command.leg)
             case control.StartRecording():
                 self._journals.start(command, descriptors, now_ns)
+            case control.AddLeg():
+                self._journals.add_leg(command, now_ns)
             case control.Grant():
                 self._journals.grant(command.recording)
             case control.Mark():
@@ -138,6 +140,7 @@ class Relay:
         self._legs[leg.name] = leg
         if command.resumed:
             leg.adopt_latch()
+        if command.resumed or command.deaf:
             self._deaf.add(leg.name)
         else:
             self._listen(leg.name)

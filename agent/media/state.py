@@ -33,18 +33,20 @@ class RecordingState(msgspec.Struct, frozen=True, kw_only=True):
     """One recording, by what a new journal file of it would begin with."""
 
     recording: str
-    legs: tuple[str, str]
+    legs: tuple[str, ...]
     key_id: bytes
     begin: bytes
     started_ns: int
     "CLOCK_MONOTONIC, as all times here."
-    tapped: tuple[bool, bool]
-    since_ns: tuple[int, int] = (0, 0)
-    "When that changed last."
+    tapped: tuple[bool, ...]
+    since_ns: tuple[int, ...]
+    "When that changed last, of each leg."
     epoch: int
     granted: bool
     end: bytes | None = None
     "The last note, once the recording was told to stop."
+    joined: tuple[bytes, ...] = ()
+    "Notes of the legs that joined later: the last so many of `legs`."
     recent: tuple[tuple[int, bytes], ...] = ()
     "Notes that may not have reached the disk, and when they were made."
 

@@ -66,7 +66,7 @@ class Target:
 
 
 class JournalTap:
-    """Takes packets of two legs and turns them into blocks.
+    """Takes packets of the legs and turns them into blocks.
 
     `on_failed(reason)` is called at most once; afterwards the tap takes nothing.
     """

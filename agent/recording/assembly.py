@@ -205,7 +205,7 @@ class _Collector:
             )
         elif isinstance(note, SegmentEnd):
             self.end = note
-        elif self.timelines is not None:
+        elif isinstance(note, SegmentMark) and self.timelines is not None:
             self.pauses.mark(note)
             self._mark(self.timelines, note)
 

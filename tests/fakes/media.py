@@ -18,7 +18,12 @@ from agent.media.events import (
 from agent.media.figures import Figures
 from agent.media.pool import PoolStats
 from agent.model.media import Address, Latch, NegotiatedAudio
-from agent.model.recording import SegmentBegin, SegmentEnd, SegmentMark
+from agent.model.recording import (
+    SegmentBegin,
+    SegmentEnd,
+    SegmentMark,
+    SegmentMetadata,
+)
 
 
 class RecordingMediaPool:
@@ -35,8 +40,13 @@ class RecordingMediaPool:
         self.commands: list[tuple[Any, ...]] = []
         self.audio: dict[str, NegotiatedAudio] = {}
         self.open: set[str] = set()
+        self.deaf: set[str] = set()
+        "Legs that were opened deaf."
+        self.legs_of: dict[str, list[str]] = {}
+        "Legs of each recording, by their index."
         self.begins: list[SegmentBegin] = []
         self.marks: list[SegmentMark] = []
+        self.documents: list[SegmentMetadata] = []
         self.ends: list[SegmentEnd] = []
         self.figures = Figures(0)
         self.workers_up = 1
@@ -83,9 +93,11 @@ class RecordingMediaPool:
         return Counter(command[0] for command in self.commands)
 
     async def open_leg(
-        self, call: str, leg: str, *, address: str | None = None
+        self, call: str, leg: str, *, address: str | None = None, deaf: bool = False
     ) -> Address:
         self.commands.append(("open_leg", call, leg, address))
+        if deaf:
+            self.deaf.add(leg)
         if self.gate is not None:
             await self.gate.wait()
         if self.no_ports:
@@ -137,18 +149,30 @@ class RecordingMediaPool:
         self,
         recording: str,
         *,
-        legs: tuple[str, str],
+        legs: tuple[str, ...],
         journal_key: bytes,
         key_id: bytes,
         begin: bytes,
-        tapped: bool = True,
+        tapped: tuple[bool, ...],
     ) -> None:
         assert len(journal_key) == 32
         assert key_id
         self.commands.append(("start_recording", recording, legs))
-        if not tapped:
+        if not any(tapped):
             self.commands.append(("untapped", recording))
+        self.legs_of[recording] = list(legs)
         self.begins.append(msgspec.json.decode(begin, type=SegmentBegin))
+
+    def add_leg(self, recording: str, leg: str, mark: SegmentMark) -> int | None:
+        self.commands.append(("add_leg", recording, leg))
+        self.marks.append(mark)
+        legs = self.legs_of[recording]
+        if leg not in legs:
+            legs.append(leg)
+        return legs.index(leg)
+
+    def listen(self, leg: str) -> None:
+        self.commands.append(("listen", leg))
 
     def grant_journal(self, recording: str) -> None:
         self.commands.append(("grant_journal", recording))
@@ -161,8 +185,12 @@ class RecordingMediaPool:
                 self._close_journal(recording)
 
     def mark(self, recording: str, note: bytes) -> None:
-        self.marks.append(msgspec.json.decode(note, type=SegmentMark))
-        self.commands.append(("mark", recording, self.marks[-1].kind))
+        found = msgspec.json.decode(note, type=SegmentMark | SegmentMetadata)
+        if isinstance(found, SegmentMetadata):
+            self.documents.append(found)
+            return
+        self.marks.append(found)
+        self.commands.append(("mark", recording, found.kind))
 
     def tap(self, recording: str, leg: str, *, on: bool, at_ns: int) -> None:
         self.commands.append(("tap", recording, leg, on))

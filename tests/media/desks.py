@@ -96,6 +96,7 @@ def start(path: Path, **changes: object) -> control.StartRecording:
         "recording": new_id(),
         "legs": ("c", "o"),
         "tapped": (True, True),
+        "since_ns": (0, 0),
         "journal_key": KEY,
         "key_id": b"8 bytes!",
         "epoch": 0,

@@ -243,7 +243,7 @@ class Site:
         return sent
 
     async def record(
-        self, legs: tuple[str, str], *, grant: bool = True, tapped: bool = True
+        self, legs: tuple[str, ...], *, grant: bool = True, tapped: bool = True
     ) -> str:
         """Start a recording; returns its id once it has a journal, or is known of."""
         recording = new_id()
@@ -253,7 +253,7 @@ class Site:
             journal_key=KEY,
             key_id=b"8 bytes!",
             begin=b'{"type":"begin"}',
-            tapped=tapped,
+            tapped=(tapped,) * len(legs),
         )
         if grant:
             self.pool.grant_journal(recording)

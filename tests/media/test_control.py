@@ -145,6 +145,7 @@ def test_representations_show_neither_keys_nor_notes() -> None:
             recording="r",
             legs=("a", "b"),
             tapped=(True, True),
+            since_ns=(0, 0),
             journal_key=secret,
             key_id=b"",
             epoch=0,

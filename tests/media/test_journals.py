@@ -106,7 +106,7 @@ def test_a_recording_goes_on_where_no_memory_can_be_locked(
     def refuse(_: object) -> None:
         raise OSError(errno.ENOMEM, "Cannot allocate memory")
 
-    block = create_open_block()
+    block = create_open_block(2)
     monkeypatch.setattr(memory, "_lock", refuse)
     command = start(tmp_path / "r.0.journal", kept=True)
     fds = [block]

@@ -38,6 +38,8 @@ def recording() -> RecordingMemory:
         key_id=b"k" * 8,
         begin=b'"begin"',
         started_ns=100 * SECOND,
+        tapped=(True, True),
+        since_ns=(0, 0),
     )
 
 

@@ -9,7 +9,7 @@ from agent.media.open_block import OpenBlock, create_open_block
 
 @pytest.fixture
 def fd() -> Iterator[int]:
-    fd = create_open_block()
+    fd = create_open_block(2)
     yield fd
     os.close(fd)
 
@@ -78,7 +78,7 @@ def test_what_is_taken_back_was_never_there(fd: int) -> None:
 def test_it_holds_whole_records_in_their_order(
     steps: list[tuple[bytes, bool]],
 ) -> None:
-    fd = create_open_block()
+    fd = create_open_block(2)
     block = mapped(fd)
     held: list[bytes] = []
     for record, disk_comes_by in steps:

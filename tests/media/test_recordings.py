@@ -139,7 +139,7 @@ async def test_memory_that_a_worker_cannot_map_is_told_once_and_in_the_gap(
 ) -> None:
     # No memory at all stands for memory that may not be locked.
     monkeypatch.setattr(
-        module, "create_open_block", lambda: os.open("/dev/null", os.O_RDWR)
+        module, "create_open_block", lambda _: os.open("/dev/null", os.O_RDWR)
     )
     await talk(running, customer, officer)
     recording, other = [await running.record(("c", "o")) for _ in range(2)]
@@ -169,7 +169,7 @@ async def test_memory_that_main_cannot_make_is_told(
     officer: Phone,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse() -> int:
+    def refuse(_: int) -> int:
         raise MemoryRefusedError("none.")
 
     monkeypatch.setattr(module, "create_open_block", refuse)
@@ -207,11 +207,21 @@ async def test_recordings_that_cannot_begin(running: Site, customer: Phone) -> N
     await running.record(("c", "nobody"), grant=False)
     assert (await running.event(RecordingFailed)).reason == "no-leg"
     running.pool.start_recording(
-        "not-a-uuid", legs=("c", "c"), journal_key=b"", key_id=b"", begin=b""
+        "not-a-uuid",
+        legs=("c", "c"),
+        journal_key=b"",
+        key_id=b"",
+        begin=b"",
+        tapped=(True, True),
     )
     assert (await running.event(RecordingFailed)).reason == "bad-header"
     running.pool.start_recording(
-        "long", legs=("c", "c"), journal_key=b"", key_id=b"", begin=bytes(200_000)
+        "long",
+        legs=("c", "c"),
+        journal_key=b"",
+        key_id=b"",
+        begin=bytes(200_000),
+        tapped=(True, True),
     )
     assert (await running.event(RecordingFailed)).reason == "note-too-long"
 

@@ -329,7 +329,7 @@ def test_no_key_in_a_representation() -> None:
 @pytest.fixture
 def kept(disk: Disk) -> Iterator[int]:
     """Memory that a tap and its successors share."""
-    fd = create_open_block()
+    fd = create_open_block(2)
     yield fd
     os.close(fd)
 

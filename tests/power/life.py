@@ -339,7 +339,7 @@ async def _record(
         )
     )
     segment = recorder.open(
-        CALL, begin(life.recording_id), legs=("c", "o"), officer=None
+        CALL, begin(life.recording_id), legs=("c", "o"), officers=()
     )
     life.secrets = (segment.journal_key, b"AGE-SECRET-KEY")
     for block in range(blocks):
