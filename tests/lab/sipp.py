@@ -3,7 +3,7 @@
 The scenarios beside this file speak of: [field0], the caller's number; [asserted], the
 number in P-Asserted-Identity; [privacy], the Privacy header; [payloads], the payload
 types of the audio line. `login` is what a challenge is answered with. A pause without
-a length lasts `pause` seconds.
+a length lasts `pause` seconds. `keys` are those that other scenarios speak of.
 
 `newer` is sipp 3.8, which knows TLS (`transport` "l1") and speaks a file of audio: a
 tone of `hertz`, in the scenarios `caller-speaks` and `officer-speaks`.
@@ -13,7 +13,7 @@ import asyncio
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -58,6 +58,8 @@ class Sipp:
         timeout: int = 15,
         newer: bool = False,
         transport: str = "u1",
+        keys: Mapping[str, str] | None = None,
+        scenarios: Path = SCENARIOS,
         more: Sequence[str] = (),
     ) -> None:
         command = SIPP_TLS.command if newer else _command()
@@ -75,9 +77,10 @@ class Sipp:
             "payloads": payloads,
             "privacy": privacy,
             "asserted": user if asserted is None else asserted,
+            **(keys or {}),
         }.items():
             command += ["-key", name, value]
-        command += ["-sf", str(SCENARIOS / f"{scenario}.xml"), "-inf", str(fields)]
+        command += ["-sf", str(scenarios / f"{scenario}.xml"), "-inf", str(fields)]
         command += ["-s", service, "-i", "127.0.0.1", "-p", str(port)]
         command += ["-mi", "127.0.0.1", "-mp", str(media_port)]
         command += ["-m", str(calls), "-r", str(rate), "-d", str(round(pause * 1000))]
@@ -131,6 +134,8 @@ class Sipp:
     @property
     def messages(self) -> str:
         """Every message it sent and received, as its trace shows them."""
+        if not self._messages.exists():
+            return ""
         return self._messages.read_text(errors="replace")
 
     @property

@@ -1,0 +1,452 @@
+"""What happens in the calls that a session recording client has recorded.
+
+The flows are those of RFC 8068 section 3, and more that are met in the field. Each is
+played by a client of its own, with a caller of its own, and leaves a `Take`: what was
+said when, which the recordings are then held against.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.lab.daemon import Recording
+from tests.lab.siprec import documents as doc
+from tests.lab.siprec.messages import Message
+from tests.lab.siprec.site import EXEMPT, Site
+from tests.lab.siprec.src import Client
+from tests.lab.siprec.streams import Stream
+
+OFFICER = "sip:201@agency.example"
+SECOND = "sip:202@agency.example"
+TALK = 0.8
+"Seconds that each part of a flow lasts."
+
+
+@dataclass
+class Take:
+    """A flow that was played."""
+
+    name: str
+    number: str
+    "The caller's, as it is dialled."
+    streams: list[Stream] = field(default_factory=list)
+    marks: dict[str, int] = field(default_factory=dict)
+    "Frame of the client's clock at which something happened."
+    answers: list[Message] = field(default_factory=list)
+    recordings: list[Recording] = field(default_factory=list)
+    "In the order of their segments; to be filled in."
+
+    @property
+    def caller(self) -> str:
+        return f"sip:{self.number}@trunk.example"
+
+    @property
+    def tag(self) -> str:
+        """The caller, as a recording has it."""
+        return f"+358{self.number[1:]}"
+
+    def stream(self, label: str) -> Stream:
+        """Its own sound, whatever another flow has on such a label."""
+        seed = 1000 * int(self.number[-3:]) + len(self.streams)
+        made = Stream(label, seed)
+        self.streams.append(made)
+        return made
+
+    def two(self, **more: Any) -> tuple[str, ...]:
+        """Metadata of the caller and the officer, each heard on one stream."""
+        return doc.two_parties(self.caller, OFFICER, call=self.name, **more)
+
+
+@dataclass
+class Scene:
+    """One flow while it is played."""
+
+    site: Site
+    take: Take
+    client: Client
+
+    def mark(self, word: str) -> None:
+        """Note when something happens."""
+        self.take.marks[word] = self.client.clock.frame
+
+    async def talk(self, seconds: float = TALK) -> None:
+        """Let them talk."""
+        await asyncio.sleep(seconds)
+
+    def keep(self, answer: Message, status: int = 200) -> None:
+        """Remember an answer, which must be so."""
+        assert answer.status == status, f"{self.take.name}: {answer.start}"
+        self.take.answers.append(answer)
+
+    async def begin(self, *elements: str, labels: tuple[str, ...] = ("1", "2")) -> None:
+        """Ask for a recording session of two streams, with such metadata."""
+        self.client.add(*(self.take.stream(label) for label in labels))
+        self.keep(await self.client.record(doc.document(*elements)))
+
+    async def end(self) -> None:
+        """Say that the call is over, by BYE."""
+        self.mark("end")
+        over = doc.partial(doc.session(self.take.name, stopped=True))
+        self.keep(await self.client.bye(over))
+
+    def direct(self, *directions: str) -> None:
+        """How the streams are to be offered next, in their order."""
+        for stream, direction in zip(self.take.streams, directions, strict=True):
+            stream.direction = direction
+
+
+Flow = Callable[[Scene], Awaitable[None]]
+
+
+async def basic(scene: Scene) -> None:
+    """Section 3.2: two parties, two streams."""
+    await scene.begin(*scene.take.two())
+    await scene.talk()
+    await scene.end()
+
+
+async def hold(scene: Scene) -> None:
+    """Section 3.2: the caller is put on hold, and comes back."""
+    caller, name = scene.take.caller, scene.take.name
+    first, second = f"{name}-1", f"{name}-2"
+    await scene.begin(*scene.take.two())
+    await scene.talk()
+    scene.direct("inactive", "inactive")
+    scene.mark("held")
+    nobody = doc.partial(doc.heard_on(caller), doc.heard_on(OFFICER))
+    scene.keep(await scene.client.offer(nobody))
+    await scene.talk()
+    scene.direct("sendonly", "sendonly")
+    both = doc.partial(
+        doc.heard_on(caller, send=[first], recv=[second]),
+        doc.heard_on(OFFICER, send=[second], recv=[first]),
+    )
+    scene.keep(await scene.client.offer(both))
+    scene.mark("resumed")
+    await scene.talk()
+    await scene.end()
+
+
+async def hold_told(scene: Scene) -> None:
+    """The same, told by metadata alone: the client goes on sending what it hears."""
+    caller, name = scene.take.caller, scene.take.name
+    first, second = f"{name}-1", f"{name}-2"
+    await scene.begin(*scene.take.two())
+    await scene.talk()
+    scene.mark("held")
+    scene.keep(
+        await scene.client.update(
+            doc.partial(
+                doc.heard_on(caller, recv=[second]),
+                doc.heard_on(OFFICER, send=[second]),
+            )
+        )
+    )
+    await scene.talk()
+    scene.keep(
+        await scene.client.update(
+            doc.partial(
+                doc.heard_on(caller, send=[first], recv=[second]),
+                doc.heard_on(OFFICER, send=[second], recv=[first]),
+            )
+        )
+    )
+    scene.mark("resumed")
+    await scene.talk()
+    await scene.end()
+
+
+async def transfer(scene: Scene) -> None:
+    """Section 3.2: another officer takes over, on the stream of the first."""
+    name = scene.take.name
+    await scene.begin(*scene.take.two())
+    await scene.talk()
+    scene.mark("transferred")
+    changed = doc.partial(
+        doc.participant(SECOND),
+        doc.takes_part(SECOND, of=name),
+        doc.takes_part(OFFICER, of=name, left=True),
+        doc.heard_on(OFFICER),
+        doc.heard_on(SECOND, send=[f"{name}-2"], recv=[f"{name}-1"]),
+    )
+    scene.keep(await scene.client.update(changed))
+    await scene.talk()
+    await scene.end()
+
+
+async def conference(scene: Scene) -> None:
+    """A second officer joins, on a stream of their own."""
+    name = scene.take.name
+    await scene.begin(*scene.take.two())
+    await scene.talk()
+    scene.mark("joined")
+    scene.client.add(scene.take.stream("3"))
+    joined = doc.partial(
+        doc.participant(SECOND),
+        doc.stream(f"{name}-3", "3", of=name),
+        doc.takes_part(SECOND, of=name),
+        doc.heard_on(SECOND, send=[f"{name}-3"], recv=[f"{name}-1", f"{name}-2"]),
+    )
+    scene.keep(await scene.client.offer(joined))
+    await scene.talk()
+    await scene.end()
+
+
+async def mixed(scene: Scene) -> None:
+    """Section 3.3: both parties on one stream."""
+    caller, name = scene.take.caller, scene.take.name
+    one = [f"{name}-1"]
+    await scene.begin(
+        doc.session(name),
+        doc.participant(caller),
+        doc.participant(OFFICER),
+        doc.stream(f"{name}-1", "1", of=name),
+        doc.takes_part(caller, of=name),
+        doc.takes_part(OFFICER, of=name),
+        doc.heard_on(caller, send=one, recv=one),
+        doc.heard_on(OFFICER, send=one, recv=one),
+        labels=("1",),
+    )
+    await scene.talk()
+    await scene.end()
+
+
+async def persistent(scene: Scene) -> None:
+    """Section 3.4: the recording session outlasts the calls in it."""
+    scene.client.add(scene.take.stream("1"), scene.take.stream("2"))
+    scene.direct("inactive", "inactive")
+    scene.keep(await scene.client.record(doc.document()))
+    await scene.talk(0.3)
+    for call in ("first", "second"):
+        word = f"{scene.take.name}-{call}"
+        scene.direct("sendonly", "sendonly")
+        parties = doc.two_parties(scene.take.caller, OFFICER, call=word)
+        scene.keep(await scene.client.offer(doc.document(*parties)))
+        scene.mark(call)
+        await scene.talk()
+        scene.direct("inactive", "inactive")
+        scene.mark(f"{call} over")
+        over = doc.partial(doc.session(word, stopped=True))
+        scene.keep(await scene.client.offer(over))
+        await scene.talk(0.3)
+    scene.keep(await scene.client.bye())
+
+
+async def turret(scene: Scene) -> None:
+    """Section 3.5: an officer in two calls at once, heard in both by one stream."""
+    caller, name = scene.take.caller, scene.take.name
+    other = "sip:0408888888@trunk.example"
+    one, two = f"{name}-one", f"{name}-two"
+    mouth = [f"{name}-2"]
+    await scene.begin(
+        doc.group(f"{name}-group"),
+        doc.session(one, of=f"{name}-group"),
+        doc.session(two, of=f"{name}-group"),
+        doc.participant(caller),
+        doc.participant(OFFICER),
+        doc.participant(other),
+        doc.stream(f"{name}-1", "1", of=one),
+        doc.stream(f"{name}-2", "2", of=one),
+        doc.stream(f"{name}-3", "3", of=two),
+        doc.takes_part(caller, of=one),
+        doc.takes_part(OFFICER, of=one),
+        doc.takes_part(OFFICER, of=two),
+        doc.takes_part(other, of=two),
+        doc.heard_on(caller, send=[f"{name}-1"], recv=mouth),
+        doc.heard_on(OFFICER, send=mouth, recv=[f"{name}-1", f"{name}-3"]),
+        doc.heard_on(other, send=[f"{name}-3"], recv=mouth),
+        labels=("1", "2", "3"),
+    )
+    await scene.talk()
+    await scene.end()
+
+
+async def later(scene: Scene) -> None:
+    """The officer's stream comes after the caller's."""
+    await scene.begin(*scene.take.two(), labels=("1",))
+    await scene.talk()
+    scene.mark("joined")
+    scene.client.add(scene.take.stream("2"))
+    scene.keep(await scene.client.offer(doc.document(*scene.take.two())))
+    await scene.talk()
+    await scene.end()
+
+
+async def party_change(scene: Scene) -> None:
+    """Another recording session for another officer, tied by the group alone."""
+    name = scene.take.name
+    await scene.begin(*scene.take.two())
+    await scene.talk()
+    scene.mark("changed")
+    scene.keep(await scene.client.bye())
+    again = doc.two_parties(
+        scene.take.caller, SECOND, call=f"{name}-again", together=name
+    )
+    scene.keep(await scene.client.record(doc.document(*again)))
+    await scene.talk()
+    scene.mark("end")
+    scene.keep(await scene.client.bye())
+
+
+async def offerless(scene: Scene) -> None:
+    """The server is to offer; the metadata comes with the answer, in the ACK."""
+    scene.client.add(scene.take.stream("1"), scene.take.stream("2"))
+    scene.keep(await scene.client.record_without_offer(doc.document(*scene.take.two())))
+    await scene.talk()
+    await scene.end()
+
+
+async def inactive_first(scene: Scene) -> None:
+    """The very first offer is of streams on which nothing comes yet."""
+    scene.client.add(scene.take.stream("1"), scene.take.stream("2"))
+    scene.direct("inactive", "inactive")
+    scene.keep(await scene.client.record(doc.document(*scene.take.two())))
+    await scene.talk(0.4)
+    scene.direct("sendonly", "sendonly")
+    scene.keep(await scene.client.offer())
+    await scene.talk()
+    await scene.end()
+
+
+async def over_tcp(scene: Scene) -> None:
+    """The basic flow, over TCP."""
+    await basic(scene)
+
+
+async def over_tls(scene: Scene) -> None:
+    """The basic flow over TLS, its media encrypted."""
+    for label in ("1", "2"):
+        stream = scene.take.stream(label)
+        stream.secure = True
+        scene.client.add(stream)
+    scene.keep(await scene.client.record(doc.document(*scene.take.two())))
+    await scene.talk()
+    await scene.end()
+
+
+async def laughs(scene: Scene) -> None:
+    """A document that would be a billion laughs, if anybody read it."""
+    scene.client.add(scene.take.stream("1"), scene.take.stream("2"))
+    scene.keep(await scene.client.record(LAUGHS))
+    await scene.talk()
+    scene.mark("end")
+    scene.keep(await scene.client.bye())
+
+
+async def wrong_labels(scene: Scene) -> None:
+    """Metadata of streams that are not offered."""
+    await scene.begin(*scene.take.two(labels=("77", "78")))
+    await scene.talk()
+    await scene.end()
+
+
+async def partial_first(scene: Scene) -> None:
+    """A client that tells changes of what it never told, until it is asked."""
+    scene.client.add(scene.take.stream("1"), scene.take.stream("2"))
+    change = doc.partial(doc.heard_on(scene.take.caller, send=["x"]))
+    scene.keep(await scene.client.record(change))
+    async with asyncio.timeout(5):
+        asked = await scene.client.asked.get()
+    scene.take.answers.append(asked)
+    scene.keep(await scene.client.update(doc.document(*scene.take.two())))
+    scene.mark("told")
+    await scene.talk()
+    await scene.end()
+
+
+async def exempt(scene: Scene) -> None:
+    """A number that is not to be recorded: everything is taken, nothing is kept."""
+    await basic(scene)
+
+
+async def told_by_header(scene: Scene) -> None:
+    """A header says that the notice was played."""
+    scene.client.about += ("X-Notice: played at 08:00:01",)
+    await basic(scene)
+
+
+async def told_by_metadata(scene: Scene) -> None:
+    """An element of the metadata says so."""
+    told = '<announcement xmlns="urn:example:src">played</announcement>'
+    await scene.begin(*scene.take.two(inside=told))
+    await scene.talk()
+    await scene.end()
+
+
+async def untold(scene: Scene) -> None:
+    """Nothing says that the notice was played, and it must have been."""
+    await basic(scene)
+
+
+async def untold_but_recorded(scene: Scene) -> None:
+    """Nothing says so, and recording goes on by configuration."""
+    await basic(scene)
+
+
+LAUGHS = (
+    b'<?xml version="1.0"?>\r\n<!DOCTYPE lolz [<!ENTITY lol0 "lol">'
+    + b"".join(
+        b'<!ENTITY lol%d "%s">' % (n, b"&lol%d;" % (n - 1) * 10) for n in range(1, 10)
+    )
+    + b']>\r\n<recording xmlns="urn:ietf:params:xml:ns:recording:1">'
+    b"<datamode>complete</datamode><group>&lol9;</group></recording>\r\n"
+)
+
+FLOWS: dict[str, Flow] = {
+    flow.__name__: flow
+    for flow in (
+        basic,
+        hold,
+        hold_told,
+        transfer,
+        conference,
+        mixed,
+        persistent,
+        turret,
+        later,
+        party_change,
+        offerless,
+        inactive_first,
+        over_tcp,
+        over_tls,
+        laughs,
+        wrong_labels,
+        partial_first,
+        exempt,
+        told_by_header,
+        told_by_metadata,
+        untold,
+        untold_but_recorded,
+    )
+}
+SOURCE_OF = {
+    "told_by_header": "header",
+    "told_by_metadata": "metadata",
+    "untold": "header",
+    "untold_but_recorded": "careless",
+}
+"Of flows that are not the ordinary client's."
+TRANSPORT_OF = {"over_tcp": "tcp", "over_tls": "tls"}
+
+
+@asynccontextmanager
+async def scene_of(site: Site, name: str) -> AsyncIterator[Scene]:
+    """A flow's client, started, and its take."""
+    number = EXEMPT if name == "exempt" else f"0401000{[*FLOWS].index(name):03}"
+    client = site.client(
+        SOURCE_OF.get(name, "sbc"), transport=TRANSPORT_OF.get(name, "udp")
+    )
+    await client.start()
+    try:
+        yield Scene(site, Take(name, number), client)
+    finally:
+        await client.close()
+
+
+async def play(site: Site, name: str) -> Take:
+    """Play a flow from its beginning to its end."""
+    async with scene_of(site, name) as scene:
+        await FLOWS[name](scene)
+    return scene.take
