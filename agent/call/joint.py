@@ -12,6 +12,7 @@ from agent.call.keeper import Keeper
 from agent.call.leg_status import LegStatus
 from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
+from agent.call.siprec.sources import RecordingSources
 from agent.call.state import AnyCallState
 from agent.call.telling import Spawn, Telling
 from agent.identity.directory import Directory
@@ -141,6 +142,8 @@ class Joint:
     "The call a SIP session belongs to."
     guard: Callable[[RunningCall, Callable[[], None]], None]
     "Does something to a call, whose failure there hurts no other."
+    sources: RecordingSources = field(default_factory=RecordingSources)
+    "The peers that send recording sessions."
     stats: CallStats = field(default_factory=CallStats)
     keeper: Keeper | None = None
     "Keeps calls for the main process after this one, if somebody keeps our memory."

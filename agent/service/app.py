@@ -23,6 +23,7 @@ from agent.call.joint import Joint
 from agent.call.keeper import Keeper
 from agent.call.recorder import Recorder
 from agent.call.sealing import Sealing
+from agent.call.siprec.sources import RecordingSources
 from agent.call.takeover import adopt, catch_up
 from agent.common.clock import utc_ns
 from agent.common.files import make_private_directory
@@ -237,6 +238,7 @@ class Agent:
             config, material, control, succession=succession, kept=kept, rng=rng
         )
         routes, user_agent = sip.routes, sip.user_agent
+        sources = RecordingSources(config.siprec)
         reread = Rereading(
             config,
             self._base,
@@ -252,6 +254,7 @@ class Agent:
                 media=media,
                 recorder=recorder,
                 routes=routes,
+                sources=sources,
                 directory=material.people.directory,
                 notices=material.notices,
                 identity=config.identity,
@@ -341,6 +344,7 @@ class Agent:
             material=material,
             running=Running(
                 routes=routes,
+                sources=sources,
                 secrets=sip.secrets,
                 user_agent=user_agent,
                 peers=peers,

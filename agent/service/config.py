@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from agent.call.config import PeerConfig, RouteConfig, ToneConfig
+from agent.call.siprec.config import SiprecConfig
 from agent.common.logs import Level
 from agent.common.outgoing import Outgoing
 from agent.common.regions import RegionConfig
@@ -62,8 +63,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     agent: AgentConfig
     sip: SipConfig
     peers: tuple[PeerConfig, ...]
-    routes: tuple[RouteConfig, ...]
+    routes: tuple[RouteConfig, ...] = ()
     storage: tuple[StorageConfig, ...]
+    siprec: tuple[SiprecConfig, ...] = ()
     recording: RecordingConfig = RecordingConfig()
     tls: TlsConfig = TlsConfig()
     media: MediaConfig = MediaConfig()
@@ -121,6 +123,7 @@ def _cross_check(config: Config) -> list[str]:
                 mistakes.append(
                     f"{here}.{key}: {target!r} is neither a sip URI nor a peer"
                 )
+    mistakes += _check_siprec(config, names)
     if not config.tls.certificate and any(
         entry.startswith("tls:") for entry in config.sip.listen
     ):
@@ -137,4 +140,22 @@ def _cross_check(config: Config) -> list[str]:
     low, high = config.media.ports
     if not 1024 <= low < high <= 65535:
         mistakes.append("media.ports: two port numbers, 1024 to 65535, are expected")
+    return mistakes
+
+
+def _check_siprec(config: Config, peers: list[str]) -> list[str]:
+    """What `[[siprec]]` says of peers and routes."""
+    mistakes = []
+    names = {route.name for route in config.routes}
+    sources: set[str] = set()
+    for index, entry in enumerate(config.siprec):
+        here = f"siprec[{index}]"
+        if entry.from_ not in peers:
+            mistakes.append(f"{here}.from: no peer is called {entry.from_!r}")
+        if entry.from_ in sources:
+            mistakes.append(f"{here}.from: {entry.from_!r} has an entry already")
+        if entry.name in names:
+            mistakes.append(f"{here}.name: {entry.name!r} is there twice, or a route's")
+        names.add(entry.name)
+        sources.add(entry.from_)
     return mistakes

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from agent.service.config import Config
 
-WHOLE: Final = ("peers", "routes", "officers", "tls")
+WHOLE: Final = ("peers", "routes", "siprec", "officers", "tls")
 "Sections of which all may."
 KEYS: Final = {
     "agent": ("drain",),

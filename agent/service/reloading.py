@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from agent.call.routing import RouteTable
+from agent.call.siprec.sources import RecordingSources
 from agent.common.clock import monotonic_ns
 from agent.common.errors import AgentError
 from agent.common.logs import Level
@@ -48,6 +49,7 @@ class Running:
     """The parts that go by a configuration, and can be given another."""
 
     routes: RouteTable
+    sources: RecordingSources
     secrets: PeerSecrets
     user_agent: UserAgent
     peers: PeerWatch
@@ -175,6 +177,7 @@ class Reloading:
             exempt=config.recording.exempt,
             identity=config.identity,
         )
+        parts.sources.replace(config.siprec)
         parts.secrets.replace(material.credentials)
         parts.user_agent.replace_certificate_names(certificate_names(config))
         old.people.become(material.people)

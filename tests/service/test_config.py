@@ -106,3 +106,26 @@ def test_unreadable_files(tmp_path: Path, content: bytes | None) -> None:
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"agent\.toml"):
         load(path)
+
+
+def test_recording_sources_are_peers_one_entry_each() -> None:
+    raw = minimal()
+    source = {"name": "beside", "from": "trunk", "notice": "statement:It is played."}
+    raw["siprec"] = [source]
+    assert decode(raw).siprec[0].from_ == "trunk"
+    del raw["routes"]
+    assert decode(raw).routes == ()
+    raw = minimal()
+    raw["siprec"] = [
+        source | {"name": "r"},
+        source | {"name": "beside", "from": "nobody", "officer": ["role:agent"]},
+        source,
+    ]
+    assert [m.partition(": ")[0] for m in mistakes(raw)] == ["siprec[1]"]
+    raw["siprec"][1] = source | {"from": "nobody"}  # type: ignore[index]
+    assert mistakes(raw) == (
+        "siprec[0].name: 'r' is there twice, or a route's",
+        "siprec[1].from: no peer is called 'nobody'",
+        "siprec[2].from: 'trunk' has an entry already",
+        "siprec[2].name: 'beside' is there twice, or a route's",
+    )

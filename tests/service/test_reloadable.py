@@ -1,5 +1,6 @@
 from msgspec.structs import replace
 
+from agent.call.siprec.config import SiprecConfig
 from agent.service.config import Config, decode
 from agent.service.reloadable import merged
 from tests.service.test_config import minimal
@@ -20,6 +21,7 @@ def test_what_calls_go_by_may_change() -> None:
         agent=replace(old.agent, drain=9.0),
         peers=(*old.peers, replace(old.peers[0], name="another")),
         routes=(),
+        siprec=(SiprecConfig(name="s", from_="another", notice="header:X"),),
         officers=replace(old.officers, directory="others.csv"),
         tls=replace(old.tls, verify_client="required"),
         log=replace(old.log, level="debug"),

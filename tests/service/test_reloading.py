@@ -88,7 +88,10 @@ async def test_all_that_may_change_does(
         site.change("[recording]", '[log]\nlevel = "debug"\n[recording]')
         site.change('match = ["127.0.0.1:5999"]', 'match = ["127.0.0.1:5996"]')
         site.change("drain = 5", "drain = 6")
+        source = 'name = "beside"\nfrom = "trunk"\nnotice = "header:X-Told"\n'
+        site.change("[recording]", f"[[siprec]]\n{source}[recording]")
         await site.reload()
+        assert site.running.sources.of_peer("trunk").name == "beside"
         routes = site.running.routes
         [route] = routes._routes
         assert (route.number, route.notice) == ("2", ("sv.wav",))

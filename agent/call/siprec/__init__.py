@@ -1,0 +1,1 @@
+"""Recording beside the call: what a session recording client sends us of it."""
