@@ -18,7 +18,7 @@ from agent.model.recording import NoticeEvidence, SegmentEnd
 from agent.signalling.negotiation_state import NegotiationState
 from agent.signalling.sip.flow import Flow
 
-STATE_VERSION: Final = 2
+STATE_VERSION: Final = 3
 _VERSION: Final = msgspec.field(default_factory=lambda: STATE_VERSION)
 "A made default is never left out of a document."
 

@@ -32,32 +32,52 @@ class Ours:
     rtcp_mux: bool = True
 
 
-class NegotiationState(msgspec.Struct, frozen=True, kw_only=True):
-    """All that an `OfferAnswer` knows."""
+class StreamState(msgspec.Struct, frozen=True, kw_only=True):
+    """All that an `AudioStream` knows."""
 
     address: Address
-    session_id: int
-    username: str
     codecs: tuple[Codec, ...]
     secure: bool
     srtp: SrtpPolicy
     clear_keys: bool
+    all_codecs: bool
     numbers: tuple[tuple[str, int, int], ...]
     "Encoding name, clock rate and payload type, …"
     meanings: tuple[tuple[int, str, int], ...]
     "… and what each payload type has meant last."
     ptime: int
     noise: bool
-    description_version: int
-    sent: bytes
-    shape: Shape
     offered: Ours
     agreed: Ours
     protection: Protection | None
     keys_spent: bool
+    current: NegotiatedAudio | None
+
+    def __repr__(self) -> str:
+        return "StreamState(…)"
+
+
+class DescriptionState(msgspec.Struct, frozen=True, kw_only=True):
+    """All that an `OwnDescription` knows."""
+
+    host: str
+    session_id: int
+    username: str
+    version: int
+    sent: bytes
+
+    def __repr__(self) -> str:
+        return "DescriptionState(…)"
+
+
+class NegotiationState(msgspec.Struct, frozen=True, kw_only=True):
+    """All that an `OfferAnswer` knows."""
+
+    stream: StreamState
+    own: DescriptionState
+    shape: Shape
     answerable: bool
     pending: bool
-    current: NegotiatedAudio | None
     record: RecordState | None
     told_record: RecordState | None
     record_preference: str

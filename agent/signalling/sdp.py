@@ -19,8 +19,8 @@ MAX_SDP: Final = 16_384
 MAX_LINE: Final = 2048
 "Octets; key management and video parameter sets take the most."
 MAX_LINES: Final = 512
-MAX_MEDIA: Final = 16
-"A telephone offers three at most: audio, secured audio, video."
+MAX_MEDIA: Final = 32
+"A telephone offers three at most; who has a conference recorded, two for each in it."
 MAX_FORMATS: Final = 64
 "There are only 128 RTP payload types."
 

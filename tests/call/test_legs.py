@@ -85,7 +85,7 @@ async def test_offers_that_cross_are_refused_491(site: Site) -> None:
     # Our offer is on its way to the officer, whose own would cross it.
     legs, _, officer = calls_legs(site)
     body = OfferAnswer(
-        address=site.officer.negotiation._address,
+        address=site.officer.negotiation.state.stream.address,
         session_id=9,
         codecs=site.officer.codecs,
     ).offer()
@@ -140,7 +140,7 @@ async def test_a_party_may_ask_for_an_offer_of_ours(site: Site) -> None:
     request = type(request)("INVITE", request.uri, request.headers, b"")
     legs.offered(first, None, None)
     assert first.awaits_answer
-    answer, _ = site.trunk.negotiation.answer(first.negotiation._sent)
+    answer, _ = site.trunk.negotiation.answer(first.negotiation.state.own.sent)
     assert legs.acknowledged(first, answer)
     assert not first.awaits_answer
     # The same again, and the answer does not come: the session stays as it was.
@@ -275,7 +275,7 @@ async def test_an_answer_to_a_refresh_may_move_the_media(site: Site) -> None:
     legs, _, officer = calls_legs(site)
     configured = len(site.media.told("configure"))
     before = officer.audio
-    answer, _ = site.officer.negotiation.answer(officer.negotiation._sent)
+    answer, _ = site.officer.negotiation.answer(officer.negotiation.state.own.sent)
     legs.refreshed(officer, answer)
     assert officer.audio == before
     assert len(site.media.told("configure")) == configured
@@ -297,7 +297,7 @@ async def test_a_refresh_is_heard_of_over_the_wire(site: Site) -> None:
     _, _, officer = calls_legs(site)
     core = site.control._joint.user_agent.core
     core._sessions.get(officer.session)._link.takes = frozenset()
-    site.officer.negotiation._address = Address("192.0.2.20", 31000)
+    site.officer.negotiation._stream.address = Address("192.0.2.20", 31000)
     core.refresh(officer.session, site.control._joint.user_agent.now)
     site.control._joint.user_agent.flush()
     await until(lambda: officer.audio.remote.port == 31000)

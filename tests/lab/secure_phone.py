@@ -47,9 +47,9 @@ class SecurePhone(Phone):
     def _new_negotiation(self) -> OfferAnswer:
         negotiation = Phone._new_negotiation(self)
         return OfferAnswer(
-            address=negotiation._address,
-            session_id=negotiation._session_id,
-            codecs=negotiation._codecs,
+            address=negotiation.state.stream.address,
+            session_id=negotiation.state.own.session_id,
+            codecs=negotiation.state.stream.codecs,
             secure=True,
             srtp=self.srtp,
         )
