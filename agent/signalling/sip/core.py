@@ -402,7 +402,8 @@ class UserAgentCore(Commands):
         match event:
             case transaction.RequestReceived():
                 request = event.request
-                if request.method in WITH_OFFER:
+                if request.method in WITH_OFFER or request.method == "BYE":
+                    # The last metadata of a recording session comes in its BYE.
                     request = with_description_only(request)
                 pass_up = request.method in self._pass_up
                 session.receive_request(event.key, request, now, pass_up=pass_up)

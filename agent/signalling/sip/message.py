@@ -118,6 +118,8 @@ class Message:
 
     headers: Headers
     body: bytes
+    recording_metadata: bytes
+    tolerated: tuple[str, ...]
 
     def start_line(self) -> str:
         """The Request-Line or Status-Line, without its line end."""
@@ -238,6 +240,13 @@ class Request(Message):
     body: bytes = b""
     octets: int = field(default=0, compare=False)
     "Of the datagram that it came in; 0 for one that was made here."
+    recording_metadata: bytes = b""
+    """What the body of a recording session's message said of it, as XML; RFC 7866.
+
+    `multipart.with_description_only` takes it out of the body. It is not sent.
+    """
+    tolerated: tuple[str, ...] = ()
+    "What was not as demanded in a body that brought metadata; of `parts.Tolerated`."
 
     def start_line(self) -> str:
         if not is_token(self.method):
@@ -249,7 +258,14 @@ class Request(Message):
 
     def copy(self) -> "Request":
         """A copy that may be changed without changing this one."""
-        return Request(self.method, self.uri, self.headers.copy(), self.body)
+        return Request(
+            self.method,
+            self.uri,
+            self.headers.copy(),
+            self.body,
+            recording_metadata=self.recording_metadata,
+            tolerated=self.tolerated,
+        )
 
     def __repr__(self) -> str:
         return f"Request({self.method}, {len(self.body)} octets of body)"
@@ -263,13 +279,23 @@ class Response(Message):
     reason: str
     headers: Headers = field(default_factory=Headers)
     body: bytes = b""
+    recording_metadata: bytes = b""
+    tolerated: tuple[str, ...] = ()
+    "These two: as of a request."
 
     def start_line(self) -> str:
         return f"SIP/2.0 {self.status} {self.reason}"
 
     def copy(self) -> "Response":
         """A copy that may be changed without changing this one."""
-        return Response(self.status, self.reason, self.headers.copy(), self.body)
+        return Response(
+            self.status,
+            self.reason,
+            self.headers.copy(),
+            self.body,
+            self.recording_metadata,
+            self.tolerated,
+        )
 
     def __repr__(self) -> str:
         return f"Response({self.status}, {len(self.body)} octets of body)"

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from agent.signalling.sdp import parse_sdp
 from agent.signalling.sip import core as sip
@@ -76,6 +76,7 @@ def test_a_single_part_is_left_as_it_is() -> None:
     assert with_description_only(request) is request
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_garbage_harms_nothing(body: bytes) -> None:
     with_description_only(invite("multipart/mixed;boundary=b", b"--b\r\n" + body))
@@ -112,3 +113,74 @@ def test_the_description_in_a_response_is_found_too() -> None:
     assert isinstance(alice.last, sip.OfferReceived)
     assert alice.last.session == session
     parse_sdp(alice.last.body)
+
+
+METADATA = (
+    b"Content-Type:application/rs-metadata+xml\r\n"
+    b"Content-Disposition: recording-session\r\n\r\n<recording/>"
+)
+
+
+def test_metadata_is_kept_apart_from_the_description() -> None:
+    kind = "multipart/mixed;boundary=b"
+    single = with_description_only(invite(kind, mixed(METADATA, OFFER)))
+    assert parse_sdp(single.body) == parse_sdp(SDP)
+    assert single.content_type == "application/sdp"
+    assert single.recording_metadata == b"<recording/>"
+    assert single.tolerated == ("header-without-blank",)
+    again = single.copy()
+    assert again == single
+    assert again.recording_metadata == single.recording_metadata
+    assert b"recording" not in again.to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "tolerated"),
+    [
+        ("multipart/mixed;boundary=b", mixed(METADATA), ("header-without-blank",)),
+        ("application/rs-metadata+xml", b"<recording/>", ()),
+        ("Application/RS-metadata ;x=y", b"<recording/>", ("metadata-type",)),
+    ],
+)
+def test_metadata_alone_is_no_body(
+    kind: str, body: bytes, tolerated: tuple[str, ...]
+) -> None:
+    single = with_description_only(invite(kind, body))
+    assert (single.body, single.content_type) == (b"", None)
+    assert single.recording_metadata == b"<recording/>"
+    assert single.tolerated == tolerated
+
+
+def test_what_is_no_recording_session_tolerates_in_silence() -> None:
+    body = mixed(OFFER, LOCATION).replace(b"\r\n", b"\n")
+    single = with_description_only(invite("multipart/mixed;boundary=b", body))
+    assert (single.recording_metadata, single.tolerated) == (b"", ())
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE", "BYE"])
+def test_metadata_within_a_dialog_is_no_offer(method: str) -> None:
+    alice, peer, session, invited = calling_peer()
+    response = response_to(invited, 200, to_tag="peer")
+    response.headers.add("Contact", "<sip:peer@192.0.2.2>")
+    response.headers.set("Content-Type", "multipart/mixed;boundary=b")
+    response.body = mixed(METADATA, OFFER)
+    peer.send(response, ALICE)
+    assert isinstance(alice.last, sip.Accepted)
+    assert alice.last.response.recording_metadata == b"<recording/>"
+    assert alice.last.response.tolerated == ("header-without-blank",)
+    request = peer.in_dialog(
+        method,
+        invited,
+        cseq=1,
+        body=b"<recording/>",
+        headers=[("Content-Type", "application/rs-metadata+xml")],
+    )
+    peer.send(request, ALICE)
+    event = alice.last
+    assert isinstance(event, sip.OfferReceived | sip.TargetRefreshed | sip.Ended)
+    assert event.session == session
+    assert event.request is not None
+    assert event.request.recording_metadata == b"<recording/>"
+    assert event.request.body == b""
+    if isinstance(event, sip.OfferReceived):
+        assert event.body is None
