@@ -17,7 +17,7 @@ from agent.signalling.kept import KeptConnections
 from agent.signalling.resolver import Resolver
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.dialog import SDP
-from agent.signalling.sip.multipart import MIXED
+from agent.signalling.sip.parts import MIXED
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.uri import parse_uri
 from agent.signalling.siprec.recognition import METADATA, SIPREC

@@ -114,12 +114,27 @@ class Message:
     SipParseError where the header is missing or malformed.
     """
 
-    __slots__ = ()
+    # Not fields: what is saved of a session for the next process has the metadata
+    # elsewhere, and once.
+    __slots__ = ("recording_metadata", "tolerated")
 
     headers: Headers
     body: bytes
     recording_metadata: bytes
+    """What the body of a recording session's message said of it, as XML; RFC 7866.
+
+    `multipart.with_description_only` takes it out of the body. It is not sent.
+    """
     tolerated: tuple[str, ...]
+    "What was not as demanded of a body that brought metadata; of `parts.Tolerated`."
+
+    def __post_init__(self) -> None:
+        self.keep_apart(b"", ())
+
+    def keep_apart(self, metadata: bytes, tolerated: tuple[str, ...]) -> None:
+        """What of the body is no session description."""
+        self.recording_metadata = metadata
+        self.tolerated = tolerated
 
     def start_line(self) -> str:
         """The Request-Line or Status-Line, without its line end."""
@@ -240,13 +255,6 @@ class Request(Message):
     body: bytes = b""
     octets: int = field(default=0, compare=False)
     "Of the datagram that it came in; 0 for one that was made here."
-    recording_metadata: bytes = b""
-    """What the body of a recording session's message said of it, as XML; RFC 7866.
-
-    `multipart.with_description_only` takes it out of the body. It is not sent.
-    """
-    tolerated: tuple[str, ...] = ()
-    "What was not as demanded in a body that brought metadata; of `parts.Tolerated`."
 
     def start_line(self) -> str:
         if not is_token(self.method):
@@ -258,14 +266,9 @@ class Request(Message):
 
     def copy(self) -> "Request":
         """A copy that may be changed without changing this one."""
-        return Request(
-            self.method,
-            self.uri,
-            self.headers.copy(),
-            self.body,
-            recording_metadata=self.recording_metadata,
-            tolerated=self.tolerated,
-        )
+        made = Request(self.method, self.uri, self.headers.copy(), self.body)
+        made.keep_apart(self.recording_metadata, self.tolerated)
+        return made
 
     def __repr__(self) -> str:
         return f"Request({self.method}, {len(self.body)} octets of body)"
@@ -279,23 +282,15 @@ class Response(Message):
     reason: str
     headers: Headers = field(default_factory=Headers)
     body: bytes = b""
-    recording_metadata: bytes = b""
-    tolerated: tuple[str, ...] = ()
-    "These two: as of a request."
 
     def start_line(self) -> str:
         return f"SIP/2.0 {self.status} {self.reason}"
 
     def copy(self) -> "Response":
         """A copy that may be changed without changing this one."""
-        return Response(
-            self.status,
-            self.reason,
-            self.headers.copy(),
-            self.body,
-            self.recording_metadata,
-            self.tolerated,
-        )
+        made = Response(self.status, self.reason, self.headers.copy(), self.body)
+        made.keep_apart(self.recording_metadata, self.tolerated)
+        return made
 
     def __repr__(self) -> str:
         return f"Response({self.status}, {len(self.body)} octets of body)"

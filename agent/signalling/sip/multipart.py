@@ -29,8 +29,8 @@ def with_description_only(message: MessageT) -> MessageT:
     read = read_body(message.headers.get("Content-Type") or "", message.body)
     single = message.copy()
     single.body = read.description
-    single.recording_metadata = read.metadata
-    single.tolerated = read.tolerated if read.metadata else ()
+    if read.metadata:
+        single.keep_apart(read.metadata, read.tolerated)
     single.headers.remove("Content-Type")
     if single.body:
         single.headers.set("Content-Type", SDP)

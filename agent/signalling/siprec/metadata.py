@@ -74,7 +74,7 @@ class Flaw(StrEnum):
     "More is known than we keep; the rest is passed over."
 
 
-class _Personal(msgspec.Struct, frozen=True):
+class _Personal(msgspec.Struct, frozen=True, array_like=True):
     """What shows nothing of its values."""
 
     def __repr__(self) -> str:

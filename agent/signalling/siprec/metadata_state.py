@@ -23,11 +23,13 @@ from agent.signalling.siprec.metadata import (
     Stream,
 )
 
-MAX_KNOWN: Final = 1 << 20
-"""Octets of JSON of all that is kept, as large as a document may be.
+MAX_KNOWN: Final = 256 * 1024
+"""Octets of JSON of all that is kept; the RFCs' documents have two thousand.
 
 A recording session can last for years and its peer tell something each day.
 """
+MAX_STATE: Final = 16 * 1024
+"Octets of MessagePack that go to the next process: half of what a call may take there."
 _CROWDED: Final = MAX_KNOWN // 2
 "Room under which sessions that are over are forgotten."
 _MAX_IMPLIED: Final = 16
@@ -51,9 +53,9 @@ class KnownMetadata(msgspec.Struct, frozen=True):
     """A state on its way to the process that goes on with the recording session."""
 
     metadata: RecordingMetadata
-    known: bool
-    needs_snapshot: bool
-    ended: bool
+    known: bool = False
+    needs_snapshot: bool = False
+    ended: bool = False
 
 
 class MetadataState:
@@ -66,8 +68,6 @@ class MetadataState:
         "Whether the peer should be asked for a complete one."
         self.ended = False
         "Whether a document said that all sessions are over."
-        self.extensions: tuple[Extension, ...] = ()
-        "What stood beside the elements of the model, in the last document with any."
         self._present: tuple[Present, ...] = ()
         self._forget()
 
@@ -82,7 +82,8 @@ class MetadataState:
         "By participant; those that they left, too."
         self._carried = BoundedTable[str, ParticipantStreams](room)
         self._recordings = BoundedTable[str, SessionRecording](room)
-        self.extensions = ()
+        self._besides = BoundedTable[str, RecordingMetadata](room)
+        "Under no name: what stood beside the elements of the model, the last time."
         self.ended = False
 
     @property
@@ -115,13 +116,30 @@ class MetadataState:
         return self._streams.values()
 
     @property
+    def extensions(self) -> tuple[Extension, ...]:
+        """Those of the sessions going on, of their groups and of the document."""
+        going_on = self.sessions
+        groups = {one.group for one in going_on}
+        besides = self._besides.get("")
+        return (
+            *(more for one in going_on for more in one.extensions),
+            *(
+                more
+                for group in self.groups
+                if group.id in groups
+                for more in group.extensions
+            ),
+            *(besides.extensions if besides else ()),
+        )
+
+    @property
     def present(self) -> tuple[Present, ...]:
         """Who takes part now, in the order in which the documents named them."""
         return self._present
 
     @property
     def state(self) -> KnownMetadata:
-        """For `restore`."""
+        """For `restore`; what is too much for MAX_STATE will be asked for anew."""
         merged = RecordingMetadata(
             groups=self._groups.values(),
             sessions=self._sessions.values(),
@@ -130,9 +148,12 @@ class MetadataState:
             participant_sessions=self._members.values(),
             participant_streams=self._carried.values(),
             session_recordings=self._recordings.values(),
-            extensions=self.extensions,
+            extensions=next((one.extensions for one in self._besides.values()), ()),
         )
-        return KnownMetadata(merged, self.known, self.needs_snapshot, self.ended)
+        state = KnownMetadata(merged, self.known, self.needs_snapshot, self.ended)
+        if len(msgspec.msgpack.encode(state)) <= MAX_STATE:
+            return state
+        return KnownMetadata(RecordingMetadata(), known=False, needs_snapshot=True)
 
     def restore(self, state: KnownMetadata) -> None:
         """Go on where another left off."""
@@ -152,7 +173,7 @@ class MetadataState:
             self._carried.put(carried.participant, carried)
         for recording in known.session_recordings:
             self._recordings.put(recording.session, recording)
-        self.extensions = known.extensions
+        self._put_besides(known)
         self._present = self._who_is_present({})
         self.known, self.needs_snapshot = state.known, state.needs_snapshot
         self.ended = state.ended
@@ -205,14 +226,17 @@ class MetadataState:
             for session in self._meant_by(one)
         ]
         kept += self._merge_carried(metadata.participant_streams)
-        if metadata.extensions:
-            self.extensions = metadata.extensions
+        kept.append(self._put_besides(metadata))
         if not all(kept):
             flaws[Flaw.TOO_MANY] = None
         kinds = (self._groups, self._sessions, self._participants, self._streams)
         distinct = {key for kind in kinds for key in kind}
         if len(distinct) < sum(len(kind) for kind in kinds):
             flaws[Flaw.DUPLICATE_ID] = None
+
+    def _put_besides(self, metadata: RecordingMetadata) -> bool:
+        besides = RecordingMetadata(extensions=metadata.extensions)
+        return not metadata.extensions or self._besides.put("", besides)
 
     def _group(self, new: Group) -> Group:
         old = self._groups.get(new.id) or new

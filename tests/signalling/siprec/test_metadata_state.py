@@ -19,6 +19,7 @@ from agent.signalling.siprec.metadata import (
 )
 from agent.signalling.siprec.metadata_state import (
     MAX_KNOWN,
+    MAX_STATE,
     KnownMetadata,
     MetadataState,
 )
@@ -330,6 +331,34 @@ def test_a_state_goes_on_elsewhere() -> None:
     again = MetadataState()
     again.restore(other.state)
     assert again.ended
+
+
+def test_extensions_are_of_what_goes_on_and_of_the_document() -> None:
+    one, two, three, four = (Extension("n", name) for name in "abcd")
+    state = call(
+        partial(
+            groups=(Group("g", extensions=(one,)), Group("h", extensions=(two,))),
+            sessions=(CommunicationSession("s", extensions=(three,)),),
+            extensions=(four,),
+        )
+    )
+    assert state.extensions == (three, one, four)
+    state.apply(partial(sessions=(CommunicationSession("s", stopped=5),)))
+    assert state.extensions == (four,)
+
+
+def test_what_is_too_much_for_the_next_process_is_asked_for_there() -> None:
+    state = call()
+    long = Extension("n", "e", text="x" * MAX_STATE)
+    state.apply(partial(extensions=(long,)))
+    assert state.known
+    other = MetadataState()
+    other.restore(state.state)
+    assert (other.known, other.needs_snapshot, other.present) == (False, True, ())
+    other.apply(CALL)
+    assert people(other) == TALKING
+    packed = msgspec.msgpack.encode(other.state)
+    assert len(packed) < MAX_STATE / 50
 
 
 def test_what_is_kept_is_bounded() -> None:
