@@ -16,10 +16,12 @@ from agent.model.recording import WITHHELD
 
 _WITHHOLDING: Final = frozenset({"id", "user", "header"})
 "RFC 3325 section 9.3 and RFC 3323 section 4.2."
-_ANONYMOUS_USERS: Final = frozenset(
+ANONYMOUS_USERS: Final = frozenset(
     {"anonymous", "restricted", "unavailable", "unknown", "withheld"}
 )
-_ANONYMOUS_HOST: Final = "anonymous.invalid"
+"What stands for the user where nobody is to know them."
+ANONYMOUS_HOST: Final = "anonymous.invalid"
+"RFC 3323 section 4.1."
 
 _QUOTED = re.compile(r'"(?:[^"\\]++|\\.)*"')
 _ASSERTED = re.compile(
@@ -143,8 +145,8 @@ def _privacy(headers: HeadersLike) -> frozenset[str]:
 
 def _is_anonymous(uri: UriLike) -> bool:
     return (
-        uri.host.lower() == _ANONYMOUS_HOST
-        or (uri.user or "").lower() in _ANONYMOUS_USERS
+        uri.host.lower() == ANONYMOUS_HOST
+        or (uri.user or "").lower() in ANONYMOUS_USERS
     )
 
 
@@ -154,7 +156,7 @@ def _asserted(headers: HeadersLike) -> list[str]:
     for value in headers.get_all("P-Asserted-Identity"):
         for match in _ASSERTED.finditer(_QUOTED.sub("", value)):
             user = _bare(unquote(match[1] or match[2]))
-            if user.lower() not in _ANONYMOUS_USERS:
+            if user.lower() not in ANONYMOUS_USERS:
                 users.append(user)
     return users
 

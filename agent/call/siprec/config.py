@@ -76,6 +76,14 @@ class SiprecConfig(
             raise ValueError("notice must begin with statement:, extension: or header:")
 
     @property
+    def headers(self) -> frozenset[str]:
+        """Names of the INVITE's headers that its rules look at, in lower case."""
+        rules = [*map(parse_rule, (*self.officer, *self.caller, *self.calling))]
+        if not self.statement:
+            rules.append(self.notice_rule)
+        return frozenset(one.name for one in rules if one.kind is RuleKind.HEADER)
+
+    @property
     def statement(self) -> str:
         """How the client tells the parties, as the operator says; empty: by a rule."""
         if not self.notice.startswith(_STATEMENT):

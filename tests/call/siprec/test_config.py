@@ -28,6 +28,17 @@ def test_a_notice_is_stated_or_seen() -> None:
     assert entry(notice="extension:announced=1").notice_rule.name == "announced"
 
 
+def test_which_headers_of_an_invite_count() -> None:
+    assert entry(officer=("directory",)).headers == frozenset()
+    rules = entry(
+        officer=("header:X-Agent", "directory"),
+        caller=("header:From",),
+        calling=("extension:x",),
+        notice="header:X-Notice",
+    )
+    assert rules.headers == {"x-agent", "from", "x-notice"}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -1,0 +1,90 @@
+import pytest
+
+from agent.call.siprec.channels import Placement, place
+from agent.call.siprec.people import Party
+from agent.model.recording import Channel
+
+LEFT, RIGHT, BOTH = Channel.CUSTOMER, Channel.OFFICER, Channel.BOTH
+
+
+def party(key: str, *sends: str) -> Party:
+    return Party(key=key, number=key, sends=frozenset(sends))
+
+
+def placed(*sides: tuple[Party, Channel], labels: str, **before: Channel) -> Placement:
+    return place(list(labels), dict(sides), before)
+
+
+def test_a_stream_is_on_the_side_of_who_sends_on_it() -> None:
+    caller, officer = party("c", "1", "3"), party("o", "2")
+    assert placed((caller, LEFT), (officer, RIGHT), labels="123") == Placement(
+        {"1": LEFT, "2": RIGHT, "3": LEFT}, mixed=False, by_order=False
+    )
+
+
+def test_several_on_one_stream_are_mixed() -> None:
+    caller, officer, other = party("c", "1"), party("o", "1"), party("p", "1")
+    made = placed((caller, LEFT), (officer, RIGHT), labels="1")
+    assert (made.channels, made.mixed) == ({"1": BOTH}, True)
+    # Two officers on one stream and the caller on another.
+    caller = party("c", "2")
+    made = placed((caller, LEFT), (officer, RIGHT), (other, RIGHT), labels="12")
+    assert (made.channels, made.mixed) == ({"1": RIGHT, "2": LEFT}, True)
+
+
+@pytest.mark.parametrize(
+    ("sides", "channel", "mixed"),
+    [((), BOTH, False), ((LEFT,), LEFT, False), ((LEFT, RIGHT), BOTH, True)],
+)
+def test_the_only_stream_is_that_of_all(
+    sides: tuple[Channel, ...], channel: Channel, mixed: bool
+) -> None:
+    people = [(party(str(n)), side) for n, side in enumerate(sides)]
+    assert placed(*people, labels="1") == Placement(
+        {"1": channel}, mixed, by_order=False
+    )
+
+
+def test_without_senders_streams_stay_where_they_were() -> None:
+    caller, officer = party("c"), party("o")
+    sides = (officer, RIGHT), (caller, LEFT)
+    made = placed(*sides, labels="12", **{"1": LEFT, "2": RIGHT})
+    assert made == Placement({"1": LEFT, "2": RIGHT}, mixed=False, by_order=False)
+
+
+def test_who_sends_nothing_is_on_what_is_left() -> None:
+    caller, officer = party("c", "1"), party("o")
+    made = placed((caller, LEFT), (officer, RIGHT), labels="123")
+    assert made.channels == {"1": LEFT, "2": RIGHT, "3": RIGHT}
+    assert not made.by_order
+
+
+def test_without_any_sender_their_order_tells() -> None:
+    caller, officer = party("c"), party("o")
+    made = placed((officer, RIGHT), (caller, LEFT), labels="12")
+    assert made == Placement({"1": RIGHT, "2": LEFT}, mixed=False, by_order=True)
+
+
+def test_where_not_even_their_number_is_the_same_it_is_both() -> None:
+    caller, officer = party("c"), party("o")
+    made = placed((caller, LEFT), (officer, RIGHT), labels="123")
+    assert made.channels == {"1": BOTH, "2": BOTH, "3": BOTH}
+    assert not made.by_order
+
+
+def test_what_nobody_sends_on_is_of_whom_nobody_names() -> None:
+    officer = party("o", "2")
+    assert placed((officer, RIGHT), labels="12").channels == {"1": LEFT, "2": RIGHT}
+    caller = party("c", "3")
+    made = placed((officer, RIGHT), (caller, LEFT), labels="123")
+    assert made.channels == {"1": BOTH, "2": RIGHT, "3": LEFT}
+
+
+def test_without_people_the_first_two_stand_apart() -> None:
+    made = placed(labels="123")
+    assert made.channels == {"1": LEFT, "2": RIGHT, "3": BOTH}
+    assert not made.by_order
+
+
+def test_one_label_twice_is_one_stream() -> None:
+    assert placed(labels="11").channels == {"1": BOTH}
