@@ -23,17 +23,18 @@ TOLD_AGAIN: Final = 60.0
 
 
 class Apart:
-    """Finds workers at `media-0.sock` and the following, `places` of them."""
+    """Finds workers at the control sockets of a directory; `places` are wanted.
+
+    The number of a socket says nothing: upgraded workers have others than those that
+    they replace. Where there are too few, the lowest free numbers are missed.
+    """
 
     def __init__(self, directory: Path, hello: Hello, places: int) -> None:
         self._hello = hello
         self._directory = directory
-        self._links: dict[Path, WorkerLink | None] = {
-            directory / f"media-{number}.sock": None for number in range(places)
-        }
-        "Who is at each socket; None if nobody is known to be."
-        self._surplus: set[Path] = set()
-        "Of these, those beyond the places."
+        self._places = places
+        self._links: dict[Path, WorkerLink] = {}
+        "Who was met at each socket, and not let go."
         self._busy: set[Path] = set()
         "Where somebody is being spoken to for the first time."
         self._tell_at: dict[Path, float] = {}
@@ -41,64 +42,51 @@ class Apart:
         self._log = structlog.get_logger()
 
     async def begin(self) -> list[WorkerLink]:
-        """All that answer before long. Raises NoWorkerError if none does."""
+        """All that answer before long, however many. Raises NoWorkerError if none does.
+
+        Besides those that are wanted there may be some that were wanted once, or of
+        another release.
+        """
         started = monotonic()
         found: list[WorkerLink] = []
-        while len(found) < len(self._links):
+        while len(found) < self._places:
             found += await self._look()
             waited = monotonic() - started
             if waited > (GRACE if found else PATIENCE):
                 break
-            await asyncio.sleep(AGAIN)
+            if len(found) < self._places:
+                await asyncio.sleep(AGAIN)
         if not found:
             raise NoWorkerError("No media worker answers at its socket.")
-        return found
-
-    async def surplus(self) -> list[WorkerLink]:
-        """Workers at sockets beyond the places, which were more once, with calls."""
-        found = []
-        for path in control_sockets(self._directory):
-            if path in self._links:
-                continue
-            link = WorkerLink(path)
-            try:
-                await link.attach(self._hello)
-            except MediaError as error:
-                if not isinstance(error.__cause__, ConnectionRefusedError):
-                    self._tell(path, error)
-                # Else nobody is there: its unit was stopped, as it should be.
-                continue
-            if not link.holdings:
-                link.detach()
-                continue
-            self._links[path] = link
-            self._surplus.add(path)
-            found.append(link)
         return found
 
     def release(self, link: WorkerLink) -> None:
         """Let a worker go that has nothing any more; `hire` may meet it again."""
         link.detach()
-        self._links[link.path] = None
-        if link.path in self._surplus:
-            self._surplus.remove(link.path)
-            del self._links[link.path]
+        del self._links[link.path]
 
     async def hire(self) -> WorkerLink:
         """The next that answers and has no place yet; waits for as long as it takes."""
         while True:
-            for path in list(self._links):
+            for path in self._sockets():
                 if (link := await self._meet(path)) is not None:
                     return link
             await asyncio.sleep(AGAIN)
 
+    def _sockets(self) -> list[Path]:
+        """Where somebody is, or should be."""
+        found = control_sockets(self._directory)
+        missing = max(0, self._places - len(found))
+        numbered = (self._directory / f"media-{n}.sock" for n in range(self._places))
+        return found + [path for path in numbered if path not in found][:missing]
+
     async def _look(self) -> list[WorkerLink]:
-        met = await asyncio.gather(*(self._meet(path) for path in self._links))
+        met = await asyncio.gather(*(self._meet(path) for path in self._sockets()))
         return [link for link in met if link is not None]
 
     async def _meet(self, path: Path) -> WorkerLink | None:
         """Whoever is at a socket, if that is news."""
-        known = self._links[path]
+        known = self._links.get(path)
         if path in self._busy or (known is not None and not known.ended):
             return None
         link = WorkerLink(path)

@@ -25,6 +25,8 @@ MAX_MESSAGE: Final = 160 * 1024
 _CUT: Final = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
 MAX_DESCRIPTORS: Final = 16
 "Of one record."
+FOR_GOOD: Final = 10
+"Exit status of a worker that is not to be started again, as its unit knows."
 ORPHAN_SECONDS: Final = 5.0
 "How long a worker relays and journals on without a main process."
 
@@ -184,6 +186,8 @@ class Retire(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     cause: str
     "One of agent.model.call.EndCause, for journals that have no end yet."
+    for_good: bool = False
+    "Whether nobody is to take its place: one of the new release does so already."
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -191,6 +195,8 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     version: int
     pid: int
+    release: str = ""
+    "What it was started from, as agent.common.release has it."
 
 
 class Alive(msgspec.Struct, frozen=True, kw_only=True, tag=True):

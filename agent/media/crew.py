@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from agent.common.clock import monotonic_ns
+from agent.common.release import release
 from agent.media import control
 from agent.media.apart import Apart
 from agent.media.config import MediaConfig
@@ -22,6 +23,7 @@ from agent.media.placement import Placement
 from agent.media.spare import Spare
 from agent.media.spawning import Spawning
 from agent.media.supervisor import Supervisor
+from agent.model.call import EndCause
 
 APART_SECONDS: Final = 120.0
 """How long workers that are units of their own go on without a main process: until it
@@ -37,6 +39,8 @@ class WorkerPlace:
     up: bool
     lost: int
     "Workers that died in it."
+    release: str = ""
+    "What who is in it was started from; empty if nobody is."
     seen_ns: int = 0
     "CLOCK_MONOTONIC of the last sign of life of who is in it; 0 if nobody is."
     journal_lag: float = 0.0
@@ -80,6 +84,10 @@ class Crew:
         self._on_report = on_report
         self._on_given_up = on_given_up
         self._wanted = workers
+        self._places = workers + config.spares
+        self._release = release()
+        self._renewed = False
+        "Whether there are enough of our release, so that those of others are to go."
         self._workers: list[Supervisor] = []
         "Those wanted; behind them those that keep what they have, and take no more."
         self._lost_ns: list[int] = []
@@ -97,17 +105,37 @@ class Crew:
         Raises MediaError.
         """
         links = await self._source.begin()
-        links.sort(key=lambda link: len(link.holdings), reverse=True)
+        ours = [link.release == self._release for link in links]
+        self._renewed = sum(ours) >= self._places
+        links.sort(key=self._rank, reverse=True)
         for worker in self._workers:
             worker.begin(links.pop(0) if links else None)
-        # Fewer workers may be wanted than there were when their calls began.
+        # Fewer workers may be wanted than there were when their calls began, or others.
         busy = [link for link in links if link.holdings]
         idle = [link for link in links if not link.holdings]
-        for link in busy + await self._source.surplus():
-            self._log.warning("media_worker_draining", socket=link.path.name)
+        for link in busy:
+            self._log.warning(
+                "media_worker_draining", socket=link.path.name, version=link.release
+            )
             self._add_place().begin(link)
         for spare in self._spares:
             spare.begin(idle.pop(0) if idle else None)
+        for link in idle:
+            self._let_go(link)
+
+    def _rank(self, link: WorkerLink) -> tuple[bool, int]:
+        """Who takes a place first: whoever has calls already.
+
+        Where an upgrade has started enough of our release beside those that have the
+        calls, it is one of them; the others drain.
+        """
+        return self._renewed and link.release == self._release, len(link.holdings)
+
+    def _let_go(self, link: WorkerLink) -> None:
+        """Leave one that has nothing, or have it end where it is of another release."""
+        if self._renewed and link.release != self._release:
+            link.send(control.Retire(cause=EndCause.AGENT_STOPPED, for_good=True))
+        self._source.release(link)
 
     def _add_place(self) -> Supervisor:
         place = Supervisor(
@@ -131,8 +159,10 @@ class Crew:
     def release(self, worker: int) -> None:
         """Let one go that is draining, and has nothing any more."""
         if (link := self._workers[worker].leave()) is not None:
-            self._log.info("media_worker_drained", socket=link.path.name)
-            self._source.release(link)
+            self._log.info(
+                "media_worker_drained", socket=link.path.name, version=link.release
+            )
+            self._let_go(link)
 
     def holdings(self, worker: int) -> Holdings:
         """What a worker had when it was met, and nobody took yet."""
@@ -290,6 +320,7 @@ def _place(worker: Supervisor) -> WorkerPlace:
     return WorkerPlace(
         up=worker.up,
         lost=worker.lost,
+        release=link.release,
         seen_ns=link.life.seen_ns,
         journal_lag=link.life.journal_lag,
     )

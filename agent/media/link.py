@@ -49,6 +49,8 @@ class WorkerLink:
         "Whether it runs, was started by somebody else, and has said who it is."
         self.pid: int | None = None
         "Of the process, once there is one."
+        self.release = ""
+        "What it was started from, once it has said who it is."
         self.life = Life(monotonic_ns())
         self.holdings = Holdings()
         "What it had when it was met."
@@ -199,6 +201,7 @@ class WorkerLink:
             os.close(fd)
 
     def _meet(self, welcome: control.Welcome) -> None:
+        self.release = welcome.release
         if self._watched < 0:
             try:
                 self._watch(welcome.pid)

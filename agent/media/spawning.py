@@ -29,10 +29,6 @@ class Spawning:
                 raise failure
         return links
 
-    async def surplus(self) -> list[WorkerLink]:
-        """None: those of a main process before this one have ended."""
-        return []
-
     def release(self, link: WorkerLink) -> None:
         """Let a worker go that has nothing any more."""
         link.detach()

@@ -21,6 +21,7 @@ from typing import Final
 from agent.common.clock import monotonic_ns
 from agent.common.crashes import tell_crashes
 from agent.common.dumps import forbid_dumps
+from agent.common.release import release
 from agent.common.service_manager import ServiceManager
 from agent.media import control
 from agent.media.control_socket import listen
@@ -65,10 +66,12 @@ class Worker:
         self._orphan_ns = int(control.ORPHAN_SECONDS * _NS)
         self._orphaned: Timer | None = None
         self._cause: EndCause | None = None
+        self._for_good = False
+        self._release = release()
         self._manager = manager or ServiceManager({})
 
-    def run(self) -> None:
-        """Serve until told to retire, or left alone for too long."""
+    def run(self) -> int:
+        """Serve until told to retire, or left alone for too long; the exit status."""
         self._listener.settimeout(0)
         self._loop.add_reader(self._listener.fileno(), self._accept)
         self._wait_for_main()
@@ -82,6 +85,7 @@ class Worker:
             self._flush_at_end(self._channel)
         self._listener.close()
         self._loop.close()
+        return control.FOR_GOOD if self._for_good else 0
 
     # -- main processes, one at a time ----------------------------------------
 
@@ -163,6 +167,7 @@ class Worker:
             case control.Hello():
                 self._greet(command)
             case control.Retire():
+                self._for_good = command.for_good
                 self.stop(EndCause(command.cause))
             case _:
                 if self._relay is None:
@@ -184,7 +189,9 @@ class Worker:
                 fsync_interval=hello.fsync_interval,
                 rng=random.SystemRandom(),
             )
-        welcome = control.Welcome(version=control.VERSION, pid=os.getpid())
+        welcome = control.Welcome(
+            version=control.VERSION, pid=os.getpid(), release=self._release
+        )
         self._greeting.append((control.encode(welcome), ()))
         if known and self._relay is not None:
             for part, descriptors in self._relay.held():
@@ -264,8 +271,11 @@ def main() -> None:
     # What exists now lives as long as the process: no collection need visit it.
     gc.collect()
     gc.freeze()
-    worker.run()
-    os._exit(0)
+    status = worker.run()
+    if apart:
+        # Nobody is to be looked for where there may be nobody any more.
+        Path(sys.argv[2]).unlink(missing_ok=True)
+    os._exit(status)
 
 
 def _end_at_sigterm(worker: Worker) -> None:

@@ -17,7 +17,6 @@ from typing import Final
 import msgspec
 import structlog
 
-from agent import __version__
 from agent.call.control import CallControl
 from agent.call.joint import Joint
 from agent.call.keeper import Keeper
@@ -29,6 +28,7 @@ from agent.common.clock import utc_ns
 from agent.common.files import make_private_directory
 from agent.common.ids import SecureRandom
 from agent.common.logs import set_level
+from agent.common.release import release
 from agent.common.service_manager import ServiceManager
 from agent.common.tasks import TaskSet
 from agent.formats.layout import day_of
@@ -135,7 +135,7 @@ class Agent:
             self._log.warning("configuration", reason=warning)
         async with AsyncExitStack() as stack:
             await self._start(material, stack)
-            self._log.info("ready", version=__version__, host=config.agent.name)
+            self._log.info("ready", version=release(), host=config.agent.name)
             if ready is not None:
                 ready()
             self._manager.tell("READY=1")

@@ -45,6 +45,8 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     alive: bool
     restarts: int
     "Workers that died in this place since the start."
+    version: str = ""
+    "Of the release that who is in it was started from; empty if nobody is."
 
 
 class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,7 +148,12 @@ def host_status(
         broker_away=broker_away(),
         alarms=alarms(),
         workers=tuple(
-            WorkerStatus(number=number, alive=worker.up, restarts=worker.lost)
+            WorkerStatus(
+                number=number,
+                alive=worker.up,
+                restarts=worker.lost,
+                version=worker.release,
+            )
             for number, worker in enumerate(media.workers)
         ),
     )

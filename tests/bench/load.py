@@ -167,6 +167,13 @@ class Load:
                     core.handle_timer(now)
                     self._flush(side)
 
+    def add_calls(self, count: int) -> None:
+        """Place so many more, at once."""
+        now = time.monotonic()
+        for number in range(self._total, self._total + count):
+            self._at(now, lambda now, number=number: self._begin(number, now))
+        self._total += count
+
     def add_control(self, streams: int) -> None:
         """Send frames to ourselves beside the calls: what the machine itself adds."""
         for _ in range(streams):

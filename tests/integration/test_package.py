@@ -6,10 +6,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agent import __version__
 from agent.common.catalogue import CATALOGUE
+from agent.service.host_status import HostStatus
 from tests.lab.booted import booted
 from tests.lab.daemon import ROOT
 from tests.lab.operating import (
@@ -18,6 +20,7 @@ from tests.lab.operating import (
     check_exposure,
     check_journal,
     check_stored,
+    lines,
     sipp_calls,
 )
 from tests.lab.packaged import (
@@ -27,6 +30,7 @@ from tests.lab.packaged import (
     OPT,
     SITE,
     SPOOL,
+    UPGRADED,
     WORKERS,
     Site,
     build,
@@ -37,6 +41,8 @@ from tests.soak.upgrade import talk_through
 pytestmark = pytest.mark.integration
 
 CALLS = 10
+LATER = 3
+"Calls that begin after the upgrade."
 
 
 @pytest.fixture(scope="module")
@@ -105,12 +111,28 @@ def test_an_upgrade_during_live_calls_costs_them_nothing(
     site: Site, packages: tuple[Path, Path]
 ) -> None:
     written = site.inside(f"{ETC}/agent.toml").read_text()
-    main, worker = site.system.pid(MAIN), site.system.pid(WORKERS[0])
-    cost = talk_through(site, lambda: site.install(packages[1]), calls=CALLS)
+    main = site.system.pid(MAIN)
+    pids = [site.system.pid(unit) for unit in WORKERS]
+    sockets: list[int] = []
+
+    def look() -> None:
+        sockets.extend(site.sockets(*units) for units in (WORKERS, UPGRADED))
+        # Of the workers before, who had no calls has ended already.
+        kept = [site.system.pid(unit) for unit in WORKERS]
+        assert sorted(kept) in ([0, pids[0]], [0, pids[1]])
+
+    cost = talk_through(
+        site,
+        lambda: site.install(packages[1]),
+        calls=CALLS,
+        later=LATER,
+        seen=look,
+    )
     print(f"\nupgraded under {CALLS} calls: {cost}")  # noqa: T201 - a figure
     assert site.version == f"{__version__}-2+deb12"
     assert site.system.pid(MAIN) != main
-    assert site.system.pid(WORKERS[0]) == worker
+    # Calls stay where they were; those that begin go to workers of the new version.
+    assert sockets == [4 * CALLS, 4 * LATER]
     assert (cost.dropped, cost.outcomes) == ([], {"recorded"})
     clicks = cost.clicks
     assert clicks.expected > CALLS * 100
@@ -119,6 +141,20 @@ def test_an_upgrade_during_live_calls_costs_them_nothing(
     assert clicks.misplaced == 0
     # What an operator wrote is never overwritten.
     assert site.inside(f"{ETC}/agent.toml").read_text() == written
+
+
+def test_workers_of_the_version_before_end_with_their_last_call(site: Site) -> None:
+    for unit in WORKERS:
+        assert site.system.show(unit, "ActiveState") == "inactive"
+        assert site.system.show(unit, "Result") == "success"
+    for event in ("media_worker_draining", "media_worker_drained"):
+        [told] = lines(site, f"EVENT={event}")
+        assert told["VERSION"] == f"{__version__}-1+deb12"
+        assert told["SOCKET"] in {"media-0.sock", "media-1.sock"}
+    last = msgspec.json.decode(site.command("status", "--json").splitlines()[-1])
+    [worker] = msgspec.convert(last["host"], HostStatus).workers
+    assert (worker.alive, worker.version) == (True, f"{__version__}-2+deb12")
+    check_diagnosis(site)
 
 
 def test_an_upgrade_that_does_not_take_the_configuration_leaves_main_alone(
@@ -138,8 +174,10 @@ def test_an_upgrade_that_does_not_take_the_configuration_leaves_main_alone(
 
 def test_removed_it_leaves_configuration_and_recordings(site: Site) -> None:
     site.system.run("dpkg", "-r", "recording-agent", timeout=120)
-    for unit in (MAIN, *WORKERS):
+    for unit in (MAIN, *WORKERS, *UPGRADED):
         assert site.system.show(unit, "ActiveState") == "inactive"
+    enabled = site.system.run("systemctl", "list-unit-files", "--state=enabled")
+    assert "recording-agent" not in enabled.stdout
     assert not site.inside("/opt/recording-agent").exists()
     assert site.inside(f"{ETC}/agent.toml").exists()
     assert site.inside(f"{SPOOL}/ledger.sqlite").exists()

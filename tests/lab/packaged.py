@@ -21,6 +21,8 @@ PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
 MAIN = "recording-agent.service"
 WORKERS = ("recording-agent-media@0.service", "recording-agent-media@1.service")
 "One that works, one that stands by."
+UPGRADED = ("recording-agent-media@2.service", "recording-agent-media@3.service")
+"Those that an upgrade starts beside them."
 OPT = "/opt/recording-agent"
 ETC = "/etc/recording-agent"
 SPOOL = "/var/lib/recording-agent"
@@ -114,6 +116,20 @@ class Site:
             *("systemctl", "enable", "--now", *WORKERS, MAIN), check=False
         )
         assert ran.returncode == 0, ran.stderr + self.system.journal("recording-agent*")
+
+    def command(self, *words: str) -> str:
+        """What the installed command says."""
+        program = f"{OPT}/bin/recording-agent"
+        return self.system.run(program, *words, "-c", f"{ETC}/agent.toml").stdout
+
+    def sockets(self, *units: str) -> int:
+        """How many UDP sockets some units' processes hold: workers four a call."""
+        lines = Path("/proc/net/udp").read_text().splitlines()[1:]
+        known = {f"socket:[{line.split()[9]}]" for line in lines}
+        pids = filter(None, map(self.system.pid, units))
+        folders = [self.inside(f"/proc/{pid}/fd") for pid in pids]
+        held = [str(fd.readlink()) for folder in folders for fd in folder.iterdir()]
+        return sum(one in known for one in held)
 
     @property
     def version(self) -> str:

@@ -4,15 +4,17 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 import structlog
 
-from agent.media import apart, control
+from agent import __version__
+from agent.media import apart, control, crew
 from agent.media.config import MediaConfig
+from agent.media.control_socket import control_sockets
 from agent.media.errors import NoWorkerError
 from agent.media.events import (
     LegClosed,
@@ -285,6 +287,102 @@ async def test_calls_of_workers_that_are_more_than_wanted_go_on_to_their_end(
         ]
         units = running_units.processes.values()
         assert all(process.poll() is None for process in units)
+
+
+UPGRADED = "0.1.0-2"
+
+
+@pytest.fixture
+def upgrade(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[int], Units]]:
+    """Starts workers of another release at the next numbers, which is ours as well."""
+    prefix = tmp_path / "installed"
+    (prefix / "share").mkdir(parents=True)
+    (prefix / "share/release").write_text(UPGRADED)
+    with ExitStack() as stack:
+
+        def start(count: int) -> Units:
+            monkeypatch.setattr(crew, "release", lambda: UPGRADED)
+            more = units(tmp_path / "run", count, first=2, prefix=prefix)
+            return stack.enter_context(more)
+
+        yield start
+
+
+async def test_upgraded_workers_take_what_is_new_and_others_end_with_their_calls(
+    tmp_path: Path,
+    running_units: Units,
+    upgrade: Callable[[int], Units],
+    customer: Phone,
+    officer: Phone,
+) -> None:
+    async with first_talking(tmp_path, customer, officer) as first:
+        recording = await first.record(("c", "o"))
+        await first.settle()
+        state = stored(first)
+        (busy,) = first.pool.worker_pids
+    [kept, idle] = sorted(running_units.processes.values(), key=lambda p: p.pid != busy)
+    with structlog.testing.capture_logs() as log:
+        newer = upgrade(2)
+        await until(lambda: len(control_sockets(tmp_path / "run")) == 4)
+        async with main_process(tmp_path) as second:
+            await second.pool.resume([state], {recording: KEY})
+            [place] = second.pool.workers
+            assert (place.release, second.pool.stats.spares_up) == (UPGRADED, 1)
+            # Who had nothing is not needed any more.
+            assert await asyncio.to_thread(idle.wait, PATIENCE) == control.FOR_GOOD
+            customer.say(b"on")
+            assert (await officer.hear()).payload == b"on"
+            await second.pool.open_leg("new", "n")
+            legs = {leg.name: leg.worker for leg in second.pool._legs}
+            assert legs["n"] == 0
+            assert second.pool._crew.draining == [legs["c"]] == [legs["o"]]
+            assert set(second.pool.worker_pids) < {busy} | newer.pids()
+            for leg in "co":
+                second.pool.close_leg(leg)
+                await second.event(LegClosed)
+            assert kept.poll() is None
+            second.pool.stop_recording(recording, b'{"type":"end"}')
+            await second.event(RecordingClosed)
+            assert await asyncio.to_thread(kept.wait, PATIENCE) == control.FOR_GOOD
+            # The number of who died is free again for the next release.
+            names = [path.name for path in control_sockets(tmp_path / "run")]
+            assert names == ["media-2.sock", "media-3.sock"]
+            (worker,) = second.pool.worker_pids
+            os.kill(worker, signal.SIGKILL)
+            await second.event(WorkerReady)
+            await until(lambda: second.pool.stats.spares_up == 1)
+    assert first.journal(recording).complete
+    assert len(second.told(WorkerLost)) == 1
+    told = [(e["event"], e.get("version")) for e in log if e["event"] != "repeated"]
+    assert told[:2] == [
+        ("media_worker_draining", __version__),
+        ("media_worker_drained", __version__),
+    ]
+
+
+async def test_where_upgraded_workers_are_too_few_those_before_go_on(
+    tmp_path: Path,
+    running_units: Units,
+    upgrade: Callable[[int], Units],
+    customer: Phone,
+    officer: Phone,
+) -> None:
+    async with first_talking(tmp_path, customer, officer) as first:
+        state = stored(first)
+    upgrade(1)
+    await until(lambda: len(control_sockets(tmp_path / "run")) == 3)
+    async with main_process(tmp_path) as second:
+        await second.pool.resume([state], {})
+        await second.pool.open_leg("new", "n")
+        assert {leg.worker for leg in second.pool._legs} == {0}
+        assert second.pool._crew.draining == []
+        assert second.pool.stats.spares_up == 1
+        for leg in "con":
+            second.pool.close_leg(leg)
+            await second.event(LegClosed)
+    assert all(p.poll() is None for p in running_units.processes.values())
 
 
 async def test_a_worker_of_another_version_closes_its_journals_and_is_restarted(

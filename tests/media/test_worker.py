@@ -11,6 +11,7 @@ import pytest
 
 from agent.common.clock import monotonic
 from agent.common.ids import new_id
+from agent.common.release import release
 from agent.formats.journal import NoteRecord, PacketRecord, read_journal
 from agent.media import control
 from agent.media.events import (
@@ -23,6 +24,7 @@ from agent.media.events import (
 from agent.model.media import Latch
 from tests.media.phones import HOST, KEY, PATIENCE, Phone, audio_bytes, note_kinds
 
+ROOT = Path(__file__).parents[2]
 Descriptors = tuple[int, ...]
 
 
@@ -62,7 +64,9 @@ class Main:
             )
         )
         welcome = self.report(control.Welcome)
-        assert welcome == control.Welcome(version=control.VERSION, pid=self.process.pid)
+        assert welcome == control.Welcome(
+            version=control.VERSION, pid=self.process.pid, release=release()
+        )
 
     def report(self, kind: type[control.Welcome | WorkerEvent]) -> control.Report:
         while True:
@@ -438,6 +442,16 @@ def test_a_unit_of_its_own_waits_and_ends_when_it_is_told(tmp_path: Path) -> Non
                 assert last == control.Held(last=True)
         process.terminate()
         assert process.wait(PATIENCE) == 0
+    assert not path.exists()
+
+
+def test_one_that_is_told_to_end_for_good_tells_its_unit(main: Main) -> None:
+    main.hello()
+    main.tell(control.Retire(cause="agent-stopped", for_good=True))
+    assert main.process.wait(PATIENCE) == control.FOR_GOOD
+    unit = (ROOT / "systemd/recording-agent-media@.service").read_text()
+    for name in ("SuccessExitStatus", "RestartPreventExitStatus"):
+        assert f"\n{name}={control.FOR_GOOD}\n" in unit
 
 
 TOLD_TO_END_WHILE_IT_BEGINS = """

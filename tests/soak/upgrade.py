@@ -7,10 +7,11 @@ talk; then every recording is compared with what was sent, click by click. Needs
 """
 
 import argparse
+import itertools
 import tempfile
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,42 +45,69 @@ class Cost:
 
 
 def talk_through(
-    site: Site, deed: Callable[[], object], *, calls: int, seed: int = 1
+    site: Site,
+    deed: Callable[[], object],
+    *,
+    calls: int,
+    later: int = 0,
+    seen: Callable[[], object] = lambda: None,
+    seed: int = 1,
 ) -> Cost:
-    """Have calls talk while `deed` is done, and for a second more."""
+    """Have calls talk while `deed` is done, and for a second more.
+
+    Then `later` calls begin beside them; while all of them talk, `seen` is done.
+    """
     known = set(site.daemon.stored(".key.age"))
     load = new_load(site.daemon, calls, talk=1000.0, rate=10.0, seed=seed)
-    doing = threading.Thread(target=deed)
-    began = over = 0.0
+    took = 0.0
+
+    def talk(count: int) -> Iterator[None]:
+        while sum(bool(call.talked) for call in load.calls) < count:
+            yield
+
+    def done(what: Callable[[], object]) -> Iterator[None]:
+        with ThreadPoolExecutor(1) as thread:
+            doing = thread.submit(what)
+            while not doing.done():
+                yield
+        doing.result()
+
+    def course() -> Iterator[None]:
+        nonlocal took
+        yield from talk(calls)
+        began = time.monotonic()
+        yield from done(deed)
+        took = time.monotonic() - began
+        load.add_calls(later)
+        yield from talk(calls + later)
+        yield from done(seen)
+        until = time.monotonic() + 1.0
+        while time.monotonic() < until:
+            yield
+        for call in load.calls:
+            if not call.ended:
+                load._hang_up(call, time.monotonic())
+
+    steps = course()
 
     def watch(now: float) -> None:
-        nonlocal began, over
-        if not began:
-            if sum(bool(call.talked) for call in load.calls) == calls:
-                began = now
-                doing.start()
-        elif not over and not doing.is_alive():
-            over = now
-        if over and now > over + 1.0:
-            for call in load.calls:
-                if not call.ended:
-                    load._hang_up(call, now)
-            return
-        load._at(now + 0.05, watch)
+        for _ in itertools.islice(steps, 1):
+            load._at(now + 0.05, watch)
 
     load._at(time.monotonic() + 0.2, watch)
     try:
         load.run(limit=240)
     finally:
+        steps.close()
         load.close()
     wait_for_rows(site.daemon, load.calls)
-    found = wait_for_recordings(site.daemon, known, calls)
+    found = wait_for_recordings(site.daemon, known, calls + later)
     clicks = Clicks()
     for call in load.calls:
         clicks.examine(call, found[f"+3584{call.number:08d}"].wav)
         clicks.heard(call)
     return Cost(
-        seconds=over - began,
+        seconds=took,
         dropped=[c.failed or "ended" for c in load.calls if not c.hung_up or c.failed],
         outcomes={recording.manifest.outcome for recording in found.values()},
         clicks=clicks,
