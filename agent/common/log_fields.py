@@ -117,6 +117,7 @@ FIELDS: Final = (
     Field("retry_in", "number", "when it is tried again", "s"),
     Field("days", "number", "how many days", "d"),
     Field("size", "number", "size of the sealed recording", "bytes"),
+    Field("octets", "number", "size of what is spoken of", "bytes"),
     Field("free_mb", "number", "what is free on the spool's disk", "MiB"),
     Field("used_percent", "number", "how full the spool's disk is", "%"),
     Field("high_water_percent", "number", "how full it may be", "%"),

@@ -34,6 +34,7 @@ NEEDS_NOBODY = {
     "keys_left_out",
     "media_changed_unsignalled",
     "media_refused",
+    "metadata_left_out",
     "offer_unusable",
     "officer_unknown",
     "officer_without_key",
