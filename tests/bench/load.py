@@ -32,6 +32,8 @@ PERIOD = 0.02
 _RTP = struct.Struct(">BBHII")
 _MARK = struct.Struct(">IBI")
 MAGIC = 0x5A5A5A5A
+ALONE = 3.0
+"Seconds after which an officer hangs up too, if nobody has told them of the end."
 
 
 def payload(call: int, leg: int, index: int) -> bytes:
@@ -327,6 +329,15 @@ class Load:
         self._stop_rtp(leg)
         self._cores[0].hang_up(leg.session, call.hung_up, headers=())
         self._flush(0)
+        self._at(now + ALONE, lambda _: self._leave(call))
+
+    def _leave(self, call: Call) -> None:
+        """The officer hears nobody any more: an agent that died has not said so."""
+        leg = call.legs[1]
+        if not call.ended and leg.sending:
+            self._stop_rtp(leg)
+            self._cores[1].hang_up(leg.session, time.monotonic(), headers=())
+            self._flush(1)
 
     def _end(self, call: Call) -> None:
         if call.ended:

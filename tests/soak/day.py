@@ -3,9 +3,12 @@
     python -m tests.soak.day --seconds 300 --rate 2 --talk 4
 
 One fault after the other while calls come and go: a media worker and a finisher are
-killed, storage is away, the broker is killed, the spool's disk fills up. In the end the
-phones' own records, the ledger, the metrics, the events and the stored objects must
-tell the same of every call; what is not recorded as a whole is named with its reason.
+killed, storage is away, the broker is killed, the spool's disk fills up, and the main
+process is killed and started again, with no service manager to keep its calls. In the
+end the phones' own records, the ledger, the metrics, the events and the stored objects
+must tell the same of every call; what is not recorded as a whole is named with its
+reason. Metrics that count begin anew with the process: they are held against what the
+ledger has closed since, and those of the first process against its ledger when it died.
 The disk needs root; without it nothing fills up.
 """
 
@@ -16,13 +19,14 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,6 +35,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.common.clock import utc_ahead_ns
+from agent.model.call import EndCause
 from tests.bench.load import Call, Load
 from tests.bench.usage import machine
 from tests.lab.daemon import Daemon
@@ -38,7 +43,10 @@ from tests.lab.mosquitto import Mosquitto
 from tests.lab.subscriber import Subscriber, first_of_each
 from tests.ports import free_ports
 from tests.soak.agreement import (
+    JOURNAL,
+    OBJECTS,
     Accounts,
+    FirstLife,
     Samples,
     capture_rate,
     disagreements,
@@ -60,7 +68,6 @@ HIGH_WATER = 0.8
 PATIENCE = 90.0
 "Seconds after the last call for everything to be stored and told."
 PREFIX = "recording_agent_"
-OBJECTS = (".key.age", ".wav.age", ".json.age")
 
 
 class Site:
@@ -72,6 +79,8 @@ class Site:
         self.disk.mkdir()
         [self.port] = free_ports(1)
         self.broker = Mosquitto(root / "broker")
+        self.before: FirstLife | None = None
+        "What main had told when it was killed."
         self.daemon = Daemon(
             root / "site",
             notice=b"\x01\x02" * 1600,
@@ -107,6 +116,29 @@ class Site:
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         }
+
+    def events_waiting(self) -> int:
+        """In the outbox now; the metric is up to half a minute old."""
+        path = self.daemon.spool / "ledger.sqlite"
+        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        with contextlib.closing(database):
+            [(count,)] = database.execute("SELECT count(*) FROM outbox")
+        return int(count)
+
+    def stored(self) -> dict[str, set[str]]:
+        """Ids of the recordings of which storage has something, by what that is."""
+        found = {suffix: set(self.daemon.stored(suffix)) for suffix in OBJECTS}
+        # A recording may have several journals, and they have numbers.
+        found[JOURNAL] = {name.partition(".")[0] for name in found[JOURNAL]}
+        return found
+
+    def kill_main(self) -> None:
+        """kill -9 of main; the next one is started at once. Its calls are over."""
+        closed = sum(row.outcome is not None for row in self.daemon.rows())
+        samples = self.samples()
+        self.daemon.kill(workers=False)
+        self.before = FirstLife(rows=self.daemon.rows(), samples=samples, closed=closed)
+        self.daemon.start()
 
     def close(self) -> None:
         self.daemon.kill()
@@ -168,6 +200,13 @@ async def disk_full(site: Site) -> AsyncIterator[None]:
     filler.unlink(missing_ok=True)
 
 
+@contextlib.asynccontextmanager
+async def main_killed(site: Site) -> AsyncIterator[None]:
+    """The main process dies, its calls with it, and another one is started."""
+    await asyncio.to_thread(site.kill_main)
+    yield
+
+
 Fault = Callable[[Site], AbstractAsyncContextManager[None]]
 FAULTS: tuple[tuple[str, Fault], ...] = (
     ("media worker killed", worker_killed),
@@ -177,6 +216,8 @@ FAULTS: tuple[tuple[str, Fault], ...] = (
     ("disk full", disk_full),
     ("media worker killed again", worker_killed),
 )
+KILLED: tuple[str, Fault] = ("main killed", main_killed)
+"Costs every call that is up, and ten seconds; so not every day has it."
 
 
 # -- the phones' own records --------------------------------------------------
@@ -254,7 +295,13 @@ class Result:
 
 
 async def run_day(
-    site: Site, *, seconds: float, rate: float, talk: float, seed: int = 1
+    site: Site,
+    *,
+    seconds: float,
+    rate: float,
+    talk: float,
+    seed: int = 1,
+    faults: Sequence[tuple[str, Fault]] = FAULTS,
 ) -> Result:
     """Calls for so long, with every fault in between; then everybody is asked."""
     result = Result()
@@ -263,10 +310,12 @@ async def run_day(
         await asyncio.to_thread(site.daemon.start)
         load = new_load(site.daemon, int(seconds * rate), talk, rate=rate, seed=seed)
         ids = record_ids(load)
-        running = asyncio.to_thread(load.run, limit=seconds + talk + 60)
+        # Who was being connected when main was killed hears nothing more of it.
+        running = asyncio.to_thread(load.run, limit=seconds + talk + 15)
         async with asyncio.TaskGroup() as group:
             group.create_task(running)
-            group.create_task(suffer(site, seconds, result, random.Random(seed)))
+            suffering = suffer(site, seconds, result, random.Random(seed), faults)
+            group.create_task(suffering)
         load.close()
         await settle(site, subscriber, load, result)
         records = site.root / "records.csv"
@@ -277,12 +326,16 @@ async def run_day(
 
 
 async def suffer(
-    site: Site, seconds: float, result: Result, rng: random.Random
+    site: Site,
+    seconds: float,
+    result: Result,
+    rng: random.Random,
+    faults: Sequence[tuple[str, Fault]],
 ) -> None:
     """One fault after the other, spread over the day."""
-    each = seconds / (len(FAULTS) + 1)
+    each = seconds / (len(faults) + 1)
     await asyncio.sleep(each / 2)
-    for name, fault in FAULTS:
+    for name, fault in faults:
         lasts = each * rng.uniform(0.4, 0.6)
         async with fault(site):
             await asyncio.sleep(lasts)
@@ -300,7 +353,7 @@ async def settle(
         rows = site.daemon.rows()
         if len(rows) < len(load.calls) or any(row.outcome is None for row in rows):
             return False
-        if site.daemon.waiting() or site.samples()["events_waiting",]:
+        if site.daemon.waiting() or site.events_waiting():
             return False
         gone = [e for e in subscriber.events() if e["kind"] == "purged"]
         wanted = {one.recording_id for row in rows for one in row.recordings}
@@ -332,7 +385,8 @@ def judge(
         rows=rows,
         samples=site.samples(),
         events=events,
-        stored={suffix: set(site.daemon.stored(suffix)) for suffix in OBJECTS},
+        stored=site.stored(),
+        before=site.before,
         answered=sum(bool(call.talked) for call in load.calls),
         missed={str(call) for one in wrong for call in one.get("calls", ())},  # type: ignore[attr-defined]
     )
@@ -362,6 +416,12 @@ def judge(
 def reasons(site: Site) -> dict[str, str]:
     """By call, why it is not recorded as a whole, as far as the log says."""
     found: dict[str, str] = {}
+    salvaged = {line["recording_id"] for line in site.daemon.log("recovered")}
+    for row in site.daemon.rows():
+        if row.cause == EndCause.AGENT_DIED:
+            found[row.call_id] = "main was killed under it"
+        elif salvaged.intersection(one.recording_id for one in row.recordings):
+            found[row.call_id] = "main was killed before it was sealed"
     for line in site.daemon.log():
         if line["event"] not in REASONS or not line.get("call_id"):
             continue
@@ -406,7 +466,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="day-") as scratch:
         site = Site(Path(scratch))
         try:
-            result = asyncio.run(run_day(site, **vars(arguments)))
+            faults = (*FAULTS[:3], KILLED, *FAULTS[3:])
+            result = asyncio.run(run_day(site, **vars(arguments), faults=faults))
         finally:
             site.close()
     report(result)

@@ -11,9 +11,7 @@ back, and every event must come, in order, none twice but with the same id.
 
 import argparse
 import asyncio
-import contextlib
 import os
-import sqlite3
 import sys
 import tempfile
 import time
@@ -62,14 +60,6 @@ def held(site: Site) -> float:
     return int(status.partition("RssAnon:")[2].split()[0]) / 1024
 
 
-def waiting(site: Site) -> int:
-    """Events in the outbox now; the metric is up to half a minute old."""
-    path = site.daemon.spool / "ledger.sqlite"
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
-        [(count,)] = db.execute("SELECT count(*) FROM outbox")
-    return int(count)
-
-
 async def place(site: Site, calls: int, rate: float, talk: float, seed: int) -> None:
     """So many calls; back when all of them are sealed, stored and forgotten."""
     load = new_load(site.daemon, calls, talk, rate=rate, seed=seed)
@@ -98,7 +88,7 @@ async def suffer(
                 await place(site, calls, rate, talk, seed)
             await asyncio.sleep(2.0)
             result.held.append(held(site))
-            result.waiting.append(waiting(site))
+            result.waiting.append(site.events_waiting())
         begun = time.monotonic()
         if restart:
             await site.broker.start()
