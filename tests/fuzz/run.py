@@ -19,6 +19,8 @@ MAX_LENGTH: Final = {
     "rtcp": 1500,
     "signed": 8192,
     "command": 4096,
+    "siprec-body": 8192,
+    "siprec-metadata": 8192,
 }
 MEMORY_MB: Final = 1024
 "The whole process with its instrumented code; a target that grows is stopped there."

@@ -43,6 +43,7 @@ from tests.captures import read_capture, read_streams
 from tests.corpora import ROOT
 from tests.formats.rosters import recipient, roster
 from tests.fuzz.agents import METHODS, PIECES
+from tests.fuzz.siprec import WORDS, own_bodies, own_documents
 from tests.fuzz.targets import COMMAND, COMMANDER
 
 _REQUEST: Final = b"\r\n".join(
@@ -236,6 +237,8 @@ _OWN: Final = {
     "rtp": _own_rtp,
     "rtcp": _own_rtcp,
     "useragent": _own_scripts,
+    "siprec-body": own_bodies,
+    "siprec-metadata": own_documents,
 }
 
 
@@ -273,7 +276,7 @@ def seeds(target: str) -> list[bytes]:
 
 
 def write_dictionary(path: Path) -> None:
-    """The words of SIP, for a fuzzer to put in."""
-    words = {piece.strip() for piece in (*PIECES, *METHODS)} - {b""}
+    """The words of SIP and of its bodies, for a fuzzer to put in."""
+    words = {piece.strip() for piece in (*PIECES, *METHODS, *WORDS)} - {b""}
     lines = ["".join(f"\\x{octet:02x}" for octet in word) for word in sorted(words)]
     path.write_text("".join(f'"{line}"\n' for line in lines))

@@ -50,6 +50,7 @@ from agent.signalling.sip.multipart import with_description_only
 from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.replaces import parse_replaces
 from tests.fuzz.agents import user_agents
+from tests.fuzz.siprec import siprec_body, siprec_metadata
 
 MS: Final = 1_000_000
 
@@ -316,4 +317,6 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "stored": stored,
     "command": command,
     "useragent": user_agents,
+    "siprec-body": siprec_body,
+    "siprec-metadata": siprec_metadata,
 }

@@ -119,10 +119,10 @@ class _Builder:
     """Makes elements of what expat reports."""
 
     def __init__(self) -> None:
-        self._open: list[Element] = []
+        self._document = Element("", "")
+        self._open = [self._document]
         self._scopes: list[dict[str, str]] = [{"xml": _XML}]
         "Prefixes declared by each open element, the innermost last."
-        self._root: Element | None = None
         self._elements = 0
 
     def read(self, text: str) -> Element:
@@ -135,9 +135,7 @@ class _Builder:
         parser.CharacterDataHandler = self._characters
         # What has no UTF-8 form, half a surrogate pair, has no place in XML either.
         parser.Parse(text.encode("utf-8", "replace"), True)  # noqa: FBT003
-        if self._root is None:
-            raise MetadataError("The metadata has no element.")
-        return self._root
+        return self._document.children[0]
 
     def _doctype(self, *_: object) -> None:
         raise MetadataError("The metadata has a DOCTYPE.")
@@ -146,7 +144,7 @@ class _Builder:
         self._elements += 1
         if self._elements > MAX_ELEMENTS:
             raise MetadataError("The metadata has more elements than we read.")
-        if len(self._open) >= MAX_DEPTH:
+        if len(self._open) > MAX_DEPTH:
             raise MetadataError("The metadata's elements are nested too deeply.")
         scope: dict[str, str] = {}
         said: dict[str, str] = {}
@@ -165,10 +163,7 @@ class _Builder:
         self._scopes.append(scope)
         prefix, _, local = name.rpartition(":")
         element = Element(self._namespace(prefix), local, said)
-        if self._open:
-            self._open[-1].children.append(element)
-        else:
-            self._root = element
+        self._open[-1].children.append(element)
         self._open.append(element)
 
     def _namespace(self, prefix: str) -> str:

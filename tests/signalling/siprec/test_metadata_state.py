@@ -372,6 +372,40 @@ def test_what_is_kept_is_bounded() -> None:
     assert people(state)[:2] == TALKING
 
 
+def test_members_and_streams_are_bounded_too() -> None:
+    state = call()
+    long = "x" * (MAX_KNOWN // 3)
+    for number in range(6):
+        member = ParticipantSession(f"p{number}", long)
+        flaws = state.apply(partial(participant_sessions=(member,)))
+    assert Flaw.TOO_MANY in flaws
+    assert people(state) == TALKING
+
+
+def test_who_is_elsewhere_too_is_not_forgotten() -> None:
+    note = Extension("n", "e", text="x" * (MAX_KNOWN // 2))
+    state = call(
+        partial(
+            sessions=(CommunicationSession("t"),),
+            participant_sessions=(ParticipantSession("a", "t"),),
+            extensions=(note,),
+        ),
+        partial(sessions=(CommunicationSession("s", stopped=5),)),
+    )
+    state.apply(partial(participant_sessions=(ParticipantSession("?", "t"),)))
+    assert people(state) == [("a", "t", "", "")]
+    assert state.participants == (ALICE,)
+    assert state.sessions == (CommunicationSession("t"),)
+    assert state.group == ""
+    state.apply(
+        partial(
+            sessions=(CommunicationSession("t", stopped=6), CommunicationSession("u")),
+        )
+    )
+    state.apply(partial(participants=(CAROL,)))
+    assert state.participants == (CAROL,)
+
+
 def test_what_is_over_makes_room_for_what_goes_on() -> None:
     state = call(partial(session_recordings=(SessionRecording("s", 1),)))
     for number in range(60):
