@@ -15,6 +15,7 @@ from agent.service.sip_parts import (
     certificate_names,
 )
 from agent.service.succession import Succession
+from agent.signalling.sip.core import ALLOW
 from tests.cli.conftest import DiskSite
 
 
@@ -42,3 +43,26 @@ async def test_signalling_is_built_of_what_is_configured(site: DiskSite) -> None
     assert certificate_names(config) == {"pbx.example": "sbc.example"}
     assert parts.routes.peer_named("trunk") == trunk
     assert parts.user_agent.core is parts.core
+
+
+async def test_an_inquiry_hears_that_recording_sessions_are_taken(
+    site: DiskSite,
+) -> None:
+    config = load(site.write())
+    ledger: Any = None  # no call is made
+    control = CallControl(ledger=ledger, guard=build_guard(config), max_calls=4)
+    core = build_sip(
+        config,
+        read_material(config, site.root),
+        control,
+        succession=Succession(ServiceManager({})),
+        kept=None,
+        rng=SecureRandom(),
+    ).core
+    user = core._user
+    assert "siprec" in user.extensions
+    assert user.capabilities == (
+        ("Allow", ", ".join(ALLOW)),
+        ("Accept", "application/sdp, multipart/mixed, application/rs-metadata+xml"),
+        ("Supported", "100rel, timer, replaces, norefersub"),
+    )

@@ -33,6 +33,24 @@ async def test_datagrams_come_with_their_flow_and_go_back(host: str) -> None:
     one.send(b"closed: void", Flow("udp", ours, theirs))
 
 
+async def test_the_largest_datagram_comes_whole() -> None:
+    received: asyncio.Queue[bytes] = asyncio.Queue()
+    ours, theirs = (Address("127.0.0.1", port) for port in free_ports(2))
+    one = UdpTransport(Listener("udp", ours), lambda *_: None)
+    two = UdpTransport(Listener("udp", theirs), lambda d, _: received.put_nowait(d))
+    await one.start()
+    await two.start()
+    data = bytes(range(256)) * 256
+    try:
+        one.send(data[:65_507], Flow("udp", ours, theirs))
+        async with asyncio.timeout(5):
+            assert await received.get() == data[:65_507]
+    finally:
+        one.close()
+        two.close()
+        await asyncio.sleep(0)  # the loop closes the sockets in its next turn
+
+
 async def test_a_port_in_use_is_named() -> None:
     address = Address("127.0.0.1", free_ports(1)[0])
     one = UdpTransport(Listener("udp", address), lambda _d, _f: None)

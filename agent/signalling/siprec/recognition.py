@@ -16,8 +16,6 @@ CLIENT: Final = "+sip.src"
 "The feature tag of a session recording client (section 11.2.1), …"
 SERVER: Final = "+sip.srs"
 "… and that of a session recording server, which is what we are."
-METADATA: Final = "application/rs-metadata+xml"
-"The media type of what tells who is heard: RFC 9806."
 _BARE: Final = "src"
 "What some write instead, as a parameter of the Contact or of the URI in it."
 
@@ -30,7 +28,7 @@ class Recognition(StrEnum):
     STRICT = "strict"
     "By the feature tag and the option tag."
     LEGACY = "legacy"
-    "By one of the two, or by a bare `src`."
+    "By one of the two, by a bare `src`, or by bringing metadata."
 
 
 def recognise(invite: Request) -> Recognition:
@@ -43,7 +41,7 @@ def recognise(invite: Request) -> Recognition:
     bare = contact is not None and (
         _has(contact, _BARE) or contact.uri.param(_BARE) is not None
     )
-    if feature or option or bare:
+    if feature or option or bare or invite.recording_metadata:
         return Recognition.LEGACY
     return Recognition.NONE
 

@@ -1,4 +1,11 @@
+import pytest
+
+from agent.call.config import PeerConfig
+from agent.call.routing import RouteTable
 from agent.call.siprec.sources import RecordingSources
+from agent.identity.numbers import IdentityConfig
+from agent.model.media import Address
+from agent.signalling.sip.flow import Flow
 from tests.call.siprec.test_config import entry
 
 
@@ -18,3 +25,20 @@ def test_others_count_from_a_reload_on() -> None:
     assert sources.of_peer("sbc") == entry()
     sources.replace([])
     assert sources.named("beside") is None
+
+
+@pytest.mark.parametrize(
+    ("certificate", "known"),
+    [((), False), (("pbx.example",), False), (("sbc.example", "x.example"), True)],
+)
+def test_a_client_may_be_known_by_its_certificate_alone(
+    certificate: tuple[str, ...], known: bool
+) -> None:
+    peer = PeerConfig(name="sbc", match=("tls:sbc.example",))
+    routes = RouteTable((peer,), (), emergency=(), exempt=(), identity=IdentityConfig())
+    sources = RecordingSources([entry()])
+    here, there = Address("192.0.2.2", 5061), Address("203.0.113.9", 41000)
+    flow = Flow("tls", here, there, inbound=True, certificate=certificate)
+    found = routes.peer_of(flow)
+    assert (found is not None) is known
+    assert known is (found is not None and sources.of_peer(found.name) is not None)

@@ -1,5 +1,6 @@
 """Recording sessions in the user agent core: what a client says, and what it hears."""
 
+import random
 from typing import Any
 
 import pytest
@@ -11,10 +12,10 @@ from agent.signalling.sip.digest import Algorithm, hash_password
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.inspection import Refusal
 from agent.signalling.sip.lockout import Lockout
-from agent.signalling.sip.message import Request, Response
+from agent.signalling.sip.message import Request, Response, response_to
 from agent.signalling.sip.nonces import Nonces
+from agent.signalling.siprec.body import METADATA_TYPE
 from agent.signalling.siprec.recognition import (
-    METADATA,
     SERVER,
     SIPREC,
     Recognition,
@@ -34,13 +35,19 @@ from tests.signalling.sip.reborn import Keeper
 
 XML = b"<recording/>"
 MARKS = (("Contact", f"<sip:src@{ALICE}>;+sip.src"), ("Require", "siprec"))
-ALONE = (("Content-Type", METADATA), ("Content-Disposition", "recording-session"))
+ALONE = (("Content-Type", METADATA_TYPE), ("Content-Disposition", "recording-session"))
 MIXED = (("Content-Type", "multipart/mixed; boundary=edge"),)
-ABLE = {"supported": ("timer", "100rel"), "understood": (SIPREC,)}
+ABLE = {
+    "supported": ("timer", "100rel"),
+    "understood": (SIPREC,),
+    "session_expires": 1800,
+}
 
 
 def mixed(description: bytes = OFFER, metadata: bytes = XML) -> bytes:
-    parts = ((b"application/sdp", description), (METADATA.encode(), metadata))
+    # The line end before a delimiter belongs to that.
+    description = description.removesuffix(b"\r\n")
+    parts = ((b"application/sdp", description), (METADATA_TYPE.encode(), metadata))
     made = [
         b"--edge\r\nContent-Type: " + kind + b"\r\n\r\n" + body + b"\r\n"
         for kind, body in parts
@@ -174,9 +181,8 @@ def test_the_answer_to_a_refresh_of_ours_may_bring_metadata() -> None:
     bob.wire.run(0.0)
     again = peer.request("INVITE")
     assert (again.body, featured(again)) == (ANSWER, True)
-    response = peer.in_dialog("X", again, cseq=1)
-    assert response.call_id == again.call_id
-    peer.respond(again, 200, BOB, headers=(*MIXED,), body=mixed(ANSWER))
+    response = response_to(again, 200, headers=MIXED, body=mixed(ANSWER))
+    peer.send(response, BOB)
     assert isinstance(bob.last, sip.RefreshAnswered)
     assert bob.last.response.body == ANSWER
     assert bob.last.response.recording_metadata == XML
@@ -184,11 +190,11 @@ def test_the_answer_to_a_refresh_of_ours_may_bring_metadata() -> None:
 
 def test_a_snapshot_is_asked_for_by_what_offers_nothing() -> None:
     bob, peer, _ = recorded()
-    ask = {"body": b"<requestsnapshot/>", "content_type": METADATA}
+    ask = {"body": b"<requestsnapshot/>", "content_type": METADATA_TYPE}
     bob.core.inform(bob.session, 0.0, headers=ALONE[1:], **ask)
     bob.wire.run(0.0)
     update = peer.request("UPDATE")
-    assert update.content_type == METADATA
+    assert update.content_type == METADATA_TYPE
     assert update.headers.get("Content-Disposition") == "recording-session"
     assert featured(update)
 
@@ -239,7 +245,7 @@ def test_a_client_may_have_to_prove_who_it_is() -> None:
     word = hash_password(Algorithm.SHA_256, "src", "site", "right")
     users = Users("site", [User("src", {Algorithm.SHA_256: word})])
     judge = Authenticator(
-        nonces=Nonces(key=b"k" * 32, rng=__import__("random").Random(1)),
+        nonces=Nonces(key=b"k" * 32, rng=random.Random(1)),
         users=Lockout(limit=3),
         sources=Lockout(limit=10),
     )
