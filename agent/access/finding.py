@@ -230,5 +230,5 @@ async def _manifest(archive: Archive, desk: Desk, hit: Hit) -> Manifest | None:
 
 def _numbers(manifest: Manifest, domain: Domain) -> set[str]:
     if domain == "caller":
-        return {manifest.caller}
+        return set(manifest.callers)
     return {officer.number for officer in manifest.officers}

@@ -310,7 +310,7 @@ def _finish(found: Found, key: SegmentKey) -> tuple[str, bytes, Manifest]:
 
 def _compare(manifest: Manifest, expected: Expected) -> None:
     numbers = (
-        [manifest.caller]
+        list(manifest.callers)
         if expected.domain == "caller"
         else [officer.number for officer in manifest.officers]
     )

@@ -49,15 +49,21 @@ _OF_LAW: Final = {law: format_ for format_, law in _WAVS.items()}
 
 
 def choose(
-    codecs: AbstractSet[str], *, above_8_khz: bool, empty: bool, kept: RecordingFormat
+    codecs: AbstractSet[str],
+    *,
+    above_8_khz: bool,
+    empty: bool,
+    mixed: bool,
+    kept: RecordingFormat,
 ) -> tuple[AudioFormat, int]:
     """The file, and its sample rate.
 
     Args:
-        codecs: encoding names of the audio of both legs.
+        codecs: encoding names of the audio of all legs.
         above_8_khz: whether Opus may have carried audio that 16 kHz cannot hold.
         empty: whether the recording lasts no time at all. Then it is a WAV file,
             whatever is wished: libsndfile makes no other without a sample.
+        mixed: whether several legs are heard on one side.
         kept: what is configured.
     """
     laws = {_LAWS[name] for name in codecs if name in _LAWS}
@@ -70,6 +76,6 @@ def choose(
         return AudioFormat.WAV_ALAW, NARROW
     if kept is RecordingFormat.OPUS:
         return AudioFormat.OPUS, rate
-    if kept is RecordingFormat.WIRE and rate == NARROW and len(laws) == 1:
+    if kept is RecordingFormat.WIRE and rate == NARROW and len(laws) == 1 and not mixed:
         return _OF_LAW[laws.pop()], NARROW
     return AudioFormat.FLAC, rate

@@ -11,7 +11,13 @@ import msgspec
 from agent.common.errors import AgentError
 from agent.common.moments import moment_of, time_text
 from agent.formats.layout import HELSINKI
-from agent.model.recording import NoticeEvidence
+from agent.model.recording import (
+    UNDECIDED,
+    WITHHELD,
+    NoticeEvidence,
+    NoticeStatement,
+    Officer,
+)
 
 VERSION: Final = 1
 MAX_MANIFEST: Final = 1 << 22
@@ -111,7 +117,7 @@ class LegFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """How well one side was received."""
 
     role: str
-    "`customer` or `officer`."
+    "One of agent.model.recording.Channel."
     packets: int
     lost: int
     duplicates: int
@@ -143,6 +149,41 @@ class LegFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     "`good`, `degraded` or `silent`."
 
 
+class MetadataDocument(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """One document of a recording client's metadata (RFC 7865)."""
+
+    at_ms: int
+    "When it came, from the beginning of the audio; 0 if before."
+    xml: bytes
+    "As it came, in Base64."
+    flaws: tuple[str, ...]
+    "What is wrong with it, a word each; `left-out`: this and more were not kept."
+
+    def __repr__(self) -> str:
+        return f"MetadataDocument(at_ms={self.at_ms}, …)"
+
+
+class ManifestSession(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """Who sent us the call, and what was told of it: agent.model.recording has more."""
+
+    source: str
+    session_ids: tuple[str, ...]
+    group_id: str
+    basis: str
+    mixed: bool
+    participants: tuple[Officer, ...]
+    tolerated: tuple[str, ...]
+    notice: NoticeStatement
+    metadata: tuple[MetadataDocument, ...]
+
+    def __repr__(self) -> str:
+        return f"ManifestSession(source={self.source!r}, …)"
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that is kept about a segment beside its audio."""
 
@@ -153,7 +194,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     segment: int
     direction: str
     caller: str
-    "The outside party's number, or `withheld`."
+    "The outside party's number, `withheld` or `undecided`."
     service: str
     "The called service number (inbound) or the called number (outbound)."
     officers: tuple[ManifestOfficer, ...]
@@ -168,7 +209,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pauses: tuple[Pause, ...] = ()
     "Those that somebody asked for; in `gaps` their silence has the reason `pause`."
     legs: tuple[LegFigures, ...]
-    "The customer's, then the officer's."
+    "By their index: the customer's, then the officer's, where there are these two."
     verdict: str
     "`good`, `degraded`, `one-way` or `silent`: on what was received."
     end_cause: str
@@ -178,9 +219,23 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     agent: str
     "Software name and version."
     host: str
+    session: ManifestSession | msgspec.UnsetType = msgspec.UNSET
+    "Where a recording client sent us the call; unset where we stood in it."
 
     def __repr__(self) -> str:
         return f"Manifest(id={self.id!r}, …)"
+
+    @property
+    def callers(self) -> tuple[str, ...]:
+        """The numbers under which it is found as a caller's.
+
+        Where nobody could tell who the caller was, those of all participants.
+        """
+        if self.caller == WITHHELD:
+            return ()
+        if self.caller == UNDECIDED and self.session:
+            return tuple(one.number for one in self.session.participants)
+        return (self.caller,)
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: equal manifests are equal bytes."""

@@ -4,7 +4,7 @@ FORMAT.md section 8 has the rules as a table. Time in which a leg was held, or t
 agent itself did not listen, is not counted against it.
 """
 
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ from agent.formats.emodel import mos
 from agent.formats.loudness import BLOCKS_PER_SECOND, LevelMeter
 from agent.formats.timeline import LegResult
 from agent.formats.track import GapReason
-from agent.model.recording import Verdict
+from agent.model.recording import Channel, Verdict
 
 Flags = npt.NDArray[np.bool_]
 
@@ -34,7 +34,9 @@ CLIPPED_SHARE: Final = 0.001
 HIGH_JITTER_MS: Final = 50.0
 "More than the jitter buffers of phones commonly hold."
 
-EXCUSED: Final = frozenset({GapReason.HOLD, GapReason.PAUSE, GapReason.GAP})
+EXCUSED: Final = frozenset(
+    {GapReason.HOLD, GapReason.PAUSE, GapReason.GAP, GapReason.ABSENT}
+)
 "Nobody expects audio there."
 _MISSED: Final = frozenset({GapReason.LOST, GapReason.GAP})
 "Audio that was there and is not in the recording."
@@ -101,13 +103,22 @@ def assess(leg: LegResult, meter: LevelMeter) -> LegQuality:
     )
 
 
-def overall(legs: tuple[LegQuality, LegQuality]) -> Verdict:
-    """What is to be thought of the recording: the worst that holds."""
-    verdicts = [leg.verdict for leg in legs]
-    silent = verdicts.count(Verdict.SILENT)
-    if silent:
-        return Verdict.ONE_WAY if silent == 1 else Verdict.SILENT
-    return Verdict.DEGRADED if Verdict.DEGRADED in verdicts else Verdict.GOOD
+def overall(legs: Iterable[tuple[Channel, Verdict]]) -> Verdict:
+    """What is to be thought of the recording: the worst that holds.
+
+    A side is silent if each of its legs is; a mixed stream is the leg of both sides.
+    """
+    verdicts = list(legs)
+    heard = {
+        side
+        for channel, verdict in verdicts
+        if verdict is not Verdict.SILENT
+        for side in channel.sides
+    }
+    if len(heard) < len(Channel.BOTH.sides):
+        return Verdict.ONE_WAY if heard else Verdict.SILENT
+    degraded = any(verdict is Verdict.DEGRADED for _, verdict in verdicts)
+    return Verdict.DEGRADED if degraded else Verdict.GOOD
 
 
 def _listened(leg: LegResult, blocks: int) -> Flags:

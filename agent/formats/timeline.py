@@ -46,9 +46,16 @@ _SPANS: Final = {
 }
 SPAN_MARKS: Final = frozenset(_SPANS)
 "Kinds of marks that say from when to when a leg's silence has a known reason."
+_ABSENT: Final = (GapReason.ABSENT, True)
+_JOINED: Final = (GapReason.ABSENT, False)
 # In a gap of its own the agent does not know what was held; and of a held party
 # whose recording is paused, the pause is what somebody must answer for.
-_PRECEDENCE: Final = (GapReason.GAP, GapReason.PAUSE, GapReason.HOLD)
+_PRECEDENCE: Final = (
+    GapReason.ABSENT,
+    GapReason.GAP,
+    GapReason.PAUSE,
+    GapReason.HOLD,
+)
 
 
 class Frame(NamedTuple):
@@ -173,10 +180,13 @@ class LegTimeline:
     its header alone tells that its sequence number was not lost.
     """
 
-    def __init__(self, codecs: Mapping[int, str], start_ns: int) -> None:
+    def __init__(
+        self, codecs: Mapping[int, str], start_ns: int, joined_ns: int | None = None
+    ) -> None:
         """`codecs` names the encoding of each payload type.
 
-        `start_ns` is position 0 on the clock of the arrival times.
+        `start_ns` is position 0 on the clock of the arrival times; a leg that was not
+        there then `joined_ns` later.
         """
         self._start_ns = start_ns
         self._clock_rate = clock_rate_of("")
@@ -185,7 +195,9 @@ class LegTimeline:
         self._sizes = array("H")
         self._data = bytearray()
         self._refused = 0
-        self._marks: list[tuple[int, str]] = []
+        self._marks: list[tuple[int, tuple[GapReason, bool]]] = []
+        if joined_ns is not None:
+            self._marks += [(start_ns, _ABSENT), (joined_ns, _JOINED)]
 
     def add(self, arrival_ns: int, packet: bytes) -> None:
         """Take one RTP packet as it came off the wire."""
@@ -207,7 +219,7 @@ class LegTimeline:
         Kinds that `_SPANS` does not name are ignored.
         """
         if kind in _SPANS:
-            self._marks.append((at_ns, kind))
+            self._marks.append((at_ns, _SPANS[kind]))
 
     def finish(self, end_ns: int) -> LegResult:
         """Place everything between the start and `end_ns`. To be called once."""
@@ -288,9 +300,8 @@ class LegTimeline:
         current: GapReason | None = None
         since = 0
         spans: list[Span] = []
-        for at_ns, kind in sorted(self._marks, key=lambda mark: mark[0]):
+        for at_ns, (reason, begins) in sorted(self._marks, key=lambda mark: mark[0]):
             at = min(max(self._sample(at_ns), 0), total)
-            reason, begins = _SPANS[kind]
             if begins:
                 active.add(reason)
             else:

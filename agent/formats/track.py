@@ -27,6 +27,8 @@ class GapReason(StrEnum):
     "The recording was paused by a command."
     GAP = "gap"
     "The agent itself did not listen."
+    ABSENT = "absent"
+    "Before the leg joined a recording that was going on."
 
 
 class Gap(NamedTuple):

@@ -60,6 +60,14 @@ class Channel(StrEnum):
     BOTH = "both"
     "Both sides: a mixed stream, or a party that nobody could place."
 
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Which of an audio file's channels: 0 left, 1 right."""
+        return _SIDES[self]
+
+
+_SIDES: Final = {Channel.CUSTOMER: (0,), Channel.OFFICER: (1,), Channel.BOTH: (0, 1)}
+
 
 class Verdict(StrEnum):
     """On the quality of a recording, or of one leg; formats.quality has the rules."""
@@ -188,8 +196,7 @@ class SegmentMark(msgspec.Struct, frozen=True, kw_only=True, tag="mark"):
     at_monotonic_ns: int
     kind: str
     """`hold`, `resume` (from hold), `pause-begin`, `pause-end`, `gap-begin`, `gap-end`,
-    `inactive-begin`, `inactive-end` (a leg's stream is not sent), `codecs`, `changed`,
-    `stream` (a leg that joins now)."""
+    `codecs`, `changed`, `stream` (a leg that joins now)."""
     leg: int | None = None
     "None: all of them."
     codecs: dict[str, dict[str, str]] | None = None

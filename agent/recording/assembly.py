@@ -11,45 +11,35 @@ from typing import Final
 
 import msgspec
 
-from agent.common.errors import AgentError
-from agent.formats.aligner import Meters, StereoTrack, align
+from agent.formats.aligner import Lane, Meters, StereoTrack, align
 from agent.formats.cues import Cue, cue_points
 from agent.formats.gap_map import gap_map
-from agent.formats.journal import JournalError, NoteRecord, iter_blocks, iter_records
+from agent.formats.journal import JournalError, iter_blocks
 from agent.formats.manifest import (
     AudioFacts,
     Gap,
     LegFigures,
     Manifest,
     ManifestOfficer,
+    ManifestSession,
+    MetadataDocument,
     Pause,
     moment,
 )
 from agent.formats.quality import assess, overall
-from agent.formats.timeline import SPAN_MARKS, LegResult, LegTimeline
+from agent.formats.timeline import LegResult
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import (
     OPUS_BITRATE,
-    Note,
     RecordingFormat,
     SegmentBegin,
     SegmentEnd,
     SegmentMark,
 )
-from agent.recording.pauses import Pauses
-
-ROLES: Final = ("customer", "officer")
-_NOTES: Final = msgspec.json.Decoder(Note)
-
+from agent.recording.collecting import AssemblyError, Collector
 
 MIN_STEP_NS: Final = 100_000_000
 "Less than that nobody sets a clock by; two readings of it are that exact at worst."
-
-
-class AssemblyError(AgentError):
-    """The journals do not make a recording."""
-
-    hint = "Keep the journal: it can be opened by hand, or by a newer version."
 
 
 @dataclass(slots=True)
@@ -59,8 +49,8 @@ class Assembled:
     begin: SegmentBegin
     end: SegmentEnd
     track: StereoTrack
-    legs: tuple[LegResult, LegResult]
     pauses: tuple[Pause, ...]
+    documents: tuple[MetadataDocument, ...]
     marks: tuple[SegmentMark, ...]
     "From when to when parties were held, recording paused, the agent not listening."
     whole: bool
@@ -102,7 +92,11 @@ class Assembled:
         The digest and size are those of the audio file.
         """
         begin, end = self.begin, self.end
-        customer, officer = map(assess, self.legs, self.meters)
+        lanes = self.track.lanes
+        qualities = [
+            assess(lane.leg, meter)
+            for lane, meter in zip(lanes, self.meters, strict=True)
+        ]
         started, ended = moment(begin.started_at), moment(end.ended_at)
         gaps = [
             Gap(
@@ -113,10 +107,10 @@ class Assembled:
                 count=entry.parts,
                 reason=entry.reason,
             )
-            for number, leg in enumerate(self.legs)
+            for number, (leg, _) in enumerate(lanes)
             for entry in gap_map(leg.gaps)
         ]
-        codecs = sorted(set().union(*(leg.audio_codecs for leg in self.legs)))
+        codecs = sorted(set().union(*(leg.audio_codecs for leg, _ in lanes)))
         return Manifest(
             id=begin.recording_id,
             group=begin.group,
@@ -147,7 +141,7 @@ class Assembled:
             pauses=self.pauses,
             legs=tuple(
                 LegFigures(
-                    role=role,
+                    role=channel,
                     packets=leg.figures.packets,
                     lost=leg.figures.lost,
                     duplicates=leg.figures.duplicates,
@@ -166,59 +160,38 @@ class Assembled:
                     mos=quality.mos,
                     verdict=quality.verdict,
                 )
-                for role, leg, quality in zip(
-                    ROLES, self.legs, (customer, officer), strict=True
-                )
+                for (leg, channel), quality in zip(lanes, qualities, strict=True)
             ),
-            verdict=overall((customer, officer)),
+            verdict=overall(
+                (lane.channel, quality.verdict)
+                for lane, quality in zip(lanes, qualities, strict=True)
+            ),
             end_cause=end.cause,
             outcome=end.outcome,
             agent=begin.agent,
             host=begin.host,
+            session=self._session(),
+        )
+
+    def _session(self) -> ManifestSession | msgspec.UnsetType:
+        told = self.begin.session
+        if told is None:
+            return msgspec.UNSET
+        return ManifestSession(
+            source=told.source,
+            session_ids=told.session_ids,
+            group_id=told.group_id,
+            basis=told.basis,
+            mixed=told.mixed,
+            participants=told.participants,
+            tolerated=told.tolerated,
+            notice=told.notice,
+            metadata=self.documents,
         )
 
     def _samples(self, ticks: int, leg: LegResult) -> int:
         """As many as the file has in so many ticks of a leg's clock."""
         return ticks * self.track.sample_rate // leg.clock_rate
-
-
-class _Collector:
-    """Takes the records of all journals, in order."""
-
-    def __init__(self) -> None:
-        self.begin: SegmentBegin | None = None
-        self.end: SegmentEnd | None = None
-        self.timelines: tuple[LegTimeline, LegTimeline] | None = None
-        self.pauses = Pauses()
-        self.last_arrival_ns = 0
-        self.marks: list[SegmentMark] = []
-
-    def note(self, note: Note) -> None:
-        if isinstance(note, SegmentBegin):
-            if self.begin is not None:
-                return  # each epoch's journal repeats it
-            self.begin = note
-            start = note.started_monotonic_ns
-            self.timelines = (
-                LegTimeline(_codecs(note.codecs, 0), start),
-                LegTimeline(_codecs(note.codecs, 1), start),
-            )
-        elif isinstance(note, SegmentEnd):
-            self.end = note
-        elif isinstance(note, SegmentMark) and self.timelines is not None:
-            self.pauses.mark(note)
-            self._mark(self.timelines, note)
-
-    def _mark(
-        self, timelines: tuple[LegTimeline, LegTimeline], note: SegmentMark
-    ) -> None:
-        if note.kind in SPAN_MARKS:
-            self.marks.append(note)
-        for number, timeline in enumerate(timelines):
-            if note.codecs is not None:
-                timeline.set_codecs(_codecs(note.codecs, number))
-            elif note.leg in {None, number}:
-                timeline.mark(note.at_monotonic_ns, note.kind)
 
 
 def assemble(
@@ -233,31 +206,34 @@ def assemble(
     `end` is what the recorder knows of the end, if it is there to tell; else the last
     note says, or the last packet. Raises JournalError, AssemblyError, AlignerError.
     """
-    collector = _Collector()
+    collector = Collector()
     whole = True
     failure: JournalError | None = None
     for read in journals:
         try:
             blocks = iter_blocks(read, journal_key)
             for block in blocks:
-                _take(collector, block)
+                collector.take(block)
             whole = whole and blocks.complete
         except JournalError as error:
             # One that never got a whole header, beside others that did: each epoch
             # repeats how the recording began.
             whole = False
             failure = failure or error
-    if collector.begin is None or collector.timelines is None:
+    if collector.begin is None:
         raise failure or AssemblyError("no journal tells how the recording began.")
     ended = end or collector.end or _guessed_end(collector, collector.begin)
     if not whole or len(journals) > 1:
         ended = msgspec.structs.replace(ended, outcome=Outcome.PARTIAL)
     ended, step_ns = _measured(collector.begin, ended)
-    customer, officer = (
-        timeline.finish(ended.ended_monotonic_ns) for timeline in collector.timelines
-    )
-    longest = max(leg.total * 1000 / leg.clock_rate for leg in (customer, officer))
-    track = align(customer, officer, longest, kept)
+    lanes = [
+        Lane(timeline.finish(ended.ended_monotonic_ns), channel)
+        for timeline, channel in zip(
+            collector.timelines, collector.channels, strict=True
+        )
+    ]
+    longest = max((leg.total * 1000 / leg.clock_rate for leg, _ in lanes), default=0.0)
+    track = align(lanes, longest, kept)
     pauses = collector.pauses.between(
         collector.begin.started_monotonic_ns, ended.ended_monotonic_ns
     )
@@ -265,8 +241,8 @@ def assemble(
         begin=collector.begin,
         end=ended,
         track=track,
-        legs=(customer, officer),
         pauses=pauses,
+        documents=collector.documents.since(collector.begin.started_monotonic_ns),
         marks=tuple(collector.marks),
         whole=whole,
         clock_step_ns=step_ns,
@@ -292,21 +268,7 @@ def digest(chunks: Iterator[bytes]) -> tuple[str, int]:
     return state.hexdigest(), size
 
 
-def _take(collector: _Collector, block: bytes) -> None:
-    timelines = collector.timelines
-    for record in iter_records(block):
-        if isinstance(record, NoteRecord):
-            try:
-                collector.note(_NOTES.decode(record.note))
-            except msgspec.DecodeError as error:
-                raise AssemblyError("a note in the journal is unknown.") from error
-            timelines = collector.timelines
-        elif timelines is not None and record[0] < len(timelines):
-            timelines[record[0]].add(record[1], record[2])
-            collector.last_arrival_ns = record[1]
-
-
-def _guessed_end(collector: _Collector, begin: SegmentBegin) -> SegmentEnd:
+def _guessed_end(collector: Collector, begin: SegmentBegin) -> SegmentEnd:
     """The host died: what was captured last is the end that is known."""
     frame = 20_000_000
     last = max(collector.last_arrival_ns + frame, begin.started_monotonic_ns)
@@ -316,7 +278,3 @@ def _guessed_end(collector: _Collector, begin: SegmentBegin) -> SegmentEnd:
         cause=EndCause.AGENT_DIED,
         outcome=Outcome.PARTIAL,
     )
-
-
-def _codecs(table: dict[str, dict[str, str]], leg: int) -> dict[int, str]:
-    return {int(number): name for number, name in table.get(str(leg), {}).items()}

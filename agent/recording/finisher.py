@@ -169,7 +169,7 @@ def _missing_ms(manifest: Manifest) -> int:
     for gap in manifest.gaps:
         if gap.reason == GapReason.GAP:
             missing[gap.leg] += gap.silent_ms
-    return max(missing)
+    return max(missing, default=0)
 
 
 def _salvaged(job: FinishJob, spool: Spool, reason: str) -> Finished:

@@ -5,7 +5,6 @@ from datetime import date
 from agent.formats.blind_index import IndexKeyError, IndexKeys
 from agent.formats.layout import Domain, index_key, month_of, unindexed_key
 from agent.formats.manifest import Manifest
-from agent.model.recording import WITHHELD
 
 
 def index_names(manifest: Manifest, day: date, keys: IndexKeys) -> list[str]:
@@ -16,8 +15,7 @@ def index_names(manifest: Manifest, day: date, keys: IndexKeys) -> list[str]:
     """
     month, recording_id = month_of(day), manifest.id
     numbers: list[tuple[Domain, str]] = []
-    if manifest.caller != WITHHELD:
-        numbers.append(("caller", manifest.caller))
+    numbers += [("caller", number) for number in manifest.callers]
     numbers += [("officer", officer.number) for officer in manifest.officers]
     names: list[str] = []
     for domain, number in dict.fromkeys(numbers):

@@ -16,7 +16,9 @@ class Pauses:
         self._ends: dict[int, SegmentMark] = {}
 
     def mark(self, mark: SegmentMark) -> None:
-        """Take a mark; those of other kinds are none of ours."""
+        """Take a mark; those of other kinds, or of one leg alone, are none of ours."""
+        if mark.leg is not None:
+            return
         if mark.kind == "pause-begin":
             self._begins.setdefault(mark.at_monotonic_ns, mark)
         elif mark.kind == "pause-end":

@@ -13,10 +13,11 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from agent.formats.aligner import StereoTrack, align
+from agent.formats.aligner import StereoTrack
 from agent.formats.codecs.g711 import encode_alaw
 from agent.formats.container import read_wav
 from agent.formats.timeline import LegResult, LegTimeline
+from tests.formats.pairs import align
 from tests.formats.signals import pcm16
 from tests.formats.streams import MS, START
 

@@ -9,7 +9,7 @@ import soundfile
 from G722 import G722
 from hypothesis import given, settings, strategies as st
 
-from agent.formats.aligner import MAX_CHUNK, AlignerError, StereoTrack, align
+from agent.formats.aligner import MAX_CHUNK, AlignerError, StereoTrack
 from agent.formats.audio_format import AudioFormat
 from agent.formats.codecs.g711 import ALAW_SILENCE, ALAW_TO_LINEAR, ULAW_TO_LINEAR
 from agent.formats.codecs.g722 import G722Decoder
@@ -20,6 +20,7 @@ from agent.formats.timeline import LegResult, LegTimeline
 from agent.model.recording import RecordingFormat
 from tests.captures import Datagram, read_capture
 from tests.corpora import corpus
+from tests.formats.pairs import align
 from tests.formats.streams import START, finish, heard, sender, timeline
 
 A, U = 8, 0

@@ -24,13 +24,15 @@ def test_table(
     codecs: tuple[str, ...], *, above: bool, wire: str, flac: str, opus: str
 ) -> None:
     for kept, expected in zip(RecordingFormat, (wire, flac, opus), strict=True):
-        format_, rate = choose(set(codecs), above_8_khz=above, empty=False, kept=kept)
+        format_, rate = choose(
+            set(codecs), above_8_khz=above, empty=False, mixed=False, kept=kept
+        )
         assert f"{format_} {rate}" == expected
 
 
 @pytest.mark.parametrize("kept", RecordingFormat)
 def test_what_lasts_no_time_is_wav(kept: RecordingFormat) -> None:
-    found = choose({"opus"}, above_8_khz=True, empty=True, kept=kept)
+    found = choose({"opus"}, above_8_khz=True, empty=True, mixed=False, kept=kept)
     assert found == (AudioFormat.WAV_ALAW, 8000)
 
 

@@ -12,13 +12,19 @@ from agent.formats.manifest import (
     Manifest,
     ManifestError,
     ManifestOfficer,
+    ManifestSession,
     ManifestVersionError,
+    MetadataDocument,
     Moment,
     Pause,
     moment,
     parse_manifest,
 )
-from agent.model.recording import NoticeEvidence
+from agent.model.recording import (
+    NoticeEvidence,
+    NoticeStatement,
+    Officer,
+)
 
 BEGIN = 1_795_437_296_789_999_999
 "2026-11-23 12:34:56.789999999 UTC, rounded down everywhere."
@@ -113,7 +119,12 @@ def manifest(**changes: object) -> Manifest:
 ALLOWED = {
     "Manifest": "version id group segment direction caller service officers started"
     " ended clock_stepped_ms notices audio gaps pauses legs verdict end_cause outcome"
-    " agent host",
+    " agent host session",
+    "ManifestSession": "source session_ids group_id basis mixed participants tolerated"
+    " notice metadata",
+    "Officer": "number name",
+    "NoticeStatement": "basis given detail",
+    "MetadataDocument": "at_ms xml flaws",
     "ManifestOfficer": "number name from to",
     "Moment": "utc helsinki",
     "NoticeEvidence": "sha256 language duration_ms sent_ms packets started_at ended_at",
@@ -128,7 +139,19 @@ ALLOWED = {
 
 @pytest.mark.parametrize(
     "struct",
-    [Manifest, ManifestOfficer, NoticeEvidence, AudioFacts, Gap, Pause, LegFigures],
+    [
+        Manifest,
+        ManifestOfficer,
+        NoticeEvidence,
+        AudioFacts,
+        Gap,
+        Pause,
+        LegFigures,
+        ManifestSession,
+        Officer,
+        NoticeStatement,
+        MetadataDocument,
+    ],
 )
 def test_fields_are_the_allowed_ones(struct: type[msgspec.Struct]) -> None:
     names = {field.encode_name for field in msgspec.structs.fields(struct)}
@@ -141,6 +164,29 @@ def test_moment_holds_the_allowed_fields() -> None:
 
 def test_round_trip() -> None:
     assert parse_manifest(manifest().to_bytes()) == manifest()
+
+
+def test_a_sessions_words_stand_only_where_there_is_one() -> None:
+    session = ManifestSession(
+        source="sbc",
+        session_ids=("a", "b"),
+        group_id="g",
+        basis="directory",
+        mixed=True,
+        participants=(Officer(number="+3581", name="Öhman"),),
+        tolerated=("legacy",),
+        notice=NoticeStatement(basis="metadata", given=True, detail="announcement"),
+        metadata=(MetadataDocument(at_ms=0, xml=b"\xff<", flaws=("torn",)),),
+    )
+    made = manifest(session=session, caller=UNDECIDED)
+    data = made.to_bytes()
+    assert b'"metadata":[{"at_ms":0,"flaws":["torn"],"xml":"/zw="}]' in data
+    assert parse_manifest(data) == made
+    assert made.callers == ("+3581",)
+    assert manifest().callers == ("+358401234567",)
+    assert manifest(caller=WITHHELD).callers == ()
+    assert "Öhman" not in repr(made.session)
+    assert "session" not in msgspec.json.decode(manifest().to_bytes())
 
 
 def test_bytes_are_canonical() -> None:

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from agent.formats.aligner import align
 from agent.formats.emodel import mos
 from agent.formats.quality import LegQuality, assess, overall
 from agent.formats.timeline import LegResult
-from agent.model.recording import RecordingFormat, Verdict
+from agent.model.recording import Channel, RecordingFormat, Verdict
+from tests.formats.pairs import align
 from tests.formats.streams import MS, START, Sent, finish, sender, timeline
 
 LOUD, QUIET, CLIPPED = 0x2F, 0xD5, 0xAA
@@ -183,10 +183,8 @@ def test_most_of_the_audio_says_which_coder() -> None:
 def test_the_recording_is_as_its_worst_leg(
     one: Verdict, other: Verdict, expected: Verdict
 ) -> None:
-    def quality(verdict: Verdict) -> LegQuality:
-        return replace(faultless(0), verdict=verdict)
-
-    assert overall((quality(one), quality(other))) is expected
+    legs = (Channel.CUSTOMER, one), (Channel.OFFICER, other)
+    assert overall(legs) is expected
 
 
 @settings(max_examples=50)

@@ -57,7 +57,7 @@ def quality(kind: KeyKind = KeyKind.CLASSIC) -> SegmentKey:
 
 def payload(leg: int, number: int) -> bytes:
     """One frame that is found again wherever it is in the clear."""
-    word = b"%c%07d" % (b"CO"[leg], number)
+    word = b"%c%07d" % (b"COPQRS"[leg], number)
     return word * (FRAME // len(word))
 
 

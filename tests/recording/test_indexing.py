@@ -3,8 +3,8 @@ from datetime import date
 import msgspec
 
 from agent.formats.blind_index import IndexKeys, month_key
-from agent.formats.manifest import Manifest
-from agent.model.recording import WITHHELD
+from agent.formats.manifest import Manifest, ManifestSession
+from agent.model.recording import UNDECIDED, WITHHELD, NoticeStatement, Officer
 from agent.recording.finisher import finish
 from agent.recording.indexing import index_names
 from agent.recording.spool import Spool
@@ -52,3 +52,28 @@ def test_what_cannot_be_a_number_is_looked_for_among_the_unindexed(
     first, second = index_names(manifest, DAY, KEYS)
     assert first == f"index/2026-11/unindexed/{manifest.id}"
     assert second.startswith("index/2026-11/officer/")
+
+
+def test_nobody_knows_who_called_so_all_are_found_as_callers(spool: Spool) -> None:
+    session = ManifestSession(
+        source="sbc",
+        session_ids=(),
+        group_id="",
+        basis="undecided",
+        mixed=False,
+        participants=tuple(Officer(number=one, name="") for one in (CALLER, "+3581")),
+        tolerated=(),
+        notice=NoticeStatement(basis="header", given=True, detail="Call-Info"),
+        metadata=(),
+    )
+    manifest = msgspec.structs.replace(
+        manifest_of(spool), caller=UNDECIDED, officers=(), session=session
+    )
+    assert index_names(manifest, DAY, KEYS) == [
+        f"index/2026-11/caller/{KEYS.blind('2026-11', 'caller', number)}/{manifest.id}"
+        for number in (CALLER, "+3581")
+    ]
+    # None of them is known: it is found by nobody, and no name is made up for it.
+    nobody = msgspec.structs.replace(session, participants=())
+    nameless = msgspec.structs.replace(manifest, session=nobody)
+    assert index_names(nameless, DAY, KEYS) == []

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from agent.formats.aligner import align
 from agent.formats.codecs.g711 import ALAW_SILENCE
 from agent.formats.container import read_wav
 from agent.formats.rendering import LegAudio
 from agent.formats.stretching import stretched
 from agent.formats.timeline import Gap, GapReason, LegResult, LegTimeline
 from tests.formats.click_train import Call, Click, Hold, Phone, found, make_call
+from tests.formats.pairs import align
 from tests.formats.signals import pcm16, sine
 from tests.formats.streams import MS, START, Sent, finish, sender, timeline, without
 from tests.formats.test_rendering import CODECS, encoded
