@@ -120,6 +120,8 @@ class StartRecording(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     path: str
     notes: tuple[bytes, ...]
     "The first notes of the journal, in order."
+    first: int = 1
+    "How many of them tell how it began, and who has joined: they go before the rest."
     kept: bool = False
     "Whether what is not written yet is to outlive the worker."
 

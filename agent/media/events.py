@@ -20,6 +20,8 @@ class LegStats(msgspec.Struct, frozen=True, kw_only=True):
     "Received out of order, or twice."
     invalid: int = 0
     "Dropped: too short, too long, not RTP, or of a payload type never agreed."
+    mixed: int = 0
+    "RTP packets that name contributing sources: a mixer's (RFC 3550 section 5.1)."
     foreign: int = 0
     "Dropped: from an address that was not negotiated."
     unheard: int = 0

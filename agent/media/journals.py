@@ -126,7 +126,7 @@ class Journals:
             if not on:
                 # It was told to stop, and may have died before it did.
                 tap.leave_out(index, at_ns)
-        tap.begin(command.notes, now_ns)
+        tap.begin(command.notes, now_ns, command.first)
         for index, (leg, on) in enumerate(zip(legs, command.tapped, strict=True)):
             if leg is not None and on and not tap.failed:
                 leg.tap, leg.tap_index = tap, index

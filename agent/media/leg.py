@@ -28,6 +28,7 @@ _READ: Final = MAX_PACKET + 1
 _PLAIN: Final = 0x80
 "First byte of a packet without padding, extension and CSRCs."
 _VERSION_MASK: Final = 0xC0
+_CSRC_COUNT: Final = 0x0F
 _MARKER: Final = 0x80
 _RTCP_TYPES: Final = range(192, 224)
 "Second byte of RTCP where it shares RTP's port (RFC 5761 section 4)."
@@ -44,6 +45,7 @@ class MediaLeg:
         "_foreign",
         "_handling",
         "_invalid",
+        "_mixed",
         "_on_latched",
         "_on_source",
         "_recv",
@@ -115,6 +117,7 @@ class MediaLeg:
         self._connected = False
         self._handling: dict[int, Handling] = {}
         self._invalid = 0
+        self._mixed = 0
         self._foreign = 0
         self._send_errors = 0
         self._told_changes = 0
@@ -270,6 +273,7 @@ class MediaLeg:
                 self._invalid += 1
                 return
             payload = packet[start:end]
+            self._mixed += bool(first & _CSRC_COUNT)
         reception = self.reception
         if source is None and reception.advance(ssrc, sequence, timestamp, now_ns):
             out, table, is_audio, clock_rate = handling
@@ -437,6 +441,7 @@ class MediaLeg:
             lost=reception.lost,
             late=reception.late,
             invalid=self._invalid + rtcp.invalid,
+            mixed=self._mixed,
             foreign=self._foreign + rtcp.foreign,
             unheard=reception.unheard,
             unauthenticated=self.security.unauthenticated,

@@ -289,6 +289,7 @@ class RecordingMemory:
             epoch=self.epoch,
             path=str(self.path(directory)),
             notes=(self.begin, *self.joined, *notes),
+            first=1 + len(self.joined),
             kept=bool(fds),
         )
         return message, fds

@@ -165,19 +165,19 @@ class JournalTap:
         self._records.append(record)
         self._size += len(record)
 
-    def begin(self, notes: Sequence[bytes], now_ns: int) -> None:
-        """Put the first notes, and behind the first what a dead worker left."""
+    def begin(self, notes: Sequence[bytes], now_ns: int, first: int = 1) -> None:
+        """Put the first notes, and behind `first` of them what a dead worker left."""
         rest = b"" if self._open_block is None else self._open_block.rest()
         for record in iter_records(rest):
             if not isinstance(record, NoteRecord):
                 self.last_heard[record[0]] = record[2]
         if rest and self._left_out:
             rest = b"".join(self._allowed(rest))
-        for note in notes[:1]:
+        for note in notes[:first]:
             self._add_note(note)
         if rest:
             self._records.append(rest)
-        for note in notes[1:]:
+        for note in notes[first:]:
             self._add_note(note)
         self._seal(len(self._records))
         self.expire(now_ns)

@@ -86,7 +86,8 @@ class Collector:
             self.marks.append(note)
         for number, timeline in enumerate(self.timelines):
             if note.codecs is not None:
-                timeline.set_codecs(_codecs(note.codecs, number))
+                if str(number) in note.codecs:
+                    timeline.set_codecs(_codecs(note.codecs, number))
             elif note.leg in {None, number}:
                 timeline.mark(note.at_monotonic_ns, note.kind)
 

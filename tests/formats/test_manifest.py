@@ -21,6 +21,8 @@ from agent.formats.manifest import (
     parse_manifest,
 )
 from agent.model.recording import (
+    UNDECIDED,
+    WITHHELD,
     NoticeEvidence,
     NoticeStatement,
     Officer,

@@ -10,7 +10,7 @@ from agent.formats.journal import read_journal
 from agent.media import control, events
 from agent.media.open_block import create_open_block
 from tests.media.desks import SECOND, Desk, Legs, start
-from tests.media.pairs import packets
+from tests.media.pairs import notes, packets
 from tests.media.phones import KEY, audio_bytes
 
 
@@ -119,3 +119,41 @@ def test_a_recording_goes_on_where_no_memory_can_be_locked(
         os.fstat(block)
     desk.obey(control.Grant(recording=command.recording))
     desk.until(events.RecordingOpened)
+
+
+def test_one_more_leg_stands_behind_its_note(
+    desk: Desk, legs: Legs, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.0.journal"
+    command = start(path, legs=("c",), tapped=(True,), since_ns=(0,))
+    name = command.recording
+    joins = control.AddLeg(recording=name, leg="o", index=1, note=b'{"kind":"stream"}')
+    void = control.AddLeg(recording="gone", leg="o", index=1, note=b"{}")
+    desk.obey(command, control.Grant(recording=name), void, joins, joins)
+    desk.until(events.RecordingOpened)
+    said = [[phone.say(audio_bytes(n)) for n in range(2)] for phone in legs]
+    for _ in range(2):
+        for leg in desk.relay._legs.values():
+            leg.on_rtp()
+    nobody = control.AddLeg(recording=name, leg="nobody", index=2, note=b"{}")
+    # A main process that did not live to remember the officer's leg.
+    again = control.AddLeg(recording=name, leg="c2", index=1, note=b"{}")
+    desk.obey(nobody, again)
+    assert desk.relay._legs["o"].tap is None
+    desk.obey(control.StopRecording(recording=name, end=b'{"type":"end"}'))
+    desk.until(events.RecordingClosed)
+    journal = read_journal(path.read_bytes(), KEY)
+    assert [packets(journal, leg) for leg in range(2)] == said
+    assert notes(journal)[1] == joins.note
+    assert len(notes(journal)) == 5
+
+
+def test_no_leg_joins_what_is_over(desk: Desk, legs: Legs, tmp_path: Path) -> None:
+    command = start(tmp_path / "r", legs=("c",), tapped=(True,), since_ns=(0,))
+    name = command.recording
+    desk.obey(
+        command,
+        control.StopRecording(recording=name, end=b"{}"),
+        control.AddLeg(recording=name, leg="o", index=1, note=b"{}"),
+    )
+    assert desk.relay._legs["o"].tap is None

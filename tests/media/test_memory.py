@@ -15,6 +15,7 @@ from agent.media.memory import (
 from agent.media.ports import PortPair
 from agent.media.tap import BLOCK_NS
 from agent.model.media import Latch
+from agent.model.recording import Channel, SegmentMark
 from tests.media.phones import Phone
 from tests.media.secure_phone import SecurePhone
 
@@ -114,6 +115,32 @@ def test_taps_are_remembered(recording: RecordingMemory) -> None:
     recording.tap("o", on=True, at_ns=10)
     start, _ = recording.start_command(JOURNALS)
     assert (start.tapped, start.since_ns) == ((False, True), (9, 10))
+
+
+def test_a_leg_that_joined_is_told_to_every_worker(recording: RecordingMemory) -> None:
+    mark = SegmentMark(
+        at_monotonic_ns=7, kind="stream", channel=Channel.BOTH, codecs={"": {"0": "x"}}
+    )
+    told = recording.add_leg("late", mark)
+    assert (told.leg, told.index) == ("late", 2)
+    note = json.loads(told.note)
+    assert (note["leg"], note["codecs"]) == (2, {"2": {"0": "x"}})
+    recording.tap("late", on=False, at_ns=9)
+    # Whoever has it may not have been told yet; whoever has not begins with it.
+    assert [type(one) for one in recording.repeated()] == [
+        control.AddLeg,
+        control.Tap,
+        control.Tap,
+        control.Tap,
+    ]
+    assert next(iter(recording.repeated())) == told
+    start, _ = recording.start_command(JOURNALS, (b"recent",))
+    assert start.notes == (recording.begin, told.note, b"recent")
+    assert (start.first, start.legs) == (2, ("c", "o", "late"))
+    assert (start.tapped, start.since_ns) == ((True, True, False), (0, 0, 9))
+    taken = RecordingMemory.of(recording.state, "call", 0, recording.journal_key)
+    assert taken == recording
+    assert "secret" not in repr(told) + repr(recording.state)
 
 
 def test_every_writer_has_its_own_file(recording: RecordingMemory) -> None:

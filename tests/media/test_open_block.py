@@ -91,3 +91,16 @@ def test_it_holds_whole_records_in_their_order(
     assert mapped(fd).rest() == b"".join(held)
     block.close()
     os.close(fd)
+
+
+@pytest.mark.parametrize("legs", [1, 2, 5, 16])
+def test_more_legs_have_more_room(legs: int) -> None:
+    fd = create_open_block(legs)
+    block = mapped(fd)
+    record = bytes(1024)
+    put = sum(block.put(record) for _ in range(2000))
+    assert put == 64 * max(2, legs)
+    block.written(block.end - 1024)
+    assert block.put(b"round the end")
+    assert mapped(fd).rest() == record + b"round the end"
+    os.close(fd)
