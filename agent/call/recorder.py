@@ -340,7 +340,6 @@ class Recorder:
                     "metadata_left_out",
                     call_id=segment.call_id,
                     recording_id=segment.recording_id,
-                    octets=len(xml),
                 )
             return
         segment.metadata_size = size

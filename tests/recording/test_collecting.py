@@ -1,7 +1,6 @@
 """Recordings of more legs than two, or fewer; legs that join; what a client told."""
 
 import io
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,9 +11,7 @@ from agent.formats.codecs.g711 import decode_alaw
 from agent.formats.container import read_wav
 from agent.formats.journal import pack_packet
 from agent.model.recording import (
-    MAX_DOCUMENTS,
     MAX_LEGS,
-    MAX_METADATA,
     METADATA_PART,
     UNDECIDED,
     Channel,
@@ -26,7 +23,6 @@ from agent.model.recording import (
     metadata_notes,
 )
 from agent.recording.assembly import Assembled, assemble
-from agent.recording.documents import Documents
 from tests.recording.segments import (
     FRAME,
     MS,
@@ -301,19 +297,3 @@ def test_what_the_client_told_is_kept() -> None:
     assert second.xml == document[: 2 * METADATA_PART]
     assert second.flaws == ("no-time-zone", "torn")
     assert "Maija" not in repr(session) + repr(told) + repr(made.session)
-
-
-@pytest.mark.parametrize(
-    ("count", "size"), [(MAX_DOCUMENTS + 9, 10), (40, MAX_METADATA // 30)]
-)
-def test_more_metadata_than_is_kept_is_told(count: int, size: int) -> None:
-    documents = Documents()
-    for number in range(count):
-        for one in metadata_notes(bytes(size), (), START + number * MS):
-            documents.note(one)
-    found = documents.since(START)
-    assert sum(len(one.xml) for one in found) <= MAX_METADATA
-    assert len(found) <= MAX_DOCUMENTS + 1
-    *_, last = found
-    assert (last.xml, last.flaws) == (b"", ("left-out",))
-    assert all(a.at_ms < b.at_ms for a, b in pairwise(found[:-1]))
