@@ -32,6 +32,7 @@ from agent.media.events import RecordingClosed, RecordingOpened
 from agent.media.pool import MediaPool
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import (
+    LEFT_OUT,
     MAX_DOCUMENTS,
     MAX_METADATA,
     SegmentBegin,
@@ -197,7 +198,7 @@ class Recorder:
             legs=legs,
             journal_key=segment.journal_key,
             key_id=segment.key_id,
-            begin=msgspec.json.encode(begin),
+            begin=_encoded(begin),
             tapped=(tapped,) * len(legs) if isinstance(tapped, bool) else tuple(tapped),
         )
         everyone = (*self._quality(), *officers)
@@ -332,16 +333,18 @@ class Recorder:
         Of one segment MAX_METADATA octets and MAX_DOCUMENTS at most; told once if that
         is not all.
         """
+        if segment.metadata_left_out:
+            return
         size = segment.metadata_size + len(xml)
         if size > MAX_METADATA or segment.documents >= MAX_DOCUMENTS:
-            if not segment.metadata_left_out:
-                segment.metadata_left_out = True
-                self._log.warning(
-                    "metadata_left_out",
-                    call_id=segment.call_id,
-                    recording_id=segment.recording_id,
-                )
-            return
+            segment.metadata_left_out = True
+            self._log.warning(
+                "metadata_left_out",
+                call_id=segment.call_id,
+                recording_id=segment.recording_id,
+                octets=len(xml),
+            )
+            xml, flaws = b"", (LEFT_OUT,)
         segment.metadata_size = size
         segment.documents += 1
         for note in metadata_notes(xml, flaws, monotonic_ns()):
@@ -411,3 +414,14 @@ class Recorder:
 
     def _task_failed(self, name: str, error: BaseException) -> None:
         self._log.critical("task_failed", task=name, exc_info=error)
+
+
+def _encoded(begin: SegmentBegin) -> bytes:
+    """A note that a journal takes: what a recording client told gives way to it."""
+    note = msgspec.json.encode(begin)
+    if len(note) <= journal.MAX_NOTE or begin.session is None:
+        return note
+    told = msgspec.structs.replace(
+        begin.session, session_ids=(), participants=(), tolerated=(LEFT_OUT,)
+    )
+    return msgspec.json.encode(msgspec.structs.replace(begin, session=told))

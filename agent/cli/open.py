@@ -18,7 +18,8 @@ from agent.access.opening import (
     open_found,
 )
 from agent.cli.quality_table import quality_table
-from agent.cli.terminal import console
+from agent.cli.session_rows import session_rows
+from agent.cli.terminal import console, printable
 from agent.cli.working import Working
 from agent.common.files import write_durably
 from agent.common.strict_toml import ConfigError
@@ -80,6 +81,8 @@ def command(
     for name, data in files.items():
         write_durably(out / name, data)
         console().print(out / name)
+    for name, text in session_rows(opened.manifest):
+        console().print(f"{name}: {printable(text)}", soft_wrap=True)
     console().print(quality_table(opened.manifest), soft_wrap=False)
 
 

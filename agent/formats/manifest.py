@@ -159,7 +159,7 @@ class MetadataDocument(
     xml: bytes
     "As it came, in Base64."
     flaws: tuple[str, ...]
-    "What is wrong with it, a word each; `left-out`: this and more were not kept."
+    "What is wrong with it, a word each; `left-out`: this and more was not kept."
 
     def __repr__(self) -> str:
         return f"MetadataDocument(at_ms={self.at_ms}, …)"

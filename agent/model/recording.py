@@ -21,6 +21,8 @@ MAX_METADATA: Final = 1 << 20
 "Octets of metadata kept with one segment: a document is at most as large, most 4 kB."
 MAX_DOCUMENTS: Final = 500
 "Of metadata, kept with one segment: one for each change of who is heard."
+LEFT_OUT: Final = "left-out"
+"Says of a document, or of what stands for one, that this and more was not kept."
 METADATA_PART: Final = 40_000
 "Octets in one note: in Base64 they fit a journal's."
 

@@ -4,10 +4,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agent.formats.manifest import MetadataDocument
-from agent.model.recording import MAX_DOCUMENTS, MAX_METADATA, SegmentMetadata
+from agent.model.recording import (
+    LEFT_OUT,
+    MAX_DOCUMENTS,
+    MAX_METADATA,
+    SegmentMetadata,
+)
 
-LEFT_OUT: Final = "left-out"
-"The flaw of the document from which on nothing is kept."
 TORN: Final = "torn"
 "The flaw of a document of which a part is not in the journals."
 _MILLISECOND: Final = 1_000_000

@@ -2,7 +2,7 @@
 
 import itertools
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from agent.common.ids import new_id
 from agent.formats.age import Identity
 from agent.formats.blind_index import blind, month_key
 from agent.formats.layout import index_key, month_of, unindexed_key
+from agent.model.recording import SegmentBegin
 from agent.recording.finisher import finish
 from agent.recording.seal_chain import SealChain
 from agent.recording.spool import SealedObject, Spool
@@ -27,6 +28,7 @@ from tests.recording.segments import (
     CALLER,
     STARTED_AT,
     Segment,
+    begin,
     quality,
     write_segment,
 )
@@ -62,12 +64,18 @@ class Site:
             DirectoryBackend(root / "locked"), DirectoryBackend(root / "state")
         )
 
-    def record(self, *, indexed: bool = True, journal: bool = False) -> Segment:
+    def record(
+        self,
+        *,
+        indexed: bool = True,
+        journal: bool = False,
+        beginning: Callable[[str], SegmentBegin] = begin,
+    ) -> Segment:
         """One recording of the usual caller and officer, as the uploader stores it."""
         spool = Spool(self.root / f"spool{next(self._spools)}")
         spool.prepare()
         spool.close()
-        segment = write_segment(spool)
+        segment = write_segment(spool, beginning=beginning)
         if journal:
             return self._store_journal(spool, segment)
         finish(segment.job(spool), spool.root)

@@ -1,7 +1,7 @@
 """Made-up segments: journals as the media workers leave them in the spool."""
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,9 @@ from agent.model.call import EndCause, Outcome
 from agent.model.recording import (
     Note,
     NoticeEvidence,
+    NoticeStatement,
     Officer,
+    RecordedSession,
     SegmentBegin,
     SegmentEnd,
     SegmentMark,
@@ -108,6 +110,22 @@ def begin(recording_id: str) -> SegmentBegin:
     )
 
 
+SESSION = RecordedSession(
+    source="sbc",
+    session_ids=("s1",),
+    group_id="g1",
+    basis="directory",
+    mixed=False,
+    participants=(
+        Officer(number=CALLER, name="Asiakas"),
+        Officer(number="+358295000201", name=OFFICER),
+    ),
+    tolerated=("no-require",),
+    notice=NoticeStatement(basis="statement", given=True, detail="played by the SBC"),
+)
+"What a recording client told of its call."
+
+
 def end(frames: int) -> SegmentEnd:
     """The end after so many frames."""
     return SegmentEnd(
@@ -182,6 +200,7 @@ def write_segment(
     kind: KeyKind = KeyKind.CLASSIC,
     frames: int = 50,
     whole: bool = True,
+    beginning: Callable[[str], SegmentBegin] = begin,
 ) -> Segment:
     """Put a segment into the spool: its envelope, and a journal for each epoch.
 
@@ -196,7 +215,7 @@ def write_segment(
     for number, parts in enumerate(epochs):
         blocks = [
             b"".join(records(part)) if isinstance(part, range) else note(part)
-            for part in (begin(recording_id), *parts)
+            for part in (beginning(recording_id), *parts)
         ]
         last = number == len(epochs) - 1
         data = journal(key, recording_id, blocks, epoch=number, whole=whole and last)

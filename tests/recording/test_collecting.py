@@ -15,9 +15,6 @@ from agent.model.recording import (
     METADATA_PART,
     UNDECIDED,
     Channel,
-    NoticeStatement,
-    Officer,
-    RecordedSession,
     SegmentBegin,
     SegmentMark,
     metadata_notes,
@@ -26,6 +23,7 @@ from agent.recording.assembly import Assembled, assemble
 from tests.recording.segments import (
     FRAME,
     MS,
+    SESSION,
     START,
     begin,
     end,
@@ -41,19 +39,6 @@ from tests.recording.test_assembly import ID, manifest_of
 
 CUSTOMER, OFFICER, BOTH = Channel
 PCMA = {"8": "PCMA"}
-SESSION = RecordedSession(
-    source="sbc",
-    session_ids=("s1",),
-    group_id="g1",
-    basis="directory",
-    mixed=False,
-    participants=(
-        Officer(number="+358401234567", name="Asiakas"),
-        Officer(number="+358295000201", name="Maija"),
-    ),
-    tolerated=("no-require",),
-    notice=NoticeStatement(basis="statement", given=True, detail="played by the SBC"),
-)
 
 
 def session_of(*channels: Channel, **changes: object) -> SegmentBegin:

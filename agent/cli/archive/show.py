@@ -7,9 +7,11 @@ import msgspec
 from cyclopts import Parameter
 from rich.table import Table
 
+from agent.access.desk import Desk
 from agent.access.showing import Shown, show
 from agent.cli.archive.common import Config, Identities, Why, at_desk, warn
 from agent.cli.quality_table import quality_table
+from agent.cli.session_rows import session_rows
 from agent.cli.terminal import console, printable
 from agent.formats.manifest import Manifest
 
@@ -19,6 +21,7 @@ def command(
     /,
     *,
     why: Why,
+    others: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
     config: Config = None,
     identity: Identities = (),
@@ -28,21 +31,27 @@ def command(
     Args:
         recording: The recording's id.
         why: Why it is looked at.
+        others: Tell which other hosts have recorded the call, where a recording client
+            sent it to several. What may be of it is opened, and logged, one by one.
         json: Print the manifest as JSON instead.
         config: See above.
         identity: See above.
     """
     reason = why.reason()
-    shown = at_desk(
-        config, lambda desk: show(desk, recording, reason), identities=identity
-    )
+
+    async def look(desk: Desk) -> Shown:
+        return await show(desk, recording, reason, others=others)
+
+    shown = at_desk(config, look, identities=identity)
     warn(shown.opened.warnings)
     if json:
-        told = {
+        told: dict[str, object] = {
             "manifest": shown.opened.manifest,
             "standing": shown.standing,
             "annotations": shown.annotations,
         }
+        if others:
+            told["others"] = shown.others
         sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
         return
     _print(shown)
@@ -53,6 +62,8 @@ def _print(shown: Shown) -> None:
     out = console()
     out.print(_tags(manifest), soft_wrap=False)
     out.print(quality_table(manifest), soft_wrap=False)
+    for other in shown.others:
+        out.print(f"also recorded by {printable(other.host)}: {other.id}")
     standing = shown.standing
     if standing.restricted:
         out.print("restricted: case handlers alone open it", style="red")
@@ -95,6 +106,7 @@ def _tags(manifest: Manifest) -> Table:
             )
             for one in manifest.pauses
         ),
+        *session_rows(manifest),
     ]
     for name, text in rows:
         table.add_row(name, printable(text))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from agent.access.config import ArchiveConfig, GateClientConfig, load
 from agent.access.desk import RestrictedError
@@ -28,7 +29,7 @@ from agent.formats.sshsig import Namespace
 from tests.access.site import ROOT_KEY
 from tests.cli.archive.conftest import Desktop
 from tests.formats.rosters import signing_key
-from tests.recording.segments import CALLER, OFFICER, stereo
+from tests.recording.segments import CALLER, OFFICER, SESSION, begin, stereo
 
 TODAY = date(2026, 11, 29)
 QUALITY = ("--purpose", "quality")
@@ -125,6 +126,36 @@ def test_show(
     told = msgspec.json.decode(capsys.readouterr().out)
     assert told["manifest"]["id"] == segment.id
     assert told["annotations"][0]["text"].endswith("Second line.")
+
+
+def test_show_what_a_recording_client_told(
+    desktop: Desktop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = []
+    for host in ("host-a", "host-b"):
+        made = desktop.site.record(
+            beginning=lambda name, host=host: replace(
+                begin(name),
+                host=host,
+                group="11111111-1111-4111-8111-111111111111",
+                session=replace(SESSION, mixed=True),
+            )
+        )
+        ids.append(made.id)
+    assert desktop("show", ids[0], *QUALITY, "--others") == 0
+    shown = capsys.readouterr().out
+    for text in (
+        "host-a, sent by sbc",
+        "directory, mixed stream",
+        f"participant    {CALLER} Asiakas",
+        "given, by statement: played by the SBC",
+        "tolerated      no-require",
+        f"also recorded by host-b: {ids[1]}",
+    ):
+        assert text in shown, shown
+    assert desktop("show", ids[0], *QUALITY, "--others", "--json") == 0
+    told = msgspec.json.decode(capsys.readouterr().out)
+    assert told["others"] == [{"host": "host-b", "id": ids[1]}]
 
 
 def test_play_through_a_pipe(
