@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from agent.model.recording import WITHHELD
+from agent.model.recording import UNDECIDED, WITHHELD
 
 MAX_NUMBER: Final = 64
 "Characters; E.164 has 15 digits, but SIP user parts may be names."
@@ -86,7 +86,7 @@ def _candidates(dialled: str, config: IdentityConfig) -> list[str]:
 
 def mask(number: str) -> str:
     """A number for the log: `+35840***67`, with five characters or more hidden."""
-    if number in {"", WITHHELD}:
+    if number in {"", WITHHELD, UNDECIDED}:
         return number
     head = min(_HEAD, len(number) - _TAIL - _HIDDEN_MIN)
     if head <= 0:

@@ -9,7 +9,7 @@ from agent.identity.numbers import (
     mask,
     normalise,
 )
-from agent.model.recording import WITHHELD
+from agent.model.recording import UNDECIDED, WITHHELD
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,7 @@ def test_all_ways_to_dial_a_number_are_one(national: str) -> None:
         ("201", "***"),
         ("", ""),
         (WITHHELD, WITHHELD),
+        (UNDECIDED, UNDECIDED),
     ],
 )
 def test_masked_numbers(number: str, expected: str) -> None:

@@ -1,15 +1,19 @@
 """Recordings of more legs than two, or fewer; legs that join; what a client told."""
 
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
 from agent.formats.codecs.g711 import decode_alaw
 from agent.formats.container import read_wav
 from agent.formats.journal import pack_packet
+from agent.formats.manifest import parse_manifest
+from agent.formats.timeline import SPAN_MARKS
 from agent.model.recording import (
     MAX_LEGS,
     METADATA_PART,
@@ -20,6 +24,7 @@ from agent.model.recording import (
     metadata_notes,
 )
 from agent.recording.assembly import Assembled, assemble
+from agent.recording.finisher import finish_journals
 from tests.recording.segments import (
     FRAME,
     MS,
@@ -282,3 +287,56 @@ def test_what_the_client_told_is_kept() -> None:
     assert second.xml == document[: 2 * METADATA_PART]
     assert second.flaws == ("no-time-zone", "torn")
     assert "Maija" not in repr(session) + repr(told) + repr(made.session)
+
+
+def test_a_dead_hosts_journal_of_many_legs_is_opened_where_the_key_is() -> None:
+    torn = journal(
+        quality(),
+        ID,
+        (
+            note(session_of(CUSTOMER, OFFICER)),
+            said(range(50), 0, 1),
+            note(joins(2, 50, OFFICER)),
+            said(range(50, 100), 0, 1, 2),
+        ),
+        whole=False,
+    )
+    suffix, audio, manifest = finish_journals([torn], quality())
+    assert (suffix, manifest.outcome) == ("flac", "partial")
+    assert [leg.role for leg in manifest.legs] == ["customer", "officer", "officer"]
+    assert manifest.session
+    samples, _ = soundfile.read(io.BytesIO(audio), dtype="int16")
+    expected = np.array([levels(1, range(50, 100)), levels(2, range(50, 100))])
+    mixed = np.clip(expected.sum(axis=0), -32768, 32767)
+    assert np.array_equal(samples[50 * FRAME :, 1], mixed)
+
+
+KINDS = st.sampled_from(["stream", "codecs", "changed", *sorted(SPAN_MARKS), "?"])
+MARKS = st.builds(
+    SegmentMark,
+    at_monotonic_ns=st.integers(START - 10 * MS, START + 3000 * MS),
+    kind=KINDS,
+    leg=st.none() | st.integers(-2, MAX_LEGS + 1),
+    channel=st.sampled_from(Channel),
+    codecs=st.none()
+    | st.dictionaries(st.sampled_from(["0", "2", "x", ""]), st.just(PCMA)),
+)
+SAID = st.builds(
+    lambda leg, first: said(range(first, first + 5), leg),
+    st.integers(0, 5),
+    st.integers(0, 90),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(MARKS.map(note), SAID), max_size=25), st.integers(0, 3))
+def test_whatever_was_noted_makes_a_recording(blocks: list[bytes], count: int) -> None:
+    channels = [CUSTOMER, OFFICER, BOTH][:count]
+    result = assembled((note(session_of(*channels)), *blocks, note(end(100))))
+    manifest = manifest_of(result)
+    assert manifest.audio.duration_ms == (2000 if manifest.legs else 0)
+    assert len(manifest.legs) <= MAX_LEGS
+    for leg in range(len(manifest.legs)):
+        gaps = [gap for gap in manifest.gaps if gap.leg == leg]
+        assert all(a.start_ms <= b.start_ms for a, b in pairwise(gaps))
+    assert parse_manifest(manifest.to_bytes()) == manifest
