@@ -318,10 +318,20 @@ class Recorder:
         """Keep what one more leg says; `mark` is a `stream` with its one codec table.
 
         Returns its index for later marks, which `mark` gets too; None where there is
-        no room for it, or the segment is over.
+        no room for it, or the segment is over. Of what goes on without it not all is
+        kept, and the segment says so.
         """
         index = self._media.add_leg(segment.recording_id, leg, mark)
-        if index is not None and self._keeper is not None:
+        if index is None and segment.end is None:
+            segment.gap = True
+            self._keep(segment)
+            self._log.warning(
+                "leg_not_recorded",
+                call_id=segment.call_id,
+                recording_id=segment.recording_id,
+                reason="the recording takes no more legs",
+            )
+        elif self._keeper is not None:
             self._keeper.keep_media(segment.call_id)
         return index
 

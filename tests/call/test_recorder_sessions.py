@@ -11,6 +11,7 @@ from agent.common.ids import new_id
 from agent.formats.journal import MAX_NOTE
 from agent.model.recording import (
     MAX_DOCUMENTS,
+    MAX_LEGS,
     MAX_METADATA,
     METADATA_PART,
     Channel,
@@ -56,6 +57,17 @@ async def test_legs_join_and_are_tapped_one_by_one(talking: Site) -> None:
     ]
     assert talking.media.begins[-1].channels[2] is Channel.BOTH
     assert talking.media.begins[-1].session == SESSION
+
+
+async def test_a_leg_too_many_makes_the_recording_partial(talking: Site) -> None:
+    segment = opened(talking)
+    mark = SegmentMark(at_monotonic_ns=5, kind="stream", channel=Channel.BOTH)
+    for number in range(len(LEGS), MAX_LEGS):
+        assert talking.recorder.add_leg(segment, f"late{number}", mark) == number
+    assert not segment.gap
+    assert talking.recorder.add_leg(segment, "one more", mark) is None
+    assert segment.gap
+    await talking.until_logged("leg_not_recorded")
 
 
 async def test_a_document_goes_into_the_journal_in_parts(talking: Site) -> None:

@@ -32,6 +32,7 @@ NEEDS_NOBODY = {
     "early_media_unusable",
     "hold_not_passed",
     "keys_left_out",
+    "leg_not_recorded",
     "media_changed_unsignalled",
     "media_refused",
     "metadata_left_out",

@@ -19,6 +19,7 @@ from agent.media.figures import Figures
 from agent.media.pool import PoolStats
 from agent.model.media import Address, Latch, NegotiatedAudio
 from agent.model.recording import (
+    MAX_LEGS,
     SegmentBegin,
     SegmentEnd,
     SegmentMark,
@@ -167,6 +168,8 @@ class RecordingMediaPool:
         self.commands.append(("add_leg", recording, leg))
         self.marks.append(mark)
         legs = self.legs_of[recording]
+        if leg not in legs and len(legs) >= MAX_LEGS:
+            return None
         if leg not in legs:
             legs.append(leg)
         return legs.index(leg)
