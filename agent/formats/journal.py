@@ -82,7 +82,7 @@ class PacketRecord(NamedTuple):
     """One RTP packet as it arrived."""
 
     leg: int
-    "0 the customer, 1 the officer."
+    "Its index: of a call 0 the customer, 1 the officer."
     arrival_ns: int
     "Nanoseconds of CLOCK_MONOTONIC on the recording host."
     packet: bytes
