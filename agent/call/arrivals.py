@@ -14,6 +14,9 @@ from agent.call.leg import Leg
 from agent.call.leg_names import FIRST
 from agent.call.passthrough import PassthroughCall
 from agent.call.routing import NoRouteError, Plan
+from agent.call.siprec.config import SiprecConfig
+from agent.call.siprec.knowledge import Knowledge
+from agent.call.siprec.session_call import SessionCall, is_recorded_beside
 from agent.common.clock import utc_ns
 from agent.common.errors import AgentError
 from agent.common.ids import new_id
@@ -23,6 +26,7 @@ from agent.recording.ledger import CallIntent, Ledger
 from agent.signalling import b2bua
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.message import Request
+from agent.signalling.siprec.recognition import SIPREC
 
 
 class Arrivals:
@@ -66,6 +70,15 @@ class Arrivals:
             self._log.warning("loop_refused", peer=peer.name)
             core.refuse(event.session, now, status=482)
             return
+        rules = self._joint.sources.of_peer(peer.name)
+        if rules is not None and is_recorded_beside(request, rules):
+            self._record_beside(event, peer, rules)
+            return
+        if SIPREC in request.require:
+            self._log.warning("recording_session_refused", peer=peer.name)
+            unsupported = ("Unsupported", SIPREC)
+            core.refuse(event.session, now, status=420, headers=(unsupported,))
+            return
         called = request.uri.user or ""
         tag = caller_tag(request, trusted=peer.trusted, config=self._joint.identity)
         number = tag.number
@@ -79,17 +92,17 @@ class Arrivals:
             plan = self._joint.routes.plan(peer, called, number)
             b2bua.next_max_forwards(request)
         except NoRouteError as error:
+            if rules is not None and rules.recognise == "legacy":
+                # It says in no way what it is, and is no call that we could carry.
+                self._record_beside(event, peer, rules)
+                return
             self._log.warning("no_route", peer=peer.name, reason=str(error))
             core.refuse(event.session, now, status=404)
             return
         except b2bua.TooManyHopsError:
             core.refuse(event.session, now, status=483)
             return
-        if not plan.emergency and (full := self._full(peer)):
-            self._log.warning("call_limit", peer=peer.name, reason=full)
-            core.refuse(
-                event.session, now, status=503, headers=(("Retry-After", "10"),)
-            )
+        if not plan.emergency and self._refused_as_full(event, peer):
             return
         self._begin(event, peer, plan, number, called)
 
@@ -104,6 +117,22 @@ class Arrivals:
             return
         transfers, leg = call.transfers, _incoming("", event, peer, number)
         self._joint.guard(call, lambda: transfers.taken_over(event, leg))
+
+    def _refused_as_full(
+        self, event: sip.InviteReceived, peer: PeerConfig, elsewhere: str = ""
+    ) -> bool:
+        """Refuse one call too many; `elsewhere`: the URI of who may take it."""
+        full = self._full(peer)
+        if full:
+            self._log.warning("call_limit", peer=peer.name, reason=full)
+            status, header = 503, ("Retry-After", "10")
+            if elsewhere:
+                status, header = 302, ("Contact", f"<{elsewhere}>")
+            agent = self._joint.user_agent
+            agent.core.refuse(
+                event.session, agent.now, status=status, headers=(header,)
+            )
+        return bool(full)
 
     def _full(self, peer: PeerConfig) -> str:
         if self.draining:
@@ -153,6 +182,7 @@ class Arrivals:
                 called=called,
                 finished=self._finished,
             )
+        must = not plan.exempt and plan.route.on_recording_failure == "refuse"
         self._calls.begin(call, event.session, event.request, emergency=plan.emergency)
         intent = CallIntent(
             call_id=call_id,
@@ -164,14 +194,62 @@ class Arrivals:
             called=self._joint.telling.number(call_id, "called", called),
         )
         self._joint.spawn(
-            self._begin_with_intent(call, intent, plan), name=f"begin-{call_id}"
+            self._begin_with_intent(
+                call, intent, emergency=plan.emergency, must_record=must
+            ),
+            name=f"begin-{call_id}",
+        )
+
+    def _record_beside(
+        self, event: sip.InviteReceived, peer: PeerConfig, rules: SiprecConfig
+    ) -> None:
+        """Record a call that goes on elsewhere."""
+        if self._refused_as_full(event, peer, rules.redirect):
+            return
+        joint, call_id = self._joint, new_id()
+        knowledge = Knowledge(
+            event.request,
+            rules,
+            is_officer=joint.is_officer,
+            is_exempt=joint.routes.is_exempt,
+            identity=joint.identity,
+        )
+        call = SessionCall(
+            joint,
+            call_id=call_id,
+            rules=rules,
+            knowledge=knowledge,
+            invite=event.request,
+            first=_incoming(FIRST, event, peer, ""),
+            finished=self._finished,
+        )
+        parties = call.parties
+        self._calls.begin(call, event.session, event.request, emergency=False)
+        intent = CallIntent(
+            call_id=call_id,
+            sip_call_id=event.request.call_id,
+            route=rules.name,
+            direction=parties.direction,
+            begun_utc_ns=utc_ns(),
+            caller=joint.telling.number(call_id, "caller", parties.caller),
+            called=joint.telling.number(call_id, "called", parties.service),
+        )
+        must = rules.on_recording_failure == "refuse"
+        joint.spawn(
+            self._begin_with_intent(call, intent, emergency=False, must_record=must),
+            name=f"begin-{call_id}",
         )
 
     async def _begin_with_intent(
-        self, call: RunningCall, intent: CallIntent, plan: Plan
+        self,
+        call: RunningCall,
+        intent: CallIntent,
+        *,
+        emergency: bool,
+        must_record: bool,
     ) -> None:
         """Write the intent before the call is answered; never hold up an emergency."""
-        if plan.emergency:
+        if emergency:
             self._joint.guard(call, call.begin)
         try:
             await self._ledger.begin(intent)
@@ -179,10 +257,10 @@ class Arrivals:
             self._log.critical(
                 "ledger_unwritable", call_id=call.call_id, reason=str(error)
             )
-            if not plan.exempt and plan.route.on_recording_failure == "refuse":
+            if must_record:
                 self._joint.guard(call, call.refuse_unrecordable)
                 return
-        if not plan.emergency:
+        if not emergency:
             self._joint.guard(call, call.begin)
 
 

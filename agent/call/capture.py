@@ -1,18 +1,16 @@
 """The recording side of one call: who is in a segment, what is held, what it means."""
 
-import functools
-
 from agent.call.commands import OpenRecording, PauseRecording, ResumeRecording
 from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.legs import Legs
+from agent.call.officers import officer_of
 from agent.call.open_segment import OpenSegment
 from agent.call.recorded_time import RecordedTime
 from agent.call.routing import Plan
 from agent.call.state import CaptureState
 from agent.common.clock import monotonic_ns, utc_ns
 from agent.common.ids import new_id
-from agent.formats.age import AgeError, Recipient, parse_recipient
 from agent.identity.numbers import normalise
 from agent.media.events import PlayEnded
 from agent.media.sound import Sound
@@ -20,7 +18,6 @@ from agent.model.call import EndCause
 from agent.model.media import Direction
 from agent.model.recording import (
     NoticeEvidence,
-    Officer,
     SegmentBegin,
     SegmentMark,
 )
@@ -78,7 +75,7 @@ class Capture:
 
     def open(self, command: OpenRecording, customer: Leg, officer: Leg) -> None:
         """Begin a segment now."""
-        person, recipient = self._officer(officer)
+        person, recipient = officer_of(self._joint, officer.number, self._log)
         self._legs = (customer, officer)
         self.held = False
         begin = SegmentBegin(
@@ -241,33 +238,6 @@ class Capture:
         if self._legs is None:
             raise RuntimeError("no segment was ever opened")
         return self._legs
-
-    def _officer(self, leg: Leg) -> tuple[Officer, Recipient | None]:
-        """Who the officer on a leg is, and the key that may open the segment."""
-        number = leg.number
-        shown = self._joint.mask(number)
-        entry = self._joint.directory().lookup(number)
-        if entry is None:
-            self._log.warning("officer_unknown", number=shown)
-            return Officer(number=number, name=""), None
-        officer = Officer(number=entry.number, name=entry.name)
-        if not entry.recipient:
-            self._log.warning("officer_without_key", number=shown)
-            return officer, None
-        recipient = _recipient(entry.recipient)
-        if recipient is None or recipient.kind is not self._joint.recorder.kind:
-            self._log.error("officer_key_unusable", number=shown)
-            return officer, None
-        return officer, recipient
-
-
-@functools.lru_cache(maxsize=4096)
-def _recipient(text: str) -> Recipient | None:
-    """A directory's key, parsed once: a post-quantum one takes a millisecond."""
-    try:
-        return parse_recipient(text)
-    except AgeError:
-        return None
 
 
 def evidence(sound: Sound, event: PlayEnded) -> NoticeEvidence:

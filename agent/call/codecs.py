@@ -36,6 +36,17 @@ def named(names: Iterable[str]) -> list[Codec]:
     return [CODECS[name] for name in wanted]
 
 
+def names_of(audio: NegotiatedAudio) -> dict[str, str]:
+    """What each payload type of a leg means, as journals say it."""
+    names = {str(codec.payload_type): codec.name for codec in audio.others}
+    names[str(audio.codec.payload_type)] = audio.codec.name
+    if audio.comfort_noise is not None:
+        names[str(audio.comfort_noise)] = "CN"
+    if audio.telephone_event is not None:
+        names[str(audio.telephone_event)] = "telephone-event"
+    return names
+
+
 def for_first(route: Sequence[str], partner: NegotiatedAudio | None) -> list[Codec]:
     """What the first party may be answered with.
 

@@ -19,6 +19,7 @@ from agent.call.endings import close_row
 from agent.call.joint import Joint, RunningCall
 from agent.call.open_segment import OpenSegment
 from agent.call.orders import Orders
+from agent.call.siprec.session_call import SessionCall
 from agent.call.state import EndingState
 from agent.common.clock import utc_ns
 from agent.common.tasks import TaskSet
@@ -165,7 +166,9 @@ class CallControl:
         recorder = self.joint.recorder
         match event:
             case media.PlayEnded():
-                self._to_call(event.leg, lambda call: call.on_play_ended(event))
+                call = self._calls.of_name(event.leg)
+                if isinstance(call, ActiveCall):
+                    self.guard(call, lambda: call.on_play_ended(event))
             case (
                 media.MediaQuiet()
                 | media.MediaHeard()
@@ -202,12 +205,14 @@ class CallControl:
     def on_recording_failed(self, call_id: str, reason: str, kept: bool) -> None:  # noqa: FBT001 - the recorder's callback
         """A segment's capture broke."""
         call = self._calls.get(call_id)
-        if isinstance(call, ActiveCall):
+        if isinstance(call, ActiveCall | SessionCall):
             self.guard(call, lambda: call.on_recording_failed(reason, kept=kept))
 
-    def _to_call(self, name: str, act: Callable[[ActiveCall], None]) -> None:
+    def _to_call(
+        self, name: str, act: Callable[[ActiveCall | SessionCall], None]
+    ) -> None:
         call = self._calls.of_name(name)
-        if isinstance(call, ActiveCall):
+        if isinstance(call, ActiveCall | SessionCall):
             self.guard(call, lambda: act(call))
 
     def guard(self, call: RunningCall, act: Callable[[], None]) -> None:
@@ -226,7 +231,8 @@ class CallControl:
 
     def finished(self, call: RunningCall, close: do.Close) -> None:
         """A call is over: its names are forgotten, its ledger row is closed."""
-        capture = call.capture if isinstance(call, ActiveCall) else None
+        recorded = call if isinstance(call, ActiveCall | SessionCall) else None
+        capture = None if recorded is None else recorded.capture
         segments = capture.segments if capture is not None else []
         ending = EndingState(
             call_id=call.call_id,

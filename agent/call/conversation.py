@@ -422,11 +422,14 @@ class Conversation:
             return
         customer, officer = pair
         if customer in self._announced | self._officers:
-            self._segments.open(
-                customer=customer,
-                officer=officer,
-                notices=self._notices.evidence,
-                now=now,
+            self._emit(
+                out.OpenRecording(
+                    segment=self._segments.open(now),
+                    customer=customer,
+                    officer=officer,
+                    notices=self._notices.evidence,
+                    paused=self._segments.pause.order,
+                )
             )
             return
         self._notices.begin_again()

@@ -1,12 +1,10 @@
 """What is heard of a call's legs, or is not: as the media workers tell it."""
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Generic, Protocol, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
-from agent.call.capture import Capture
-from agent.call.legs import Legs
 from agent.media.events import (
     LegAlarm,
     LegHeard,
@@ -24,13 +22,62 @@ MAX_ALARMS: Final = 10
 Heard = MediaQuiet | MediaHeard | MediaRejected | LegAlarm | LegHeard | SourceChanged
 
 
-class Hearing:
+class HeardLeg(Protocol):
+    """What is asked of a leg that may be heard."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def media_id(self) -> str: ...
+    @property
+    def gone(self) -> bool:
+        """Whether nothing need be heard of it any more, or for now."""
+        ...
+
+    @property
+    def agreed_at(self) -> float: ...
+
+    strange_payload_types: tuple[int, ...]
+    media_changes: int
+
+
+LegT = TypeVar("LegT", bound=HeardLeg)
+LegT_co = TypeVar("LegT_co", bound=HeardLeg, covariant=True)
+LegT_contra = TypeVar("LegT_contra", bound=HeardLeg, contravariant=True)
+
+
+class HeardLegs(Protocol[LegT_co]):
+    """What is asked of all of them."""
+
+    def all(self) -> Sequence[LegT_co]:
+        """Every leg there ever was."""
+        ...
+
+    def of_media(self, media_id: str) -> LegT_co | None:
+        """The leg a leg of the media workers belongs to."""
+        ...
+
+
+class Capturing(Protocol[LegT_contra]):
+    """What is asked of whoever records them."""
+
+    @property
+    def held(self) -> bool:
+        """Whether silence is no wonder."""
+        ...
+
+    def media_changed(self, leg: LegT_contra, *, codec: bool) -> None:
+        """A leg sounds otherwise, and nobody said why."""
+        ...
+
+
+class Hearing(Generic[LegT]):
     """Tells operators what is wrong with the media of one call."""
 
     def __init__(
         self,
-        legs: Legs,
-        capture: Capture,
+        legs: HeardLegs[LegT],
+        capture: Capturing[LegT],
         log: FilteringBoundLogger,
         now: Callable[[], float],
     ) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 import structlog
 
+from agent.call.any_state import AnyCallState
 from agent.call.keeper import Keeper
 from agent.call.leg_status import LegStatus
 from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
 from agent.call.siprec.sources import RecordingSources
-from agent.call.state import AnyCallState
 from agent.call.telling import Spawn, Telling
 from agent.identity.directory import Directory
 from agent.identity.numbers import IdentityConfig

@@ -12,12 +12,8 @@ from typing import Any, Final, Protocol
 import msgspec
 import structlog
 
-from agent.call.state import (
-    STATE_VERSION,
-    AnyCallState,
-    EndingState,
-    SegmentState,
-)
+from agent.call.any_state import AnyCallState
+from agent.call.state import STATE_VERSION, EndingState, SegmentState
 from agent.common.errors import AgentError
 from agent.formats.checkpoint import Checkpoint, CheckpointFullError
 from agent.recording.journal_keys import JournalKeys

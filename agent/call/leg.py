@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from agent.call.codecs import names_of
 from agent.call.config import PeerConfig
 from agent.call.state import LegState
 from agent.model.media import (
@@ -256,13 +257,7 @@ class Leg:
 
     def note_codecs(self, audio: NegotiatedAudio) -> bool:
         """Remember what payload types mean; tells whether anything is new."""
-        seen = dict(self.codecs_seen)
-        for codec in (*audio.others, audio.codec):
-            seen[str(codec.payload_type)] = codec.name
-        if audio.comfort_noise is not None:
-            seen[str(audio.comfort_noise)] = "CN"
-        if audio.telephone_event is not None:
-            seen[str(audio.telephone_event)] = "telephone-event"
+        seen = self.codecs_seen | names_of(audio)
         changed = seen != self.codecs_seen
         self.codecs_seen = seen
         return changed

@@ -4,14 +4,14 @@ import msgspec
 
 from agent.call.leg import Leg
 from agent.media.events import LegStats
-from agent.model.media import Direction
+from agent.model.media import Direction, NegotiatedAudio
 
 
 class LegStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One leg that has media."""
 
     name: str
-    "`a`: who rang; `b1`, `b2`, …: whom we rang."
+    "`a`: who rang; `b1`, `b2`, …: whom we rang; `s1`, …: a recording client's streams."
     codec: str = ""
     "As SDP names it; empty until something is agreed."
     encrypted: bool = False
@@ -35,12 +35,19 @@ class LegStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 def leg_status(leg: Leg, figures: LegStats | None) -> LegStatus:
     """`figures` are what its worker has counted, if it has said so already."""
-    audio = leg.audio
+    held = leg.asked is not Direction.SENDRECV
+    return status_of(leg.name, leg.audio, figures, held=held)
+
+
+def status_of(
+    name: str, audio: NegotiatedAudio | None, figures: LegStats | None, *, held: bool
+) -> LegStatus:
+    """Likewise, of what has a name and may have agreed on audio."""
     return LegStatus(
-        name=leg.name,
+        name=name,
         codec="" if audio is None else audio.codec.name,
         encrypted=audio is not None and audio.srtp is not None,
-        held=leg.asked is not Direction.SENDRECV,
+        held=held,
         received=None if figures is None else figures.received,
         lost=None if figures is None else max(0, figures.lost),
         jitter_ms=None if figures is None else figures.jitter_ms,

@@ -6,6 +6,7 @@ from typing import Final
 from agent.call.active import ActiveCall
 from agent.call.joint import CallStatus, RunningCall
 from agent.call.pause import NotRecordedError
+from agent.call.siprec.session_call import SessionCall
 from agent.common.errors import AgentError
 
 MIN_PREFIX: Final = 8
@@ -61,9 +62,11 @@ class Orders:
         """All calls that are up, the oldest first."""
         return [call.status for call in self._calls.values()]
 
-    def _order(self, call_id: str, act: Callable[[ActiveCall], None]) -> CallStatus:
+    def _order(
+        self, call_id: str, act: Callable[[ActiveCall | SessionCall], None]
+    ) -> CallStatus:
         call = self._find(call_id)
-        if not isinstance(call, ActiveCall):
+        if not isinstance(call, ActiveCall | SessionCall):
             raise NotRecordedError("This call passes us by: nothing of it is recorded.")
         refusals: list[AgentError] = []
 

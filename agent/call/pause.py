@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from agent.call.commands import Command, PauseRecording, ResumeRecording
+from agent.call.commands import PauseRecording, ResumeRecording
 from agent.call.state import PauseState
 from agent.common.errors import AgentError
 
@@ -40,7 +40,12 @@ class Pause:
     `emit` takes what is to be done about it.
     """
 
-    def __init__(self, emit: Callable[[Command], None], *, max_length: float) -> None:
+    def __init__(
+        self,
+        emit: Callable[[PauseRecording | ResumeRecording], None],
+        *,
+        max_length: float,
+    ) -> None:
         """`max_length` is in seconds, from the first wish for it; 0: never."""
         self._emit = emit
         self._max_length = max_length

@@ -1,12 +1,18 @@
 """What of one call is recorded: its segments, one after the other. Sans-IO."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from agent.call.commands import Alarm, CloseRecording, Command, OpenRecording
+from agent.call.commands import (
+    Alarm,
+    CloseRecording,
+    PauseRecording,
+    ResumeRecording,
+)
 from agent.call.pause import NotRecordedError, Pause
 from agent.call.state import SegmentsState
 from agent.model.call import EndCause, Outcome
-from agent.model.recording import NoticeEvidence
+
+SegmentCommand = CloseRecording | PauseRecording | ResumeRecording | Alarm
 
 
 class Segments:
@@ -14,7 +20,7 @@ class Segments:
 
     def __init__(
         self,
-        emit: Callable[[Command], None],
+        emit: Callable[[SegmentCommand], None],
         *,
         wanted: bool,
         max_length: float,
@@ -63,27 +69,15 @@ class Segments:
         self.deadline = state.deadline
         self.pause.restore(state.pause)
 
-    def open(
-        self,
-        *,
-        customer: str,
-        officer: str,
-        notices: Sequence[NoticeEvidence],
-        now: float,
-    ) -> None:
-        """Begin a segment of these two legs."""
+    def open(self, now: float) -> int:
+        """Begin a segment, which is for the caller to say; returns its number.
+
+        It begins in the pause that is on, if one is.
+        """
         self._number += 1
         self.is_open = True
         self.deadline = now + self._max_length
-        self._emit(
-            OpenRecording(
-                segment=self._number,
-                customer=customer,
-                officer=officer,
-                notices=tuple(notices),
-                paused=self.pause.order,
-            )
-        )
+        return self._number
 
     def close(self, cause: EndCause) -> None:
         """End the open segment, if one is."""

@@ -229,9 +229,6 @@ class DirectCallState(
         return f"DirectCallState(call_id={self.call_id!r}, …)"
 
 
-AnyCallState = CallState | DirectCallState
-
-
 class EndingState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A call that is over, and whose ledger row is not closed yet."""
 

@@ -5,11 +5,15 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from agent.call.active import ActiveCall
+from agent.call.any_state import AnyCallState
 from agent.call.control import CallControl
 from agent.call.joint import Joint, RunningCall
 from agent.call.leg import Leg
 from agent.call.passthrough import PassthroughCall
-from agent.call.state import AnyCallState, CallState, EndingState, LegState
+from agent.call.siprec.knowledge import Knowledge
+from agent.call.siprec.session_call import SessionCall
+from agent.call.siprec.state import RecordingCallState
+from agent.call.state import CallState, EndingState, LegState
 from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.parser import parse_message
@@ -67,9 +71,37 @@ def _clear(joint: Joint, sessions: set[str]) -> None:
             core.hang_up(session, now)
 
 
+def _session_revived(
+    joint: Joint, control: CallControl, state: RecordingCallState
+) -> RunningCall | None:
+    rules, invite = joint.sources.named(state.rules), parse_message(state.invite)
+    first = _leg(joint, state.leg)
+    if rules is None or first.peer is None or not isinstance(invite, Request):
+        return None
+    call = SessionCall(
+        joint,
+        call_id=state.call_id,
+        rules=rules,
+        knowledge=Knowledge(
+            invite,
+            rules,
+            is_officer=joint.is_officer,
+            is_exempt=joint.routes.is_exempt,
+            identity=joint.identity,
+        ),
+        invite=invite,
+        first=first,
+        finished=control.finished,
+    )
+    call.restore(state)
+    return call
+
+
 def _revived(
     joint: Joint, control: CallControl, state: AnyCallState
 ) -> RunningCall | None:
+    if isinstance(state, RecordingCallState):
+        return _session_revived(joint, control, state)
     plan = joint.routes.resumed(
         state.route,
         state.direction,

@@ -64,6 +64,7 @@ FIELDS: Final = (
     _id("act", "the act that the audit log was to have"),
     # -- how and why
     Field("reason", "text", "why, as a sentence or a word"),
+    Field("flaws", "list", "what is wrong with a client's metadata, in a word each"),
     Field("error", "text", "the kind of a mistake in the program"),
     Field("where", "text", "files and lines that lead to it"),
     Field("said", "text", "what a library says, without its values"),

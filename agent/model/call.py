@@ -48,4 +48,6 @@ class EndCause(StrEnum):
     RECORDING_FAILED = "recording-failed"
     RECORDING_STOPPED = "recording-stopped"
     "Somebody who may had the recording ended; the call went on."
+    SESSION_ENDED = "session-ended"
+    "The call that a recording client had recorded is over; who hung up is not known."
     ERROR = "error"

@@ -14,8 +14,9 @@ from uuid import UUID
 
 import structlog
 
+from agent.call.any_state import AnyCallState
 from agent.call.keeper import MEDIA, SESSION, Keeper, read
-from agent.call.state import AnyCallState, EndingState, SegmentState
+from agent.call.state import EndingState, SegmentState
 from agent.common.errors import AgentError
 from agent.common.memory import Memory, create_memory, map_memory
 from agent.common.service_manager import ServiceManager

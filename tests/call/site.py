@@ -35,7 +35,7 @@ from agent.recording.journal_keys import SLOT_SIZE, JournalKeys
 from agent.recording.ledger import Ledger, LedgerRow, read_rows
 from agent.recording.room import SpoolRoom
 from agent.recording.spool import Spool
-from agent.service.sip_parts import EXTENSIONS
+from agent.service.sip_parts import ACCEPTS, EXTENSIONS
 from agent.signalling.config import Listener
 from agent.signalling.guard import Guard
 from agent.signalling.sip import core as sip
@@ -44,6 +44,7 @@ from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.timers import DEFAULT_TIMERS
 from agent.signalling.sip.uri import Uri
+from agent.signalling.siprec.recognition import SIPREC
 from agent.signalling.useragent import UserAgent
 from tests.call.party import (
     AGENT,
@@ -256,6 +257,8 @@ class Site:
             timers=DEFAULT_TIMERS,
             product="agent",
             supported=EXTENSIONS,
+            understood=(SIPREC,),
+            accepts=ACCEPTS,
             admit=self._admit,
         )
         self.agent = Steered(self.core, [Listener("udp", AGENT)], self._on_sip)
@@ -316,7 +319,7 @@ class Site:
             on_failed=self.control.on_recording_failed,
             keeper=self.keeper,
         )
-        self.joint = Joint(
+        self.joint = self._made_joint(
             user_agent=self.agent,
             media=media,
             recorder=self.recorder,
@@ -340,6 +343,9 @@ class Site:
             keeper=self.keeper,
         )
         self.control.connect(self.joint)
+
+    def _made_joint(self, **parts: Any) -> Joint:
+        return Joint(**parts)
 
     def _admit(self, request: Request, flow: Flow) -> int | None:
         return self.control.admit(request, flow)

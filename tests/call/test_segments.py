@@ -2,19 +2,19 @@ import pytest
 
 from agent.call import commands as do
 from agent.call.pause import NotRecordedError
-from agent.call.segments import Segments
+from agent.call.segments import SegmentCommand, Segments
 from agent.model.call import EndCause, Outcome
 
 
-def segments(*, wanted: bool = True) -> tuple[Segments, list[do.Command]]:
-    emitted: list[do.Command] = []
+def segments(*, wanted: bool = True) -> tuple[Segments, list[SegmentCommand]]:
+    emitted: list[SegmentCommand] = []
     return Segments(
         emitted.append, wanted=wanted, max_length=100.0, max_pause=50.0
     ), emitted
 
 
 def open_one(recorded: Segments, now: float = 0.0) -> None:
-    recorded.open(customer="a", officer="b1", notices=(), now=now)
+    recorded.open(now)
 
 
 def test_a_segment_opens_once_and_closes_once() -> None:
@@ -25,13 +25,8 @@ def test_a_segment_opens_once_and_closes_once() -> None:
     recorded.close(EndCause.SEGMENT_LIMIT)
     recorded.close(EndCause.SEGMENT_LIMIT)
     assert recorded.deadline is None
-    open_one(recorded)
-    assert [type(command) for command in emitted] == [
-        do.OpenRecording,
-        do.CloseRecording,
-        do.OpenRecording,
-    ]
-    assert emitted[2].segment == 2  # type: ignore[union-attr]
+    assert recorded.open(0.0) == 2
+    assert emitted == [do.CloseRecording(cause=EndCause.SEGMENT_LIMIT)]
     assert recorded.outcome is Outcome.RECORDED
 
 
@@ -52,13 +47,11 @@ def test_the_next_segment_begins_in_the_pause() -> None:
     recorded.close(EndCause.TRANSFERRED)
     suspend(recorded, 2.0, 10.0)  # also while none is open
     open_one(recorded)
-    assert isinstance(emitted[-1], do.OpenRecording)
-    assert emitted[-1].paused == emitted[1]
+    assert recorded.pause.order == emitted[0]
     recorded.pause.end(by="x", reason="command")
     recorded.close(EndCause.SEGMENT_LIMIT)
     open_one(recorded)
-    assert isinstance(emitted[-1], do.OpenRecording)
-    assert emitted[-1].paused is None
+    assert recorded.pause.order is None
 
 
 def test_what_is_forbidden_is_paused_no_more() -> None:
@@ -74,7 +67,7 @@ def test_a_failure_that_left_nothing_is_no_recording() -> None:
     open_one(recorded)
     recorded.note_failure(kept=False)
     recorded.forbid("the disk is full")
-    assert emitted[1:] == [
+    assert emitted == [
         do.CloseRecording(cause=EndCause.RECORDING_FAILED),
         do.Alarm(reason="the disk is full"),
     ]

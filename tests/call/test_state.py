@@ -1,7 +1,7 @@
 import msgspec
 
+from agent.call.any_state import AnyCallState
 from agent.call.state import (
-    AnyCallState,
     CallState,
     CaptureState,
     ConversationState,

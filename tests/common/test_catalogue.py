@@ -46,6 +46,9 @@ NEEDS_NOBODY = {
     "target_unreachable",
     "call_begun",
     "ended",
+    "metadata_flawed",
+    "recording_session_refused",
+    "snapshot_refused",
     # What comes right by itself, or is over.
     "calls_resumed",
     "configuration",

@@ -63,6 +63,17 @@ CALLS: Final = (
         remedy="See the reason, and spool_refused or recording_failed before it.",
     ),
     Entry(
+        event="notice_missing",
+        message_id="610547306c77415f8981459998018e0a",
+        summary="A call beside us is not recorded: nothing shows that its parties were"
+        " told.",
+        explanation="What its recording client sends is discarded, never written; the"
+        " call itself goes on, and its outcome is exempt.",
+        remedy="Have the client play the notice and say so, as the peer's [[siprec]]"
+        " entry expects it in `notice`; or state there how the parties are told.",
+        by=("peer",),
+    ),
+    Entry(
         event="media_not_authentic",
         message_id="1656009338114450822b3ba829660e57",
         summary="Media of a call is not authentic: it is neither heard nor recorded.",

@@ -1,0 +1,293 @@
+"""The recording side of one recording session: segments, their legs, their silence."""
+
+from collections.abc import Callable
+
+from agent.call.commands import PauseRecording, ResumeRecording
+from agent.call.joint import Joint
+from agent.call.officers import officer_of
+from agent.call.open_segment import OpenSegment
+from agent.call.recorded_time import RecordedTime
+from agent.call.siprec.commands import AddStream, OpenSegment as Open, Silence
+from agent.call.siprec.documents import Document
+from agent.call.siprec.knowledge import Knowledge
+from agent.call.siprec.spans import Span, changes, recorded, spans_of
+from agent.call.siprec.state import SessionCaptureState
+from agent.call.siprec.streams import Stream
+from agent.common.clock import monotonic_ns, utc_ns
+from agent.common.ids import new_id
+from agent.model.call import EndCause
+from agent.model.recording import SegmentBegin, SegmentMark
+
+
+class SessionCapture:
+    """At most one segment is open; `stream_of` finds a stream by its name."""
+
+    def __init__(
+        self,
+        joint: Joint,
+        knowledge: Knowledge,
+        stream_of: Callable[[str], Stream],
+        *,
+        call_id: str,
+    ) -> None:
+        self._joint = joint
+        self._knowledge = knowledge
+        self._stream_of = stream_of
+        self._call_id = call_id
+        self._log = joint.log.bind(call_id=call_id)
+        self._open: OpenSegment | None = None
+        self._legs: list[str] = []
+        self._inactive: frozenset[str] = frozenset()
+        self._held: frozenset[str] = frozenset()
+        self._paused: PauseRecording | None = None
+        self._spans: tuple[Span, ...] = ()
+        self._kept: frozenset[str] = frozenset()
+        "Those legs that are tapped."
+        self._broke = False
+        "Of segments that the process before this one has sealed."
+        self._time = RecordedTime()
+        self.segments: list[OpenSegment] = []
+
+    @property
+    def state(self) -> SessionCaptureState:
+        """All of it, for `restore` in another process."""
+        return SessionCaptureState(
+            segments=tuple(segment.recording_id for segment in self.segments),
+            open=self._open is not None,
+            legs=tuple(self._legs),
+            inactive=self._inactive,
+            held=self._held,
+            paused=self._paused,
+            spans=self._spans,
+            interrupted=self.interrupted,
+            recorded=self._time.state,
+        )
+
+    def restore(self, state: SessionCaptureState) -> None:
+        """Go on where another one stood; the recorder has its segments already."""
+        self._broke = state.interrupted
+        self._time = RecordedTime(*state.recorded)
+        segment = self._joint.recorder.segment
+        found = [segment(recording_id) for recording_id in state.segments]
+        self.segments = [one for one in found if one is not None]
+        if state.open:
+            self._open = found[-1]
+            self._legs = list(state.legs)
+            self._inactive, self._held = state.inactive, state.held
+            self._paused = state.paused
+            self._spans = state.spans
+            self._kept = self._recorded()
+
+    # -- segments --------------------------------------------------------------
+
+    def open(self, command: Open) -> None:
+        """Begin a segment now."""
+        situation, parties = command.situation, command.situation.parties
+        people = [
+            officer_of(self._joint, number, self._log) for number in parties.officers
+        ]
+        keys = {str(key): key for _, key in people if key is not None}
+        self._legs = list(command.legs)
+        self._inactive = situation.inactive(self._legs)
+        self._held = situation.on_hold(self._legs)
+        self._paused = command.paused
+        self._spans, self._kept = (), self._recorded()
+        begin = SegmentBegin(
+            recording_id=new_id(),
+            group=self._knowledge.group(self._call_id),
+            segment=command.number,
+            direction=parties.direction,
+            caller=parties.caller,
+            service=parties.service,
+            officers=tuple(officer for officer, _ in people),
+            notices=(),
+            started_at=utc_ns(),
+            started_monotonic_ns=monotonic_ns(),
+            codecs={
+                str(index): dict(self._stream_of(name).codecs_seen)
+                for index, name in enumerate(self._legs)
+            },
+            agent=self._joint.software,
+            host=self._joint.host,
+            channels=command.channels,
+            session=self._knowledge.recorded_session(parties),
+        )
+        self._open = self._joint.recorder.open(
+            self._call_id,
+            begin,
+            legs=tuple(self._stream_of(name).media_id for name in self._legs),
+            officers=tuple(keys.values()),
+            tapped=[name in self._kept for name in self._legs],
+        )
+        self.segments.append(self._open)
+        self._log.info(
+            "recording_begun", recording_id=begin.recording_id, group=begin.group
+        )
+        for document in self._knowledge.documents:
+            self.document(document)
+        self._mark_spans(begin.started_monotonic_ns)
+        if self._kept:
+            self._time.begin(begin.started_monotonic_ns)
+
+    def close(self, cause: EndCause) -> None:
+        """End the open segment, if one is."""
+        if self._open is not None:
+            if cause is EndCause.RECORDING_STOPPED:
+                # More was said, and of this none is kept.
+                self._open.gap = True
+            self._joint.recorder.close(self._open, cause)
+            self._time.end(monotonic_ns())
+            self._open = None
+            self._legs, self._spans = [], ()
+            self._inactive = self._held = self._kept = frozenset()
+
+    def document(self, document: Document) -> None:
+        """Keep what the client tells, as it came, in the segment that is open."""
+        if self._open is not None:
+            self._joint.recorder.note_metadata(self._open, document.xml, document.flaws)
+
+    # -- legs ------------------------------------------------------------------
+
+    def add(self, command: AddStream) -> None:
+        """A stream joins the segment."""
+        if self._open is None:
+            return
+        at_ns, index = monotonic_ns(), len(self._legs)
+        stream = self._stream_of(command.leg)
+        mark = SegmentMark(
+            at_monotonic_ns=at_ns,
+            kind="stream",
+            channel=command.channel,
+            codecs={str(index): dict(stream.codecs_seen)},
+        )
+        added = self._joint.recorder.add_leg(self._open, stream.media_id, mark)
+        if added is None:
+            # The recording has broken, and that is told by itself.
+            return
+        self._legs.append(command.leg)
+        self._kept |= {command.leg}
+        self._turn(at_ns)
+
+    def codecs_changed(self) -> None:
+        """A payload type of some stream means something that it did not before."""
+        if self._open is not None:
+            codecs = {
+                str(index): dict(self._stream_of(name).codecs_seen)
+                for index, name in enumerate(self._legs)
+            }
+            mark = SegmentMark(
+                at_monotonic_ns=monotonic_ns(), kind="codecs", codecs=codecs
+            )
+            self._joint.recorder.mark(self._open, mark)
+
+    def media_changed(self, leg: Stream, *, codec: bool) -> None:
+        """Note that a stream sounds otherwise, and nobody said why."""
+        if self._open is not None and leg.name in self._legs:
+            mark = SegmentMark(
+                at_monotonic_ns=monotonic_ns(),
+                kind="changed",
+                leg=self._legs.index(leg.name),
+                reason="codec" if codec else "source",
+            )
+            self._joint.recorder.mark(self._open, mark)
+
+    # -- silence ---------------------------------------------------------------
+
+    def silence(self, command: Silence) -> None:
+        """Other streams are silent on purpose from now on."""
+        was_held = self.held
+        self._inactive, self._held = command.inactive, command.held
+        self._turn(monotonic_ns())
+        if self.held is not was_held:
+            self._log.info("held" if self.held else "resumed")
+
+    def pause(self, command: PauseRecording) -> None:
+        """Keep nothing of what is said from now on."""
+        self._paused = self._paused or command
+        self._turn(monotonic_ns())
+        self._log.info(
+            "recording_paused",
+            by=command.by,
+            reason=command.reason,
+            seconds=round(command.seconds, 3),
+        )
+        self._joint.telling.paused(
+            self._call_id,
+            by=command.by,
+            reason=command.reason,
+            seconds=command.seconds,
+        )
+
+    def resume(self, command: ResumeRecording) -> None:
+        """Keep again what is said."""
+        self._paused = None
+        self._turn(monotonic_ns(), command)
+        self._log.info("recording_resumed", by=command.by, reason=command.reason)
+        self._joint.telling.resumed(self._call_id, by=command.by, reason=command.reason)
+
+    def _turn(self, at_ns: int, ended: ResumeRecording | None = None) -> None:
+        """Keep what is to be kept by now, and mark why the rest is not."""
+        if self._open is None:
+            return
+        kept, before = self._recorded(), self._kept
+        self._kept = kept
+        self._tap(before - kept, at_ns, on=False)
+        self._mark_spans(at_ns, ended)
+        self._tap(kept - before, at_ns, on=True)
+        if kept:
+            self._time.begin(at_ns)
+        else:
+            self._time.end(at_ns)
+
+    def _tap(self, names: frozenset[str], at_ns: int, *, on: bool) -> None:
+        if self._open is not None and names:
+            legs = [self._stream_of(n).media_id for n in self._legs if n in names]
+            self._joint.recorder.tap(self._open, legs, at_ns, on=on)
+
+    def _mark_spans(self, at_ns: int, ended: ResumeRecording | None = None) -> None:
+        now = spans_of(
+            self._legs, inactive=self._inactive, held=self._held, paused=self._paused
+        )
+        over, new = changes(self._spans, now)
+        self._spans = now
+        for span in over:
+            by, reason = span.by, ""
+            if ended is not None and span.kind == "pause":
+                by, reason = ended.by, ended.reason
+            self._mark(span.end, span, at_ns, by, reason)
+        for span in new:
+            self._mark(span.begin, span, at_ns, span.by, span.reason)
+
+    def _mark(self, kind: str, span: Span, at_ns: int, by: str, reason: str) -> None:
+        if self._open is not None:
+            mark = SegmentMark(
+                at_monotonic_ns=at_ns, kind=kind, leg=span.leg, by=by, reason=reason
+            )
+            self._joint.recorder.mark(self._open, mark)
+
+    def _recorded(self) -> frozenset[str]:
+        return recorded(
+            self._legs, inactive=self._inactive, held=self._held, paused=self._paused
+        )
+
+    # -- how it stands ---------------------------------------------------------
+
+    @property
+    def held(self) -> bool:
+        """Whether no stream is to be heard, of the client's own accord."""
+        return self._inactive.union(self._held).issuperset(self._legs)
+
+    @property
+    def recorded_seconds(self) -> float:
+        """How long it was recorded up to now, holds and pauses apart."""
+        return self._time.seconds(monotonic_ns())
+
+    @property
+    def lost(self) -> bool:
+        """Whether nobody can ever open what is being captured."""
+        return self._open is not None and self._open.lost
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether capture of any segment broke, for however short a time."""
+        return self._broke or any(segment.gap for segment in self.segments)

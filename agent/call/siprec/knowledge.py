@@ -1,0 +1,190 @@
+"""What a recording client has told of a call, and what is made of it: sans-IO.
+
+Metadata may be absent, late, partial or wrong: whatever can be read of it counts, and
+the document itself is kept as it came.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from agent.call.siprec.config import SiprecConfig
+from agent.call.siprec.documents import Document, Documents
+from agent.call.siprec.grouping import group_of
+from agent.call.siprec.notice import notice_of
+from agent.call.siprec.parties import Parties, decide
+from agent.call.siprec.situation import Situation, StreamView
+from agent.call.siprec.state import KnowledgeState
+from agent.identity.numbers import IdentityConfig
+from agent.model.recording import NoticeStatement, RecordedSession
+from agent.signalling.sip.message import Message, Request
+from agent.signalling.siprec.metadata import Flaw, MetadataError
+from agent.signalling.siprec.metadata_state import MetadataState
+from agent.signalling.siprec.metadata_xml import parse_metadata
+
+UNREADABLE: Final = "unreadable"
+"The flaw of a document that is no XML, or of which there is too much."
+NO_STREAM: Final = "label-without-stream"
+"What is tolerated where metadata names a label that no stream has."
+
+
+class Knowledge:
+    """Of one recording session, which `invite` began."""
+
+    def __init__(
+        self,
+        invite: Request,
+        rules: SiprecConfig,
+        *,
+        is_officer: Callable[[str], bool],
+        is_exempt: Callable[[str], bool],
+        identity: IdentityConfig,
+    ) -> None:
+        self._invite = invite
+        self._rules = rules
+        self._is_officer = is_officer
+        self._is_exempt = is_exempt
+        self._identity = identity
+        self._tolerated: dict[str, None] = {}
+        self._metadata = MetadataState()
+        self._documents = Documents()
+        self._parties: Parties | None = None
+        self._speakers: dict[str, frozenset[str]] = {}
+        "By label, the participants who are there and were ever heard on it."
+        self._flawed = False
+        "Whether the last document was not all that it should be."
+
+    @property
+    def state(self) -> KnowledgeState:
+        """All of it, for `restore` in another process."""
+        return KnowledgeState(
+            metadata=self._metadata.state,
+            documents=self._documents.all,
+            parties=self._parties,
+            speakers=dict(self._speakers),
+            flawed=self._flawed,
+            tolerated=tuple(self._tolerated),
+        )
+
+    def restore(self, state: KnowledgeState) -> None:
+        """Go on where another one stood."""
+        self._metadata.restore(state.metadata)
+        self._documents = Documents(state.documents)
+        self._parties = state.parties
+        self._speakers = dict(state.speakers)
+        self._flawed = state.flawed
+        self._tolerated = dict.fromkeys(state.tolerated)
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        """What says who is heard now, as it came."""
+        return self._documents.all
+
+    def take(self, message: Message) -> Document | None:
+        """Take what a message tells, and say what is wrong with it; None: nothing."""
+        xml = message.recording_metadata
+        if not xml:
+            return None
+        self._tolerated |= dict.fromkeys(message.tolerated)
+        complete = False
+        flaws: tuple[str, ...] = (UNREADABLE,)
+        try:
+            metadata = parse_metadata(xml)
+        except MetadataError:
+            self._metadata.missed()
+            self._flawed = True
+        else:
+            flaws = self._metadata.apply(metadata)
+            complete = metadata.complete
+            self._flawed = not {Flaw.EMPTY}.issuperset(flaws)
+        document = Document(xml, tuple(map(str, flaws)))
+        self._documents.add(document, complete=complete)
+        return document
+
+    def tolerate(self, faults: Iterable[str]) -> None:
+        """Note what else was not as RFC 7866 demands, in one word each."""
+        self._tolerated |= dict.fromkeys(faults)
+
+    def situation(self, streams: Sequence[StreamView]) -> Situation:
+        """How it stands with these streams."""
+        parties = decide(
+            self._metadata,
+            self._invite,
+            [one.label for one in streams],
+            rules=self._rules,
+            is_officer=self._is_officer,
+            is_exempt=self._is_exempt,
+            identity=self._identity,
+            before=self._parties,
+        )
+        self._parties = parties
+        self._look_for_strangers(streams)
+        return Situation(
+            streams=tuple(streams),
+            parties=parties,
+            held=self._held(),
+            going_on=self._going_on,
+            announced=self._notice.given,
+            incomplete=self._metadata.needs_snapshot,
+        )
+
+    def recorded_session(self, parties: Parties) -> RecordedSession:
+        """What a segment's manifest says of the recording session."""
+        sessions = self._metadata.sessions
+        return RecordedSession(
+            source=self._rules.from_,
+            session_ids=tuple(
+                dict.fromkeys(
+                    name
+                    for one in sessions
+                    for name in one.sip_session_ids or (one.id,)
+                )
+            ),
+            group_id=self._metadata.group,
+            basis=parties.basis,
+            mixed=parties.mixed,
+            participants=parties.participants,
+            tolerated=tuple(self._tolerated),
+            notice=self._notice,
+        )
+
+    def group(self, fallback: str) -> str:
+        """The group that a segment which begins now belongs to."""
+        peer = self._rules.from_
+        return group_of(self._metadata, peer=peer, fallback=fallback)
+
+    def _look_for_strangers(self, streams: Sequence[StreamView]) -> None:
+        """Flag labels that no stream has: somebody is said to be heard nowhere."""
+        labels = {one.label for one in streams}
+        said = {label for one in self._metadata.present for label in one.sends}
+        if streams and not said <= labels:
+            self.tolerate((NO_STREAM,))
+
+    @property
+    def _notice(self) -> NoticeStatement:
+        return notice_of(self._metadata, self._invite, self._rules)
+
+    @property
+    def _going_on(self) -> bool:
+        """Whether anybody talks: only a sound document is believed that nobody does."""
+        state = self._metadata
+        if state.ended:
+            return False
+        return bool(not state.known or state.sessions or state.present or self._flawed)
+
+    def _held(self) -> frozenset[str]:
+        """Labels on which somebody who is there was heard, and nobody is now.
+
+        One on which nobody was ever said to be heard is none: what its client does
+        not tell, or tells of other labels, is no reason to record nothing.
+        """
+        speaking: dict[str, set[str]] = {}
+        for one in self._metadata.present:
+            for label in one.sends:
+                speaking.setdefault(label, set()).add(one.participant.id)
+        present = {one.participant.id for one in self._metadata.present}
+        known = {label: who & present for label, who in self._speakers.items()}
+        held = {label for label, who in known.items() if who and label not in speaking}
+        for label, who in speaking.items():
+            known[label] = known.get(label, frozenset()) | who
+        self._speakers = {label: who for label, who in known.items() if who}
+        return frozenset(held)

@@ -1,0 +1,353 @@
+"""The life of one recording session as a state machine: sans-IO.
+
+A recording session is a call whose parties are elsewhere: a client sends what they say
+on n streams, and tells in metadata who they are (RFC 7866). A segment is open while
+they talk and may be recorded; another caller or officer is another segment. What is not
+known, or is told wrong, is no reason to lose what is said.
+
+Inputs are methods, outputs are the commands of `agent.call.siprec.commands`.
+"""
+
+from collections import deque
+from enum import auto
+from typing import Final, Literal
+
+from agent.call.commands import Close, Refuse
+from agent.call.segments import Segments
+from agent.call.siprec import commands as out
+from agent.call.siprec.commands import Command, Withheld, Withhold
+from agent.call.siprec.situation import Situation, Who
+from agent.call.siprec.snapshots import Snapshots
+from agent.call.siprec.state import MachineState
+from agent.model.call import EndCause, Outcome
+from agent.model.recording import Channel, RecordState
+from agent.signalling.sip.symbol import Symbol
+
+MAX_LEGS: Final = 16
+"Of one segment, those included that have left it; one more begins another."
+NORMAL_CLEARING: Final = 16
+NETWORK_OUT_OF_ORDER: Final = 38
+RECOVERY_ON_TIMER: Final = 102
+"Q.850 causes, for the Reason header (RFC 3326)."
+
+_CAUSES: Final = {
+    Withheld.EXEMPT: EndCause.TRANSFERRED,
+    Withheld.OUTSIDERS: EndCause.TRANSFERRED,
+    # More was said that might have been recorded: what there is, is a part.
+    Withheld.NOTICE: EndCause.RECORDING_STOPPED,
+}
+"As what a segment ends when what is said may not be recorded any more."
+
+
+class Phase(Symbol):
+    """Where a recording session stands."""
+
+    OFFERED = auto()
+    IDLE = auto()
+    "It is up, and nothing is being recorded."
+    TALKING = auto()
+    "A segment is open."
+    ENDED = auto()
+
+
+class RecordingSession:
+    """One recording session, from its INVITE to its one outcome."""
+
+    def __init__(
+        self,
+        *,
+        on_recording_failure: Literal["refuse", "unrecorded"],
+        on_notice_failure: Literal["discard", "record"],
+        max_segment: float = 7200.0,
+        max_pause: float = 0.0,
+    ) -> None:
+        """`max_segment` and `max_pause` are in seconds."""
+        self._commands: deque[Command] = deque()
+        self._emit = self._commands.append
+        self._refuses = on_recording_failure == "refuse"
+        self._discards = on_notice_failure == "discard"
+        self._segments = Segments(
+            self._emit, wanted=True, max_length=max_segment, max_pause=max_pause
+        )
+        self._snapshots = Snapshots()
+        self._acknowledged = False
+        self._answered = False
+        self._withheld: Withheld | None = None
+        "Why what is said now may not be recorded."
+        self._exempt = False
+        "Whether anything ever was so that it had to be recorded of nobody."
+        self._situation: Situation | None = None
+        self._who: Who = ("", frozenset())
+        self._legs: dict[str, Channel] = {}
+        "Of the open segment, in their order."
+        self._silent: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+        "Which of them are inactive, and which on hold."
+        self.outcome: Outcome | None = None
+
+    @property
+    def state(self) -> MachineState | None:
+        """All of it while it is up, for `restore` in another process; else None."""
+        if not self._answered or self.outcome is not None:
+            return None
+        return MachineState(
+            segments=self._segments.state,
+            snapshots=self._snapshots.state,
+            acknowledged=self._acknowledged,
+            withheld=self._withheld,
+            exempt=self._exempt,
+            caller=self._who[0],
+            officers=self._who[1],
+            legs=dict(self._legs),
+            inactive=self._silent[0],
+            held=self._silent[1],
+        )
+
+    def restore(self, state: MachineState) -> None:
+        """Go on where another one stood; `update` is to follow."""
+        self._segments.restore(state.segments)
+        self._snapshots.restore(state.snapshots)
+        self._acknowledged = state.acknowledged
+        self._withheld = state.withheld
+        self._exempt = state.exempt
+        self._who = state.caller, state.officers
+        self._legs = dict(state.legs)
+        self._silent = state.inactive, state.held
+        self._answered = True
+
+    # -- inputs: set-up --------------------------------------------------------
+
+    def begin(self, *, can_record: bool) -> None:
+        """The intent is durable; `can_record` says whether there is a place for it."""
+        if not can_record:
+            if self._refuses:
+                self.refuse_unrecordable()
+                return
+            self._segments.forbid("the spool cannot take a recording")
+        self._emit(out.Answer())
+
+    def refuse_unrecordable(self) -> None:
+        """Better no recording session than one that records nothing."""
+        if not self._answered and self.outcome is None:
+            self._emit(Refuse(status=503, reason="Recording Unavailable"))
+            self._end(Outcome.BLOCKED, EndCause.RECORDING_FAILED, 503)
+
+    def unacceptable(self, status: int, reason: str) -> None:
+        """None of what is offered can be recorded."""
+        self._emit(Refuse(status=status, reason=reason))
+        self._end(Outcome.REJECTED, EndCause.ERROR, status)
+
+    def answered(self, situation: Situation, now: float) -> None:
+        """Media is there, and the answer is about to leave."""
+        self._answered = True
+        self.update(situation, now)
+
+    def acknowledged(self, now: float) -> None:
+        """Its ACK has come: the client can be asked for something."""
+        self._acknowledged = True
+        self._ask(now)
+
+    # -- inputs: while it is up ------------------------------------------------
+
+    def update(self, situation: Situation, now: float) -> None:
+        """Something is otherwise: a stream, a party, or what is known of them."""
+        self._situation = situation
+        if not self._is_up:
+            return
+        self._snapshots.note(now, missing=situation.incomplete)
+        self._settle(now)
+        self._ask(now)
+
+    def left(self, cause: EndCause) -> None:
+        """The client has ended it, or is gone."""
+        if self._is_up:
+            self._finish(cause)
+        elif self.outcome is None:
+            self._end(Outcome.ABANDONED, cause)
+
+    def recording_failed(self, reason: str, *, kept: bool) -> None:
+        """Capture failed; `kept` says whether some of it is in a journal."""
+        if not self._segments.is_open:
+            return
+        self._segments.note_failure(kept=kept)
+        if self._refuses:
+            # The client may have another recorder.
+            self._hang_up(EndCause.RECORDING_FAILED, NETWORK_OUT_OF_ORDER)
+        else:
+            self._segments.forbid(reason)
+
+    def segment_lost(self, now: float) -> None:
+        """What is being captured can never be opened: another segment must do."""
+        if self._segments.is_open:
+            self._segments.close(EndCause.SEGMENT_LIMIT)
+            self._settle(now)
+
+    def media_timeout(self) -> None:
+        """Nothing has come for the configured time on any stream that is active."""
+        if self._segments.is_open:
+            self._hang_up(EndCause.MEDIA_TIMEOUT, RECOVERY_ON_TIMER)
+
+    def stop(self) -> None:
+        """The agent must clear it."""
+        if self.outcome is None:
+            self._hang_up(EndCause.AGENT_STOPPED, NORMAL_CLEARING)
+
+    def handle_timer(self, now: float) -> None:
+        """Act on the deadlines that are due."""
+        if self._segments.deadline is not None and now >= self._segments.deadline:
+            self._segments.close(EndCause.SEGMENT_LIMIT)
+            self._settle(now)
+        self._segments.pause.handle_timer(now)
+        self._ask(now)
+
+    # -- inputs: operators -----------------------------------------------------
+
+    def pause(self, *, by: str, reason: str, seconds: float | None, now: float) -> None:
+        """Record nothing for a while; again: for longer. Raises PauseError."""
+        self._segments.suspend(by=by, reason=reason, seconds=seconds, now=now)
+
+    def resume(self, *, by: str, reason: str) -> None:
+        """Record again. Raises PauseError."""
+        self._segments.pause.end(by=by, reason=reason)
+
+    def stop_recording(self) -> None:
+        """Record nothing more of this session. Raises NotRecordedError."""
+        self._segments.stop()
+
+    # -- outputs ---------------------------------------------------------------
+
+    def next_command(self) -> Command | None:
+        """What is to be done next, oldest first."""
+        return self._commands.popleft() if self._commands else None
+
+    def get_timer(self) -> float | None:
+        """When `handle_timer` wants to be called, in monotonic seconds."""
+        asking = self._snapshots.deadline if self._acknowledged else None
+        segments = self._segments
+        deadlines = (segments.deadline, segments.pause.deadline, asking)
+        return min((at for at in deadlines if at is not None), default=None)
+
+    @property
+    def phase(self) -> Phase:
+        """Where it stands."""
+        if self.outcome is not None:
+            return Phase.ENDED
+        if not self._answered:
+            return Phase.OFFERED
+        return Phase.TALKING if self._segments.is_open else Phase.IDLE
+
+    @property
+    def recording(self) -> RecordState:
+        """Whether it is being recorded now."""
+        if not self._segments.is_open:
+            return RecordState.OFF
+        paused = self._segments.pause.order is not None
+        return RecordState.PAUSED if paused else RecordState.ON
+
+    @property
+    def pause_span(self) -> tuple[float, float] | None:
+        """When a pause began and will be over by itself; None if none is on."""
+        pause = self._segments.pause
+        return None if pause.deadline is None else (pause.since, pause.deadline)
+
+    # -- what is recorded ------------------------------------------------------
+
+    @property
+    def _is_up(self) -> bool:
+        return self._answered and self.outcome is None
+
+    def _settle(self, now: float) -> None:
+        """Make what is recorded what is to be recorded."""
+        situation = self._situation
+        if situation is None:
+            return
+        if not situation.going_on:
+            self._segments.close(EndCause.SESSION_ENDED)
+            return
+        if (withheld := self._withhold(situation)) is not self._withheld:
+            self._withheld = withheld
+            if withheld is not None:
+                self._emit(Withhold(reason=withheld))
+        if withheld is not None:
+            self._exempt = self._exempt or withheld is not Withheld.OUTSIDERS
+            self._segments.close(_CAUSES[withheld])
+            return
+        if self._segments.is_open and not self._goes_on(situation):
+            self._segments.close(EndCause.TRANSFERRED)
+        if self._segments.is_open:
+            self._follow(situation)
+        elif self._segments.wanted and situation.streams:
+            self._open(situation, now)
+
+    def _withhold(self, situation: Situation) -> Withheld | None:
+        """Why what is said now may not be recorded; None if it may."""
+        if situation.parties.exempt:
+            return Withheld.EXEMPT
+        if self._discards and not situation.announced:
+            return Withheld.NOTICE
+        return Withheld.OUTSIDERS if situation.parties.outsiders_only else None
+
+    def _goes_on(self, situation: Situation) -> bool:
+        """Whether the open segment is still one of the same people."""
+        news = [one for one in situation.streams if one.name not in self._legs]
+        moved = any(
+            self._legs.get(one.name, channel) is not channel
+            for one in situation.streams
+            for channel in (situation.channel(one.label),)
+        )
+        fits = len(self._legs) + len(news) <= MAX_LEGS
+        return situation.who == self._who and not moved and fits
+
+    def _open(self, situation: Situation, now: float) -> None:
+        self._who = situation.who
+        self._legs = {
+            one.name: situation.channel(one.label)
+            for one in situation.streams[:MAX_LEGS]
+        }
+        self._silent = situation.inactive(self._legs), situation.on_hold(self._legs)
+        self._emit(
+            out.OpenSegment(
+                number=self._segments.open(now),
+                situation=situation,
+                legs=tuple(self._legs),
+                channels=tuple(self._legs.values()),
+                paused=self._segments.pause.order,
+            )
+        )
+
+    def _follow(self, situation: Situation) -> None:
+        for one in situation.streams:
+            if one.name not in self._legs:
+                channel = self._legs[one.name] = situation.channel(one.label)
+                self._emit(out.AddStream(leg=one.name, channel=channel))
+        silent = situation.inactive(self._legs), situation.on_hold(self._legs)
+        if silent != self._silent:
+            self._silent = silent
+            self._emit(out.Silence(inactive=silent[0], held=silent[1]))
+
+    def _ask(self, now: float) -> None:
+        if self._is_up and self._acknowledged and self._snapshots.due(now):
+            self._emit(out.AskSnapshot())
+
+    # -- the end ---------------------------------------------------------------
+
+    def _hang_up(self, cause: EndCause, q850: int) -> None:
+        self._emit(out.HangUp(q850=q850))
+        if self._answered:
+            self._finish(cause)
+        else:
+            self._end(Outcome.FAILED, cause)
+
+    def _finish(self, cause: EndCause) -> None:
+        self._segments.close(cause)
+        self._segments.pause.clear()
+        outcome = self._segments.outcome
+        if outcome is Outcome.ABANDONED and self._exempt:
+            outcome = Outcome.EXEMPT
+        self._end(outcome, cause)
+
+    def _end(
+        self, outcome: Outcome, cause: EndCause, status: int | None = None
+    ) -> None:
+        self.outcome = outcome
+        self._snapshots.note(0.0, missing=False)
+        self._emit(Close(outcome=outcome, cause=cause, sip_status=status))

@@ -1,0 +1,159 @@
+"""What is recorded of recording sessions, and what is marked."""
+
+from agent.model.call import EndCause, Outcome
+from agent.model.recording import UNDECIDED, RecordState
+from tests.call.siprec.client import (
+    BOTH,
+    Document,
+    directions,
+    sdp,
+)
+from tests.call.siprec.sites import (
+    CALLER,
+    OFFICER,
+    SECOND,
+    TALK,
+    Recorder,
+    names,
+)
+from tests.call.site import until
+
+
+async def test_metadata_that_is_absent_or_unreadable_costs_no_audio(
+    site: Recorder,
+) -> None:
+    await site.record()
+    await site.talk_beside(document=None)
+    [begin] = site.media.begins
+    assert begin.caller == UNDECIDED
+    site.client.send("UPDATE", metadata=b"<not XML")
+    await site.client.answered(2)
+    flawed = await site.until_logged("metadata_flawed")
+    assert flawed["flaws"] == ["unreadable"]
+    assert [one.xml for one in site.media.documents] == [b"<not XML"]
+    # What it knew is asked for, and what it tells then counts.
+    asked = await site.client.asked("UPDATE")
+    assert b"requestsnapshot" in asked.body
+    assert asked.headers.get("Content-Disposition") == "recording-session"
+    assert "+sip.srs" in (asked.headers.get("Contact") or "")
+    site.client.send("UPDATE", metadata=TALK.xml)
+    await until(lambda: len(site.media.begins) == 2, "the next segment")
+    assert site.media.begins[1].caller == "+358401234567"
+    site.client.hang_up()
+    row = await site.over()
+    assert row.outcome == Outcome.RECORDED
+
+
+async def test_another_officer_is_another_segment_of_the_same_group(
+    site: Recorder,
+) -> None:
+    await site.record()
+    await site.talk_beside()
+    after = Document({CALLER: "96", OFFICER: "97", SECOND: "97"}, left=(OFFICER,))
+    site.client.send("UPDATE", metadata=after.xml)
+    await until(lambda: len(site.media.begins) == 2, "the next segment")
+    first, second = site.media.begins
+    assert names(second.officers) == [SECOND]
+    assert (first.group, second.segment) == (second.group, 2)
+    [end] = site.media.ends
+    assert end.cause == EndCause.TRANSFERRED
+    # Each segment has what says who is heard in it.
+    assert [one.xml for one in site.media.documents][-1] == after.xml
+
+
+async def test_metadata_in_the_bye_is_kept(site: Recorder) -> None:
+    await site.record()
+    await site.talk_beside()
+    last = Document({CALLER: "96", OFFICER: "97"}, stopped=True)
+    site.client.hang_up(last.xml)
+    row = await site.over()
+    assert row.outcome == Outcome.RECORDED
+    assert site.media.documents[-1].xml == last.xml
+
+
+async def test_a_session_may_outlast_the_calls_it_records(site: Recorder) -> None:
+    await site.record()
+    await site.talk_beside()
+    stopped = Document({CALLER: "96", OFFICER: "97"}, stopped=True)
+    site.client.send("UPDATE", metadata=stopped.xml)
+    await until(lambda: site.media.ends, "the segment's end")
+    [status] = site.control.orders.status()
+    assert (status.state, status.recording) == ("idle", RecordState.OFF)
+    site.client.send("UPDATE", metadata=Document({CALLER: "96", SECOND: "97"}).xml)
+    await until(lambda: len(site.media.begins) == 2, "the next call")
+    [status] = site.control.orders.status()
+    assert (status.state, status.recording) == ("talking", RecordState.ON)
+
+
+async def test_a_pause_of_the_clients_is_marked_and_nothing_is_tapped(
+    site: Recorder,
+) -> None:
+    await site.record()
+    await site.talk_beside()
+    site.client.send("INVITE", sdp("inactive", "sendonly", version=2))
+    answer = await site.client.answered(2)
+    assert directions(answer) == ["inactive", "recvonly"]
+    site.client.send("INVITE", sdp("inactive", "inactive", version=3))
+    await site.client.answered(3)
+    site.client.send("INVITE", sdp(*BOTH, version=4))
+    await site.client.answered(4)
+    assert site.spans == [
+        ("inactive-begin", 0),
+        ("inactive-end", 0),
+        ("pause-begin", None),
+        ("pause-end", None),
+    ]
+    assert [on for *_, on in site.media.told("tap")] == [False, False, True, True]
+    assert len(site.media.begins) == 1
+
+
+async def test_what_is_inactive_from_the_first_is_recorded_once_it_is_heard(
+    site: Recorder,
+) -> None:
+    await site.record()
+    await site.talk_beside(sdp("inactive", "inactive"))
+    assert directions(site.client.responses[0]) == ["inactive", "inactive"]
+    assert site.spans == [("pause-begin", None)]
+    assert site.media.told("untapped")
+    site.client.send("INVITE", sdp(*BOTH, version=2))
+    await site.client.answered(2)
+    assert site.spans[-1] == ("pause-end", None)
+    assert [on for *_, on in site.media.told("tap")] == [True, True]
+
+
+async def test_a_hold_in_metadata_is_a_hold_on_the_timeline(site: Recorder) -> None:
+    await site.record()
+    await site.talk_beside()
+    held = Document({CALLER: "96", OFFICER: ""}, mode="partial")
+    site.client.send("UPDATE", metadata=held.xml)
+    await until(lambda: site.spans == [("hold", 1)], "the hold")
+    both = Document({CALLER: "", OFFICER: ""}, mode="partial")
+    site.client.send("UPDATE", metadata=both.xml)
+    await site.until_logged("held")
+    site.client.send("UPDATE", metadata=TALK.xml)
+    await site.until_logged("resumed")
+    assert site.spans[1:] == [("resume", 1), ("hold", None), ("resume", None)]
+    assert len(site.media.begins) == 1
+
+
+async def test_a_long_segment_goes_on_in_the_next(site: Recorder) -> None:
+    await site.record(max_segment=100.0)
+    await site.talk_beside()
+    await site.advance(100.1)
+    await until(lambda: len(site.media.begins) == 2, "the next segment")
+    assert site.media.ends[0].cause == EndCause.SEGMENT_LIMIT
+
+
+async def test_a_segment_that_nobody_can_open_is_followed_by_another(
+    site: Recorder,
+) -> None:
+    await site.record()
+    await site.talk_beside()
+    [segment] = site.keeper.segments()
+    site.spool.envelope_path(segment.recording_id).unlink()
+    await site.take_over()
+    assert site.logged("segment_lost")
+    await until(lambda: len(site.media.begins) == 2, "the next segment")
+    site.client.hang_up()
+    row = await site.over()
+    assert row.outcome == Outcome.PARTIAL

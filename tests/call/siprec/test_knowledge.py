@@ -1,0 +1,173 @@
+from typing import Any
+
+import msgspec
+
+from agent.call.siprec.knowledge import NO_STREAM, UNREADABLE, Knowledge
+from agent.call.siprec.state import KnowledgeState
+from agent.identity.numbers import FINLAND
+from agent.model.recording import UNDECIDED
+from agent.signalling.sip.message import Request
+from agent.signalling.sip.multipart import with_description_only
+from agent.signalling.sip.parser import parse_message
+from tests.call.siprec.client import NAMESPACE, Document
+from tests.call.siprec.sites import CALLER, OFFICER, SECOND, TALK, rules
+from tests.call.siprec.situations import stream
+
+STREAMS = (stream("s1", "96"), stream("s2", "97"))
+
+
+def message(
+    metadata: bytes = b"", kind: str = "application/rs-metadata+xml"
+) -> Request:
+    data = (
+        b"INVITE sip:recorder@host SIP/2.0\r\n"
+        b"Via: SIP/2.0/UDP host;branch=z9hG4bK1\r\n"
+        b"From: <sip:client@host>;tag=a\r\nTo: <sip:recorder@host>\r\n"
+        b"Call-ID: x\r\nCSeq: 1 INVITE\r\nContact: <sip:client@host>\r\n"
+    )
+    data += b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (
+        kind.encode(),
+        len(metadata),
+        metadata,
+    )
+    parsed = parse_message(data)
+    assert isinstance(parsed, Request)
+    return with_description_only(parsed)
+
+
+def knowledge(**more: Any) -> Knowledge:
+    return Knowledge(
+        message(),
+        rules(**more),
+        is_officer=lambda number: number in {OFFICER, SECOND},
+        is_exempt=lambda number: number == "112",
+        identity=FINLAND,
+    )
+
+
+def told(*documents: Document, **more: Any) -> Knowledge:
+    known = knowledge(**more)
+    for document in documents:
+        known.take(message(document.xml))
+    return known
+
+
+def test_without_a_word_it_is_recorded_all_the_same() -> None:
+    known = knowledge()
+    assert known.take(message()) is None
+    situation = known.situation(STREAMS)
+    assert situation.going_on
+    assert not situation.incomplete
+    assert situation.parties.caller == UNDECIDED
+    assert known.documents == ()
+
+
+def test_a_document_tells_who_talks() -> None:
+    known = told(TALK)
+    situation = known.situation(STREAMS)
+    assert situation.parties.officers == (OFFICER,)
+    assert situation.held == frozenset()
+    [document] = known.documents
+    assert document.xml == TALK.xml
+    session = known.recorded_session(situation.parties)
+    assert session.session_ids == ("aa;remote=bb",)
+    assert session.group_id == "group"
+
+
+def test_a_session_without_ids_of_sip_is_named_by_its_own() -> None:
+    known = knowledge()
+    xml = TALK.xml.replace(b"<sipSessionID>aa;remote=bb</sipSessionID>", b"")
+    known.take(message(xml))
+    session = known.recorded_session(known.situation(STREAMS).parties)
+    assert session.session_ids == ("call",)
+
+
+def test_what_was_not_as_it_should_be_is_told_once() -> None:
+    known = knowledge()
+    known.take(message(TALK.xml, "application/rs-metadata"))
+    known.tolerate(("no-label", "no-label"))
+    session = known.recorded_session(known.situation(STREAMS).parties)
+    assert session.tolerated == ("metadata-type", "no-label")
+
+
+def test_a_label_that_no_stream_has_is_told() -> None:
+    known = told(TALK)
+    parties = known.situation(STREAMS).parties
+    assert known.recorded_session(parties).tolerated == ()
+    known.situation(STREAMS[:1])
+    assert known.recorded_session(parties).tolerated == (NO_STREAM,)
+
+
+def test_what_cannot_be_read_is_kept_and_asked_for() -> None:
+    known = told(TALK)
+    document = known.take(message(b"<broken"))
+    assert document is not None
+    assert document.flaws == (UNREADABLE,)
+    situation = known.situation(STREAMS)
+    assert situation.incomplete
+    assert situation.parties.officers == (OFFICER,)
+    assert len(known.documents) == 2
+
+
+def test_a_part_that_comes_first_is_used_as_far_as_it_goes() -> None:
+    known = told(Document({CALLER: "96", OFFICER: "97"}, mode="partial"))
+    situation = known.situation(STREAMS)
+    assert situation.incomplete
+    assert situation.parties.officers == (OFFICER,)
+
+
+def test_only_a_sound_document_is_believed_that_nobody_talks() -> None:
+    empty = f'<recording xmlns="{NAMESPACE}"/>'.encode()
+    known = knowledge()
+    known.take(message(empty))
+    assert not known.situation(STREAMS).going_on
+    known.take(message(empty.replace(b"recording:1", b"strange")))
+    assert known.situation(STREAMS).going_on
+    known = told(Document({CALLER: "96", OFFICER: "97"}, stopped=True))
+    assert not known.situation(STREAMS).going_on
+
+
+def test_who_was_heard_and_is_not_any_more_is_on_hold() -> None:
+    known = told(TALK)
+    known.situation(STREAMS)
+    known.take(message(Document({CALLER: "", OFFICER: "97"}).xml))
+    assert known.situation(STREAMS).held == {"96"}
+    assert known.situation(STREAMS).held == {"96"}
+    known.take(message(TALK.xml))
+    assert known.situation(STREAMS).held == frozenset()
+
+
+def test_a_stream_nobody_was_ever_said_to_be_heard_on_is_not_on_hold() -> None:
+    known = told(Document({CALLER: "", OFFICER: ""}))
+    assert known.situation(STREAMS).held == frozenset()
+
+
+def test_whoever_has_left_holds_nobody() -> None:
+    known = told(TALK)
+    known.situation(STREAMS)
+    known.take(message(Document({CALLER: "", OFFICER: "97"}, left=(CALLER,)).xml))
+    assert known.situation(STREAMS).held == frozenset()
+
+
+def test_the_notice_counts_as_its_rules_say() -> None:
+    assert told(TALK).situation(STREAMS).announced
+    assert not told(TALK, notice="extension:notice=yes").situation(STREAMS).announced
+
+
+def test_groups_are_the_clients_or_of_this_session_alone() -> None:
+    fallback = "00000000-0000-4000-8000-000000000000"
+    assert knowledge().group(fallback) == fallback
+    assert told(TALK).group(fallback) == told(TALK).group("") != fallback
+
+
+def test_another_process_knows_the_same() -> None:
+    known = told(TALK)
+    known.situation(STREAMS)
+    known.take(message(Document({CALLER: "96", OFFICER: ""}, mode="partial").xml))
+    known.situation(STREAMS)
+    document = msgspec.msgpack.encode(known.state)
+    other = knowledge()
+    other.restore(msgspec.msgpack.decode(document, type=KnowledgeState))
+    assert other.situation(STREAMS) == known.situation(STREAMS)
+    assert other.situation(STREAMS).held == {"97"}
+    assert other.documents == known.documents

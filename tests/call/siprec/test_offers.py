@@ -1,0 +1,82 @@
+"""The streams of recording sessions, as clients and we agree on them."""
+
+import pytest
+
+from agent.call.siprec.offers import RETRY_AFTER
+from agent.model.call import Outcome
+from tests.call.siprec.client import (
+    BOTH,
+    directions,
+    sdp,
+)
+from tests.call.siprec.sites import (
+    OFFICER,
+    TALK,
+    Recorder,
+    names,
+    rules,
+)
+from tests.call.site import until
+
+
+async def test_a_client_may_ask_for_our_offer(site: Recorder) -> None:
+    await site.record()
+    site.client.acknowledges = sdp(*BOTH)
+    site.client.record(metadata=TALK.xml)
+    offer = await site.client.answered()
+    assert directions(offer) == ["recvonly", "recvonly"]
+    await until(lambda: site.media.begins, "its answer")
+    assert names(site.media.begins[0].officers) == [OFFICER]
+    site.client.acknowledges = sdp(*BOTH, version=2)
+    site.client.send("INVITE")
+    await site.client.answered(2)
+    await until(lambda: not site.call._offers.awaits_answer, "its answer")
+    assert len(site.media.begins) == 1
+
+
+async def test_a_client_that_answers_our_offer_with_nothing_is_left(
+    site: Recorder,
+) -> None:
+    await site.record()
+    site.client.acknowledges = b"v=0\r\n"
+    site.client.record(metadata=TALK.xml)
+    await site.client.asked("BYE")
+    row = await site.over()
+    assert row.outcome == Outcome.ABANDONED
+
+
+async def test_an_offer_that_cannot_be_had_leaves_all_as_it_was(
+    site: Recorder,
+) -> None:
+    await site.record()
+    await site.talk_beside()
+    site.client.send("INVITE", b"v=0\r\n")
+    answer = await site.client.answered(2)
+    assert answer.status == 488
+    assert len(site.media.open) == 2
+    assert site.spans == []
+
+
+@pytest.mark.parametrize("redirect", ["", "sip:192.0.2.99"])
+async def test_without_ports_another_recorder_is_asked(
+    site: Recorder, redirect: str
+) -> None:
+    await site.record(rules(redirect=redirect))
+    site.media.no_ports = True
+    site.client.record(sdp(*BOTH), TALK.xml)
+    refused = await site.client.answered()
+    assert refused.status == (302 if redirect else 503)
+    if not redirect:
+        assert refused.headers.get("Retry-After") == str(RETRY_AFTER)
+    row = await site.over()
+    assert row.outcome == Outcome.BLOCKED
+
+
+async def test_an_offer_without_audio_is_refused(site: Recorder) -> None:
+    await site.record()
+    site.client.record(b"v=0\r\n", TALK.xml)
+    refused = await site.client.answered()
+    assert refused.status == 488
+    assert refused.headers.get("Warning")
+    row = await site.over()
+    assert row.outcome == Outcome.REJECTED

@@ -1,0 +1,217 @@
+"""Recording sessions as they run, from the client's INVITE to the ledger's row."""
+
+import asyncio
+
+import pytest
+
+from agent.call.orders import UnknownCallError
+from agent.media.events import KeysSpent, MediaHeard, MediaQuiet, RecordingFailed
+from agent.model.call import EndCause, Outcome
+from agent.model.recording import Channel, RecordState
+from agent.signalling.sip.timers import DEFAULT_TIMERS
+from tests.call.siprec.client import (
+    BOTH,
+    Document,
+    directions,
+    sdp,
+)
+from tests.call.siprec.sites import (
+    OFFICER,
+    TALK,
+    Recorder,
+    names,
+    rules,
+)
+from tests.call.site import until
+
+
+async def test_it_is_recorded_and_tagged_and_its_row_is_closed(site: Recorder) -> None:
+    await site.record()
+    await site.talk_beside()
+    answer = site.client.responses[0]
+    assert answer.status == 200
+    assert directions(answer) == ["recvonly", "recvonly"]
+    assert answer.headers.get("Content-Type") == "application/sdp"
+    assert "+sip.srs" in (answer.headers.get("Contact") or "")
+    [begin] = site.media.begins
+    assert begin.caller == "+358401234567"
+    assert names(begin.officers) == [OFFICER]
+    assert begin.channels == (Channel.CUSTOMER, Channel.OFFICER)
+    assert begin.codecs == {"0": {"8": "PCMA"}, "1": {"8": "PCMA"}}
+    assert begin.session is not None
+    assert begin.session.source == "client"
+    assert begin.session.session_ids == ("aa;remote=bb",)
+    assert begin.session.notice.given
+    assert [one.xml for one in site.media.documents] == [TALK.xml]
+    site.client.hang_up()
+    row = await site.over()
+    assert (row.outcome, row.route) == (Outcome.RECORDED, "beside")
+    assert row.cause == EndCause.SESSION_ENDED
+    assert not site.media.open
+    [job] = site.finishers.jobs
+    assert job.end.cause == EndCause.SESSION_ENDED
+    assert site.control.active_calls == 0
+
+
+async def test_ports_are_bound_and_tapped_before_the_answer_leaves(
+    site: Recorder,
+) -> None:
+    await site.record()
+    heard: list[set[str]] = []
+    site.agent.before_leaving = lambda: heard.append(set(site.media.verbs))
+    await site.talk_beside()
+    assert {"open_leg", "configure", "start_recording"} <= heard[-1]
+
+
+async def test_the_intent_stands_before_the_answer(site: Recorder) -> None:
+    await site.record(rules(direction="inbound"))
+    site.media.gate = asyncio.Event()
+    site.client.record(sdp(*BOTH), TALK.xml)
+    await until(lambda: site.media.told("open_leg"), "ports")
+    [row] = await site.rows()
+    assert (row.route, row.direction, row.outcome) == ("beside", "inbound", None)
+    site.media.gate.set()
+    await site.client.answered()
+
+
+# -- streams -------------------------------------------------------------------
+
+
+# -- refusals ------------------------------------------------------------------
+
+
+async def test_without_a_place_to_record_it_is_refused_or_goes_on(
+    site: Recorder,
+) -> None:
+    await site.record(rules(on_recording_failure="unrecorded"), min_free=1 << 60)
+    site.client.record(sdp(*BOTH), TALK.xml)
+    assert (await site.client.answered()).status == 200
+    assert site.logged("going_on_unrecorded")
+    assert site.media.told("listen")
+    site.client.hang_up()
+    row = await site.over()
+    assert row.outcome == Outcome.UNRECORDED
+    assert not site.media.begins
+
+
+async def test_a_client_that_gives_up_gets_nothing_recorded(site: Recorder) -> None:
+    await site.record()
+    site.media.gate = asyncio.Event()
+    site.client.record(sdp(*BOTH), TALK.xml)
+    await until(lambda: site.media.told("open_leg"), "ports")
+    site.client.cancel()
+    await until(lambda: not site.control.active_calls, "the end")
+    site.media.gate.set()
+    row = await site.over()
+    assert row.outcome == Outcome.ABANDONED
+    assert not site.media.begins
+    assert not site.media.open
+
+
+# -- who may not be recorded ---------------------------------------------------
+
+
+async def test_an_exempt_number_is_accepted_and_never_written(site: Recorder) -> None:
+    await site.record()
+    exempt = Document({"0409999999": "96", OFFICER: "97"})
+    site.client.record(sdp(*BOTH), exempt.xml)
+    assert (await site.client.answered()).status == 200
+    site.client.hang_up()
+    row = await site.over()
+    assert row.outcome == Outcome.EXEMPT
+    assert not site.media.begins
+    assert row.answered_utc_ns is not None
+
+
+async def test_without_evidence_of_a_notice_nothing_is_written(site: Recorder) -> None:
+    await site.record(rules(notice="header:X-Notice=played"))
+    site.client.record(sdp(*BOTH), TALK.xml)
+    assert (await site.client.answered()).status == 200
+    assert site.logged("notice_missing")
+    site.client.hang_up()
+    row = await site.over()
+    assert row.outcome == Outcome.EXEMPT
+    assert not site.media.begins
+
+
+# -- failures, operators, time -------------------------------------------------
+
+
+async def test_a_recording_that_fails_ends_the_session(site: Recorder) -> None:
+    await site.record()
+    await site.talk_beside()
+    [(recording, *_)] = site.media.told("start_recording")
+    site.media.emit(RecordingFailed(recording=recording, reason="ENOSPC"))
+    bye = await site.client.asked("BYE")
+    assert bye.headers.get("Reason")
+    row = await site.over()
+    assert row.outcome == Outcome.PARTIAL
+
+
+async def test_silence_on_all_streams_ends_it_and_on_one_does_not(
+    site: Recorder,
+) -> None:
+    await site.record()
+    await site.talk_beside()
+    one, other = site.call.names[1:]
+    site.media.emit(MediaQuiet(leg=one, seconds=60.0))
+    site.media.emit(MediaHeard(leg=one))
+    site.media.emit(MediaQuiet(leg=other, seconds=60.0))
+    site.media.emit(KeysSpent(leg=other))
+    await site.until_logged("reports_stopped")
+    assert site.control.active_calls == 1
+    site.media.emit(MediaQuiet(leg=one, seconds=60.0))
+    await site.client.asked("BYE")
+    row = await site.over()
+    assert row.cause == EndCause.MEDIA_TIMEOUT
+
+
+async def test_one_that_is_paused_by_its_client_is_not_missed(site: Recorder) -> None:
+    await site.record()
+    await site.talk_beside()
+    site.client.send("INVITE", sdp("inactive", "inactive", version=2))
+    await site.client.answered(2)
+    for leg in site.call.names[1:]:
+        site.media.emit(MediaQuiet(leg=leg, seconds=60.0))
+    await site.advance(0)
+    assert site.control.active_calls == 1
+
+
+async def test_operators_pause_resume_and_stop_it(site: Recorder) -> None:
+    await site.record(rules(max_pause=60.0))
+    await site.talk_beside()
+    orders, call_id = site.control.orders, site.call.call_id
+    status = orders.pause(call_id, by="mqtt", reason="card")
+    assert status.recording is RecordState.PAUSED
+    assert status.resumes_in == pytest.approx(60.0, abs=1.0)
+    assert site.spans == [("pause-begin", None)]
+    assert orders.resume(call_id, by="mqtt").recording is RecordState.ON
+    assert site.media.marks[-1].reason == "command"
+    orders.pause(call_id, by="mqtt", seconds=5.0)
+    await site.advance(5.1)
+    assert site.media.marks[-1].reason == "limit"
+    assert orders.stop_recording(call_id, by="x").recording is RecordState.OFF
+    with pytest.raises(UnknownCallError):
+        orders.resume("another", by="x")
+    site.client.hang_up()
+    row = await site.over()
+    assert row.outcome == Outcome.PARTIAL
+
+
+async def test_the_agent_that_stops_says_so(site: Recorder) -> None:
+    await site.record()
+    await site.talk_beside()
+    site.call.stop()
+    await site.client.asked("BYE")
+    row = await site.over()
+    assert row.cause == EndCause.AGENT_STOPPED
+
+
+async def test_a_client_that_never_acknowledges_is_gone(site: Recorder) -> None:
+    await site.record()
+    site.client.acknowledges = None
+    site.client.record(sdp(*BOTH), TALK.xml)
+    await site.client.answered()
+    await site.advance(64 * DEFAULT_TIMERS.t1 + 1)
+    row = await site.over()
+    assert row.cause == EndCause.SIGNALLING_TIMEOUT
