@@ -31,7 +31,7 @@ _SUCCESS = 0
 
 
 class Sipp:
-    """One sipp, at `port` of 127.0.0.1.
+    """One sipp, at `port` of `host`; its media is at 127.0.0.1.
 
     As a caller it needs `remote`, the port of who it calls. It ends by itself after
     `calls` calls or `timeout` seconds, and at the end of its `with` block at last.
@@ -43,6 +43,7 @@ class Sipp:
         scenario: str,
         *,
         port: int,
+        host: str = "127.0.0.1",
         remote: int | None = None,
         service: str = SERVICE,
         user: str = CALLER,
@@ -81,7 +82,7 @@ class Sipp:
         }.items():
             command += ["-key", name, value]
         command += ["-sf", str(scenarios / f"{scenario}.xml"), "-inf", str(fields)]
-        command += ["-s", service, "-i", "127.0.0.1", "-p", str(port)]
+        command += ["-s", service, "-i", host, "-p", str(port)]
         command += ["-mi", "127.0.0.1", "-mp", str(media_port)]
         command += ["-m", str(calls), "-r", str(rate), "-d", str(round(pause * 1000))]
         command += ["-timeout", str(timeout), "-timeout_error", "-max_recv_loops", "1"]

@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.lab.sipp import Sipp
 from tests.lab.siprec.messages import media_lines, parsed
 from tests.lab.siprec.streams import Clock, Stream
+from tests.ports import free_ports
 
 SCENARIOS = Path(__file__).parent
 TRANSPORTS = {"udp": "u1", "tcp": "t1"}
@@ -25,7 +26,7 @@ async def dialect(
     name: str,
     streams: Sequence[Stream],
     *,
-    port: int,
+    host: str,
     remote: int,
     caller: str,
     officer: str,
@@ -41,7 +42,8 @@ async def dialect(
     with Sipp(
         root,
         name,
-        port=port,
+        port=free_ports(1)[0],
+        host=host,
         remote=remote,
         service="recorder",
         user=caller,
@@ -56,7 +58,7 @@ async def dialect(
             lines = media_lines(description)
             assert len(lines) == len(streams)
             for stream, line in zip(streams, lines, strict=True):
-                stream.answered(line)
+                stream.answered(line, clock.frame)
             yield sipp
             await sipp.succeeds()
         finally:

@@ -12,8 +12,16 @@ CHANGED = "2026-11-30T08:05:00Z"
 
 def uid(word: str) -> str:
     """The id of what a test calls by a word: a UUID in base64, as the RFC has it."""
-    made = uuid.uuid5(uuid.NAMESPACE_DNS, f"{word}.src.example")
-    return base64.b64encode(made.bytes).decode()
+    return base64.b64encode(_uuid(word).bytes).decode()
+
+
+def hex_id(word: str) -> str:
+    """The same, as a session id is written (RFC 7989)."""
+    return _uuid(word).hex
+
+
+def _uuid(word: str) -> uuid.UUID:
+    return uuid.uuid5(uuid.NAMESPACE_DNS, f"{word}.src.example")
 
 
 def document(*elements: str, mode: str = "complete") -> bytes:
@@ -36,7 +44,8 @@ def group(word: str) -> str:
 
 def session(word: str, *, of: str = "", stopped: bool = False) -> str:
     """A communication session, of a group or of none, going on or at its end."""
-    inside = f"<group-ref>{uid(of)}</group-ref>" if of else ""
+    inside = f"<sipSessionID>{hex_id(word)};remote={hex_id(of)}</sipSessionID>"
+    inside += f"<group-ref>{uid(of)}</group-ref>" if of else ""
     name = "stop-time" if stopped else "start-time"
     inside += f"<{name}>{CHANGED if stopped else BEGUN}</{name}>"
     return f'<session session_id="{uid(word)}">{inside}</session>'

@@ -6,10 +6,9 @@ said when, which the recordings are then held against.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from tests.lab.daemon import Recording
 from tests.lab.siprec import documents as doc
@@ -97,7 +96,12 @@ class Scene:
             stream.direction = direction
 
 
-Flow = Callable[[Scene], Awaitable[None]]
+class Flow(Protocol):
+    """What happens in a call, and of which name that is."""
+
+    __name__: str
+
+    def __call__(self, scene: Scene) -> Awaitable[None]: ...
 
 
 async def basic(scene: Scene) -> None:
@@ -310,6 +314,25 @@ async def inactive_first(scene: Scene) -> None:
     await scene.end()
 
 
+async def two_laws(scene: Scene) -> None:
+    """One party speaks A-law, the other mu-law."""
+    scene.client.add(scene.take.stream("1"), scene.take.stream("2"))
+    scene.take.streams[1].payload_type = 0
+    scene.keep(await scene.client.record(doc.document(*scene.take.two())))
+    await scene.talk()
+    await scene.end()
+
+
+async def new_source(scene: Scene) -> None:
+    """The officer's stream comes from another source all of a sudden."""
+    await scene.begin(*scene.take.two())
+    await scene.talk()
+    scene.mark("renewed")
+    scene.take.streams[1].renew()
+    await scene.talk()
+    await scene.end()
+
+
 async def over_tcp(scene: Scene) -> None:
     """The basic flow, over TCP."""
     await basic(scene)
@@ -333,6 +356,14 @@ async def laughs(scene: Scene) -> None:
     await scene.talk()
     scene.mark("end")
     scene.keep(await scene.client.bye())
+
+
+async def verbose(scene: Scene) -> None:
+    """A document that is longer than most, and is kept to the last octet."""
+    more = "".join(f'<more xmlns="urn:example:src">{n:064}</more>' for n in range(450))
+    await scene.begin(*scene.take.two(inside=more))
+    await scene.talk()
+    await scene.end()
 
 
 async def wrong_labels(scene: Scene) -> None:
@@ -409,9 +440,12 @@ FLOWS: dict[str, Flow] = {
         party_change,
         offerless,
         inactive_first,
+        two_laws,
+        new_source,
         over_tcp,
         over_tls,
         laughs,
+        verbose,
         wrong_labels,
         partial_first,
         exempt,
@@ -431,22 +465,17 @@ SOURCE_OF = {
 TRANSPORT_OF = {"over_tcp": "tcp", "over_tls": "tls"}
 
 
-@asynccontextmanager
-async def scene_of(site: Site, name: str) -> AsyncIterator[Scene]:
-    """A flow's client, started, and its take."""
-    number = EXEMPT if name == "exempt" else f"0401000{[*FLOWS].index(name):03}"
+async def play(site: Site, flow: Flow, number: int) -> Take:
+    """Play a flow from its beginning to its end, as the n-th."""
+    name = flow.__name__
+    caller = EXEMPT if flow is exempt else f"0401000{number:03}"
     client = site.client(
         SOURCE_OF.get(name, "sbc"), transport=TRANSPORT_OF.get(name, "udp")
     )
     await client.start()
     try:
-        yield Scene(site, Take(name, number), client)
+        scene = Scene(site, Take(name, caller), client)
+        await flow(scene)
     finally:
         await client.close()
-
-
-async def play(site: Site, name: str) -> Take:
-    """Play a flow from its beginning to its end."""
-    async with scene_of(site, name) as scene:
-        await FLOWS[name](scene)
     return scene.take

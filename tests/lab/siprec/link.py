@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol
 
+from agent.model.media import Address
 from tests.lab.siprec.messages import Message, parsed
 
 Heard = Callable[[Message], None]
@@ -22,14 +23,14 @@ class Link(Protocol):
 
 
 async def opened(
-    transport: str, port: int, remote: int, heard: Heard, tls: ssl.SSLContext | None
+    transport: str, ours: Address, remote: int, heard: Heard, tls: ssl.SSLContext | None
 ) -> Link:
-    """One from a port of 127.0.0.1 to another; `heard` is told of what comes."""
+    """One from an address to a port of 127.0.0.1; `heard` is told of what comes."""
     if transport == "udp":
-        return await _Datagrams.opened(port, remote, heard)
+        return await _Datagrams.opened(ours, remote, heard)
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("127.0.0.1", port))
+    sock.bind((ours.host, ours.port))
     sock.setblocking(False)
     await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", remote))
     name = "127.0.0.1" if tls is not None else None
@@ -44,10 +45,10 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     @classmethod
-    async def opened(cls, port: int, remote: int, heard: Heard) -> "_Datagrams":
+    async def opened(cls, ours: Address, remote: int, heard: Heard) -> "_Datagrams":
         transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: cls(heard),
-            local_addr=("127.0.0.1", port),
+            local_addr=(ours.host, ours.port),
             remote_addr=("127.0.0.1", remote),
         )
         protocol._transport = transport

@@ -1,14 +1,15 @@
 """A daemon that is a session recording server, and the clients it knows.
 
-Each client of `SOURCES` is a peer of its own, by its ports; how it is recognised and
-what shows that the parties were told is in its `[[siprec]]` entry.
+Each of `SOURCES` is a peer of its own, at an address of its own; how its sessions are
+recognised and what shows that the parties were told is in its `[[siprec]]` entry.
 """
 
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.model.media import Address
 from tests.integration.conftest import tone
 from tests.lab.daemon import Daemon
 from tests.lab.secure import secured
@@ -18,72 +19,68 @@ from tests.ports import free_ports
 STATEMENT = "the client plays the notice before it connects"
 EXEMPT = "0409999999"
 _TOLD = f'notice = "statement:{STATEMENT}"\n'
+_HEADER = 'notice = "header:X-Notice=played*"\n'
+_INBOUND = 'direction = "inbound"\n'
 SOURCES = {
-    "sbc": _TOLD,
+    "sbc": f"{_TOLD}{_INBOUND}",
+    # Its metadata tells who is recorded, and who rang whom.
+    "broadworks": f'{_TOLD}recognise = "legacy"\n',
     # Takes all that its peer sends for recording sessions.
-    "legacy": f'{_TOLD}recognise = "legacy"\ndirection = "inbound"\n',
+    "legacy": f'{_TOLD}recognise = "legacy"\n{_INBOUND}',
     "oracle": f"{_TOLD}"
     'officer = ["extension:callingParty=false"]\n'
     'calling = ["extension:callingParty=true"]\n',
-    "avaya": f'{_TOLD}officer = ["label:20"]\ndirection = "inbound"\n',
-    "header": 'notice = "header:X-Notice=played*"\n',
-    "metadata": 'notice = "extension:announcement=played"\n',
-    "careless": 'notice = "header:X-Notice=played*"\non_notice_failure = "record"\n',
+    "avaya": f'{_TOLD}officer = ["label:20"]\n{_INBOUND}',
+    "header": f"{_HEADER}{_INBOUND}",
+    "metadata": f'notice = "extension:announcement=played"\n{_INBOUND}',
+    "careless": f'{_HEADER}{_INBOUND}on_notice_failure = "record"\n',
 }
 "What is in the entry of each beside its name and its peer."
-PORTS = 24
-"Of each source: as many clients may stand at once."
 
 
-@dataclass
+@dataclass(frozen=True)
 class Site:
     """The daemon, and the clients' side of its configuration."""
 
     daemon: Daemon
     tls_port: int
     tls: ssl.SSLContext
-    _ports: dict[str, list[int]] = field(default_factory=dict)
 
     def client(self, source: str = "sbc", **more: Any) -> Client:
-        """A client of a source, at a port that no other has."""
-        transport = more.setdefault("transport", "udp")
-        if transport == "tls":
-            [port] = free_ports(1)
-            return Client(port, self.tls_port, tls=self.tls, **more)
-        return Client(self.port(source), self.daemon.sip, **more)
-
-    def port(self, source: str) -> int:
-        """A port at which a client is of that source."""
-        return self._ports[source].pop()
+        """A client of a source; over TLS it is one by its certificate."""
+        remote = self.daemon.sip
+        if more.get("transport") == "tls":
+            more["tls"], remote = self.tls, self.tls_port
+        [port] = free_ports(1)
+        return Client(Address(host_of(source), port), remote, **more)
 
     def stop(self) -> None:
         """End the daemon in good order."""
         self.daemon.stop()
 
 
+def host_of(source: str) -> str:
+    """Where the clients of a source are."""
+    return f"127.0.1.{[*SOURCES].index(source) + 1}"
+
+
 def recording_server(root: Path, **options: Any) -> Site:
     """One, not started yet."""
     options.setdefault("recording", f'exempt = ["{EXEMPT}"]')
     daemon = Daemon(root, notice=tone(600, 0.4), **options)
-    # Who comes with the certificate of the trunk is a client over TLS.
     secure = secured(daemon)
-    daemon.amend(
-        '[[peers]]\nname = "officers"',
+    peers = (
         '[[peers]]\nname = "secure"\nmatch = ["tls:src.example"]\nsrtp = "require"\n'
-        '[[peers]]\nname = "officers"',
     )
-    ports = {name: free_ports(PORTS) for name in SOURCES}
-    entries = [_entry("secure", SOURCES["sbc"])]
-    peers = ""
+    entries = _entry("secure", SOURCES["sbc"])
     for name, keys in SOURCES.items():
-        matches = ", ".join(f'"127.0.0.1:{port}"' for port in ports[name])
-        peers += f'[[peers]]\nname = "{name}"\nmatch = [{matches}]\ntrusted = true\n'
-        entries.append(_entry(name, keys))
-    daemon.amend(
-        '[[peers]]\nname = "secure"', f'{peers}[[peers]]\nname = "secure"'
-    ).amend("[officers]", f"{''.join(entries)}[officers]")
-    files = secure.authority.issue("src.example")
-    return Site(daemon, secure.port, files.client(), ports)
+        match = f'match = ["{host_of(name)}"]\ntrusted = true'
+        peers += f'[[peers]]\nname = "{name}"\n{match}\n'
+        entries += _entry(name, keys)
+    daemon.amend("[[routes]]", f"{peers}[[routes]]")
+    daemon.amend("[officers]", f"{entries}[officers]")
+    certificate = secure.authority.issue("src.example")
+    return Site(daemon, secure.port, certificate.client())
 
 
 def _entry(name: str, keys: str) -> str:

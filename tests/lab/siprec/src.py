@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from agent.model.media import Address
 from tests.lab.siprec.link import Link, opened
 from tests.lab.siprec.messages import (
     MediaLine,
@@ -31,9 +32,9 @@ _RESEND = 0.5
 
 @dataclass
 class Client:
-    """One, at `port` of 127.0.0.1, of the server at `remote`."""
+    """One; its server is at the port `remote` of 127.0.0.1."""
 
-    port: int
+    address: Address
     remote: int
     transport: str = "udp"
     tls: ssl.SSLContext | None = None
@@ -65,7 +66,7 @@ class Client:
     async def start(self) -> None:
         """Open its connection, and let its streams run."""
         self._link = await opened(
-            self.transport, self.port, self.remote, self._heard, self.tls
+            self.transport, self.address, self.remote, self._heard, self.tls
         )
         self.clock.start()
 
@@ -145,8 +146,9 @@ class Client:
     def _forget(self) -> None:
         """Begin another dialog."""
         self._call_id, self._from = secrets.token_hex(12), secrets.token_hex(6)
-        self._to, self._target = "", self._uri(self.to, self.remote)
+        self._to, self._target = "", self._uri(self.to, self._server)
         self._sequence = itertools.count(1)
+        self._acknowledgement = b""
 
     def _remember(self, answer: Message, number: int, branch: str) -> None:
         self._invited = (number, branch)
@@ -159,7 +161,7 @@ class Client:
     def _take(self, answer: Message) -> None:
         self.answers = media_lines(answer.body)
         for stream, line in zip(self.clock.streams, self.answers, strict=False):
-            stream.answered(line)
+            stream.answered(line, self.clock.frame)
 
     def _acknowledge(self, answer: Message, body: bytes = b"", kind: str = "") -> None:
         number, branch = self._invited
@@ -172,8 +174,12 @@ class Client:
 
     # -- messages -------------------------------------------------------------------
 
-    def _uri(self, user: str, port: int) -> str:
-        return f"sip:{user}@127.0.0.1:{port};transport={self.transport}"
+    def _uri(self, user: str, at: Address) -> str:
+        return f"sip:{user}@{at};transport={self.transport}"
+
+    @property
+    def _server(self) -> Address:
+        return Address("127.0.0.1", self.remote)
 
     def _request(
         self,
@@ -185,14 +191,14 @@ class Client:
         *headers: str,
         to: str = "",
     ) -> bytes:
-        at = f"127.0.0.1:{self.port}"
+        at = self.address
         lines = [
             f"Via: SIP/2.0/{self.transport.upper()} {at};branch={branch}",
             f"From: <sip:src@{at}>;tag={self._from}",
-            f"To: {to or self._to or f'<sip:{self.to}@127.0.0.1:{self.remote}>'}",
+            f"To: {to or self._to or f'<sip:{self.to}@{self._server}>'}",
             f"Call-ID: {self._call_id}",
             f"CSeq: {number} {method}",
-            f"Contact: <{self._uri('src', self.port)}>{self.contact}",
+            f"Contact: <{self._uri('src', at)}>{self.contact}",
             "Max-Forwards: 70",
             *headers,
         ]
@@ -225,7 +231,7 @@ class Client:
             return
         names = ("Via", "From", "To", "Call-ID", "CSeq")
         lines = [f"{n}: {v}" for n in names for v in request.all(n)]
-        lines.append(f"Contact: <{self._uri('src', self.port)}>{self.contact}")
+        lines.append(f"Contact: <{self._uri('src', self.address)}>{self.contact}")
         self._send(written("SIP/2.0 200 OK", lines, b""))
         self.asked.put_nowait(request)
 

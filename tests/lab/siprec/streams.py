@@ -6,20 +6,28 @@ the same moment: where in a recording a frame is, tells all that is to be known 
 
 import asyncio
 import base64
+import functools
+import itertools
+import math
 import os
 import random
 import socket
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from agent.formats.codecs.g711 import decode_alaw, decode_ulaw
 from agent.model.media import SrtpSuite
 from tests.fakes.srtp import Direction
-from tests.lab.parties import FRAME, noise
+from tests.lab.parties import FRAME, RATE
 from tests.lab.siprec.messages import MediaLine
 from tests.ports import free_ports
 
 SECONDS = 30.0
 "How much each stream has to say."
 SUITE = SrtpSuite.AES_CM_128_HMAC_SHA1_80
+_LOUD = 9000
+"Far from what is clipped, two of them together too."
 _PTIME = 0.02
 
 
@@ -31,6 +39,7 @@ class Stream:
     seed: int
     "Of its noise."
     payload_type: int = 8
+    kind: str = "audio"
     direction: str = "sendonly"
     secure: bool = False
     said: set[int] = field(default_factory=set)
@@ -39,26 +48,36 @@ class Stream:
     "RTCP packets that came back."
     remote: int = 0
     "The port that it is sent to, or 0."
+    since: int = 0
+    "The first frame that is sent there."
 
     def __post_init__(self) -> None:
         [self.port] = free_ports(1)
-        self.sound = noise(SECONDS, self.seed)
-        "In the law of its payload type, an octet per sample."
         self.key = os.urandom(30)
         self._srtp = Direction(SUITE, self.key)
-        rng = random.Random(self.seed)
-        self._sequence = rng.getrandbits(15)
-        self._timestamp, self._ssrc = rng.getrandbits(32), rng.getrandbits(32)
+        self.renew()
         self._rtp = _bound(self.port)
         self._rtcp = _bound(self.port + 1)
+
+    @functools.cached_property
+    def sound(self) -> bytes:
+        """All of it in the law of its payload type, an octet per sample."""
+        law = decode_alaw if self.payload_type == 8 else decode_ulaw
+        samples = np.frombuffer(law(bytes(range(256))), "<i2").astype(int)
+        codes = np.flatnonzero(np.abs(samples) <= _LOUD).astype(np.uint8)
+        numbers = np.random.default_rng(self.seed)
+        return bytes(numbers.choice(codes, round(SECONDS * RATE)))
+
+    def renew(self) -> None:
+        """Be another source from now on, as after a transfer behind the client."""
+        self._sequence = random.getrandbits(15)
+        self._timestamp, self._ssrc = random.getrandbits(32), random.getrandbits(32)
 
     def section(self) -> str:
         """Its part of an offer."""
         lines = [
-            f"m=audio {self.port} RTP/{'SAVP' if self.secure else 'AVP'}"
-            f" {self.payload_type} 101",
-            "a=rtpmap:101 telephone-event/8000",
-            "a=ptime:20",
+            f"m={self.kind} {self.port} RTP/{'SAVP' if self.secure else 'AVP'}"
+            f" {self.payload_type}",
             f"a={self.direction}",
             f"a=label:{self.label}",
         ]
@@ -67,10 +86,14 @@ class Stream:
             lines.append(f"a=crypto:1 {SUITE.value} inline:{key}")
         return "\r\n".join(lines)
 
-    def answered(self, line: MediaLine) -> None:
-        """Send to where the answer says, or nowhere."""
+    def answered(self, line: MediaLine, since: int) -> None:
+        """Send to where the answer says, or nowhere, from a frame on."""
         hears = line.direction in {"recvonly", "sendrecv"}
-        self.remote = line.port if hears and self.direction == "sendonly" else 0
+        was, self.remote = self.remote, 0
+        if hears and self.direction == "sendonly":
+            self.remote = line.port
+        if not was:
+            self.since = since
 
     def say(self, frame: int) -> None:
         """Send one frame; so that those that are not said leave a gap."""
@@ -110,13 +133,20 @@ class Clock:
 
     def __init__(self) -> None:
         self.streams: list[Stream] = []
-        self.frame = 0
-        "The next to be said."
+        self._begun = 0.0
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def frame(self) -> int:
+        """The next whose time comes, however late who says them may be."""
+        now = asyncio.get_running_loop().time()
+        return math.ceil((now - self._begun) / _PTIME)
 
     def start(self) -> None:
         """Begin with frame 0."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="src")
+        loop = asyncio.get_running_loop()
+        self._begun = loop.time()
+        self._task = loop.create_task(self._run(), name="src")
 
     async def stop(self) -> None:
         """Say no more, and let all ports go."""
@@ -128,13 +158,11 @@ class Clock:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        start = loop.time()
-        while True:
+        for frame in itertools.count():
+            await asyncio.sleep(max(0.0, self._begun + frame * _PTIME - loop.time()))
             for stream in self.streams:
-                if stream.remote:
-                    stream.say(self.frame)
-            self.frame += 1
-            await asyncio.sleep(max(0.0, start + self.frame * _PTIME - loop.time()))
+                if stream.remote and frame >= stream.since:
+                    stream.say(frame)
 
 
 def _bound(port: int) -> socket.socket:
