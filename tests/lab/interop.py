@@ -31,6 +31,8 @@ the results of the tests marked `interop`, all of which run in CI; not by hand. 
 field is a pair nobody tries, which may be because that peer lacks the feature.
 
 """
+_CHAPTER: Final = "## "
+"How a chapter that follows the table begins."
 
 
 def cells(item: pytest.Item) -> Iterator[Cell]:
@@ -46,6 +48,8 @@ class Table:
 
     versions: dict[str, str] = field(default_factory=dict)
     results: dict[Cell, str] = field(default_factory=dict)
+    chapters: str = ""
+    "What follows the table, from the first heading on; others write it."
 
     def __str__(self) -> str:
         names = sorted({peer for peer, _ in self.results}, key=str.casefold)
@@ -55,7 +59,9 @@ class Table:
         for feature in features:
             row = [self.results.get((name, feature), "") for name in names]
             lines.append(_row(feature, row))
-        return _HEAD + "\n".join(lines) + "\n"
+        return (
+            _HEAD + "\n".join(lines) + "\n" + (self.chapters and f"\n{self.chapters}")
+        )
 
     def update(self, results: Mapping[str, dict[str, str]]) -> None:
         """Take a run's results in: `{peer: {feature: result, "": version}}`."""
@@ -80,9 +86,11 @@ def read_table(path: Path = TABLE) -> Table:
     table = Table()
     if not path.exists():
         return table
+    text, heading, rest = path.read_text().partition("\n" + _CHAPTER)
+    table.chapters = heading.removeprefix("\n") + rest
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in path.read_text().splitlines()
+        for line in text.splitlines()
         if line.startswith("|")
     ]
     heads = [head.rpartition(" ") for head in rows[0][1:]]

@@ -31,8 +31,10 @@ def test_the_table_reads_back_as_written(tmp_path: Path) -> None:
     path.write_text(str(table))
     assert read_table(path) == table
     table.keep([("sipp TLS", "TLS")])
+    table.chapters = "## Others\n\n| a | b |\n\n## And more\n"
     path.write_text(str(table))
     assert read_table(path).results == {("sipp TLS", "TLS"): "yes"}
+    assert read_table(path).chapters == table.chapters
     assert "baresip" not in path.read_text()
 
 

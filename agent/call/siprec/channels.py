@@ -1,12 +1,14 @@
 """On which side of the recording each stream is heard: sans-IO.
 
-A stream is on the side of those who send on it. Where nobody does it stays where it
-was, or is taken for that of somebody who sends nothing: a party on hold, or metadata
-that does not say who is on which stream.
+A stream is on the side of those who send on it; one that was mixed stays on both while
+one of them is on hold. Where nobody sends it stays where it was, or is taken for that
+of somebody who sends nothing: a party on hold, or metadata that does not say who is on
+which stream.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from agent.call.siprec.people import Party
 from agent.model.recording import Channel
@@ -24,25 +26,35 @@ class Placement:
     "Whether parties and streams were matched by nothing but their order."
 
 
+_NOWHERE: Final = Placement({}, mixed=False, by_order=False)
+
+
 def place(
     labels: Sequence[str],
     side_of: Mapping[Party, Channel],
-    before: Mapping[str, Channel],
+    before: Placement = _NOWHERE,
 ) -> Placement:
     """Place streams, by the sides of all parties in the order of the metadata.
 
     `before` is where they were heard until now.
     """
     channels: dict[str, Channel] = {}
+    stays = {
+        label
+        for label, channel in before.channels.items()
+        if before.mixed and channel is Channel.BOTH
+    }
     senders = {
         label: [one for one in side_of if label in one.sends] for label in labels
     }
-    mixed = any(len(found) > 1 for found in senders.values())
+    mixed = any(len(found) > 1 for found in senders.values()) or bool(
+        stays.intersection(senders)
+    )
     for label, found in senders.items():
-        if found:
+        if found and label not in stays:
             channels[label] = _common([side_of[one] for one in found])
-        elif label in before:
-            channels[label] = before[label]
+        elif label in before.channels:
+            channels[label] = before.channels[label]
     left = [label for label in senders if label not in channels]
     if not left:
         return Placement(channels, mixed, by_order=False)

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from agent.call.siprec.channels import place
+from agent.call.siprec.channels import Placement, place
 from agent.call.siprec.config import SiprecConfig
 from agent.call.siprec.dialects import Hints, read_hints
 from agent.call.siprec.people import Party, people_of
@@ -124,7 +124,7 @@ def decide(
             or _Roles(Basis.UNDECIDED)
         )
     sides = _sides(roles, calling, everyone, labels)
-    placed = place(labels, sides, {} if before is None else before.channels)
+    placed = place(labels, sides, _placed(before))
     direction = _direction(rules, hints, calling, roles)
     caller = _caller(roles, calling, hints)
     service = _service(rules, hints, direction, caller)
@@ -145,6 +145,13 @@ def decide(
         outsiders_only=outsiders_only,
         identified=was_known or bool(by_rule or known),
     )
+
+
+def _placed(before: Parties | None) -> Placement:
+    if before is None:
+        return Placement({}, mixed=False, by_order=False)
+    by_order = before.basis.endswith(BY_ORDER)
+    return Placement(before.channels, before.mixed, by_order)
 
 
 def _everyone(view: View, rules: SiprecConfig, hints: Hints) -> tuple[Party, ...]:

@@ -11,8 +11,8 @@ def party(key: str, *sends: str) -> Party:
     return Party(key=key, number=key, sends=frozenset(sends))
 
 
-def placed(*sides: tuple[Party, Channel], labels: str, **before: Channel) -> Placement:
-    return place(list(labels), dict(sides), before)
+def placed(*sides: tuple[Party, Channel], labels: str) -> Placement:
+    return place(list(labels), dict(sides))
 
 
 def test_a_stream_is_on_the_side_of_who_sends_on_it() -> None:
@@ -48,8 +48,19 @@ def test_the_only_stream_is_that_of_all(
 def test_without_senders_streams_stay_where_they_were() -> None:
     caller, officer = party("c"), party("o")
     sides = (officer, RIGHT), (caller, LEFT)
-    made = placed(*sides, labels="12", **{"1": LEFT, "2": RIGHT})
-    assert made == Placement({"1": LEFT, "2": RIGHT}, mixed=False, by_order=False)
+    before = Placement({"1": LEFT, "2": RIGHT}, mixed=False, by_order=False)
+    assert place(["1", "2"], dict(sides), before) == before
+
+
+def test_a_mixed_stream_is_on_both_sides_while_somebody_is_on_hold() -> None:
+    caller, officer = party("c", "1"), party("o", "1")
+    before = placed((caller, LEFT), (officer, RIGHT), labels="1")
+    held = {party("c"): LEFT, officer: RIGHT}
+    assert place(["1"], held, before) == before
+    # What was on both sides for want of knowledge goes where it belongs.
+    unknown = Placement({"1": BOTH}, mixed=False, by_order=False)
+    assert place(["1"], held, unknown).channels == {"1": RIGHT}
+    assert not place(["2", "3"], held, before).mixed
 
 
 def test_who_sends_nothing_is_on_what_is_left() -> None:
