@@ -7,6 +7,8 @@ import msgspec
 from agent.call.config import MAX_PAUSE
 from agent.call.siprec.rules import MAX_RULE, Rule, RuleKind, parse_rule
 from agent.model.media import CODECS
+from agent.signalling.sip.errors import SipParseError
+from agent.signalling.sip.uri import parse_uri
 
 MAX_STREAMS: Final = 16
 "Of one recording session: a conference of sixteen, each by itself."
@@ -63,8 +65,8 @@ class SiprecConfig(
             raise ValueError(f"codecs must name some of: {', '.join(CODECS)}")
         if not 0 <= self.max_pause <= MAX_PAUSE:
             raise ValueError(f"max_pause must be 0 to {MAX_PAUSE:.0f} seconds")
-        if self.redirect and not self.redirect.startswith(("sip:", "sips:")):
-            raise ValueError("redirect must be a sip URI")
+        if self.redirect:
+            self._check_redirect()
         for rule in (*self.officer, *self.caller, *self.calling):
             parse_rule(rule)
         if self.notice.startswith(_STATEMENT):
@@ -74,6 +76,14 @@ class SiprecConfig(
                 )
         elif self.notice_rule.kind not in {RuleKind.EXTENSION, RuleKind.HEADER}:
             raise ValueError("notice must begin with statement:, extension: or header:")
+
+    def _check_redirect(self) -> None:
+        try:
+            scheme = parse_uri(self.redirect).scheme
+        except SipParseError as error:
+            raise ValueError(f"redirect: {error.args[0]}") from error
+        if scheme not in {"sip", "sips"}:
+            raise ValueError("redirect must be a sip URI")
 
     @property
     def headers(self) -> frozenset[str]:

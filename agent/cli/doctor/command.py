@@ -18,6 +18,7 @@ from agent.cli.doctor import (
     names,
     notices,
     ports,
+    siprec,
     storage,
     unit,
 )
@@ -33,6 +34,7 @@ CHECKS: Final[dict[str, Check]] = {
     "unit": unit.check,
     "ports": ports.check,
     "names": names.check,
+    "siprec": siprec.check,
     "certificates": certificates.check,
     "clock": clock.check,
     "keys": keys.check,

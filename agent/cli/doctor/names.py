@@ -18,7 +18,7 @@ _REMEDY = (
 
 
 def check(patient: Patient, found: Findings) -> Iterator[Finding]:
-    """Look up every host that a peer or a route names."""
+    """Look up every host that a peer, a route or a `[[siprec]]` entry names."""
     wanted = dict(_wanted(patient))
     answers = asyncio.run(_resolve(patient, list(wanted.values())))
     for (place, uri), answer in zip(wanted.items(), answers, strict=True):
@@ -48,6 +48,9 @@ def _wanted(patient: Patient) -> Iterator[tuple[str, Uri]]:
         for number, target in enumerate((*route.to, route.overflow)):
             if target.startswith(("sip:", "sips:")):
                 yield f"route {route.name}, target {number + 1}", parse_uri(target)
+    for entry in config.siprec:
+        if entry.redirect:
+            yield f"siprec {entry.name}, redirect", parse_uri(entry.redirect)
 
 
 async def _resolve(

@@ -17,6 +17,7 @@ def test_the_defaults_are_the_strict_ones() -> None:
     assert made.on_notice_failure == "discard"
     assert made.on_recording_failure == "refuse"
     assert made.direction == "decide"
+    assert entry(redirect="sips:other.example").redirect == "sips:other.example"
     assert (made.officer, made.caller, made.calling) == ((), (), ())
 
 
@@ -46,7 +47,9 @@ def test_which_headers_of_an_invite_count() -> None:
         ({"codecs": ("G729",)}, "codecs must name some of"),
         ({"max_pause": -1.0}, "max_pause"),
         ({"max_pause": 3601.0}, "max_pause"),
-        ({"redirect": "other"}, "redirect must be a sip URI"),
+        ({"redirect": "other"}, "redirect: "),
+        ({"redirect": "sip:@"}, "redirect: "),
+        ({"redirect": "tel:1"}, "redirect must be a sip URI"),
         ({"officer": ("boss",)}, "'boss' is no rule"),
         ({"caller": ("participant:0",)}, "count from 1"),
         ({"calling": ("aor:",)}, "something must follow"),

@@ -68,6 +68,42 @@ def transport_not_served(host: SoundHost, *_: object) -> None:
     host.edit('uri = "sip:127.0.0.1:5999"', 'uri = "sip:127.0.0.1:5999;transport=tcp"')
 
 
+def _siprec(host: SoundHost, more: str = "", told: str = "header:X-Told") -> None:
+    entry = f'[[siprec]]\nname = "s"\nfrom = "trunk"\nnotice = "{told}"\n{more}\n'
+    host.edit("[[routes]]", f"{entry}[[routes]]")
+
+
+def recorded_in_the_clear(host: SoundHost, *_: object) -> None:
+    _siprec(host)
+
+
+def recorded_with_keys_that_cannot_come(host: SoundHost, *_: object) -> None:
+    _siprec(host)
+    host.edit('uri = "sip:127.0.0.1:5999"', 'srtp = "require"')
+
+
+def recorder_asks_for_no_certificate(host: SoundHost, *_: object) -> None:
+    _siprec(host)
+    host.edit('match = ["127.0.0.1:5999"]', 'match = ["tls:sbc.example.org"]')
+
+
+def recorded_whatever_comes(host: SoundHost, *_: object) -> None:
+    _siprec(host, 'recognise = "legacy"')
+
+
+def recorded_untold(host: SoundHost, *_: object) -> None:
+    _siprec(host, 'on_notice_failure = "record"')
+
+
+def other_recorder_unknown(
+    host: SoundHost, _: ExitStack, patch: pytest.MonkeyPatch
+) -> None:
+    [closed] = free_ports(1)
+    patch.setattr(resolver, "LIFETIME", 0.05)
+    host.edit("[sip]", f'[sip]\nnameservers = ["127.0.0.1:{closed}"]')
+    _siprec(host, 'redirect = "sip:other.example.org"')
+
+
 def certificate_expired(host: SoundHost, *_: object) -> None:
     _put(host, "sip.example.org", expired=True)
 
@@ -303,6 +339,24 @@ FAULTS: list[Fault] = [
     (other_configuration, WRONG, "ports", "does not listen at", "Restart"),
     (name_unknown, WRONG, "names", "pbx.example.org is not found", "dig"),
     (transport_not_served, WRONG, "names", "peer trunk", "sip.listen"),
+    (other_recorder_unknown, WRONG, "names", "other.example.org is not found", "dig"),
+    (recorded_in_the_clear, WARNING, "siprec", "in the clear", "tls: listener"),
+    (
+        recorded_with_keys_that_cannot_come,
+        WRONG,
+        "siprec",
+        "all its sessions are refused",
+        "tls: listener",
+    ),
+    (
+        recorder_asks_for_no_certificate,
+        WRONG,
+        "siprec",
+        "nobody asks it for",
+        "verify_client",
+    ),
+    (recorded_whatever_comes, WARNING, "siprec", "does not say so", "strict"),
+    (recorded_untold, WARNING, "siprec", "nothing shows", "discard"),
     (certificate_expired, WRONG, "certificates", "expired on", "Renew"),
     (key_of_another, WRONG, "certificates", "not the key", "pair"),
     (wildcard, WARNING, "certificates", "wildcard", "whole name"),

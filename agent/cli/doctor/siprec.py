@@ -1,0 +1,87 @@
+"""Whether recording sessions are understood, and come as safely as they might."""
+
+from collections.abc import Iterator
+
+from agent.call.config import PeerConfig, certificate_name
+from agent.call.siprec.config import SiprecConfig
+from agent.cli.doctor.finding import Finding, Findings, Patient
+from agent.signalling.config import parse_listen
+
+
+def check(patient: Patient, found: Findings) -> Iterator[Finding]:
+    """Judge each `[[siprec]]` entry, with its peer."""
+    peers = {peer.name: peer for peer in patient.config.peers}
+    tls = any(
+        parse_listen(entry).transport == "tls" for entry in patient.config.sip.listen
+    )
+    if not patient.config.siprec:
+        yield found.right("no peer is a session recording client")
+    for entry in patient.config.siprec:
+        faults = [
+            *_transport(entry, peers[entry.from_], patient, found, tls=tls),
+            *_policy(entry, found),
+            *_parties(entry, patient, found),
+        ]
+        yield from faults
+        if not faults:
+            yield found.right(f"{entry.name}: its sessions come safely, and say enough")
+
+
+def _transport(
+    entry: SiprecConfig,
+    peer: PeerConfig,
+    patient: Patient,
+    found: Findings,
+    *,
+    tls: bool,
+) -> Iterator[Finding]:
+    """RFC 7866 section 12: a recording session is as safe as the call, by TLS."""
+    if not tls and peer.srtp == "require":
+        yield found.wrong(
+            f"{entry.name}: the peer {peer.name} must encrypt, and keys are taken over"
+            " TLS only: all its sessions are refused",
+            "Add a tls: listener to sip.listen, and send the sessions there.",
+        )
+    elif not tls:
+        yield found.warning(
+            f"{entry.name}: metadata and audio come in the clear",
+            "Add a tls: listener to sip.listen, and let the client send SRTP there.",
+        )
+    by_name = [one for one in peer.match if certificate_name(one) is not None]
+    if by_name and patient.config.tls.verify_client == "off":
+        yield found.wrong(
+            f"{entry.name}: the peer {peer.name} is known by its certificate, which"
+            " nobody asks it for",
+            'Set tls.verify_client to "optional" or "required".',
+        )
+
+
+def _policy(entry: SiprecConfig, found: Findings) -> Iterator[Finding]:
+    if entry.recognise == "legacy":
+        yield found.warning(
+            f"{entry.name}: what its peer sends counts as a recording session also"
+            " where it does not say so",
+            'Set recognise to "strict" if the client knows RFC 7866.',
+        )
+    if entry.on_notice_failure == "record":
+        yield found.warning(
+            f"{entry.name}: calls are recorded also where nothing shows that the"
+            " parties were told",
+            'Set on_notice_failure to "discard", or have that decided in writing.',
+        )
+
+
+def _parties(
+    entry: SiprecConfig, patient: Patient, found: Findings
+) -> Iterator[Finding]:
+    config = patient.config
+    known = config.officers.directory or config.roster.path
+    if (
+        not known
+        and entry.direction == "decide"
+        and not (entry.officer or entry.caller)
+    ):
+        yield found.warning(
+            f"{entry.name}: nothing here tells officers and callers apart",
+            "Name the officers' directory or a roster, or give rules: officer, caller.",
+        )
