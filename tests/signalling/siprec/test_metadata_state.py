@@ -18,11 +18,11 @@ from agent.signalling.siprec.metadata import (
     Stream,
 )
 from agent.signalling.siprec.metadata_state import (
-    MAX_KNOWN,
     MAX_STATE,
     KnownMetadata,
     MetadataState,
 )
+from agent.signalling.siprec.metadata_tables import MAX_KNOWN
 
 ALICE = Participant("a", (NameId("sip:alice@x"),))
 BOB = Participant("b", (NameId("sip:bob@x"),))
