@@ -23,6 +23,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write what tests marked `interop` proved, as JSON",
     )
     group.addoption(
+        "--debian",
+        choices=("bookworm", "trixie"),
+        default="bookworm",
+        help="which Debian, and so which systemd, is booted where either will do",
+    )
+    group.addoption(
         "--rights-table",
         type=Path,
         metavar="FILE",
@@ -35,6 +41,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(interop, "interop")
     if config.getoption("--complete"):
         config.pluginmanager.register(Complete(), "complete")
+
+
+@pytest.fixture(scope="session")
+def debian(request: pytest.FixtureRequest) -> str:
+    """The suite of what is booted."""
+    return str(request.config.getoption("--debian"))
 
 
 @pytest.fixture(scope="session")

@@ -144,6 +144,10 @@ class Worker:
                 data, descriptors = control.receive(channel)
             except BlockingIOError:
                 return
+            except ConnectionResetError:
+                # Told before all else where it did not read our last reports; what it
+                # said before its end is still to be read.
+                continue
             except (OSError, ControlError):
                 self._detach()
                 return

@@ -23,10 +23,10 @@ SIGNAL_JOURNALD = ("systemctl", "kill", "systemd-journald.service", "-s")
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory, debian: str) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("booted")
     daemon = Daemon(folder / "site", notice=NOTICE, sip_section=FEW)
-    with booted(folder / "system", daemon.root) as system:
+    with booted(folder / "system", daemon.root, suite=debian) as system:
         service = Service(system, daemon)
         try:
             service.start()

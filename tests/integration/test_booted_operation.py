@@ -53,14 +53,14 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, debian: str) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("operation")
     daemon = Daemon(folder / "site", notice=tone(600, 0.2), sip_section=FEW)
     [other] = free_ports(1)
     ours = f'"127.0.0.1:{daemon.caller}"'
     daemon.amend(f"match = [{ours}]", f'match = [{ours}, "127.0.0.1:{other}"]')
     daemon.amend("drain = 5", "drain = 60")
-    with booted(folder / "system", daemon.root) as system:
+    with booted(folder / "system", daemon.root, suite=debian) as system:
         service = Service(system, daemon)
         for unit in (MAIN, "recording-agent-media@.service"):
             system.write(

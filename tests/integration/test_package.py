@@ -3,6 +3,7 @@
 import asyncio
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from tests.lab.packaged import (
     OPT,
     SITE,
     SPOOL,
+    SUFFIXES,
     UPGRADED,
     WORKERS,
     Site,
@@ -46,16 +48,23 @@ LATER = 3
 
 
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def packages(
+    tmp_path_factory: pytest.TempPathFactory, debian: str
+) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("packages")
-    return build(folder), build(folder, revision=2)
+    return build(folder, debian), build(folder, debian, revision=2)
 
 
 @pytest.fixture(scope="module")
-def site(
-    tmp_path_factory: pytest.TempPathFactory, packages: tuple[Path, Path]
-) -> Iterator[Site]:
-    with booted(tmp_path_factory.mktemp("system")) as system:
+def versions(debian: str) -> tuple[str, str]:
+    """Theirs."""
+    first, second = (f"{__version__}-{n}{SUFFIXES[debian]}" for n in (1, 2))
+    return first, second
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, debian: str) -> Iterator[Site]:
+    with booted(tmp_path_factory.mktemp("system"), suite=debian) as system:
         site = Site(system, NOTICE)
         try:
             yield site
@@ -65,14 +74,14 @@ def site(
 
 
 def test_it_is_installed_and_says_what_is_next(
-    site: Site, packages: tuple[Path, Path]
+    site: Site, packages: tuple[Path, Path], versions: tuple[str, str]
 ) -> None:
     told = site.install(packages[0])
     for word in ("agent.toml", "check-config", "doctor", "systemctl enable --now"):
         assert word in told
     [public] = [line for line in told.splitlines() if "ssh-ed25519" in line]
     assert public.strip().startswith("ssh-ed25519 AAAA")
-    assert site.version == f"{__version__}-1+deb12"
+    assert site.version == versions[0]
     files = (ETC, f"{ETC}/agent.toml", f"{ETC}/notices/fi.wav", f"{ETC}/host.key")
     listed = site.system.run("stat", "-c", "%a %U %G", *files)
     assert listed.stdout.splitlines() == [
@@ -108,7 +117,7 @@ def test_an_operator_finds_it_well_and_is_told_of_a_mistake(site: Site) -> None:
 
 
 def test_an_upgrade_during_live_calls_costs_them_nothing(
-    site: Site, packages: tuple[Path, Path]
+    site: Site, packages: tuple[Path, Path], versions: tuple[str, str]
 ) -> None:
     written = site.inside(f"{ETC}/agent.toml").read_text()
     main = site.system.pid(MAIN)
@@ -129,7 +138,7 @@ def test_an_upgrade_during_live_calls_costs_them_nothing(
         seen=look,
     )
     print(f"\nupgraded under {CALLS} calls: {cost}")  # noqa: T201 - a figure
-    assert site.version == f"{__version__}-2+deb12"
+    assert site.version == versions[1]
     assert site.system.pid(MAIN) != main
     # Calls stay where they were; those that begin go to workers of the new version.
     assert sockets == [4 * CALLS, 4 * LATER]
@@ -143,17 +152,22 @@ def test_an_upgrade_during_live_calls_costs_them_nothing(
     assert site.inside(f"{ETC}/agent.toml").read_text() == written
 
 
-def test_workers_of_the_version_before_end_with_their_last_call(site: Site) -> None:
+def test_workers_of_the_version_before_end_with_their_last_call(
+    site: Site, versions: tuple[str, str]
+) -> None:
+    deadline = time.monotonic() + 10
     for unit in WORKERS:
-        assert site.system.show(unit, "ActiveState") == "inactive"
+        while site.system.show(unit, "ActiveState") != "inactive":
+            assert time.monotonic() < deadline, unit
+            time.sleep(0.1)
         assert site.system.show(unit, "Result") == "success"
     for event in ("media_worker_draining", "media_worker_drained"):
         [told] = lines(site, f"EVENT={event}")
-        assert told["VERSION"] == f"{__version__}-1+deb12"
+        assert told["VERSION"] == versions[0]
         assert told["SOCKET"] in {"media-0.sock", "media-1.sock"}
     last = msgspec.json.decode(site.command("status", "--json").splitlines()[-1])
     [worker] = msgspec.convert(last["host"], HostStatus).workers
-    assert (worker.alive, worker.version) == (True, f"{__version__}-2+deb12")
+    assert (worker.alive, worker.version) == (True, versions[1])
     check_diagnosis(site)
 
 
@@ -197,7 +211,7 @@ def test_purged_it_leaves_recordings_unless_told(
 
 
 def test_it_holds_no_test_no_secret_and_nothing_of_the_machine_that_built_it(
-    packages: tuple[Path, Path], tmp_path: Path
+    packages: tuple[Path, Path], debian: str, tmp_path: Path
 ) -> None:
     for argument in ("-x", "-e"):
         target = tmp_path / ("tree" if argument == "-x" else "tree/DEBIAN")
@@ -213,7 +227,7 @@ def test_it_holds_no_test_no_secret_and_nothing_of_the_machine_that_built_it(
     )
     assert [name for name in names if suspect.search(name)] == []
     # Folders of the build, of whoever built it, and marks of secret keys.
-    places = {str(ROOT), str(dependencies("bookworm")), str(tmp_path.parents[1])}
+    places = {str(ROOT), str(dependencies(debian)), str(tmp_path.parents[1])}
     marks = [re.escape(place.encode()) for place in places if len(place) > 5]
     marks += [rb"AGE-SECRET-KEY-(PQ-)?1[A-Z0-9]{50}"]
     marks += [rb"PRIVATE KEY-----\s+[A-Za-z0-9+/]{30}"]
@@ -229,6 +243,6 @@ def test_it_holds_no_test_no_secret_and_nothing_of_the_machine_that_built_it(
 
 
 def test_the_same_sources_give_the_same_bytes(
-    packages: tuple[Path, Path], tmp_path: Path
+    packages: tuple[Path, Path], debian: str, tmp_path: Path
 ) -> None:
-    assert build(tmp_path).read_bytes() == packages[0].read_bytes()
+    assert build(tmp_path, debian).read_bytes() == packages[0].read_bytes()

@@ -36,6 +36,8 @@ for folder; do
     mkdir -p "$root$folder"
     mount --rbind "$folder" "$root$folder"
 done
+# A file system of its own at /tmp, as trixie has it, would hide the test's folder.
+ln -sf /dev/null "$root/etc/systemd/system/tmp.mount"
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
 # What belongs to the whole machine can be read only.
 mount --bind "$root/proc/sys" "$root/proc/sys"

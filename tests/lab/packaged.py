@@ -18,6 +18,8 @@ from tests.lab.daemon import ROOT, Daemon
 from tests.lab.peers import FOLDER, missing
 
 PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+SUFFIXES = {"bookworm": "+deb12", "trixie": "+deb13"}
+"Of a package's version."
 MAIN = "recording-agent.service"
 WORKERS = ("recording-agent-media@0.service", "recording-agent-media@1.service")
 "One that works, one that stands by."

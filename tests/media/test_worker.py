@@ -446,8 +446,13 @@ def test_a_unit_of_its_own_waits_and_ends_when_it_is_told(tmp_path: Path) -> Non
 
 
 def test_one_that_is_told_to_end_for_good_tells_its_unit(main: Main) -> None:
-    main.hello()
+    main.tell(control.Hello(version=control.VERSION, timeout=60.0, fsync_interval=0.05))
+    # Also where a main process hangs up at once, and leaves what it was told unread.
+    select.select([main.channel], [], [], PATIENCE)
+    main.process.send_signal(signal.SIGSTOP)
     main.tell(control.Retire(cause="agent-stopped", for_good=True))
+    main.channel.close()
+    main.process.send_signal(signal.SIGCONT)
     assert main.process.wait(PATIENCE) == control.FOR_GOOD
     unit = (ROOT / "systemd/recording-agent-media@.service").read_text()
     for name in ("SuccessExitStatus", "RestartPreventExitStatus"):
