@@ -362,6 +362,37 @@ async def test_upgraded_workers_take_what_is_new_and_others_end_with_their_calls
     ]
 
 
+async def test_who_drains_does_so_under_the_next_main_process_as_well(
+    tmp_path: Path,
+    running_units: Units,
+    upgrade: Callable[[int], Units],
+    customer: Phone,
+    officer: Phone,
+) -> None:
+    async with first_talking(tmp_path, customer, officer) as first:
+        state = stored(first)
+        (busy,) = first.pool.worker_pids
+    [kept, _] = sorted(running_units.processes.values(), key=lambda p: p.pid != busy)
+    upgrade(2)
+    await until(lambda: len(control_sockets(tmp_path / "run")) == 4)
+    with Phone(ssrc=0xC2) as newer:
+        async with main_process(tmp_path) as second:
+            await second.pool.resume([state], {})
+            await second.connect("other", "n", newer)
+            states = [stored(second), stored(second, "other")]
+        async with main_process(tmp_path) as third:
+            await third.pool.resume(states, {})
+            customer.say(b"on")
+            assert (await officer.hear()).payload == b"on"
+            legs = {leg.name: leg.worker for leg in third.pool._legs}
+            assert legs["n"] == 0
+            assert third.pool._crew.draining == [legs["c"]]
+            for leg in "co":
+                third.pool.close_leg(leg)
+                await third.event(LegClosed)
+            assert await asyncio.to_thread(kept.wait, PATIENCE) == control.FOR_GOOD
+
+
 async def test_where_upgraded_workers_are_too_few_those_before_go_on(
     tmp_path: Path,
     running_units: Units,
