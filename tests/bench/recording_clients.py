@@ -74,7 +74,7 @@ class Clients:
         sessions: int,
         talk: float,
         officer: str = "201",
-        seed: int = 1,
+        seed: int = 1000,
     ) -> None:
         self._agent = agent
         self._own = own
@@ -121,10 +121,7 @@ class Clients:
                 index += 1
             if index >= len(sending) and now >= turn + PERIOD:
                 turn, index = turn + PERIOD, 0
-                self._sending = sorted(
-                    (s for one in self._talking() for s in one.legs),
-                    key=lambda stream: stream.phase,
-                )
+                self._sending = self._due(turn)
             self._serve(now)
             now = time.monotonic()
 
@@ -135,8 +132,15 @@ class Clients:
                 leg.sock.close()
         self._epoll.close()
 
-    def _talking(self) -> list[Recorded]:
-        return [one for one in self._by_session.values() if one.answered]
+    def _due(self, turn: float) -> list[Stream]:
+        """The streams that send in the 20 ms from `turn` on, in their order.
+
+        None begins in a turn that is before its answer: a generator that is late
+        would have it speak faster than anybody does.
+        """
+        talking = (one for one in self._by_session.values() if one.answered)
+        streams = (s for one in talking if one.answered <= turn for s in one.legs)
+        return sorted(streams, key=lambda stream: stream.phase)
 
     def _serve(self, now: float) -> None:
         """Whatever SIP is due; waits for it for a moment."""
