@@ -39,6 +39,7 @@ class Capture:
         self._broke = False
         "Of segments that the process before this one has sealed."
         self._time = RecordedTime()
+        self._missing = RecordedTime()
         self.held = False
         self.segments: list[OpenSegment] = []
 
@@ -54,6 +55,7 @@ class Capture:
             paused=self._paused,
             interrupted=self.interrupted,
             recorded=self._time.state,
+            missing=self._missing.state,
         )
 
     def restore(self, state: CaptureState, legs: Legs) -> None:
@@ -61,6 +63,7 @@ class Capture:
         self._group = state.group
         self._broke = state.interrupted
         self._time = RecordedTime(*state.recorded)
+        self._missing = RecordedTime(*state.missing)
         segment = self._joint.recorder.segment
         found = [segment(recording_id) for recording_id in state.segments]
         self.segments = [one for one in found if one is not None]
@@ -150,6 +153,22 @@ class Capture:
     def recorded_seconds(self) -> float:
         """How long the call was recorded up to now, holds and pauses apart."""
         return self._time.seconds(monotonic_ns())
+
+    def count_missing(self, *, on: bool) -> None:
+        """Begin to count talk that should be recorded and is not, or end it."""
+        if on:
+            self._missing.begin(monotonic_ns())
+        else:
+            self._missing.end(monotonic_ns())
+
+    @property
+    def missing_ms(self) -> int:
+        """How much talk up to now should have been recorded, and was not.
+
+        What a gap in a segment is short of, who finishes it finds. A party that was
+        held meanwhile counts too: nobody has noted when.
+        """
+        return round(self._missing.seconds(monotonic_ns()) * 1000)
 
     @property
     def lost(self) -> bool:

@@ -124,6 +124,13 @@ class CloseRecording:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CountMissing:
+    """What is said from now on is in no recording, and should be; or no longer so."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
     """The call goes on unrecorded by policy: never in silence."""
 
@@ -153,6 +160,7 @@ Command = (
     | PauseRecording
     | ResumeRecording
     | CloseRecording
+    | CountMissing
     | Alarm
     | Close
 )

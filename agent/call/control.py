@@ -242,6 +242,7 @@ class CallControl:
             ended_utc_ns=utc_ns(),
             segments=tuple(segment.recording_id for segment in segments),
             interrupted=capture is not None and capture.interrupted,
+            missing_ms=capture.missing_ms if capture is not None else 0,
         )
         if self.joint.keeper is not None:
             self.joint.keeper.end(ending)

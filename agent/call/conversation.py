@@ -416,9 +416,10 @@ class Conversation:
     def _admit(self, now: float) -> None:
         """Record the talkers if they may be, once all who must have been told."""
         pair = self._pair
-        if pair is None or not self._segments.wanted:
+        if pair is None or not self._exempt.isdisjoint(pair):
             return
-        if not self._exempt.isdisjoint(pair):
+        if not self._segments.wanted:
+            self._segments.miss()
             return
         customer, officer = pair
         if customer in self._announced | self._officers:
@@ -457,6 +458,7 @@ class Conversation:
         else:
             # Never record unannounced.
             self._segments.forbid("the notice could not be played")
+            self._segments.miss()
 
     def _break_off_notice(self) -> None:
         if self._listener:
@@ -467,6 +469,7 @@ class Conversation:
             self._finish(EndCause.RECORDING_FAILED, NETWORK_OUT_OF_ORDER)
         else:
             self._segments.forbid(self._reason)
+            self._segments.miss()
 
     def _segment_full(self, now: float) -> None:
         self._segments.close(EndCause.SEGMENT_LIMIT)

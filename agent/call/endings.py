@@ -40,6 +40,7 @@ async def close_row(
             cause=ending.cause or "",
             sip_status=ending.sip_status,
             ended_utc_ns=ending.ended_utc_ns,
+            missing_ms=ending.missing_ms,
         )
     except AgentError as error:
         log.critical("ledger_unwritable", reason=str(error))

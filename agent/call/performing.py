@@ -92,6 +92,8 @@ class Performing:
                 )
             case do.CloseRecording():
                 self._capture.close(command.cause)
+            case do.CountMissing():
+                self._capture.count_missing(on=command.on)
             case do.PauseRecording():
                 self._capture.pause(command)
             case do.ResumeRecording():

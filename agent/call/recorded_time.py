@@ -1,4 +1,7 @@
-"""How long a call has been recorded: its segments together, less holds and pauses."""
+"""How long a call has been recorded: its segments together, less holds and pauses.
+
+Or for how long it has not been, and should have been.
+"""
 
 from typing import Final
 

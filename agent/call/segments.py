@@ -5,6 +5,7 @@ from collections.abc import Callable
 from agent.call.commands import (
     Alarm,
     CloseRecording,
+    CountMissing,
     PauseRecording,
     ResumeRecording,
 )
@@ -12,7 +13,9 @@ from agent.call.pause import NotRecordedError, Pause
 from agent.call.state import SegmentsState
 from agent.model.call import EndCause, Outcome
 
-SegmentCommand = CloseRecording | PauseRecording | ResumeRecording | Alarm
+SegmentCommand = (
+    CloseRecording | CountMissing | PauseRecording | ResumeRecording | Alarm
+)
 
 
 class Segments:
@@ -36,6 +39,8 @@ class Segments:
         self._failed = False
         self._kept = False
         self._unrecorded = False
+        self._missing = False
+        "Whether two talk who would be recorded, if that were possible."
         self.wanted = wanted
         "Whether there may be segments: neither law nor policy nor a failure forbids."
         self.is_open = False
@@ -52,6 +57,7 @@ class Segments:
             failed=self._failed,
             kept=self._kept,
             unrecorded=self._unrecorded,
+            missing=self._missing,
             wanted=self.wanted,
             is_open=self.is_open,
             deadline=self.deadline,
@@ -64,6 +70,7 @@ class Segments:
         self._failed = state.failed
         self._kept = state.kept
         self._unrecorded = state.unrecorded
+        self._missing = state.missing
         self.wanted = state.wanted
         self.is_open = state.is_open
         self.deadline = state.deadline
@@ -80,11 +87,23 @@ class Segments:
         return self._number
 
     def close(self, cause: EndCause) -> None:
-        """End the open segment, if one is."""
+        """End the open segment, if one is: the two do not talk on as they did."""
         if self.is_open:
             self.is_open = False
             self.deadline = None
             self._emit(CloseRecording(cause=cause))
+        if self._missing:
+            self._missing = False
+            self._emit(CountMissing(on=False))
+
+    def miss(self) -> None:
+        """Two talk whose segment would begin now, if it were wanted.
+
+        Where law or order forbids it from the start, nothing is missing.
+        """
+        if (self._failed or self._unrecorded) and not self._missing:
+            self._missing = True
+            self._emit(CountMissing(on=True))
 
     def suspend(
         self, *, by: str, reason: str, seconds: float | None, now: float
@@ -118,12 +137,14 @@ class Segments:
         self.close(EndCause.RECORDING_STOPPED)
         self.wanted = False
         self.pause.clear()
+        self.miss()
 
     @property
     def outcome(self) -> Outcome:
         """What became of a call whose parties talked, as far as recording goes."""
         if self._number and not (self._failed and not self._kept):
-            return Outcome.PARTIAL if self._failed else Outcome.RECORDED
+            whole = not self._failed and not self._unrecorded
+            return Outcome.RECORDED if whole else Outcome.PARTIAL
         if self._unrecorded or self._number:
             return Outcome.UNRECORDED
         # A queue answered, and the caller left it before an officer came.

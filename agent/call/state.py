@@ -60,6 +60,7 @@ class SegmentsState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     failed: bool = False
     kept: bool = False
     unrecorded: bool = False
+    missing: bool = False
     wanted: bool = True
     is_open: bool = False
     deadline: float | None = None
@@ -178,6 +179,8 @@ class CaptureState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     "Whether capture of any segment broke."
     recorded: tuple[int, int | None] = (0, None)
     "The state of its RecordedTime."
+    missing: tuple[int, int | None] = (0, None)
+    "Likewise, of the time that should have been recorded."
 
 
 class CallState(
@@ -239,6 +242,7 @@ class EndingState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     sip_status: int | None = None
     segments: tuple[str, ...] = ()
     interrupted: bool = False
+    missing_ms: int = 0
     version: int = _VERSION
 
 

@@ -2,8 +2,10 @@ from typing import Any
 
 import pytest
 
+from agent.call import capture as module
 from agent.call.active import ActiveCall
 from agent.call.capture import Capture
+from agent.common.clock import monotonic_ns
 from agent.formats.age import KeyKind
 from agent.identity.directory import OfficerEntry
 from agent.model.call import EndCause, Outcome
@@ -185,6 +187,29 @@ async def test_an_officer_with_a_key_is_named_without_a_warning(site: Site) -> N
     assert site.media.begins[0].officers[0].name == "One"
     said = {e["event"] for e in site.log if e["event"].startswith("officer_")}
     assert said == {"officer_answered"}
+
+
+async def test_talk_that_nobody_records_is_missing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = monotonic_ns()
+    await site.start()
+    await site.talk()
+    [running] = site.control._calls.values()
+    assert isinstance(running, ActiveCall)
+    monkeypatch.setattr(module, "monotonic_ns", lambda: now)
+    running.on_recording_failed("disk full", kept=True)
+    now += 1_500_000_000
+    assert running.capture.missing_ms == 1500
+    # Whoever goes on with the call goes on counting.
+    state = running.capture.state
+    other = Capture(site.joint, call_id="c", plan=running._plan, called="")
+    other.restore(state, running._legs)
+    now += 500_000_000
+    assert other.missing_ms == running.capture.missing_ms == 2000
+    site.trunk.hang_up()
+    row = await site.ended()
+    assert (row.outcome, row.missing_ms) == (Outcome.PARTIAL, 2000)
 
 
 async def test_no_legs_before_a_segment_was_opened(site: Site) -> None:

@@ -66,11 +66,35 @@ def test_a_broken_recording_ends_it_or_does_not() -> None:
     assert talk.take() == [
         do.CloseRecording(cause=EndCause.RECORDING_FAILED),
         do.Alarm(reason="disk full"),
+        do.CountMissing(on=True),
     ]
     assert talk.it.get_timer() is None
     talk = Talk(on_recording_failure="refuse")
     talk.it.recording_failed("disk full", 1.0, kept=True)
     assert talk.causes == [EndCause.RECORDING_FAILED]
+
+
+def test_what_is_not_recorded_is_counted_while_it_should_be() -> None:
+    talk = Talk()
+    talk.it.recording_failed("disk full", 1.0, kept=True)
+    assert talk.take()[-1] == do.CountMissing(on=True)
+    # One officer hands over to the next …
+    talk.it.replaced("b1", "b2", 2.0, officer=True, announced=False)
+    assert [c for c in talk.take() if isinstance(c, do.CountMissing)] == [
+        do.CountMissing(on=False),
+        do.CountMissing(on=True),
+    ]
+    # … who leaves two outsiders alone: what they say is nobody's to record.
+    talk.it.replaced("b2", "d1", 3.0, officer=False, announced=True)
+    assert [c for c in talk.take() if isinstance(c, do.CountMissing)] == [
+        do.CountMissing(on=False)
+    ]
+
+
+def test_of_an_exempt_party_nothing_is_missing() -> None:
+    talk = Talk(wanted=False)
+    talk.it.stop(1.0)
+    assert not [c for c in talk.take() if isinstance(c, do.CountMissing)]
 
 
 def test_silence_and_a_stop_end_it() -> None:
@@ -122,7 +146,10 @@ def test_a_newcomer_who_cannot_be_told(policy: str, *, stalled: bool) -> None:
     if policy == "refuse":
         assert talk.causes == [EndCause.ERROR]
     else:
-        assert talk.take() == [do.Alarm(reason="the notice could not be played")]
+        assert talk.take() == [
+            do.Alarm(reason="the notice could not be played"),
+            do.CountMissing(on=True),
+        ]
     talk.it.notice_failed(4.0)
     talk.it.notice_played(evidence(), 4.0)
     assert not talk.segments.is_open
@@ -131,7 +158,7 @@ def test_a_newcomer_who_cannot_be_told(policy: str, *, stalled: bool) -> None:
 def test_a_newcomer_with_no_notice_to_be_told() -> None:
     talk = Talk(notices=(), on_notice_failure="unrecorded")
     talk.it.replaced("a", "c1", 2.0, officer=False, announced=False)
-    assert isinstance(talk.take()[-1], do.Alarm)
+    assert isinstance(talk.take()[-2], do.Alarm)
 
 
 def test_a_newcomer_who_leaves_before_it_is_told() -> None:

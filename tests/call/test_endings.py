@@ -13,6 +13,7 @@ ENDING = EndingState(
     cause=EndCause.CALLER_HANGUP,
     ended_utc_ns=2,
     interrupted=True,
+    missing_ms=700,
 )
 
 
@@ -22,6 +23,7 @@ async def test_what_was_interrupted_once_is_partial(site: Site) -> None:
     await close_row(site.joint, site.ledger, ENDING, [])
     (row,) = await site.rows()
     assert (row.outcome, row.cause) == (Outcome.PARTIAL, EndCause.CALLER_HANGUP)
+    assert row.missing_ms == 700
 
 
 async def test_a_ledger_that_cannot_be_written_is_told_of(site: Site) -> None:

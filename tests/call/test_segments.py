@@ -91,6 +91,33 @@ def test_a_failure_in_a_later_segment_leaves_the_earlier_ones() -> None:
     assert recorded.outcome is Outcome.PARTIAL
 
 
+def test_what_was_forbidden_midway_is_a_part() -> None:
+    recorded, _ = segments()
+    open_one(recorded)
+    recorded.close(EndCause.TRANSFERRED)
+    recorded.forbid("the notice could not be played")
+    assert recorded.outcome is Outcome.PARTIAL
+
+
+def test_what_is_missing_is_counted_once_and_until_the_talk_is_over() -> None:
+    recorded, emitted = segments()
+    recorded.miss()  # nothing has failed
+    assert emitted == []
+    open_one(recorded)
+    recorded.stop()
+    recorded.miss()
+    after, more = segments()
+    after.restore(recorded.state)
+    after.miss()
+    after.close(EndCause.CALLER_HANGUP)
+    after.close(EndCause.CALLER_HANGUP)
+    assert emitted[1:] == [
+        do.CloseRecording(cause=EndCause.RECORDING_STOPPED),
+        do.CountMissing(on=True),
+    ]
+    assert more == [do.CountMissing(on=False)]
+
+
 def test_policy_without_any_segment_is_unrecorded() -> None:
     recorded, _ = segments()
     recorded.forbid("no notice")

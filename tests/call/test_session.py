@@ -165,6 +165,7 @@ def test_recording_failure_goes_on_by_policy(kept: bool, outcome: Outcome) -> No
     assert commands(session) == [
         do.CloseRecording(cause=EndCause.RECORDING_FAILED),
         do.Alarm(reason="disk full"),
+        do.CountMissing(on=True),
     ]
     session.left("b1", 9.0)
     assert session.outcome is outcome

@@ -129,6 +129,8 @@ def test_any_walk_keeps_the_promises(
     assert len(closes) == 1 or session.phase is Phase.CLEARING
     assert len(opened) == len(shut)
     paused = None
+    counts = [c.on for c in seen if isinstance(c, do.CountMissing)]
+    assert counts == [True, False] * (len(counts) // 2)
     for command in seen:
         if isinstance(command, do.OpenRecording):
             assert command.paused == paused

@@ -31,6 +31,8 @@ WARM = 100
 ALLOWED = 4.0
 "MiB that may lie between two runs of one process without anything to explain it."
 PATIENCE = 300.0
+REST = 35.0
+"Seconds before it is read: so long SIP remembers a call that is over (64*T1)."
 BROKERS: dict[str, tuple[Callable[[Mosquitto], None], bool]] = {
     "healthy": (lambda _: None, False),
     "stalled": (Mosquitto.pause, False),
@@ -86,7 +88,7 @@ async def suffer(
         for seed, calls in enumerate((0, *counts), start=2):
             if calls:
                 await place(site, calls, rate, talk, seed)
-            await asyncio.sleep(2.0)
+            await asyncio.sleep(REST)
             result.held.append(held(site))
             result.waiting.append(site.events_waiting())
         begun = time.monotonic()
@@ -150,18 +152,20 @@ def report(results: list[Result], counts: list[int]) -> bool:
     grown = {one.broker: one.held[-1] - one.held[0] for one in results}
     for broker, mib in grown.items():
         print(f"{broker}: grown by {mib:.1f} MiB")
-    return all(mib <= grown["healthy"] + ALLOWED for mib in grown.values())
+    least = min(grown.values())
+    return all(mib <= least + ALLOWED for mib in grown.values())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, nargs="+", default=[200, 2000])
+    parser.add_argument("--brokers", nargs="+", choices=BROKERS, default=[*BROKERS])
     parser.add_argument("--rate", type=float, default=6.0)
     parser.add_argument("--talk", type=float, default=1.0)
     given = parser.parse_args()
     print(f"machine: {machine()}, load {os.getloadavg()[0]:.1f}")
     results = []
-    for broker in BROKERS:
+    for broker in given.brokers:
         with tempfile.TemporaryDirectory(prefix="outage-") as scratch:
             site = Site(Path(scratch))
             try:

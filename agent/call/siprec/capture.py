@@ -46,6 +46,7 @@ class SessionCapture:
         self._broke = False
         "Of segments that the process before this one has sealed."
         self._time = RecordedTime()
+        self._missing = RecordedTime()
         self.segments: list[OpenSegment] = []
 
     @property
@@ -61,12 +62,14 @@ class SessionCapture:
             spans=self._spans,
             interrupted=self.interrupted,
             recorded=self._time.state,
+            missing=self._missing.state,
         )
 
     def restore(self, state: SessionCaptureState) -> None:
         """Go on where another one stood; the recorder has its segments already."""
         self._broke = state.interrupted
         self._time = RecordedTime(*state.recorded)
+        self._missing = RecordedTime(*state.missing)
         segment = self._joint.recorder.segment
         found = [segment(recording_id) for recording_id in state.segments]
         self.segments = [one for one in found if one is not None]
@@ -281,6 +284,18 @@ class SessionCapture:
     def recorded_seconds(self) -> float:
         """How long it was recorded up to now, holds and pauses apart."""
         return self._time.seconds(monotonic_ns())
+
+    def count_missing(self, *, on: bool) -> None:
+        """Begin to count talk that should be recorded and is not, or end it."""
+        if on:
+            self._missing.begin(monotonic_ns())
+        else:
+            self._missing.end(monotonic_ns())
+
+    @property
+    def missing_ms(self) -> int:
+        """How much talk up to now should have been recorded, and was not."""
+        return round(self._missing.seconds(monotonic_ns()) * 1000)
 
     @property
     def lost(self) -> bool:

@@ -85,6 +85,7 @@ Command = (
     | AddStream
     | Silence
     | call.CloseRecording
+    | call.CountMissing
     | call.PauseRecording
     | call.ResumeRecording
     | call.Alarm

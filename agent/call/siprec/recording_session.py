@@ -174,6 +174,7 @@ class RecordingSession:
             self._hang_up(EndCause.RECORDING_FAILED, NETWORK_OUT_OF_ORDER)
         else:
             self._segments.forbid(reason)
+            self._segments.miss()
 
     def segment_lost(self, now: float) -> None:
         """What is being captured can never be opened: another segment must do."""
@@ -275,8 +276,11 @@ class RecordingSession:
             self._segments.close(EndCause.TRANSFERRED)
         if self._segments.is_open:
             self._follow(situation)
-        elif self._segments.wanted and situation.streams:
-            self._open(situation, now)
+        elif situation.streams:
+            if self._segments.wanted:
+                self._open(situation, now)
+            else:
+                self._segments.miss()
 
     def _withhold(self, situation: Situation) -> Withheld | None:
         """Why what is said now may not be recorded; None if it may."""

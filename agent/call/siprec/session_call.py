@@ -346,6 +346,8 @@ class SessionCall:
                 self.capture.silence(command)
             case do.CloseRecording():
                 self.capture.close(command.cause)
+            case do.CountMissing():
+                self.capture.count_missing(on=command.on)
             case do.PauseRecording():
                 self.capture.pause(command)
             case do.ResumeRecording():

@@ -94,6 +94,7 @@ class SessionCaptureState(
     spans: tuple[Span, ...] = ()
     interrupted: bool = False
     recorded: tuple[int, int | None] = (0, None)
+    missing: tuple[int, int | None] = (0, None)
 
 
 class RecordingCallState(
