@@ -114,7 +114,7 @@ def test_a_client_that_must_have_an_answer_gets_it_unrecorded() -> None:
     assert isinstance(alarm, do.Alarm)
     assert answer == rec.Answer()
     session.machine.answered(situation(), 0.0)
-    assert session.commands() == []
+    assert session.commands() == [do.CountMissing(on=True)]
     session.machine.left(EndCause.SESSION_ENDED)
     assert session.closed().outcome is Outcome.UNRECORDED
 
@@ -339,7 +339,10 @@ def test_recording_is_stopped_by_somebody_and_stays_so() -> None:
     session = Session()
     session.up()
     session.machine.stop_recording()
-    assert session.commands() == [closing(EndCause.RECORDING_STOPPED)]
+    assert session.commands() == [
+        closing(EndCause.RECORDING_STOPPED),
+        do.CountMissing(on=True),
+    ]
     with pytest.raises(NotRecordedError):
         session.machine.stop_recording()
     assert session.look(who=parties("202")) == []
@@ -378,8 +381,9 @@ def test_a_capture_that_breaks_hands_the_client_on_or_goes_on_unrecorded() -> No
     session = Session(on_recording_failure="unrecorded")
     session.up()
     session.machine.recording_failed("ENOSPC", kept=False)
-    [closed, alarm] = session.commands()
+    [closed, alarm, missing] = session.commands()
     assert alarm.reason == "ENOSPC"
+    assert missing == do.CountMissing(on=True)
     assert session.look(who=parties("202")) == []
     session.machine.left(EndCause.SESSION_ENDED)
     assert session.closed().outcome is Outcome.UNRECORDED

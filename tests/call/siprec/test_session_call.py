@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from agent.call.orders import UnknownCallError
+from agent.call.siprec import capture
+from agent.common.clock import monotonic_ns
 from agent.media.events import KeysSpent, MediaHeard, MediaQuiet, RecordingFailed
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import Channel, RecordState
@@ -196,6 +198,24 @@ async def test_operators_pause_resume_and_stop_it(site: Recorder) -> None:
     site.client.hang_up()
     row = await site.over()
     assert row.outcome == Outcome.PARTIAL
+
+
+async def test_talk_that_nobody_records_is_missing(
+    site: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.record()
+    await site.talk_beside()
+    now = monotonic_ns()
+    monkeypatch.setattr(capture, "monotonic_ns", lambda: now)
+    site.control.orders.stop_recording(site.call.call_id, by="x")
+    now += 1_500_000_000
+    # Whoever goes on with it goes on counting.
+    kept = site.call.capture
+    kept.restore(kept.state)
+    assert kept.missing_ms == 1500
+    site.client.hang_up()
+    row = await site.over()
+    assert (row.outcome, row.missing_ms) == (Outcome.PARTIAL, 1500)
 
 
 async def test_the_agent_that_stops_says_so(site: Recorder) -> None:
