@@ -80,6 +80,9 @@ _KAMAILIO_LIBRARIES = ("usr/lib/x86_64-linux-gnu/kamailio",)
 KAMAILIO: Final = Program(
     "Kamailio", "bookworm", "usr/sbin/kamailio", "kamailio", _KAMAILIO_LIBRARIES
 )
+RTPENGINE: Final = Program(
+    "rtpengine", "rtpengine", "usr/bin/rtpengine", "rtpengine-daemon"
+)
 LINPHONE: Final = Program("linphone", "bookworm", "usr/bin/linphonec", "linphone-cli")
 # Of the older suite: version 1.1 ends itself in every other hold.
 BARESIP: Final = Program("baresip", "bookworm", "usr/bin/baresip", "baresip-core")
@@ -98,7 +101,7 @@ MOSQUITTO_PASSWD: Final = Program(
 )
 
 _PROGRAMS: Final = {
-    p.name: p for p in (KAMAILIO, LINPHONE, BARESIP, ASTERISK, SIPP_TLS)
+    p.name: p for p in (KAMAILIO, RTPENGINE, LINPHONE, BARESIP, ASTERISK, SIPP_TLS)
 }
 SIPPY: Final = FOLDER / "sippy"
 "The virtual environment of sippy."

@@ -106,6 +106,8 @@ class Client:
 
     async def invite(self, body: bytes, kind: str, *headers: str) -> Message:
         """An INVITE with a body that somebody else wrote, acknowledged."""
+        if not self._call_id:
+            self._forget()
         answer = await self.ask("INVITE", body, kind, *self.about, *headers)
         if answer.status == 200:
             self._take(answer)
