@@ -9,7 +9,13 @@ import soundfile
 from G722 import G722
 from hypothesis import given, settings, strategies as st
 
-from agent.formats.aligner import MAX_CHUNK, AlignerError, StereoTrack
+from agent.formats.aligner import (
+    MAX_CHUNK,
+    AlignerError,
+    Lane,
+    StereoTrack,
+    align as align_lanes,
+)
 from agent.formats.audio_format import AudioFormat
 from agent.formats.codecs.g711 import ALAW_SILENCE, ALAW_TO_LINEAR, ULAW_TO_LINEAR
 from agent.formats.codecs.g722 import G722Decoder
@@ -17,7 +23,7 @@ from agent.formats.codecs.opus import FRAME_TICKS
 from agent.formats.container import read_wav, wav_header
 from agent.formats.rtp.packet import RtpPacket
 from agent.formats.timeline import LegResult, LegTimeline
-from agent.model.recording import RecordingFormat
+from agent.model.recording import Channel, RecordingFormat
 from tests.captures import Datagram, read_capture
 from tests.corpora import corpus
 from tests.formats.pairs import align
@@ -268,3 +274,57 @@ def test_a_leg_nobody_has_is_silent_in_every_file(kept: RecordingFormat) -> None
     # Opus codes both channels together: next to nothing passes from one to the other.
     assert silent <= (0 if kept is RecordingFormat.FLAC else spoken / 50)
     assert spoken > 500
+
+
+def lanes_of(*legs: tuple[LegResult, Channel]) -> list[Lane]:
+    return [Lane(*one) for one in legs]
+
+
+def test_a_leg_of_both_sides_stays_as_it_was_on_the_wire() -> None:
+    track = align_lanes(lanes_of((leg((range(10), U)), Channel.BOTH)), 200)
+    octets = b"".join(bytes((n,)) * 160 for n in range(10))
+    assert track.format == "wav-ulaw"
+    assert (audio(track)[0::2], audio(track)[1::2]) == (octets, octets)
+    assert len(track.meters()) == 1
+
+
+def test_a_leg_without_audio_takes_nothing_from_its_side() -> None:
+    spoken = leg((range(10), A))
+    lanes = lanes_of(
+        (spoken, Channel.CUSTOMER), (leg(), Channel.BOTH), (leg(), Channel.CUSTOMER)
+    )
+    assert audio(align_lanes(lanes, 200)) == audio(align(spoken, None, 200))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sets(st.integers(0, 29)),
+            st.sampled_from([A, U]),
+            st.sampled_from(Channel),
+        ),
+        max_size=6,
+    )
+)
+def test_every_side_is_the_sum_of_its_legs(
+    said: list[tuple[set[int], int, Channel]],
+) -> None:
+    lanes = lanes_of(
+        *(
+            (leg((sorted(numbers), law), milliseconds=600), channel)
+            for numbers, law, channel in said
+        )
+    )
+    expected = np.zeros((4800, 2), np.int64)
+    for lane in lanes:
+        for frame in lane.leg.frames:
+            table = {"PCMA": ALAW_TO_LINEAR, "PCMU": ULAW_TO_LINEAR}[frame.codec]
+            for side in lane.channel.sides:
+                stop = frame.position + frame.length
+                expected[frame.position : stop, side] += [
+                    table[octet] for octet in heard(frame)
+                ]
+    track = align_lanes(lanes, 600, RecordingFormat.FLAC)
+    samples = np.concatenate(list(track.linear(track.meters())))
+    assert np.array_equal(samples, np.clip(expected, -32768, 32767))

@@ -36,6 +36,14 @@ def test_what_lasts_no_time_is_wav(kept: RecordingFormat) -> None:
     assert found == (AudioFormat.WAV_ALAW, 8000)
 
 
+def test_what_is_added_up_is_of_no_law() -> None:
+    for kept, expected in zip(
+        RecordingFormat, ("flac", "flac", "ogg-opus"), strict=True
+    ):
+        found = choose({"PCMA"}, above_8_khz=False, empty=False, mixed=True, kept=kept)
+        assert found == (expected, 8000)
+
+
 def test_names_and_laws() -> None:
     assert [(f.suffix, f.law) for f in AudioFormat] == [
         ("wav", "alaw"), ("wav", "ulaw"), ("flac", None), ("opus", None),

@@ -188,6 +188,7 @@ def test_a_sessions_words_stand_only_where_there_is_one() -> None:
     assert manifest().callers == ("+358401234567",)
     assert manifest(caller=WITHHELD).callers == ()
     assert "Öhman" not in repr(made.session)
+    assert "xff" not in repr(session.metadata)
     assert "session" not in msgspec.json.decode(manifest().to_bytes())
 
 

@@ -187,6 +187,28 @@ def test_the_recording_is_as_its_worst_leg(
     assert overall(legs) is expected
 
 
+CUSTOMER, OFFICER, BOTH = Channel
+
+
+@pytest.mark.parametrize(
+    ("legs", "expected"),
+    [
+        ((), SILENT),
+        (((BOTH, GOOD),), GOOD),
+        (((BOTH, SILENT),), SILENT),
+        (((BOTH, DEGRADED), (CUSTOMER, SILENT)), DEGRADED),
+        (((CUSTOMER, GOOD),), ONE_WAY),
+        (((CUSTOMER, GOOD), (CUSTOMER, SILENT), (OFFICER, GOOD)), GOOD),
+        (((CUSTOMER, GOOD), (CUSTOMER, GOOD), (OFFICER, SILENT)), ONE_WAY),
+        (((OFFICER, SILENT), (CUSTOMER, SILENT), (BOTH, DEGRADED)), DEGRADED),
+    ],
+)
+def test_a_side_is_as_its_legs_together(
+    legs: tuple[tuple[Channel, Verdict], ...], expected: Verdict
+) -> None:
+    assert overall(legs) is expected
+
+
 @settings(max_examples=50)
 @given(
     sent=st.dictionaries(
