@@ -196,7 +196,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     caller: str
     "The outside party's number, `withheld` or `undecided`."
     service: str
-    "The called service number (inbound) or the called number (outbound)."
+    "The called service number (inbound) or called number (outbound), or `undecided`."
     officers: tuple[ManifestOfficer, ...]
     started: Moment
     ended: Moment

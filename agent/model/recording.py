@@ -171,7 +171,7 @@ class SegmentBegin(
     caller: str
     "Number of the outside party in E.164, or as dialled; `withheld` or `undecided`."
     service: str
-    "The called service number (inbound) or the called number (outbound)."
+    "The called service number (inbound) or called number (outbound), or `undecided`."
     officers: tuple[Officer, ...]
     notices: tuple[NoticeEvidence, ...]
     started_at: int
