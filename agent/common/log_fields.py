@@ -76,6 +76,7 @@ FIELDS: Final = (
     Field("sip_status", "number", "the SIP response", "RFC 3261 status"),
     Field("status", "number", "the HTTP response", "RFC 9110 status"),
     Field("direction", "text", "`inbound` or `outbound`"),
+    Field("recorded", "truth", "whether the call is recorded all the same"),
     Field("exempt", "truth", "whether the call is not to be recorded"),
     Field("media", "text", "`direct`: from phone to phone, past us"),
     Field("attended", "truth", "whether the officer spoke to the new one first"),

@@ -23,6 +23,10 @@ from agent.signalling.siprec.metadata_xml import parse_metadata
 
 UNREADABLE: Final = "unreadable"
 "The flaw of a document that is no XML, or of which there is too much."
+MAX_IDS: Final = 48
+"Of sessions that a manifest names; what a client tells beyond stands in its document."
+MAX_ID: Final = 128
+"Characters of one; `uuid;remote=uuid` has 72."
 NO_STREAM: Final = "label-without-stream"
 "What is tolerated where metadata names a label that no stream has."
 
@@ -123,7 +127,7 @@ class Knowledge:
             parties=parties,
             held=self._held(),
             going_on=self._going_on,
-            announced=self._notice.given,
+            announced=self.notice.given,
             incomplete=self._metadata.needs_snapshot,
         )
 
@@ -134,18 +138,23 @@ class Knowledge:
             source=self._rules.from_,
             session_ids=tuple(
                 dict.fromkeys(
-                    name
+                    name[:MAX_ID]
                     for one in sessions
                     for name in one.sip_session_ids or (one.id,)
                 )
-            ),
-            group_id=self._metadata.group,
+            )[:MAX_IDS],
+            group_id=self._metadata.group[:MAX_ID],
             basis=parties.basis,
             mixed=parties.mixed,
             participants=parties.participants,
             tolerated=tuple(self._tolerated),
-            notice=self._notice,
+            notice=self.notice,
         )
+
+    @property
+    def notice(self) -> NoticeStatement:
+        """What shows now that the parties were told."""
+        return notice_of(self._metadata, self._invite, self._rules)
 
     def group(self, fallback: str) -> str:
         """The group that a segment which begins now belongs to."""
@@ -158,10 +167,6 @@ class Knowledge:
         said = {label for one in self._metadata.present for label in one.sends}
         if streams and not said <= labels:
             self.tolerate((NO_STREAM,))
-
-    @property
-    def _notice(self) -> NoticeStatement:
-        return notice_of(self._metadata, self._invite, self._rules)
 
     @property
     def _going_on(self) -> bool:

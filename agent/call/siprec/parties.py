@@ -168,7 +168,8 @@ def _by_rule(
     if officers := pick(rules.officer, view):
         return _split(Basis.RULE, officers, everyone)
     if outside := pick(rules.caller, view):
-        officers = tuple(one for one in everyone if one not in outside)
+        strangers = frozenset(outside)
+        officers = tuple(one for one in everyone if one not in strangers)
         return _Roles(Basis.RULE, officers, outside)
     return None
 
@@ -207,8 +208,9 @@ def _split(
 ) -> _Roles | None:
     if not officers:
         return None
-    outside = tuple(one for one in everyone if one not in officers)
-    return _Roles(basis, tuple(one for one in everyone if one in officers), outside)
+    chosen = frozenset(officers)
+    outside = tuple(one for one in everyone if one not in chosen)
+    return _Roles(basis, tuple(one for one in everyone if one in chosen), outside)
 
 
 def _sides(
@@ -228,10 +230,10 @@ def _sides(
         )
         own = dict(zip(ordered, (Channel.CUSTOMER, Channel.OFFICER), strict=False))
         return {one: own.get(one, Channel.BOTH) for one in everyone}
-    left = roles.outside
+    left = frozenset(roles.outside)
     if not left and len(roles.officers) > 1:
         # Officers among themselves: who rang is left.
-        left = (calling if calling in roles.officers else roles.officers[0],)
+        left = frozenset([calling if calling in roles.officers else roles.officers[0]])
     return {
         one: Channel.CUSTOMER if one in left else Channel.OFFICER for one in everyone
     }

@@ -15,6 +15,7 @@ from agent.call.leg import Leg
 from agent.call.siprec import commands as rec
 from agent.call.siprec.capture import SessionCapture
 from agent.call.siprec.config import SiprecConfig
+from agent.call.siprec.doubts import Doubts
 from agent.call.siprec.knowledge import Knowledge
 from agent.call.siprec.offers import Offers
 from agent.call.siprec.recording_session import RecordingSession
@@ -71,6 +72,7 @@ class SessionCall:
             max_segment=joint.max_segment,
             max_pause=rules.max_pause,
         )
+        self._doubts = Doubts(self.log, peer=rules.from_)
         self.capture = SessionCapture(
             joint, knowledge, self._streams.__getitem__, call_id=call_id
         )
@@ -340,6 +342,8 @@ class SessionCall:
                 self._offers.refuse(command)
             case rec.OpenSegment():
                 self.capture.open(command)
+                parties = command.situation.parties
+                self._doubts.recorded(parties, self._knowledge.notice)
             case rec.AddStream():
                 self.capture.add(command)
             case rec.Silence():

@@ -65,12 +65,22 @@ CALLS: Final = (
     Entry(
         event="notice_missing",
         message_id="610547306c77415f8981459998018e0a",
-        summary="A call beside us is not recorded: nothing shows that its parties were"
-        " told.",
+        summary="Nothing shows that the parties of a call beside us were told.",
         explanation="What its recording client sends is discarded, never written; the"
-        " call itself goes on, and its outcome is exempt.",
+        " call itself goes on, and its outcome is exempt. If the line says recorded,"
+        " the entry's on_notice_failure has it recorded all the same.",
         remedy="Have the client play the notice and say so, as the peer's [[siprec]]"
         " entry expects it in `notice`; or state there how the parties are told.",
+        by=("peer",),
+    ),
+    Entry(
+        event="parties_undecided",
+        message_id="cf7775086ee24ce2892fe7ac1575ff91",
+        summary="Nobody can tell officer and caller of a call beside us apart.",
+        explanation="It is recorded, and sealed to quality staff and the recovery key;"
+        " its tags say that they are undecided, and no officer can open it.",
+        remedy="Put the officers into the directory under the numbers that the client"
+        " names; or give the peer's [[siprec]] entry rules: officer, caller, calling.",
         by=("peer",),
     ),
     Entry(

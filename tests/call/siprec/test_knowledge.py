@@ -2,7 +2,13 @@ from typing import Any
 
 import msgspec
 
-from agent.call.siprec.knowledge import NO_STREAM, UNREADABLE, Knowledge
+from agent.call.siprec.knowledge import (
+    MAX_ID,
+    MAX_IDS,
+    NO_STREAM,
+    UNREADABLE,
+    Knowledge,
+)
 from agent.call.siprec.state import KnowledgeState
 from agent.identity.numbers import FINLAND
 from agent.model.recording import UNDECIDED
@@ -171,3 +177,17 @@ def test_another_process_knows_the_same() -> None:
     assert other.situation(STREAMS) == known.situation(STREAMS)
     assert other.situation(STREAMS).held == {"97"}
     assert other.documents == known.documents
+
+
+def test_of_ids_a_manifest_names_so_many_of_such_a_length() -> None:
+    ids = "".join(f"<sipSessionID>{n}{'x' * 500}</sipSessionID>" for n in range(90))
+    known = knowledge()
+    group = "g" * 500
+    xml = f"<recording xmlns='{NAMESPACE}'><group group_id='{group}'/>"
+    xml += "<session session_id='S'>"
+    xml += f"<group-ref>{group}</group-ref>{ids}</session></recording>"
+    known.take(message(xml.encode()))
+    session = known.recorded_session(known.situation(STREAMS).parties)
+    assert len(session.session_ids) == MAX_IDS
+    assert {len(one) for one in session.session_ids} == {MAX_ID}
+    assert session.group_id == "g" * MAX_ID

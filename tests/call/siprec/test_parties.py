@@ -1,5 +1,7 @@
 """Who is officer and who caller; each vendor's own data is in test_dialects."""
 
+import time
+
 import pytest
 
 from agent.call.siprec.parties import MAX_PARTIES
@@ -320,3 +322,19 @@ def test_a_crowd_is_decided_on_whole_and_named_in_part() -> None:
     assert made.exempt
     assert len(made.participants) == MAX_PARTIES
     assert len(made.participants[0].name) == 128
+
+
+def test_what_a_crowd_costs_grows_with_it_and_not_with_its_square() -> None:
+    def cost(size: int) -> float:
+        document = Document()
+        for number in range(size):
+            document.party(f"P{number}", f"tel:+35850{number:07}", sends=["1"])
+        state, rules = known(document), entry(officer=("label:1",))
+        best = float("inf")
+        for _ in range(3):
+            begun = time.process_time()
+            decided(state=state, rules=rules)
+            best = min(best, time.process_time() - begun)
+        return best
+
+    assert cost(1600) < 20 * cost(200)

@@ -9,7 +9,7 @@ from agent.call.siprec import capture
 from agent.common.clock import monotonic_ns
 from agent.media.events import KeysSpent, MediaHeard, MediaQuiet, RecordingFailed
 from agent.model.call import EndCause, Outcome
-from agent.model.recording import Channel, RecordState
+from agent.model.recording import UNDECIDED, Channel, RecordState
 from agent.signalling.sip.timers import DEFAULT_TIMERS
 from tests.call.siprec.client import (
     BOTH,
@@ -134,6 +134,24 @@ async def test_without_evidence_of_a_notice_nothing_is_written(site: Recorder) -
     row = await site.over()
     assert row.outcome == Outcome.EXEMPT
     assert not site.media.begins
+
+
+async def test_what_is_recorded_all_the_same_is_told_all_the_same(
+    site: Recorder,
+) -> None:
+    entry = rules(notice="header:X-Notice=played", on_notice_failure="record")
+    await site.record(entry)
+    site.client.record(sdp(*BOTH), Document({"900": "96", "901": "97"}).xml)
+    await site.client.answered()
+    await site.until_logged("recording_begun")
+    [begin] = site.media.begins
+    assert (begin.caller, begin.officers) == (UNDECIDED, ())
+    assert begin.session is not None
+    assert not begin.session.notice.given
+    assert site.logged("notice_missing")
+    assert site.logged("parties_undecided")
+    site.client.hang_up()
+    assert (await site.over()).outcome == Outcome.RECORDED
 
 
 # -- failures, operators, time -------------------------------------------------

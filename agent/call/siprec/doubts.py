@@ -1,0 +1,27 @@
+"""What an operator should know of a session that is recorded all the same."""
+
+from structlog.typing import FilteringBoundLogger
+
+from agent.call.siprec.parties import Basis, Parties
+from agent.model.recording import NoticeStatement
+
+
+class Doubts:
+    """Those of one recording session; each is told once."""
+
+    def __init__(self, log: FilteringBoundLogger, *, peer: str) -> None:
+        self._log = log
+        self._peer = peer
+        self._told: set[str] = set()
+
+    def recorded(self, parties: Parties, notice: NoticeStatement) -> None:
+        """A segment begins, for these and upon this evidence."""
+        if parties.basis.startswith(Basis.UNDECIDED) and self._is_news("parties"):
+            self._log.warning("parties_undecided", peer=self._peer)
+        if not notice.given and self._is_news("notice"):
+            self._log.error("notice_missing", peer=self._peer, recorded=True)
+
+    def _is_news(self, what: str) -> bool:
+        news = what not in self._told
+        self._told.add(what)
+        return news
