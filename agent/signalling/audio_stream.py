@@ -43,6 +43,7 @@ from agent.signalling.not_acceptable import (
     INCOMPATIBLE_FORMAT,
     NotAcceptableError,
 )
+from agent.signalling.own_description import connection_of
 from agent.signalling.payload_types import PayloadTypes
 from agent.signalling.sdp import Media, SessionDescription
 
@@ -62,6 +63,7 @@ class AudioStream:
         srtp: SrtpPolicy = SrtpPolicy.OFFER,
         clear_keys: bool = False,
         all_codecs: bool = False,
+        stand_in: str = "",
         random_bytes: RandomBytes = secrets.token_bytes,
     ) -> None:
         """`address` is where our RTP arrives, RTCP one port above.
@@ -70,7 +72,8 @@ class AudioStream:
         but the peer can read our descriptions, so that they may hold keys;
         `clear_keys` answers with keys all the same, if the peer has sent its own.
         With `all_codecs` we answer with all that we know, in the order of the offer:
-        who copies a call's media sends them as they are.
+        who copies a call's media sends them as they are. `stand_in` is the host that
+        the peer's media come from if it names none that we could send to.
         """
         self.address = address
         self._codecs = tuple(codecs)
@@ -78,6 +81,7 @@ class AudioStream:
         self._srtp = srtp
         self._clear_keys = clear_keys
         self._all_codecs = all_codecs
+        self._stand_in = stand_in
         self._types = PayloadTypes()
         self._ptime = DEFAULT_PTIME
         self._noise = False
@@ -102,6 +106,7 @@ class AudioStream:
             srtp=self._srtp,
             clear_keys=self._clear_keys,
             all_codecs=self._all_codecs,
+            stand_in=self._stand_in,
             numbers=numbers,
             meanings=meanings,
             ptime=self._ptime,
@@ -125,6 +130,7 @@ class AudioStream:
             srtp=state.srtp,
             clear_keys=state.clear_keys,
             all_codecs=state.all_codecs,
+            stand_in=state.stand_in,
             random_bytes=random_bytes,
         )
         found._types.restore(state.numbers, state.meanings)
@@ -308,6 +314,8 @@ class AudioStream:
         mux: bool = True,
     ) -> NegotiatedAudio:
         connection = description.connection_of(media)
+        if connection is None and self._stand_in:
+            connection = connection_of(self._stand_in)
         if connection is None:
             raise NotAcceptableError(
                 "The description has no address.", warn_code=INCOMPATIBLE_ADDRESS
@@ -317,7 +325,8 @@ class AudioStream:
         if host is None:
             # RFC 3264 section 8.4: the hold of older telephones.
             direction = common_direction(direction, Direction.RECVONLY)
-            host = self._current.remote.host if self._current else connection.host
+            known = self._current.remote.host if self._current else self._stand_in
+            host = known or connection.host
         rtcp_mux = mux and muxes_rtcp(media)
         port = media.port if rtcp_mux else rtcp_port_of(media, connection)
         return NegotiatedAudio(

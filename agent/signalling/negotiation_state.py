@@ -41,6 +41,7 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     srtp: SrtpPolicy
     clear_keys: bool
     all_codecs: bool
+    stand_in: str
     numbers: tuple[tuple[str, int, int], ...]
     "Encoding name, clock rate and payload type, …"
     meanings: tuple[tuple[int, str, int], ...]

@@ -49,6 +49,11 @@ class OwnDescription:
         found._version, found._sent = state.version, state.sent
         return found
 
+    @property
+    def described(self) -> bool:
+        """Whether there has been a description of ours."""
+        return self._version > 0
+
     def write(self, media: tuple[Media, ...], attributes: Attributes = ()) -> bytes:
         """The description of `media`, under a new version unless it was sent last."""
         if not self._sent or self._serialise(media, attributes) != self._sent:

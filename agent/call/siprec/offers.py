@@ -84,7 +84,8 @@ class Offers:
     async def answer(self) -> None:
         """Bind ports, agree, tap, and only then answer."""
         offer = self._invite.body
-        self._streams.begin(secure=self._first.flow.transport == "tls")
+        flow = self._first.flow
+        self._streams.begin(secure=flow.transport == "tls", host=flow.remote.host)
         try:
             lacking = self._streams.lacking(offer) if offer else _OFFERED
             await self._open(lacking)

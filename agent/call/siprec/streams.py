@@ -97,13 +97,17 @@ class Streams:
         self._over = False
         self._negotiation: RecordingNegotiation | None = None
 
-    def begin(self, *, secure: bool) -> None:
-        """Nothing is agreed yet; `secure`: nobody else can read what we tell."""
+    def begin(self, *, secure: bool, host: str) -> None:
+        """Nothing is agreed yet; `secure`: nobody else can read what we tell.
+
+        `host` is whence the client's media come if it does not say.
+        """
         self._negotiation = RecordingNegotiation(
             session_id=self._joint.rng.getrandbits(31),
             codecs=[CODECS[name] for name in self._rules.codecs],
             srtp=SrtpPolicy(self._peer.srtp),
             secure=secure,
+            host=host,
         )
 
     @property

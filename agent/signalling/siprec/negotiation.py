@@ -71,6 +71,7 @@ class RecordingState(msgspec.Struct, frozen=True, kw_only=True):
     codecs: tuple[Codec, ...]
     srtp: SrtpPolicy
     secure: bool
+    host: str
     own: DescriptionState
     lines: tuple[RecordedLine, ...]
     refused: tuple[Media, ...]
@@ -94,17 +95,22 @@ class RecordingNegotiation:
         codecs: Sequence[Codec],
         srtp: SrtpPolicy,
         secure: bool,
+        host: str = "",
         random_bytes: RandomBytes = secrets.token_bytes,
     ) -> None:
-        """`secure` tells whether nobody but the peer can read our descriptions."""
+        """`secure` tells whether nobody but the peer can read our descriptions.
+
+        `host` is the peer's address, whence its media come if it does not say.
+        """
         self._codecs = tuple(codecs)
         self._srtp = srtp
         self._secure = secure
+        self._host = host
         self._random_bytes = random_bytes
         self._own = OwnDescription(session_id=session_id)
         self._lines: dict[int, _Line] = {}
         self._refused: tuple[Media, ...] = ()
-        "All m-lines with port 0; none before there is a description."
+        "All m-lines with port 0."
         self._pending = False
         self._flaws: tuple[OfferFlaw, ...] = ()
 
@@ -115,6 +121,7 @@ class RecordingNegotiation:
             codecs=self._codecs,
             srtp=self._srtp,
             secure=self._secure,
+            host=self._host,
             own=self._own.state,
             lines=tuple(
                 RecordedLine(index, line.label, line.stream.state)
@@ -138,6 +145,7 @@ class RecordingNegotiation:
             codecs=state.codecs,
             srtp=state.srtp,
             secure=state.secure,
+            host=state.host,
             random_bytes=random_bytes,
         )
         found._own = OwnDescription.restore(state.own)
@@ -233,7 +241,7 @@ class RecordingNegotiation:
             chosen = _without_doubles(takable, description)
             chosen.sort(key=lambda index: index not in self._lines)
             return tuple(chosen[:MAX_STREAMS])
-        if reason is None and self._refused:
+        if reason is None and self._own.described:
             return ()
         raise reason or NotAcceptableError(
             "The offer has no audio.", warn_code=MEDIA_TYPE_UNAVAILABLE
@@ -251,7 +259,7 @@ class RecordingNegotiation:
         """
         self._check_idle()
         lines = self._lines
-        if not self._refused:
+        if not self._own.described:
             lines = {
                 index: _Line("", self._stream(address))
                 for index, address in enumerate(addresses.values())
@@ -280,7 +288,8 @@ class RecordingNegotiation:
         Raises NotAcceptableError if that leaves none and the peer did not ask for it.
         """
         description = parsed(body)
-        if not self._refused or len(description.media) < len(self._refused):
+        fewer = len(description.media) < len(self._refused)
+        if fewer or not self._own.described:
             raise NotAcceptableError("The answer has too few media, or no offer.")
         lines: dict[int, _Line] = {}
         failure: NotAcceptableError | None = None
@@ -313,6 +322,7 @@ class RecordingNegotiation:
             secure=self._secure,
             srtp=self._srtp,
             all_codecs=True,
+            stand_in=self._host,
             random_bytes=self._random_bytes,
         )
 

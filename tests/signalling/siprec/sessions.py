@@ -36,12 +36,14 @@ def negotiation(
     codecs: tuple[Codec, ...] = (PCMA, PCMU, G722, OPUS),
     secure: bool = False,
     srtp: SrtpPolicy = SrtpPolicy.OFFER,
+    host: str = "",
 ) -> RecordingNegotiation:
     return RecordingNegotiation(
         session_id=7,
         codecs=codecs,
         srtp=srtp,
         secure=secure,
+        host=host,
         random_bytes=random.Random(1).randbytes,
     )
 

@@ -228,6 +228,21 @@ def test_a_peer_that_wants_nothing_sent_still_sends() -> None:
     assert {one.audio.remote.host for one in streams} == {"192.0.2.9"}
 
 
+@pytest.mark.parametrize(
+    "connection", ["", "c=IN IP4 0.0.0.0\r\n", "c=IN IP6 x.invalid\r\n"]
+)
+def test_who_says_not_whence_its_media_come_sends_them_itself(connection: str) -> None:
+    media = "".join(f"m={one}\r\n" for one in TWO)
+    offer = f"v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\n{connection}{media}".encode()
+    _, (first, second) = answered(negotiation(host="192.0.2.50"), offer)
+    assert first.audio.remote == Address("192.0.2.50", 4000)
+    assert second.audio.remote_rtcp == Address("192.0.2.50", 4003)
+    assert first.audio.direction is Direction.RECVONLY
+    if not connection:
+        with pytest.raises(NotAcceptableError):
+            answered(negotiation(), offer)
+
+
 # -- streams that come and go -----------------------------------------------------
 
 
