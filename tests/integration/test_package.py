@@ -105,7 +105,8 @@ async def test_a_call_that_sipp_makes_is_recorded_stored_and_opened_by_age(
     await asyncio.to_thread(site.start)
     call = await sipp_calls(site, tmp_path)
     check_stored(site, call)
-    check_journal(site, call)
+    for query, found in check_journal(site, call).items():
+        print(f"journalctl {query}… -o json: {', '.join(found)}")  # noqa: T201
 
 
 def test_an_operator_finds_it_well_and_is_told_of_a_mistake(site: Site) -> None:

@@ -98,8 +98,8 @@ def check_stored(site: Site, call: SippCall) -> Recording:
     return recording
 
 
-def check_journal(site: Site, call: SippCall) -> None:
-    """The queries that the README names, for that call."""
+def check_journal(site: Site, call: SippCall) -> dict[str, list[str]]:
+    """The queries that the README names, for that call, and the events they find."""
     row = call.row
     [made] = row.recordings
     of_call = lines(site, f"CALL_ID={row.call_id}")
@@ -115,6 +115,11 @@ def check_journal(site: Site, call: SippCall) -> None:
     # Nobody's number is there.
     whole = site.system.run("journalctl", "-o", "export").stdout
     assert CALLER.removeprefix("0") not in whole
+    return {
+        "CALL_ID=": told,
+        "RECORDING_ID=": [line["EVENT"] for line in of_recording],
+        "OUTCOME=recorded CALL_ID= EVENT=ended": [ended["MESSAGE"].split(" (")[0]],
+    }
 
 
 def lines(site: Site, *matches: str) -> list[dict[str, str]]:
