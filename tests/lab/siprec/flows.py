@@ -62,7 +62,6 @@ class Take:
 class Scene:
     """One flow while it is played."""
 
-    site: Site
     take: Take
     client: Client
 
@@ -164,9 +163,16 @@ async def hold_told(scene: Scene) -> None:
 
 async def transfer(scene: Scene) -> None:
     """Section 3.2: another officer takes over, on the stream of the first."""
-    name = scene.take.name
     await scene.begin(*scene.take.two())
     await scene.talk()
+    await change_officers(scene)
+    await scene.talk()
+    await scene.end()
+
+
+async def change_officers(scene: Scene) -> None:
+    """The second officer takes over from the first."""
+    name = scene.take.name
     scene.mark("transferred")
     changed = doc.partial(
         doc.participant(SECOND),
@@ -176,8 +182,6 @@ async def transfer(scene: Scene) -> None:
         doc.heard_on(SECOND, send=[f"{name}-2"], recv=[f"{name}-1"]),
     )
     scene.keep(await scene.client.update(changed))
-    await scene.talk()
-    await scene.end()
 
 
 async def conference(scene: Scene) -> None:
@@ -474,7 +478,7 @@ async def play(site: Site, flow: Flow, number: int) -> Take:
     )
     await client.start()
     try:
-        scene = Scene(site, Take(name, caller), client)
+        scene = Scene(Take(name, caller), client)
         await flow(scene)
     finally:
         await client.close()

@@ -51,12 +51,17 @@ class Site:
         remote = self.daemon.sip
         if more.get("transport") == "tls":
             more["tls"], remote = self.tls, self.tls_port
-        [port] = free_ports(1)
-        return Client(Address(host_of(source), port), remote, **more)
+        return client_of(source, remote, **more)
 
     def stop(self) -> None:
         """End the daemon in good order."""
         self.daemon.stop()
+
+
+def client_of(source: str, remote: int, **more: Any) -> Client:
+    """A client of a source, whose server listens at the port `remote`."""
+    [port] = free_ports(1)
+    return Client(Address(host_of(source), port), remote, **more)
 
 
 def host_of(source: str) -> str:
@@ -68,19 +73,25 @@ def recording_server(root: Path, **options: Any) -> Site:
     """One, not started yet."""
     options.setdefault("recording", f'exempt = ["{EXEMPT}"]')
     daemon = Daemon(root, notice=tone(600, 0.4), **options)
-    secure = secured(daemon)
-    peers = (
+    secure = secured(with_sources(daemon))
+    daemon.amend(
+        "[[routes]]",
         '[[peers]]\nname = "secure"\nmatch = ["tls:src.example"]\nsrtp = "require"\n'
-    )
-    entries = _entry("secure", SOURCES["sbc"])
+        "[[routes]]",
+    ).amend("[officers]", f"{_entry('secure', SOURCES['sbc'])}[officers]")
+    certificate = secure.authority.issue("src.example")
+    return Site(daemon, secure.port, certificate.client())
+
+
+def with_sources(daemon: Daemon) -> Daemon:
+    """Have a daemon know all sources, before it starts."""
+    peers = entries = ""
     for name, keys in SOURCES.items():
         match = f'match = ["{host_of(name)}"]\ntrusted = true'
         peers += f'[[peers]]\nname = "{name}"\n{match}\n'
         entries += _entry(name, keys)
     daemon.amend("[[routes]]", f"{peers}[[routes]]")
-    daemon.amend("[officers]", f"{entries}[officers]")
-    certificate = secure.authority.issue("src.example")
-    return Site(daemon, secure.port, certificate.client())
+    return daemon.amend("[officers]", f"{entries}[officers]")
 
 
 def _entry(name: str, keys: str) -> str:
