@@ -15,6 +15,12 @@ from tests.lab.daemon import CALLER, Daemon, Recording
 from tests.lab.opened import open_recording
 from tests.lab.parties import channels, closed_row, parties, tone_seconds, until
 from tests.lab.service import FEW, WORKERS, Service
+from tests.lab.siprec.documents import document
+from tests.lab.siprec.flows import Scene, Take, change_officers
+from tests.lab.siprec.played import Channels
+from tests.lab.siprec.site import client_of, with_sources
+from tests.lab.siprec.src import Client, clients
+from tests.lab.siprec.streams import Stream
 
 pytestmark = pytest.mark.integration
 
@@ -25,7 +31,7 @@ SIGNAL_JOURNALD = ("systemctl", "kill", "systemd-journald.service", "-s")
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, debian: str) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("booted")
-    daemon = Daemon(folder / "site", notice=NOTICE, sip_section=FEW)
+    daemon = with_sources(Daemon(folder / "site", notice=NOTICE, sip_section=FEW))
     with booted(folder / "system", daemon.root, suite=debian) as system:
         service = Service(system, daemon)
         try:
@@ -73,6 +79,49 @@ async def test_a_call_outlives_main_and_no_packet_is_lost(
     for phone in (call.caller, call.officer):
         numbers = [h.packet.sequence_number for h in phone.heard]
         assert {(b - a) % 65536 for a, b in itertools.pairwise(numbers)} == {1}
+
+
+@pytest.mark.parametrize("how", ["kill", "restart"])
+async def test_a_recording_session_outlives_main_and_no_packet_is_lost(
+    service: Service, how: str
+) -> None:
+    daemon = service.daemon
+    before = daemon.stored(".json.age")
+    client = client_of("sbc", daemon.sip)
+    client.add(Stream("1", 1), Stream("2", 2))
+    scene = Scene(Take("transfer", CALLER, client.clock.streams), client)
+    async with clients(client):
+        scene.keep(await client.record(document(*scene.take.two())))
+        await scene.talk()
+        await asyncio.to_thread(getattr(service, how))
+        await scene.talk()
+        # The next main knows who is who: another officer is another recording.
+        await change_officers(scene)
+        await scene.talk()
+        await scene.end()
+        row = await closed_row(daemon)
+    assert (row.route, row.outcome) == ("beside-sbc", "recorded")
+    assert len(row.recordings) == 2
+    for recorded in row.recordings:
+        await asyncio.to_thread(until_stored, daemon, recorded.recording_id)
+    parts = sorted(daemon.recordings(but=before), key=lambda one: one.manifest.segment)
+    officers = [[o.number for o in part.manifest.officers] for part in parts]
+    assert officers == [["201"], ["202"]]
+    changed = scene.take.marks["transferred"]
+    check_whole(parts[0], client, range(changed - 2))
+    check_whole(parts[1], client, range(changed + 8, changed + 30))
+
+
+def check_whole(recording: Recording, client: Client, frames: range) -> None:
+    """Of these frames none is missing on either side."""
+    assert [leg.lost for leg in recording.manifest.legs] == [0, 0]
+    sides = Channels(recording)
+    for side, stream in zip(
+        (sides.left, sides.right), client.clock.streams, strict=True
+    ):
+        where = side(stream)
+        assert where is not None
+        assert not stream.said.intersection(frames) - where.frames
 
 
 UPGRADED = """
