@@ -102,7 +102,8 @@ class _Reader:
         if self._complete and not (
             self._sessions or self._participants or self._streams
         ):
-            self._note(Flaw.EMPTY)
+            strange = self._extensions or root.text
+            self._note(Flaw.NOT_UNDERSTOOD if strange else Flaw.EMPTY)
         return RecordingMetadata(
             complete=self._complete,
             groups=tuple(self._groups),

@@ -129,6 +129,8 @@ def test_only_a_sound_document_is_believed_that_nobody_talks() -> None:
     assert not known.situation(STREAMS).going_on
     known.take(message(empty.replace(b"recording:1", b"strange")))
     assert known.situation(STREAMS).going_on
+    known.take(message(empty.replace(b"/>", b"><call party='1'/></recording>")))
+    assert known.situation(STREAMS).going_on
     known = told(Document({CALLER: "96", OFFICER: "97"}, stopped=True))
     assert not known.situation(STREAMS).going_on
 

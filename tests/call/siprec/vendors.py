@@ -119,7 +119,7 @@ BARE: Final[dict[str, Expected]] = {
         channels={"1": BOTH},
         tolerated=(
             *("bare-line-feed", "header-without-blank", "part-length"),
-            *("unknown-type", "empty"),
+            *("unknown-type", "not-understood"),
         ),
     ),
     "broadworks-offer-2": Expected(

@@ -38,7 +38,7 @@ TABLE = {
     ),
     "broadworks-offer": (
         (BASE, "header-without-blank", "part-length", "unknown-type"),
-        (Flaw.EMPTY,),
+        (Flaw.NOT_UNDERSTOOD,),
         (),
     ),
     "broadworks-offer-2": (

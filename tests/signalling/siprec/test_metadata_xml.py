@@ -80,8 +80,13 @@ def test_what_is_no_metadata_changes_nothing() -> None:
 
 
 def test_a_complete_document_of_nothing_is_empty() -> None:
-    assert parse("complete").flaws == (Flaw.EMPTY,)
+    assert parse("<datamode>complete</datamode>").flaws == (Flaw.EMPTY,)
     assert parse("<datamode>partial</datamode>").flaws == ()
+
+
+@pytest.mark.parametrize("inner", ["complete", "<parties><party id='1'/></parties>"])
+def test_a_document_of_something_else_is_not_one_of_nothing(inner: str) -> None:
+    assert parse(inner).flaws == (Flaw.NOT_UNDERSTOOD,)
 
 
 def test_a_group() -> None:
