@@ -59,6 +59,10 @@ class Calls(Mapping[str, RunningCall]):
             if call.call_id in self._emergencies:
                 self._emergencies[call.call_id].add(invite.call_id)
 
+    def unregister(self, name: str) -> None:
+        """A media leg of a call that goes on is no more."""
+        self._by_name.pop(name, None)
+
     def of_name(self, name: str) -> RunningCall | None:
         """The call whose session or media leg this is."""
         return self._by_name.get(name)

@@ -109,6 +109,10 @@ class CallControl:
         invite = self.joint.user_agent.core.invite_of(name)
         self._calls.register(name, call, invite)
 
+    def unregister(self, name: str) -> None:
+        """A media leg of a call that goes on is no more."""
+        self._calls.unregister(name)
+
     def adopt(self, call: RunningCall, *, emergency: bool) -> None:
         """Go on with a call of the main process before this one."""
         self._calls.add(call, emergency=emergency)

@@ -138,6 +138,8 @@ class Joint:
     "The number of who sent an INVITE, where a password has proven it."
     register: Callable[[str, RunningCall], None]
     "Makes a session's or a media leg's events reach its call."
+    unregister: Callable[[str], None]
+    "A media leg of a call that goes on is no more."
     call_of: Callable[[str], RunningCall | None]
     "The call a SIP session belongs to."
     guard: Callable[[RunningCall, Callable[[], None]], None]

@@ -268,6 +268,7 @@ class Agent:
                 spawn=control.spawn,
                 telling=build_telling(ledger, control, mqtt),
                 register=control.register,
+                unregister=control.unregister,
                 call_of=control.call_of,
                 guard=control.guard,
                 keeper=keeper,

@@ -338,6 +338,7 @@ class Site:
                 self.ledger, self.control.spawn, show=lambda number: f"…{number[-2:]}"
             ),
             register=self.control.register,
+            unregister=self.control.unregister,
             call_of=self.control.call_of,
             guard=self.control.guard,
             keeper=self.keeper,

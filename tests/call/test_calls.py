@@ -40,3 +40,13 @@ async def test_both_legs_of_an_emergency_call_are_known_as_such(site: Site) -> N
     calls.forget(call)
     assert not calls.in_emergency(invite.request.call_id)
     assert not calls.sent
+
+
+async def test_a_name_that_is_no_more_is_nobodys(site: Site) -> None:
+    await site.start()
+    await site.talk()
+    [call] = site.control._calls.values()
+    site.control.register("stream", call)
+    site.control.unregister("stream")
+    site.control.unregister("stream")
+    assert site.control._calls.of_name("stream") is None

@@ -44,10 +44,11 @@ class SessionCapture:
         self._kept: frozenset[str] = frozenset()
         "Those legs that are tapped."
         self._broke = False
-        "Of segments that the process before this one has sealed."
+        "Of segments that are forgotten."
         self._time = RecordedTime()
         self._missing = RecordedTime()
         self.segments: list[OpenSegment] = []
+        "Those that were not known to be whole when the last one began."
 
     @property
     def state(self) -> SessionCaptureState:
@@ -83,8 +84,10 @@ class SessionCapture:
 
     # -- segments --------------------------------------------------------------
 
-    def open(self, command: Open) -> None:
-        """Begin a segment now."""
+    def open(self, command: Open, *, since_ns: int | None = None) -> None:
+        """Begin a segment now, or at `since_ns` of CLOCK_MONOTONIC, just before."""
+        now_ns = monotonic_ns()
+        begun_ns = now_ns if since_ns is None else since_ns
         situation, parties = command.situation, command.situation.parties
         people = [
             officer_of(self._joint, number, self._log) for number in parties.officers
@@ -104,8 +107,8 @@ class SessionCapture:
             service=parties.service,
             officers=tuple(officer for officer, _ in people),
             notices=(),
-            started_at=utc_ns(),
-            started_monotonic_ns=monotonic_ns(),
+            started_at=utc_ns() - (now_ns - begun_ns),
+            started_monotonic_ns=begun_ns,
             codecs={
                 str(index): dict(self._stream_of(name).codecs_seen)
                 for index, name in enumerate(self._legs)
@@ -122,6 +125,7 @@ class SessionCapture:
             officers=tuple(keys.values()),
             tapped=[name in self._kept for name in self._legs],
         )
+        self._forget_whole()
         self.segments.append(self._open)
         self._log.info(
             "recording_begun", recording_id=begin.recording_id, group=begin.group
@@ -144,10 +148,23 @@ class SessionCapture:
             self._legs, self._spans = [], ()
             self._inactive = self._held = self._kept = frozenset()
 
+    def _forget_whole(self) -> None:
+        """Forget segments whose journals are closed: a session may have thousands."""
+        done = [segment for segment in self.segments if segment.closed.done()]
+        self._broke = self._broke or any(
+            segment.gap or not segment.closed.result() for segment in done
+        )
+        self.segments = [one for one in self.segments if not one.closed.done()]
+
     def document(self, document: Document) -> None:
         """Keep what the client tells, as it came, in the segment that is open."""
         if self._open is not None:
             self._joint.recorder.note_metadata(self._open, document.xml, document.flaws)
+
+    @property
+    def legs(self) -> tuple[str, ...]:
+        """Names of the open segment's streams."""
+        return tuple(self._legs)
 
     # -- legs ------------------------------------------------------------------
 

@@ -8,9 +8,10 @@ from typing import Final
 
 import msgspec
 
-MAX_KEPT: Final = 24 * 1024
-"Octets: what is more is told to the segment that is open, and not repeated later. A \
-document of two parties takes some 3 kB, and all of it is kept for another process."
+from agent.model.recording import MAX_DOCUMENTS, MAX_METADATA
+
+MAX_SAVED: Final = 24 * 1024
+"Octets that are kept for another process; a document of two parties takes some 3 kB."
 
 
 class Document(msgspec.Struct, frozen=True, array_like=True):
@@ -24,7 +25,7 @@ class Document(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Documents:
-    """Those that hold now, the oldest first."""
+    """Those that hold now, the oldest first; as many as one segment takes."""
 
     def __init__(self, documents: tuple[Document, ...] = ()) -> None:
         self._documents = list(documents)
@@ -34,10 +35,20 @@ class Documents:
         """What the next segment is to be told."""
         return tuple(self._documents)
 
+    @property
+    def state(self) -> tuple[Document, ...]:
+        """What another process repeats: the oldest, as far as there is room."""
+        saved, size = [], 0
+        for document in self._documents:
+            size += len(document.xml)
+            if size <= MAX_SAVED:
+                saved.append(document)
+        return tuple(saved)
+
     def add(self, document: Document, *, complete: bool) -> None:
         """One more; a complete one stands for all before it."""
         if complete:
             self._documents.clear()
-        kept = sum(len(one.xml) for one in self._documents)
-        if kept + len(document.xml) <= MAX_KEPT:
+        size = sum(len(one.xml) for one in self._documents) + len(document.xml)
+        if size <= MAX_METADATA and len(self._documents) < MAX_DOCUMENTS:
             self._documents.append(document)

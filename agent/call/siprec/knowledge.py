@@ -62,7 +62,7 @@ class Knowledge:
         """All of it, for `restore` in another process."""
         return KnowledgeState(
             metadata=self._metadata.state,
-            documents=self._documents.all,
+            documents=self._documents.state,
             parties=self._parties,
             speakers=dict(self._speakers),
             flawed=self._flawed,

@@ -16,6 +16,7 @@ from agent.call.siprec.config import SiprecConfig
 from agent.call.siprec.recording_session import RecordingSession
 from agent.call.siprec.situation import Situation
 from agent.call.siprec.streams import Streams
+from agent.common.clock import monotonic_ns
 from agent.common.errors import AgentError
 from agent.signalling.not_acceptable import NotAcceptableError
 from agent.signalling.sip.contact import asks_for_sips, contact_of
@@ -78,6 +79,11 @@ class Offers:
         self._refusal_headers: list[tuple[str, str]] = []
         self.awaits_answer = False
         "We offered: the answer comes with the ACK."
+        self.offered_ns: int | None = None
+        """Since when the client may send into a segment that begins now.
+
+        Who answers our offer knows our ports before we know that it has answered.
+        """
 
     # -- the INVITE ------------------------------------------------------------
 
@@ -104,6 +110,8 @@ class Offers:
             self._log.warning("media_refused", reason=str(error))
             self._session.refuse_unrecordable()
             return
+        if self.awaits_answer:
+            self.offered_ns = monotonic_ns()
         self._session.answered(self._situated(), self._now)
         self._settle()
         self._joint.user_agent.core.accept(
@@ -181,6 +189,8 @@ class Offers:
                 self._session.stop()
             return
         self._look(codecs_changed=codecs_changed)
+        self._settle()
+        self.offered_ns = None
 
     def _accept(self, body: bytes) -> None:
         core = self._joint.user_agent.core

@@ -16,7 +16,7 @@ from agent.call.siprec import commands as rec
 from agent.call.siprec.capture import SessionCapture
 from agent.call.siprec.config import SiprecConfig
 from agent.call.siprec.doubts import Doubts
-from agent.call.siprec.knowledge import Knowledge
+from agent.call.siprec.knowledge import UNREADABLE, Knowledge
 from agent.call.siprec.offers import Offers
 from agent.call.siprec.recording_session import RecordingSession
 from agent.call.siprec.situation import Situation
@@ -108,15 +108,13 @@ class SessionCall:
         machine = self._session.state
         if machine is None:
             return None
-        streams, negotiation = self._streams.state
         return RecordingCallState(
             call_id=self.call_id,
             rules=self._rules.name,
             leg=self._first.state,
             invite=self._invite.to_bytes(),
             machine=machine,
-            streams=streams,
-            negotiation=negotiation,
+            streams=self._streams.state,
             knowledge=self._knowledge.state,
             capture=self.capture.state,
             told_answered=self._told_answered,
@@ -128,7 +126,7 @@ class SessionCall:
         """Go on where the process before stood."""
         self._told_answered = state.told_answered
         self._offers.awaits_answer = state.awaits_answer
-        self._streams.restore(state.streams, state.negotiation)
+        self._streams.restore(state.streams)
         self._knowledge.restore(state.knowledge)
         self._hearing.restore(state.quiet)
         self.capture.restore(state.capture)
@@ -170,6 +168,8 @@ class SessionCall:
         """Carry out what the state machine asks; after every event."""
         self._settle()
         self._streams.release()
+        for media_id in self._streams.forget(self.capture.legs):
+            self._joint.unregister(media_id)
         if self._joint.keeper is not None:
             self._joint.keeper.changed(self)
         self._joint.user_agent.flush()
@@ -236,6 +236,9 @@ class SessionCall:
                 self._session.left(
                     EndCause.SESSION_ENDED if hung_up else EndCause.SIGNALLING_TIMEOUT
                 )
+            case sip.ReferReceived():
+                core = self._joint.user_agent.core
+                core.refuse_refer(event.session, event.key, now, status=603)
             case sip.InformAnswered() if event.status >= 300:
                 self.log.warning("snapshot_refused", status=event.status)
             case _:
@@ -247,7 +250,10 @@ class SessionCall:
         if (document := self._knowledge.take(message)) is not None:
             self.capture.document(document)
             if document.flaws:
-                self.log.warning("metadata_flawed", flaws=list(document.flaws))
+                # Some clients are never without; what cannot be read at all is rare.
+                grave = UNREADABLE in document.flaws
+                level = self.log.warning if grave else self.log.info
+                level("metadata_flawed", flaws=list(document.flaws))
 
     def _look(self, *, codecs_changed: bool = False) -> None:
         """See what is to be recorded by now."""
@@ -341,7 +347,7 @@ class SessionCall:
             case do.Refuse():
                 self._offers.refuse(command)
             case rec.OpenSegment():
-                self.capture.open(command)
+                self.capture.open(command, since_ns=self._offers.offered_ns)
                 parties = command.situation.parties
                 self._doubts.recorded(parties, self._knowledge.notice)
             case rec.AddStream():

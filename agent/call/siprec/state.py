@@ -63,6 +63,18 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         return f"StreamState(name={self.name!r}, …)"
 
 
+class StreamsState(msgspec.Struct, frozen=True, kw_only=True):
+    """All streams of a session, and what SDP has agreed of them."""
+
+    streams: tuple[StreamState, ...]
+    named: int
+    "How many were given names."
+    negotiation: RecordingState
+
+    def __repr__(self) -> str:
+        return "StreamsState(…)"
+
+
 class KnowledgeState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the client has told of the call, and what was made of it."""
 
@@ -109,8 +121,7 @@ class RecordingCallState(
     "That of the client; its media is in the streams."
     invite: bytes
     machine: MachineState
-    streams: tuple[StreamState, ...]
-    negotiation: RecordingState
+    streams: StreamsState
     knowledge: KnowledgeState
     capture: SessionCaptureState
     told_answered: bool = False

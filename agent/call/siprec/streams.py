@@ -5,7 +5,7 @@ its ports back; one that comes in its place is another stream.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from agent.call.codecs import names_of
@@ -14,7 +14,7 @@ from agent.call.joint import Joint
 from agent.call.leg_status import LegStatus, status_of
 from agent.call.siprec.config import SiprecConfig
 from agent.call.siprec.situation import StreamView
-from agent.call.siprec.state import StreamState
+from agent.call.siprec.state import StreamsState, StreamState
 from agent.common.ids import new_id
 from agent.media.errors import MediaError
 from agent.model.media import (
@@ -25,11 +25,7 @@ from agent.model.media import (
     SrtpPolicy,
 )
 from agent.signalling.not_acceptable import NotAcceptableError
-from agent.signalling.siprec.negotiation import (
-    RecordedStream,
-    RecordingNegotiation,
-    RecordingState,
-)
+from agent.signalling.siprec.negotiation import RecordedStream, RecordingNegotiation
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,7 +77,7 @@ class Stream:
 
 
 class Streams:
-    """All streams of one session, those that are no more included."""
+    """All streams of one session; those that are no more until they are forgotten."""
 
     def __init__(
         self, joint: Joint, rules: SiprecConfig, peer: PeerConfig, *, call_id: str
@@ -94,6 +90,8 @@ class Streams:
         self._slots: dict[int, Stream] = {}
         "Those that are open, by their m-line."
         self._leaving: list[Stream] = []
+        self._named = 0
+        "How many were given names."
         self._over = False
         self._negotiation: RecordingNegotiation | None = None
 
@@ -111,15 +109,18 @@ class Streams:
         )
 
     @property
-    def state(self) -> tuple[tuple[StreamState, ...], RecordingState]:
+    def state(self) -> StreamsState:
         """All of it, for `restore` in another process."""
-        streams = tuple(stream.state for stream in self._all.values())
-        return streams, self.negotiation.state
+        return StreamsState(
+            streams=tuple(stream.state for stream in self._all.values()),
+            named=self._named,
+            negotiation=self.negotiation.state,
+        )
 
-    def restore(
-        self, streams: Iterable[StreamState], negotiation: RecordingState
-    ) -> None:
+    def restore(self, kept: StreamsState) -> None:
         """Go on where others stood."""
+        streams, negotiation = kept.streams, kept.negotiation
+        self._named = kept.named
         self._negotiation = RecordingNegotiation.restore(negotiation)
         for state in streams:
             stream = Stream(
@@ -164,8 +165,11 @@ class Streams:
     def views(self) -> tuple[StreamView, ...]:
         """Those that are agreed on, in the order of their m-lines."""
         return tuple(
-            StreamView(name=one.name, label=one.label, active=one.active)
-            for _, one in sorted(self._slots.items())
+            # A label is a token (RFC 4574), and so none is like what stands for none.
+            StreamView(
+                name=one.name, label=one.label or f"m-line {index}", active=one.active
+            )
+            for index, one in sorted(self._slots.items())
             if one.audio is not None
         )
 
@@ -209,8 +213,9 @@ class Streams:
             # What comes before it is tapped waits, and is not lost.
             deaf=True,
         )
+        self._named += 1
         stream = Stream(
-            name=f"s{len(self._all) + 1}", index=index, media_id=media_id, local=local
+            name=f"s{self._named}", index=index, media_id=media_id, local=local
         )
         self._all[stream.name] = self._slots[index] = stream
         if self._over:
@@ -235,6 +240,20 @@ class Streams:
         """Give back the ports of m-lines that are no more, once nobody taps them."""
         while self._leaving:
             self._close(self._leaving.pop())
+
+    def forget(self, legs: Collection[str]) -> list[str]:
+        """Forget what is no more and none of these `legs`; returns the media ids.
+
+        A session may last for years, and use its m-lines anew for each call.
+        """
+        gone = [
+            one
+            for one in self._all.values()
+            if not one.media_open and one.name not in legs
+        ]
+        for one in gone:
+            del self._all[one.name]
+        return [one.media_id for one in gone]
 
     def close(self) -> None:
         """The session is over: give all ports back."""

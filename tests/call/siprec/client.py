@@ -98,6 +98,8 @@ class Client:
         self.call_id = "none"
         self.remote_tag = ""
         self._invite = b""
+        self.answers = 200
+        "Our requests with this."
         self.acknowledges: bytes | None = b""
         "What its next ACK carries; None: it sends none."
         switch.plug(self, address)  # type: ignore[arg-type]
@@ -181,7 +183,8 @@ class Client:
         if isinstance(message, Request):
             self.requests.append(message)
             if message.method != "ACK":
-                self._switch.send(response_to(message, 200).to_bytes(), flow)
+                answer = response_to(message, self.answers)
+                self._switch.send(answer.to_bytes(), flow)
             return
         assert isinstance(message, Response)
         if message.status >= 200:

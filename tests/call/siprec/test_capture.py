@@ -61,6 +61,15 @@ async def test_another_officer_is_another_segment_of_the_same_group(
     assert [one.xml for one in site.media.documents][-1] == after.xml
 
 
+async def test_a_long_document_is_kept_in_every_segment(site: Recorder) -> None:
+    await site.record(max_segment=100.0)
+    long = Document({CALLER: "96", OFFICER: "97"}, extra=f"<x>{'y' * 30_000}</x>")
+    await site.talk_beside(document=long)
+    await site.advance(100.1)
+    await until(lambda: len(site.media.begins) == 2, "the next segment")
+    assert [one.xml for one in site.media.documents] == [long.xml, long.xml]
+
+
 async def test_metadata_in_the_bye_is_kept(site: Recorder) -> None:
     await site.record()
     await site.talk_beside()

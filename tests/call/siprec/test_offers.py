@@ -3,6 +3,7 @@
 import pytest
 
 from agent.call.siprec.offers import RETRY_AFTER
+from agent.common.clock import monotonic_ns
 from agent.model.call import Outcome
 from tests.call.siprec.client import (
     BOTH,
@@ -23,10 +24,17 @@ async def test_a_client_may_ask_for_our_offer(site: Recorder) -> None:
     await site.record()
     site.client.acknowledges = sdp(*BOTH)
     site.client.record(metadata=TALK.xml)
+    before_ns = monotonic_ns()
     offer = await site.client.answered()
     assert directions(offer) == ["recvonly", "recvonly"]
+    assert not site.media.told("listen")
+    answered_ns = monotonic_ns()
     await until(lambda: site.media.begins, "its answer")
-    assert names(site.media.begins[0].officers) == [OFFICER]
+    [begin] = site.media.begins
+    assert names(begin.officers) == [OFFICER]
+    # What came since it knew our ports has waited, and is in the recording.
+    assert before_ns < begin.started_monotonic_ns < answered_ns
+    assert len(site.media.told("listen")) >= 2
     site.client.acknowledges = sdp(*BOTH, version=2)
     site.client.send("INVITE")
     await site.client.answered(2)

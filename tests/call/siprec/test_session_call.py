@@ -18,6 +18,7 @@ from tests.call.siprec.client import (
     sdp,
 )
 from tests.call.siprec.sites import (
+    CALLER,
     OFFICER,
     TALK,
     Recorder,
@@ -243,6 +244,26 @@ async def test_the_agent_that_stops_says_so(site: Recorder) -> None:
     await site.client.asked("BYE")
     row = await site.over()
     assert row.cause == EndCause.AGENT_STOPPED
+
+
+async def test_nobody_is_handed_on_by_a_recording_client(site: Recorder) -> None:
+    await site.record()
+    await site.talk_beside()
+    site.client.send("REFER", headers=("Refer-To: <sip:201@192.0.2.1>",))
+    assert (await site.client.answered(2)).status == 603
+    assert site.call.transfers is None
+
+
+async def test_a_client_that_tells_no_more_than_it_did_is_left_in_peace(
+    site: Recorder,
+) -> None:
+    await site.record()
+    site.client.answers = 405
+    part = Document({CALLER: "96", OFFICER: "97"}, mode="partial")
+    await site.talk_beside(document=part)
+    refused = await site.until_logged("snapshot_refused")
+    assert refused["status"] == 405
+    assert site.control.active_calls == 1
 
 
 async def test_a_client_that_never_acknowledges_is_gone(site: Recorder) -> None:

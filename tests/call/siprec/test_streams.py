@@ -2,16 +2,10 @@
 
 import asyncio
 
-from tests.call.siprec.client import (
-    BOTH,
-    directions,
-    sdp,
-)
-from tests.call.siprec.sites import (
-    TALK,
-    Recorder,
-    rules,
-)
+from agent.model.call import Outcome
+from agent.model.recording import Channel
+from tests.call.siprec.client import BOTH, Document, directions, sdp
+from tests.call.siprec.sites import CALLER, OFFICER, TALK, Recorder, rules
 from tests.call.site import until
 
 
@@ -34,6 +28,7 @@ async def test_a_stream_that_comes_later_joins_and_one_that_goes_is_silent(
     site.client.send("INVITE", sdp(*BOTH, version=4))
     await site.client.answered(4)
     assert len(site.media.told("add_leg")) == 2
+    # The one that is gone is still a leg of the segment.
     assert len(site.call.names) == 4
     assert [leg.name for leg in site.call.status.legs] == ["s3", "s2"]
 
@@ -70,6 +65,18 @@ async def test_no_more_streams_are_taken_than_are_allowed(site: Recorder) -> Non
     assert len(site.media.open) == 1
 
 
+async def test_streams_without_labels_are_told_apart(site: Recorder) -> None:
+    await site.record()
+    offer = b"\r\n".join(
+        line for line in sdp(*BOTH).split(b"\r\n") if not line.startswith(b"a=label")
+    )
+    await site.talk_beside(offer, document=None)
+    [begin] = site.media.begins
+    assert begin.channels == (Channel.CUSTOMER, Channel.OFFICER)
+    assert begin.session is not None
+    assert "no-label" in begin.session.tolerated
+
+
 async def test_an_address_that_is_none_leaves_the_session_without_media(
     site: Recorder,
 ) -> None:
@@ -79,6 +86,30 @@ async def test_an_address_that_is_none_leaves_the_session_without_media(
     assert (await site.client.answered()).status == 488
     await site.over()
     assert not site.media.open
+
+
+async def test_a_session_of_many_calls_keeps_nothing_of_those_that_are_over(
+    site: Recorder,
+) -> None:
+    await site.record()
+    await site.talk_beside()
+    over = Document({CALLER: "96", OFFICER: "97"}, stopped=True)
+    for number in range(1, 4):
+        site.client.send("INVITE", sdp("", "", version=2 * number), over.xml)
+        await site.client.answered(2 * number)
+        await until(lambda: not site.recorder.unfinished, "it is sealed")
+        assert len(site.call.names) == 1
+        assert not site.media.open
+        site.client.send("INVITE", sdp(*BOTH, version=2 * number + 1), TALK.xml)
+        await site.client.answered(2 * number + 1)
+        await until(lambda: not site.recorder._tasks, "the envelope is durable")
+        await until(lambda: not site.call.capture.segments[1:], "one segment is kept")
+    assert [leg.name for leg in site.call.status.legs] == ["s7", "s8"]
+    assert len(site.control._calls._by_name) == 3
+    site.client.hang_up()
+    row = await site.over()
+    assert row.outcome == Outcome.RECORDED
+    assert len(row.recordings) == 4
 
 
 async def test_a_payload_type_that_means_something_new_is_told(site: Recorder) -> None:
