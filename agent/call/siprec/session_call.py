@@ -222,8 +222,11 @@ class SessionCall:
             case sip.OfferReceived():
                 self._take_metadata(event.request)
                 self._offers.offered(event.body)
-            case sip.RefreshAnswered() if event.response.body:
-                self._offers.take_answer(event.response.body)
+            case sip.RefreshAnswered():
+                self._take_metadata(event.response)
+                if event.response.body:
+                    self._offers.take_answer(event.response.body)
+                self._look()
             case sip.TargetRefreshed():
                 self._take_metadata(event.request)
                 self._look()
