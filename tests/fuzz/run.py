@@ -21,6 +21,7 @@ MAX_LENGTH: Final = {
     "command": 4096,
     "siprec-body": 8192,
     "siprec-metadata": 8192,
+    "siprec-parties": 8192,
 }
 MEMORY_MB: Final = 1024
 "The whole process with its instrumented code; a target that grows is stopped there."

@@ -44,6 +44,7 @@ from tests.corpora import ROOT
 from tests.formats.rosters import recipient, roster
 from tests.fuzz.agents import METHODS, PIECES
 from tests.fuzz.siprec import WORDS, own_bodies, own_documents
+from tests.fuzz.siprec_parties import own_tellings
 from tests.fuzz.targets import COMMAND, COMMANDER
 
 _REQUEST: Final = b"\r\n".join(
@@ -239,6 +240,7 @@ _OWN: Final = {
     "useragent": _own_scripts,
     "siprec-body": own_bodies,
     "siprec-metadata": own_documents,
+    "siprec-parties": own_tellings,
 }
 
 

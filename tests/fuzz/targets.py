@@ -51,6 +51,7 @@ from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.replaces import parse_replaces
 from tests.fuzz.agents import user_agents
 from tests.fuzz.siprec import siprec_body, siprec_metadata
+from tests.fuzz.siprec_parties import siprec_parties
 
 MS: Final = 1_000_000
 
@@ -319,4 +320,5 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "useragent": user_agents,
     "siprec-body": siprec_body,
     "siprec-metadata": siprec_metadata,
+    "siprec-parties": siprec_parties,
 }

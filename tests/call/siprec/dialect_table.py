@@ -34,7 +34,7 @@ MAKES: Final = (
     ),
     (
         "Cisco phones (built-in bridge, CUCM)",
-        "documentation",
+        "public test data",
         "plain SDP, one end in each of two sessions: `legacy`",
         "`x-nearendaddr` (officer) and `x-farendaddr` in the From; `x-nearend` or"
         " `x-farend` says whose audio it is. The two recordings are not tied together",

@@ -5,10 +5,11 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from agent.call.siprec.config import SiprecConfig
-from agent.call.siprec.parties import Parties, decide
+from agent.call.siprec.parties import Basis, Parties, decide
 from agent.call.siprec.people import people_of
 from agent.call.siprec.view import View
 from agent.identity.numbers import FINLAND
+from agent.model.recording import UNDECIDED, WITHHELD, Channel
 from agent.signalling.sip.headers import Headers
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.uri import parse_uri
@@ -152,3 +153,31 @@ def decided(
         is_exempt=EXEMPT.__contains__,
         before=before,
     )
+
+
+def holds_together(made: Parties, labels: Sequence[str]) -> None:
+    """Whether a decision is one, whatever it was made of."""
+    assert set(made.channels) == set(labels)
+    assert set(made.channels.values()) <= set(Channel)
+    assert made.direction in {"inbound", "outbound", UNDECIDED}
+    assert made.service
+    assert made.caller
+    assert not {"", WITHHELD, UNDECIDED}.intersection(made.officers)
+    assert len(set(made.officers)) == len(made.officers)
+    numbers = {one.number for one in made.participants}
+    assert made.exempt or not EXEMPT & numbers
+    if made.outsiders_only:
+        assert not made.officers
+        assert not OFFICERS & numbers
+        assert made.identified
+    if made.basis.startswith(Basis.UNDECIDED):
+        assert (made.caller, made.officers) == (UNDECIDED, ())
+    if len(made.officers) < len(made.participants):
+        assert made.caller not in made.officers or made.caller in numbers
+
+
+def stays(made: Parties, again: Parties) -> None:
+    """Told the same again, nobody moves: no segment ends for nothing."""
+    assert (again.caller, again.officers) == (made.caller, made.officers)
+    assert again.channels == made.channels
+    assert (again.exempt, again.outsiders_only) == (made.exempt, made.outsiders_only)

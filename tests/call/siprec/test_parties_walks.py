@@ -2,16 +2,15 @@
 
 from hypothesis import given, settings, strategies as st
 
-from agent.call.siprec.parties import Basis, Parties
+from agent.call.siprec.parties import Parties
 from agent.call.siprec.rules import RuleKind
-from agent.model.recording import UNDECIDED, WITHHELD, Channel
 from tests.call.siprec.recorded import (
-    EXEMPT,
-    OFFICERS,
     Document,
     decided,
+    holds_together,
     invite,
     known,
+    stays,
 )
 from tests.call.siprec.test_config import entry
 
@@ -90,8 +89,7 @@ def test_whatever_is_told_a_decision_holds_together(
             before=before,
             state=known(*told[:count]),
         )
-        check(made, labels)
-        # Told the same again, nobody moves: no segment ends for nothing.
+        holds_together(made, labels)
         again = decided(
             labels=labels,
             asking=asking,
@@ -99,33 +97,8 @@ def test_whatever_is_told_a_decision_holds_together(
             before=made,
             state=known(*told[:count]),
         )
-        assert (again.caller, again.officers) == (made.caller, made.officers)
-        assert again.channels == made.channels
-        assert (again.exempt, again.outsiders_only) == (
-            made.exempt,
-            made.outsiders_only,
-        )
+        stays(made, again)
         before = made
-
-
-def check(made: Parties, labels: list[str]) -> None:
-    assert set(made.channels) == set(labels)
-    assert set(made.channels.values()) <= set(Channel)
-    assert made.direction in {"inbound", "outbound", UNDECIDED}
-    assert made.service
-    assert made.caller
-    assert not {"", WITHHELD, UNDECIDED}.intersection(made.officers)
-    assert len(set(made.officers)) == len(made.officers)
-    numbers = {one.number for one in made.participants}
-    assert made.exempt or not EXEMPT & numbers
-    if made.outsiders_only:
-        assert not made.officers
-        assert not OFFICERS & numbers
-        assert made.identified
-    if made.basis.startswith(Basis.UNDECIDED):
-        assert (made.caller, made.officers) == (UNDECIDED, ())
-    if len(made.officers) < len(made.participants):
-        assert made.caller not in made.officers or made.caller in numbers
 
 
 def test_every_kind_of_rule_is_walked() -> None:
