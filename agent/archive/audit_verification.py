@@ -14,7 +14,6 @@ from typing import Final
 from agent.archive.audit_log import AuditBrokenError
 from agent.archive.chain import Chain, Finding
 from agent.archive.log_order import (
-    goes_back,
     keys_after,
     last_key,
     read_in_order,
@@ -191,22 +190,13 @@ async def keep_heads(
 
 
 async def _day_ends(backend: StorageBackend, writer: str, head: str) -> list[str]:
-    """The last objects of days that another follows, after the one that is kept."""
-    row, day = 0, date.min
-    if head:
-        row, day = sequence_of(head), _day_of(head)
-    while True:
-        keys = await keys_after(backend, writer, row, day)
-        ends = [one for one, other in pairwise(keys) if _day_of(one) != _day_of(other)]
-        # One of them may lead back to a day before those that were listed.
-        led_to = [
-            back
-            for key in (head, *ends, *keys[-1:])
-            if key and (back := await goes_back(backend, key)) is not None
-        ]
-        if min(led_to, default=day) >= day:
-            return ends
-        day = min(led_to)
+    """The last objects of days that another follows, after the one that is kept.
+
+    Once a night all names are looked at: a clock that was wrong for a while, and right
+    again on the same day, has left objects far away, and no name beside them says so.
+    """
+    keys = await keys_after(backend, writer, sequence_of(head), date.min)
+    return [one for one, other in pairwise(keys) if _day_of(one) != _day_of(other)]
 
 
 def _day_of(key: str) -> date:
