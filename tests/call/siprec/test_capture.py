@@ -1,5 +1,7 @@
 """What is recorded of recording sessions, and what is marked."""
 
+from agent.call.hearing import SIGNALLED_WITHIN
+from agent.media.events import SourceChanged
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import UNDECIDED, RecordState
 from tests.call.siprec.client import (
@@ -15,6 +17,7 @@ from tests.call.siprec.sites import (
     TALK,
     Recorder,
     names,
+    rules,
 )
 from tests.call.site import until
 
@@ -166,3 +169,36 @@ async def test_a_segment_that_nobody_can_open_is_followed_by_another(
     site.client.hang_up()
     row = await site.over()
     assert row.outcome == Outcome.PARTIAL
+
+
+async def test_a_source_that_changes_without_a_word_is_noted(site: Recorder) -> None:
+    await site.record()
+    await site.talk_beside()
+    await site.advance(SIGNALLED_WITHIN + 1)
+    leg = site.call.names[2]
+    site.media.emit(SourceChanged(leg=leg, ssrc_changes=1))
+    await site.until_logged("media_changed_unsignalled")
+    site.media.emit(SourceChanged(leg=leg, ssrc_changes=1, payload_types=(18,)))
+    await site.until_logged("media_changed_unsignalled", 2)
+    changed = [(mark.leg, mark.reason) for mark in site.media.marks]
+    assert changed == [(1, "source"), (1, "codec")]
+
+
+async def test_a_session_that_is_not_recorded_marks_nothing(site: Recorder) -> None:
+    await site.record(rules(max_pause=60.0))
+    await site.talk_beside()
+    orders, call_id = site.control.orders, site.call.call_id
+    orders.pause(call_id, by="x")
+    stopped = Document({CALLER: "96", OFFICER: "97"}, stopped=True)
+    site.client.send("UPDATE", metadata=stopped.xml)
+    await until(lambda: site.media.ends, "the segment's end")
+    count = len(site.media.marks)
+    await site.advance(SIGNALLED_WITHIN + 1)
+    site.media.emit(SourceChanged(leg=site.call.names[1], ssrc_changes=1))
+    await site.until_logged("media_changed_unsignalled")
+    # The next call begins in the pause, which has its own end.
+    orders.resume(call_id, by="x")
+    assert len(site.media.marks) == count
+    site.client.send("UPDATE", metadata=TALK.xml)
+    await until(lambda: len(site.media.begins) == 2, "the next segment")
+    assert not site.media.marks[count:]

@@ -5,13 +5,13 @@ import pytest
 from agent.call.siprec.offers import RETRY_AFTER
 from agent.common.clock import monotonic_ns
 from agent.model.call import Outcome
-from tests.call.siprec.client import (
-    BOTH,
-    directions,
-    sdp,
-)
+from agent.signalling.sip import core as sip
+from agent.signalling.sip.message import Response
+from tests.call.siprec.client import BOTH, Document, directions, sdp
 from tests.call.siprec.sites import (
+    CALLER,
     OFFICER,
+    SECOND,
     TALK,
     Recorder,
     names,
@@ -88,3 +88,40 @@ async def test_an_offer_without_audio_is_refused(site: Recorder) -> None:
     assert refused.headers.get("Warning")
     row = await site.over()
     assert row.outcome == Outcome.REJECTED
+
+
+async def test_an_answer_that_says_nothing_leaves_what_is_agreed(
+    site: Recorder,
+) -> None:
+    await site.record()
+    await site.talk_beside()
+    site.client.acknowledges = b"v=0\r\n"
+    site.client.send("INVITE")
+    await site.client.answered(2)
+    await site.until_logged("answer_unusable")
+    assert site.control.active_calls == 1
+    site.client.send("INVITE", sdp("inactive", "sendonly", version=3))
+    answer = await site.client.answered(3)
+    assert directions(answer) == ["inactive", "recvonly"]
+
+
+async def test_a_change_to_where_nothing_can_be_sent_is_declined(
+    site: Recorder,
+) -> None:
+    await site.record()
+    await site.talk_beside()
+    site.media.unreachable = {site.client.address.host}
+    site.client.send("INVITE", sdp("sendonly", "inactive", version=2))
+    assert (await site.client.answered(2)).status == 488
+    assert site.control.active_calls == 1
+
+
+async def test_what_an_answer_to_a_refresh_tells_counts(site: Recorder) -> None:
+    await site.record()
+    await site.talk_beside()
+    answer = Response(200, "OK", body=sdp("inactive", "inactive", version=2))
+    answer.recording_metadata = Document({CALLER: "96", SECOND: "97"}).xml
+    site.call.on_sip(sip.RefreshAnswered(site.call.names[0], answer))
+    await until(lambda: len(site.media.begins) == 2, "the next segment")
+    assert names(site.media.begins[1].officers) == [SECOND]
+    assert site.spans[-1] == ("pause-begin", None)
