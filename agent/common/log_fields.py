@@ -75,7 +75,7 @@ FIELDS: Final = (
     Field("action", "text", "what was done with what an earlier run left"),
     Field("sip_status", "number", "the SIP response", "RFC 3261 status"),
     Field("status", "number", "the HTTP response", "RFC 9110 status"),
-    Field("direction", "text", "`inbound` or `outbound`"),
+    Field("direction", "text", "`inbound`, `outbound` or `undecided`"),
     Field("recorded", "truth", "whether the call is recorded all the same"),
     Field("exempt", "truth", "whether the call is not to be recorded"),
     Field("media", "text", "`direct`: from phone to phone, past us"),
