@@ -22,6 +22,7 @@ MAX_LENGTH: Final = {
     "siprec-body": 8192,
     "siprec-metadata": 8192,
     "siprec-parties": 8192,
+    "siprec-call": 8192,
 }
 MEMORY_MB: Final = 1024
 "The whole process with its instrumented code; a target that grows is stopped there."

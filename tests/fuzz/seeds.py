@@ -241,6 +241,7 @@ _OWN: Final = {
     "siprec-body": own_bodies,
     "siprec-metadata": own_documents,
     "siprec-parties": own_tellings,
+    "siprec-call": own_documents,
 }
 
 

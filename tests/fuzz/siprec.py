@@ -6,7 +6,13 @@ from typing import Final
 
 import msgspec
 
+from agent.call.siprec.knowledge import Knowledge
+from agent.call.siprec.state import KnowledgeState
+from agent.formats.layout import valid_id
+from agent.identity.numbers import FINLAND
+from agent.model.recording import Channel
 from agent.signalling.sip.errors import LocalSipError
+from agent.signalling.sip.headers import Headers
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.multipart import with_description_only
 from agent.signalling.sip.uri import parse_uri
@@ -14,8 +20,12 @@ from agent.signalling.siprec.body import METADATA_TYPE, read_body
 from agent.signalling.siprec.metadata import MetadataError
 from agent.signalling.siprec.metadata_state import MAX_STATE, MetadataState
 from agent.signalling.siprec.metadata_xml import parse_metadata
+from tests.call.siprec.sites import rules
+from tests.call.siprec.situations import stream
 from tests.corpora import ROOT
 
+MAX_BEGUN: Final = 60_000
+"Octets of what a recording session says in the first note of a segment."
 SEPARATOR: Final = b"\0\0"
 "Between documents that follow each other: no XML has it."
 WORDS: Final = (
@@ -62,6 +72,18 @@ _DOCUMENT: Final = b"".join(
 )
 
 
+_INVITE: Final = Request(
+    "INVITE",
+    parse_uri("sip:srs@192.0.2.9"),
+    Headers((("From", "<sip:src@192.0.2.1>;tag=1"), ("To", "<sip:srs@192.0.2.9>"))),
+)
+_AGENCY: Final = {
+    "is_officer": lambda number: number.startswith("2"),
+    "is_exempt": lambda number: number == "112",
+    "identity": FINLAND,
+}
+
+
 def siprec_body(data: bytes) -> None:
     """A Content-Type, a line feed, and the body that it is of."""
     head, _, body = data.partition(b"\n")
@@ -105,6 +127,29 @@ def siprec_metadata(data: bytes) -> None:
             assert other.present == state.present
             assert other.group == state.group
             assert other.state == state.state
+
+
+def siprec_call(data: bytes) -> None:
+    """The same documents told of a call: who is heard where, and what is kept of it."""
+    known = Knowledge(_INVITE, rules(), **_AGENCY)
+    streams = (stream("s1", "1"), stream("s2", "2"))
+    for xml in data.split(SEPARATOR, 20)[:20]:
+        message = Request("UPDATE", _INVITE.uri)
+        message.keep_apart(xml, ())
+        known.take(message)
+        situation = known.situation(streams)
+        parties = situation.parties
+        assert len({situation.channel(one.label) for one in streams}) <= len(Channel)
+        assert valid_id(known.group("5fbe2a08-1c44-4b8e-9f0e-3b4c9d6f7a21"))
+        begun = msgspec.json.encode(known.recorded_session(parties))
+        assert len(begun) <= MAX_BEGUN
+        state = msgspec.json.decode(
+            msgspec.json.encode(known.state), type=KnowledgeState
+        )
+        other = Knowledge(_INVITE, rules(), **_AGENCY)
+        other.restore(state)
+        if not state.metadata.needs_snapshot:
+            assert other.situation(streams) == situation
 
 
 def own_bodies() -> Iterator[bytes]:

@@ -50,7 +50,7 @@ from agent.signalling.sip.multipart import with_description_only
 from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.replaces import parse_replaces
 from tests.fuzz.agents import user_agents
-from tests.fuzz.siprec import siprec_body, siprec_metadata
+from tests.fuzz.siprec import siprec_body, siprec_call, siprec_metadata
 from tests.fuzz.siprec_parties import siprec_parties
 
 MS: Final = 1_000_000
@@ -321,4 +321,5 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "siprec-body": siprec_body,
     "siprec-metadata": siprec_metadata,
     "siprec-parties": siprec_parties,
+    "siprec-call": siprec_call,
 }

@@ -55,18 +55,22 @@ def place(
             channels[label] = _common([side_of[one] for one in found])
         elif label in before.channels:
             channels[label] = before.channels[label]
+    # What was matched by order once, and stays, still is.
+    stayed = before.by_order and any(
+        label in before.channels for label, found in senders.items() if not found
+    )
     left = [label for label in senders if label not in channels]
     if not left:
-        return Placement(channels, mixed, by_order=False)
+        return Placement(channels, mixed, by_order=stayed)
     silent = [one for one in side_of if one.sends.isdisjoint(senders)]
     sides = [side_of[one] for one in silent]
     if len(senders) == 1:
         # One stream for all of them, whoever they are.
         channels[left[0]] = sides[0] if len(sides) == 1 else Channel.BOTH
-        return Placement(channels, len(sides) > 1, by_order=False)
+        return Placement(channels, len(sides) > 1, by_order=stayed)
     if sides and len(set(sides)) == 1:
         return Placement(
-            channels | dict.fromkeys(left, sides[0]), mixed, by_order=False
+            channels | dict.fromkeys(left, sides[0]), mixed, by_order=stayed
         )
     if not side_of:
         sides = [Channel.CUSTOMER, Channel.OFFICER]
@@ -77,7 +81,7 @@ def place(
         sides = []
     channels |= dict(zip(left, sides, strict=False))
     channels |= dict.fromkeys(left[len(sides) :], Channel.BOTH)
-    return Placement(channels, mixed, by_order=bool(silent and sides))
+    return Placement(channels, mixed, by_order=stayed or bool(silent and sides))
 
 
 def _common(sides: Sequence[Channel]) -> Channel:

@@ -99,3 +99,14 @@ def test_without_people_the_first_two_stand_apart() -> None:
 
 def test_one_label_twice_is_one_stream() -> None:
     assert placed(labels="11").channels == {"1": BOTH}
+
+
+def test_what_was_matched_by_order_stays_so() -> None:
+    caller, officer = party("c"), party("o")
+    sides = {caller: LEFT, officer: RIGHT}
+    first = place(["1", "2"], sides)
+    assert first.by_order
+    assert place(["1", "2"], sides, first) == first
+    # Who sends says where: nothing is left of the order.
+    speaking = {party("c", "1"): LEFT, party("o", "2"): RIGHT}
+    assert not place(["1", "2"], speaking, first).by_order
