@@ -26,7 +26,7 @@ SETTING_UP = (
 )
 TALKING = (
     *("reoffer", "reoffer", "update", "refresh", "accept offer", "accept offer"),
-    *("refuse offer", "hang up", "wait", "wait long", "fail"),
+    *("inform", "refuse offer", "hang up", "wait", "wait long", "fail"),
 )
 ABLE: dict[str, Any] = {
     "supported": ("100rel", "timer", "replaces"),
@@ -64,6 +64,8 @@ def do(pair: Pair, deed: str, phone: Phone, session: str) -> None:
         core.reoffer(session, now, body=OFFER, update=True)
     elif deed == "refresh":
         core.refresh(session, now)
+    elif deed == "inform":
+        core.inform(session, now, body=b"news", content_type="text/plain")
     elif deed == "accept offer":
         core.accept_offer(session, now, body=ANSWER)
     elif deed == "refuse offer":
