@@ -14,19 +14,23 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from agent.model.media import Address
+from agent.formats.rtp.srtp import SendContext
+from agent.model.media import Address, SrtpSuite
+from agent.signalling.crypto_attribute import CryptoAttribute
 from agent.signalling.sdp import parse_sdp
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.core import UserAgentCore
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.uri import NameAddr, parse_uri
-from tests.bench.ends import UdpEnd
+from tests.bench.ends import End, StreamEnd, UdpEnd
 from tests.bench.load import FRAME, MAGIC, PERIOD
+from tests.lab.certificates import Certificate
 
 _HEAD = struct.Struct(">BBHIIIBI")
 "An RTP header, and the mark before the filling of a frame."
 _FILL = [bytes([value]) * (FRAME - 9) for value in range(256)]
 _BOUNDARY = "edge"
+_SUITE = SrtpSuite.AES_CM_128_HMAC_SHA1_80
 
 
 @dataclass(slots=True)
@@ -42,6 +46,8 @@ class Stream:
     ssrc: int
     sequence: int
     timestamp: int
+    key: bytes
+    protection: SendContext | None
     sent: int = 0
     over: bool = False
     refused: int = 0
@@ -73,9 +79,11 @@ class Clients:
         rate: float,
         sessions: int,
         talk: float,
+        certificate: Certificate | None = None,
         officer: str = "201",
         seed: int = 1000,
     ) -> None:
+        """With a certificate its SIP goes over TLS, and its media are SRTP."""
         self._agent = agent
         self._own = own
         self._rate = rate
@@ -84,7 +92,12 @@ class Clients:
         self._officer = officer
         self._rng = random.Random(seed)
         self._epoll = select.epoll()
-        self._end = UdpEnd(own, self._epoll)
+        self._secure = certificate is not None
+        self._end: End = (
+            UdpEnd(own, self._epoll)
+            if certificate is None
+            else StreamEnd(own, self._epoll, client=certificate.client())
+        )
         self._core = UserAgentCore(
             rng=random.Random(self._rng.getrandbits(64)), product="load"
         )
@@ -176,6 +189,8 @@ class Clients:
             )
             + _FILL[(stream.session * 7 + stream.side * 31 + index) & 0xFF]
         )
+        if stream.protection is not None:
+            packet = stream.protection.protect(packet)
         try:
             stream.sock.send(packet)
         except (BlockingIOError, ConnectionError):
@@ -190,13 +205,13 @@ class Clients:
         legs = tuple(self._stream(number, side) for side in (0, 1))
         one = Recorded(number, legs, now)
         self.sessions.append(one)
-        target = parse_uri(f"sip:srs@{self._agent}")
+        target = parse_uri(f"sip:srs@{self._agent}{self._end.params}")
         session = self._core.invite(
             uri=target,
-            flow=Flow("udp", self._own, self._agent),
+            flow=Flow(self._end.transport, self._own, self._agent),
             from_=NameAddr(None, parse_uri(f"sip:src@{self._own}")),
             to=NameAddr(None, target),
-            contact=parse_uri(f"sip:src@{self._own}"),
+            contact=parse_uri(f"sip:src@{self._own}{self._end.params}"),
             headers=(("Require", "siprec"),),
             body=self._body(one),
             content_type=f"multipart/mixed;boundary={_BOUNDARY}",
@@ -209,6 +224,7 @@ class Clients:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.bind((self._own.host, 0))
         sock.setblocking(False)
+        key = self._rng.randbytes(_SUITE.key_size)
         return Stream(
             session=number,
             side=side,
@@ -217,6 +233,8 @@ class Clients:
             ssrc=self._rng.getrandbits(32),
             sequence=self._rng.getrandbits(15),
             timestamp=self._rng.getrandbits(31),
+            key=key,
+            protection=SendContext(_SUITE, key) if self._secure else None,
         )
 
     def _body(self, one: Recorded) -> bytes:
@@ -224,7 +242,12 @@ class Clients:
         lines += [f"c=IN IP4 {self._own.host}", "t=0 0"]
         for leg in one.legs:
             port = leg.sock.getsockname()[1]
-            lines += [f"m=audio {port} RTP/AVP 8", "a=sendonly", f"a=label:{leg.side}"]
+            profile = "RTP/SAVP" if self._secure else "RTP/AVP"
+            lines += [f"m=audio {port} {profile} 8", "a=sendonly"]
+            lines.append(f"a=label:{leg.side}")
+            if self._secure:
+                crypto = CryptoAttribute("1", _SUITE, leg.key)
+                lines.append(f"a=crypto:{crypto.to_value()}")
         description = "\r\n".join([*lines, ""])
         metadata = metadata_of(one.number, officer=self._officer)
         return (

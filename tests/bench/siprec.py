@@ -24,7 +24,9 @@ from tests.bench.load import Load
 from tests.bench.media import compare
 from tests.bench.recording_clients import Clients, Recorded, caller_of
 from tests.bench.usage import Usage, machine, usage
+from tests.lab.certificates import Certificate
 from tests.lab.daemon import SERVICE, Daemon, Recording
+from tests.lab.secure import Site, secured
 from tests.ports import free_ports
 
 MEDIA_PORTS = range(40000, 48000)
@@ -32,13 +34,27 @@ MEDIA_PORTS = range(40000, 48000)
 SOURCE = """
 [[peers]]
 name = "src"
-match = ["127.0.0.1:{port}"]
+match = ["127.0.0.1:{port}", "tls:src.example"]
 [[siprec]]
 name = "beside"
 from = "src"
 recognise = "legacy"
 notice = "statement:The generator says so."
 """
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How many calls, how many of them a second, and how long each."""
+
+    calls: int
+    rate: float
+    talk: float
+
+    @property
+    def limit(self) -> float:
+        """Seconds after which whatever is not over has failed."""
+        return self.calls / self.rate + self.talk + 60
 
 
 @dataclass
@@ -78,11 +94,19 @@ class Generated:
 
 
 def place_sessions(
-    agent: Address, own: Address, sessions: int, rate: float, talk: float
+    agent: Address, own: Address, certificate: Certificate | None, amount: Amount
 ) -> Generated:
     """Runs in a process of its own."""
-    clients = Clients(agent=agent, own=own, rate=rate, sessions=sessions, talk=talk)
-    clients.run(limit=sessions / rate + talk + 60)
+    clients = Clients(
+        agent=agent,
+        own=own,
+        rate=amount.rate,
+        sessions=amount.calls,
+        talk=amount.talk,
+        certificate=certificate,
+        seed=1000 if certificate is None else 2000,
+    )
+    clients.run(limit=amount.limit)
     calls = [_placed(one) for one in clients.sessions]
     clients.close()
     return Generated(calls, clients.max_late, time.process_time())
@@ -94,7 +118,7 @@ def _placed(one: Recorded) -> Placed:
 
 
 def place_calls(
-    agent: Address, ends: tuple[Address, Address], calls: int, rate: float, talk: float
+    agent: Address, ends: tuple[Address, Address], amount: Amount
 ) -> Generated:
     """Runs in a process of its own."""
     load = Load(
@@ -102,12 +126,12 @@ def place_calls(
         caller=ends[0],
         officer=ends[1],
         service=SERVICE,
-        rate=rate,
-        calls=calls,
-        talk=talk,
+        rate=amount.rate,
+        calls=amount.calls,
+        talk=amount.talk,
         keep_delays=False,
     )
-    load.run(limit=calls / rate + talk + 60)
+    load.run(limit=amount.limit)
     lost = 0
     for call in load.calls:
         for side, leg in enumerate(call.legs):
@@ -260,9 +284,10 @@ def main() -> None:
     parser.add_argument("--talk", type=float, default=30.0)
     parser.add_argument("--rate", type=float, default=20.0)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--encrypted", action="store_true", help="and once more over TLS, with SRTP"
+    )
     arguments = parser.parse_args()
-    calls, sessions = arguments.calls, arguments.sessions
-    rate, talk = arguments.rate, arguments.talk
     print(f"machine: {machine()}, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         daemon = Daemon(
@@ -271,27 +296,43 @@ def main() -> None:
             kind=KeyKind.POST_QUANTUM,
             workers=arguments.workers,
         )
+        site = secured(daemon, officers="udp")
         (source,) = free_ports(1)
         with daemon.config.open("a") as config:
             config.write(SOURCE.format(port=source))
         daemon.start()
-        agent = Address("127.0.0.1", daemon.sip)
-        ends = [Address("127.0.0.1", p) for p in (daemon.caller, daemon.officers[0])]
         try:
-            how = (agent, tuple(ends), calls, rate, talk)
-            inside = run(daemon, "calls", place_calls, *how)
-            inside.report()
-            print(f"  lost in the relay: {inside.generated.lost}")
-            others = {one.id for one in daemon.recordings()}
-            own = Address("127.0.0.1", source)
-            how = (agent, own, sessions, rate, talk)
-            beside = run(daemon, "recording sessions", place_sessions, *how)
-            beside.report()
-            share = beside.cpu_per_call / inside.cpu_per_call
-            print(f"a recording session takes {share:.2f} of the CPU of a call")
-            verify(beside, sorted(daemon.recordings(but=others), key=lambda r: r.id))
+            compare_all(site, Address("127.0.0.1", source), arguments)
         finally:
             daemon.stop()
+
+
+def compare_all(site: Site, own: Address, arguments: argparse.Namespace) -> None:
+    """Calls, recording sessions, and if wished such with encryption."""
+    daemon, rate, talk = site.daemon, arguments.rate, arguments.talk
+    ends = tuple(
+        Address("127.0.0.1", port) for port in (daemon.caller, daemon.officers[0])
+    )
+    agent = Address("127.0.0.1", daemon.sip)
+    amount = Amount(arguments.calls, rate, talk)
+    calls = run(daemon, "calls", place_calls, agent, ends, amount)
+    calls.report()
+    print(f"  lost in the relay: {calls.generated.lost}")
+    ways: list[tuple[str, Address, Certificate | None]] = [
+        ("recording sessions", agent, None)
+    ]
+    if arguments.encrypted:
+        certificate = site.authority.issue("src.example")
+        secure = Address("127.0.0.1", site.port)
+        ways.append(("recording sessions, encrypted", secure, certificate))
+    for what, to, certificate in ways:
+        others = {one.id for one in daemon.recordings()}
+        amount = Amount(arguments.sessions, rate, talk)
+        beside = run(daemon, what, place_sessions, to, own, certificate, amount)
+        beside.report()
+        share = beside.cpu_per_call / calls.cpu_per_call
+        print(f"  one takes {share:.2f} of the CPU of a call")
+        verify(beside, sorted(daemon.recordings(but=others), key=lambda r: r.id))
 
 
 if __name__ == "__main__":
