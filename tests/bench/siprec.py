@@ -256,7 +256,9 @@ def run(daemon: Daemon, what: str, place: Callable[..., Generated], *how: Any) -
 
 def verify(done: Run, recordings: list[Recording]) -> None:
     """Every frame that was sent has been recorded, or it is said where it went."""
-    placed = {caller_of(call.number): call for call in done.generated.calls}
+    placed: dict[str, Any] = {
+        caller_of(call.number): call for call in done.generated.calls
+    }
     figures = [leg for one in recordings for leg in one.manifest.legs]
     recorded = sum(leg.packets for leg in figures)
     missing = done.generated.frames - recorded
@@ -264,7 +266,8 @@ def verify(done: Run, recordings: list[Recording]) -> None:
     print(
         f"packets recorded: {recorded} of {done.generated.frames}; missing: {missing},"
         f" of which the kernel dropped {done.dropped}: lost by the agent"
-        f" {max(0, missing - done.dropped)}"
+        f" {max(0, missing - done.dropped)} ({sum(leg.lost for leg in figures)} in the"
+        " middle of a stream)"
     )
     late: list[float] = []
     some = recordings[::10]
@@ -322,9 +325,9 @@ def compare_all(site: Site, own: Address, arguments: argparse.Namespace) -> None
         ("recording sessions", agent, None)
     ]
     if arguments.encrypted:
-        certificate = site.authority.issue("src.example")
         secure = Address("127.0.0.1", site.port)
-        ways.append(("recording sessions, encrypted", secure, certificate))
+        issued = site.authority.issue("src.example")
+        ways.append(("recording sessions, encrypted", secure, issued))
     for what, to, certificate in ways:
         others = {one.id for one in daemon.recordings()}
         amount = Amount(arguments.sessions, rate, talk)
