@@ -43,7 +43,7 @@ class CallOffered(_CallEvent, frozen=True, kw_only=True, tag="offered"):
     route: str
     "The route's configured name."
     direction: str
-    "`inbound` or `outbound`."
+    "`inbound` or `outbound`; `undecided` where a recording client does not tell."
     caller: str = ""
     "Number of who rings, as far as `mqtt.numbers` shows it …"
     called: str = ""
