@@ -114,3 +114,7 @@ async def record_beside(site: Site, root: Path, client: Client, profile: str) ->
     assert manifest.caller == "+358401234567"
     assert [officer.number for officer in manifest.officers] == ["201"]
     assert manifest.direction == "inbound"
+    assert manifest.session is not None
+    assert (manifest.session.basis, manifest.session.tolerated) == ("directory", ())
+    [told] = manifest.session.metadata
+    assert (told.xml, told.flaws) == (metadata, ())
