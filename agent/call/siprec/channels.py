@@ -26,19 +26,24 @@ class Placement:
     "Whether parties and streams were matched by nothing but their order."
 
 
-_NOWHERE: Final = Placement({}, mixed=False, by_order=False)
+NOWHERE: Final = Placement({}, mixed=False, by_order=False)
 
 
 def place(
     labels: Sequence[str],
     side_of: Mapping[Party, Channel],
-    before: Placement = _NOWHERE,
+    before: Placement = NOWHERE,
+    *,
+    keep: bool = True,
+    fixed: bool = False,
 ) -> Placement:
     """Place streams, by the sides of all parties in the order of the metadata.
 
-    `before` is where they were heard until now.
+    `before` is where they were heard until now; `keep` whether that tells where those
+    are on which nobody sends, `fixed` whether it does for those with one sender, too.
     """
     channels: dict[str, Channel] = {}
+    kept = before.channels if keep else {}
     stays = {
         label
         for label, channel in before.channels.items()
@@ -51,27 +56,26 @@ def place(
         stays.intersection(senders)
     )
     for label, found in senders.items():
-        if found and label not in stays:
+        stands = label in stays or (fixed and len(found) == 1 and label in kept)
+        if found and not stands:
             channels[label] = _common([side_of[one] for one in found])
-        elif label in before.channels:
+        elif label in kept or label in stays:
             channels[label] = before.channels[label]
     # What was matched by order once, and stays, still is.
-    stayed = before.by_order and any(
-        label in before.channels for label, found in senders.items() if not found
+    by_order = before.by_order and any(
+        label in kept and (fixed or not found) for label, found in senders.items()
     )
     left = [label for label in senders if label not in channels]
     if not left:
-        return Placement(channels, mixed, by_order=stayed)
+        return Placement(channels, mixed, by_order)
     silent = [one for one in side_of if one.sends.isdisjoint(senders)]
     sides = [side_of[one] for one in silent]
     if len(senders) == 1:
         # One stream for all of them, whoever they are.
         channels[left[0]] = sides[0] if len(sides) == 1 else Channel.BOTH
-        return Placement(channels, len(sides) > 1, by_order=stayed)
+        return Placement(channels, len(sides) > 1, by_order=by_order)
     if sides and len(set(sides)) == 1:
-        return Placement(
-            channels | dict.fromkeys(left, sides[0]), mixed, by_order=stayed
-        )
+        return Placement(channels | dict.fromkeys(left, sides[0]), mixed, by_order)
     if not side_of:
         sides = [Channel.CUSTOMER, Channel.OFFICER]
     elif not silent:
@@ -81,7 +85,7 @@ def place(
         sides = []
     channels |= dict(zip(left, sides, strict=False))
     channels |= dict.fromkeys(left[len(sides) :], Channel.BOTH)
-    return Placement(channels, mixed, by_order=stayed or bool(silent and sides))
+    return Placement(channels, mixed, by_order or bool(silent and sides))
 
 
 def _common(sides: Sequence[Channel]) -> Channel:

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from agent.call.siprec.channels import Placement, place
+from agent.call.siprec.channels import NOWHERE, Placement, place
 from agent.call.siprec.config import SiprecConfig
 from agent.call.siprec.dialects import Hints, read_hints
 from agent.call.siprec.people import Party, people_of
@@ -41,6 +41,9 @@ class Basis(StrEnum):
     DIRECTORY = "directory"
     DIRECTION = "direction"
     UNDECIDED = "undecided"
+
+
+_SURE: Final = frozenset(Basis) - {Basis.UNDECIDED}
 
 
 class Parties(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,8 +126,12 @@ def decide(
             or _by_direction(rules, hints, calling, everyone)
             or _Roles(Basis.UNDECIDED)
         )
-    sides = _sides(roles, calling, everyone, labels)
-    placed = place(labels, sides, _placed(before))
+    former = NOWHERE if before is None else _placed(before)
+    sides = _sides(roles, calling, everyone, labels, former)
+    # Sides of which it was not known whose they are say nothing once it is.
+    undecided = roles.basis is Basis.UNDECIDED
+    keep = undecided or (before is not None and before.basis in _SURE)
+    placed = place(labels, sides, former, keep=keep, fixed=undecided)
     direction = _direction(rules, hints, calling, roles)
     caller = _caller(roles, calling, hints)
     service = _service(rules, hints, direction, caller)
@@ -147,9 +154,7 @@ def decide(
     )
 
 
-def _placed(before: Parties | None) -> Placement:
-    if before is None:
-        return Placement({}, mixed=False, by_order=False)
+def _placed(before: Parties) -> Placement:
     by_order = before.basis.endswith(BY_ORDER)
     return Placement(before.channels, before.mixed, by_order)
 
@@ -218,18 +223,11 @@ def _sides(
     calling: Party | None,
     everyone: tuple[Party, ...],
     labels: Sequence[str],
+    former: Placement,
 ) -> dict[Party, Channel]:
     """On which side each party is heard, in the order of the metadata."""
     if roles.basis is Basis.UNDECIDED:
-        # Each by themselves, the first stream's party on the left.
-        first = {label: place for place, label in reversed([*enumerate(labels)])}
-        ends = len(labels)
-        ordered = sorted(
-            everyone,
-            key=lambda one: min((first.get(x, ends) for x in one.sends), default=ends),
-        )
-        own = dict(zip(ordered, (Channel.CUSTOMER, Channel.OFFICER), strict=False))
-        return {one: own.get(one, Channel.BOTH) for one in everyone}
+        return _apart(everyone, labels, former)
     left = frozenset(roles.outside)
     if not left and len(roles.officers) > 1:
         # Officers among themselves: who rang is left.
@@ -237,6 +235,26 @@ def _sides(
     return {
         one: Channel.CUSTOMER if one in left else Channel.OFFICER for one in everyone
     }
+
+
+def _apart(
+    everyone: tuple[Party, ...], labels: Sequence[str], former: Placement
+) -> dict[Party, Channel]:
+    """Each by themselves: where they are, or the first stream's party on the left."""
+    first = {label: place for place, label in reversed([*enumerate(labels)])}
+    sides: dict[Party, Channel] = {}
+    for one in everyone:
+        theirs = {former.channels[x] for x in one.sends if x in former.channels}
+        if len(theirs) == 1:
+            sides[one] = theirs.pop()
+    ends = len(labels)
+    ordered = sorted(
+        (one for one in everyone if one not in sides),
+        key=lambda one: min((first.get(x, ends) for x in one.sends), default=ends),
+    )
+    free = [x for x in (Channel.CUSTOMER, Channel.OFFICER) if x not in sides.values()]
+    sides |= dict(zip(ordered, free, strict=False))
+    return {one: sides.get(one, Channel.BOTH) for one in everyone}
 
 
 def _direction(

@@ -110,3 +110,13 @@ def test_what_was_matched_by_order_stays_so() -> None:
     # Who sends says where: nothing is left of the order.
     speaking = {party("c", "1"): LEFT, party("o", "2"): RIGHT}
     assert not place(["1", "2"], speaking, first).by_order
+
+
+def test_where_it_was_not_known_whose_they_are_streams_need_not_stay() -> None:
+    caller, officer = party("c"), party("o")
+    sides = {officer: RIGHT, caller: LEFT}
+    before = Placement({"1": LEFT, "2": RIGHT}, mixed=False, by_order=False)
+    made = place(["1", "2"], sides, before, keep=False)
+    assert made == Placement({"1": RIGHT, "2": LEFT}, mixed=False, by_order=True)
+    # A side that only order told is still told by nothing else.
+    assert place(["1", "2"], sides, made) == made

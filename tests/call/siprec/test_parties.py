@@ -229,6 +229,37 @@ def test_one_undecided_stream_of_two_is_on_both_sides() -> None:
     assert made.mixed
 
 
+def test_hold_moves_nobody_of_whom_nothing_is_known() -> None:
+    before = decided(two(), officers=nobody)
+    for document in (
+        Document(partial=True).party("A", "sip:0401234567@a.example"),
+        Document(partial=True).party("B", "sip:201@b.example"),
+    ):
+        after = decided(state=known(two(), document), before=before, officers=nobody)
+        assert after == before
+    third = Document(partial=True).party("C", "sip:900@c.example", sends=["3"])
+    state = known(two(), third)
+    after = decided(state=state, before=before, labels=["1", "2", "3"], officers=nobody)
+    assert after.channels == {"1": LEFT, "2": RIGHT, "3": BOTH}
+
+
+def test_metadata_that_comes_late_says_whose_the_streams_are() -> None:
+    before = decided()
+    assert before.channels == {"1": LEFT, "2": RIGHT}
+    document = Document().party("B", "sip:201@b.example")
+    document.party("A", "sip:0401234567@a.example")
+    after = decided(document, before=before)
+    assert after.channels == {"1": RIGHT, "2": LEFT}
+    assert after.basis == "directory-by-order"
+    # And it is told by order for as long as nothing else tells it.
+    assert decided(document, before=after) == after
+    told = Document().party("B", "sip:201@b.example", sends=["2"])
+    told.party("A", "sip:0401234567@a.example", sends=["1"])
+    after = decided(told, before=after)
+    assert after.channels == {"1": LEFT, "2": RIGHT}
+    assert after.basis == "directory"
+
+
 # -- exempt -------------------------------------------------------------------------
 
 
