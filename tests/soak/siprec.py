@@ -31,7 +31,8 @@ WHOLE = (
 )
 "Flows in which all that is said is to be recorded."
 TWO_SIDED = frozenset(WHOLE) - {"mixed", "conference"}
-CUT = range(-2, 2)
+CUT = range(-2, 12)
+"Frames around a change that are not looked for."
 ROUND = 4.0
 "Seconds in which a round's flows talk."
 
@@ -57,7 +58,8 @@ class Found:
         if not take.recordings:
             self.unrecorded.append(take.name)
         every = [Channels(recording) for recording in take.recordings]
-        # A recording ends, and the next begins, in the middle of a frame.
+        # A recording ends, and the next begins, in the middle of a frame; a busy daemon
+        # hears late of what has changed.
         cut = {mark + n for mark in take.marks.values() for n in CUT}
         for number, stream in enumerate(take.streams):
             there: set[int] = set()
@@ -73,7 +75,9 @@ class Found:
 async def kill_a_worker(site: Site, rng: random.Random) -> None:
     """kill -9 while the flows talk."""
     await asyncio.sleep(rng.uniform(0.3, ROUND / 2))
-    os.kill(rng.choice(site.daemon.processes()["worker"]), signal.SIGKILL)
+    while not (workers := site.daemon.processes()["worker"]):
+        await asyncio.sleep(0.05)
+    os.kill(rng.choice(workers), signal.SIGKILL)
 
 
 async def one_round(site: Site, times: int, rng: random.Random, *, kill: bool) -> Found:
