@@ -27,6 +27,9 @@ MAX_IDS: Final = 48
 "Of sessions that a manifest names; what a client tells beyond stands in its document."
 MAX_ID: Final = 128
 "Characters of one; `uuid;remote=uuid` has 72."
+MAX_SPEAKERS: Final = 4096
+"Characters of all ids of those heard on any label, for another process; it takes a \
+label of which it does not know who was heard on it for one on which nobody is on hold."
 NO_STREAM: Final = "label-without-stream"
 "What is tolerated where metadata names a label that no stream has."
 
@@ -64,10 +67,21 @@ class Knowledge:
             metadata=self._metadata.state,
             documents=self._documents.state,
             parties=self._parties,
-            speakers=dict(self._speakers),
+            speakers=self._few_speakers,
             flawed=self._flawed,
             tolerated=tuple(self._tolerated),
         )
+
+    @property
+    def _few_speakers(self) -> dict[str, frozenset[str]]:
+        """None, if there are more than another process is told of.
+
+        One id of many octets may be heard on many labels, and stands at each.
+        """
+        told = sum(
+            len(label) + sum(map(len, ids)) for label, ids in self._speakers.items()
+        )
+        return dict(self._speakers) if told <= MAX_SPEAKERS else {}
 
     def restore(self, state: KnowledgeState) -> None:
         """Go on where another one stood."""

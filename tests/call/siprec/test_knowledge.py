@@ -181,6 +181,27 @@ def test_another_process_knows_the_same() -> None:
     assert other.documents == known.documents
 
 
+def test_ids_without_end_do_not_fill_the_next_process() -> None:
+    labels = range(200)
+    sends = "".join(f"<send>{one}</send>" for one in labels)
+    name = "p" * 10_000
+    xml = (
+        f"<recording xmlns='{NAMESPACE}'><session session_id='S'/>"
+        f"<participant participant_id='{name}'/>"
+        f"<participantsessionassoc participant_id='{name}' session_id='S'/>"
+        f"<participantstreamassoc participant_id='{name}'>{sends}"
+        "</participantstreamassoc>"
+    )
+    xml += "".join(
+        f"<stream stream_id='{one}' session_id='S'><label>{one}</label></stream>"
+        for one in labels
+    )
+    known = knowledge()
+    known.take(message(f"{xml}</recording>".encode()))
+    known.situation(STREAMS)
+    assert len(msgspec.msgpack.encode(known.state)) < 48 * 1024
+
+
 def test_of_ids_a_manifest_names_so_many_of_such_a_length() -> None:
     ids = "".join(f"<sipSessionID>{n}{'x' * 500}</sipSessionID>" for n in range(90))
     known = knowledge()
