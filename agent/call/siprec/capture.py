@@ -136,6 +136,10 @@ class SessionCapture:
         if self._kept:
             self._time.begin(begin.started_monotonic_ns)
 
+    def broken(self) -> None:
+        """Not all is recorded that should be."""
+        self._broke = True
+
     def close(self, cause: EndCause) -> None:
         """End the open segment, if one is."""
         if self._open is not None:

@@ -67,6 +67,13 @@ class Withhold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Say that no segment begins for a while: too many did, and ended at once."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskSnapshot:
     """Have the client tell all it knows: what it told in parts is not enough."""
 
@@ -90,6 +97,7 @@ Command = (
     | call.ResumeRecording
     | call.Alarm
     | Withhold
+    | Wait
     | AskSnapshot
     | HangUp
     | call.Close

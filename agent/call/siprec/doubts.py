@@ -1,7 +1,10 @@
 """What an operator should know of a session that is recorded all the same."""
 
+from collections.abc import Iterable
+
 from structlog.typing import FilteringBoundLogger
 
+from agent.call.siprec.knowledge import UNREADABLE
 from agent.call.siprec.parties import Basis, Parties
 from agent.model.recording import NoticeStatement
 
@@ -20,6 +23,22 @@ class Doubts:
             self._log.warning("parties_undecided", peer=self._peer)
         if not notice.given and self._is_news("notice"):
             self._log.error("notice_missing", peer=self._peer, recorded=True)
+
+    def flawed(self, flaws: Iterable[str]) -> None:
+        """A document has these; a client may send thousands that have the same."""
+        news = [flaw for flaw in flaws if self._is_news(f"flaw {flaw}")]
+        if news:
+            # Some clients are never without; what cannot be read at all is rare.
+            grave = UNREADABLE in news
+            level = self._log.warning if grave else self._log.info
+            level("metadata_flawed", flaws=news)
+
+    def waits(self) -> None:
+        """So many segments have begun and ended that none begins for now."""
+        if self._is_news("segments"):
+            self._log.error(
+                "going_on_unrecorded", reason="the client ends too many segments"
+            )
 
     def _is_news(self, what: str) -> bool:
         news = what not in self._told

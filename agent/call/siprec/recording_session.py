@@ -15,6 +15,7 @@ from typing import Final, Literal
 from agent.call.commands import Close, Refuse
 from agent.call.segments import Segments
 from agent.call.siprec import commands as out
+from agent.call.siprec.churn import EVERY, LENGTH, Churn, Pace
 from agent.call.siprec.commands import Command, Withheld, Withhold
 from agent.call.siprec.situation import Situation, Who
 from agent.call.siprec.snapshots import Snapshots
@@ -70,6 +71,11 @@ class RecordingSession:
             self._emit, wanted=True, max_length=max_segment, max_pause=max_pause
         )
         self._snapshots = Snapshots()
+        self._churn = Churn()
+        self._crowded_until: float | None = None
+        "The open segment is of whoever there is until then."
+        self._waits_until: float | None = None
+        "None is opened before that."
         self._acknowledged = False
         self._answered = False
         self._withheld: Withheld | None = None
@@ -92,6 +98,9 @@ class RecordingSession:
         return MachineState(
             segments=self._segments.state,
             snapshots=self._snapshots.state,
+            churn=self._churn.state,
+            crowded_until=self._crowded_until,
+            waits_until=self._waits_until,
             acknowledged=self._acknowledged,
             withheld=self._withheld,
             exempt=self._exempt,
@@ -106,6 +115,10 @@ class RecordingSession:
         """Go on where another one stood; `update` is to follow."""
         self._segments.restore(state.segments)
         self._snapshots.restore(state.snapshots)
+        if state.churn is not None:
+            self._churn.restore(state.churn)
+        self._crowded_until = state.crowded_until
+        self._waits_until = state.waits_until
         self._acknowledged = state.acknowledged
         self._withheld = state.withheld
         self._exempt = state.exempt
@@ -197,6 +210,9 @@ class RecordingSession:
         if self._segments.deadline is not None and now >= self._segments.deadline:
             self._segments.close(EndCause.SEGMENT_LIMIT)
             self._settle(now)
+        if any(at is not None and now >= at for at in self._crowd_deadlines):
+            self._waits_until = None
+            self._settle(now)
         self._segments.pause.handle_timer(now)
         self._ask(now)
 
@@ -224,7 +240,12 @@ class RecordingSession:
         """When `handle_timer` wants to be called, in monotonic seconds."""
         asking = self._snapshots.deadline if self._acknowledged else None
         segments = self._segments
-        deadlines = (segments.deadline, segments.pause.deadline, asking)
+        deadlines = (
+            segments.deadline,
+            segments.pause.deadline,
+            asking,
+            *self._crowd_deadlines,
+        )
         return min((at for at in deadlines if at is not None), default=None)
 
     @property
@@ -253,6 +274,13 @@ class RecordingSession:
     # -- what is recorded ------------------------------------------------------
 
     @property
+    def _crowd_deadlines(self) -> tuple[float | None, float | None]:
+        if not self._is_up:
+            return None, None
+        crowded = self._crowded_until if self._segments.is_open else None
+        return crowded, self._waits_until
+
+    @property
     def _is_up(self) -> bool:
         return self._answered and self.outcome is None
 
@@ -272,7 +300,7 @@ class RecordingSession:
             self._exempt = self._exempt or withheld is not Withheld.OUTSIDERS
             self._segments.close(_CAUSES[withheld])
             return
-        if self._segments.is_open and not self._goes_on(situation):
+        if self._segments.is_open and not self._goes_on(situation, now):
             self._segments.close(EndCause.TRANSFERRED)
         if self._segments.is_open:
             self._follow(situation)
@@ -290,8 +318,10 @@ class RecordingSession:
             return Withheld.NOTICE
         return Withheld.OUTSIDERS if situation.parties.outsiders_only else None
 
-    def _goes_on(self, situation: Situation) -> bool:
+    def _goes_on(self, situation: Situation, now: float) -> bool:
         """Whether the open segment is still one of the same people."""
+        if self._crowded_until is not None:
+            return now < self._crowded_until
         news = [one for one in situation.streams if one.name not in self._legs]
         moved = any(
             self._legs.get(one.name, channel) is not channel
@@ -302,6 +332,17 @@ class RecordingSession:
         return situation.who == self._who and not moved and fits
 
     def _open(self, situation: Situation, now: float) -> None:
+        if self._waits_until is not None:
+            return
+        self._crowded_until = None
+        pace = self._churn.take(now)
+        if pace is Pace.WAIT:
+            self._waits_until = now + EVERY
+            self._emit(out.Wait(seconds=EVERY))
+            return
+        if pace is Pace.CROWDED:
+            self._crowded_until = now + LENGTH
+            situation = situation.of_nobody
         self._who = situation.who
         self._legs = {
             one.name: situation.channel(one.label)

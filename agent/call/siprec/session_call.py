@@ -16,7 +16,7 @@ from agent.call.siprec import commands as rec
 from agent.call.siprec.capture import SessionCapture
 from agent.call.siprec.config import SiprecConfig
 from agent.call.siprec.doubts import Doubts
-from agent.call.siprec.knowledge import UNREADABLE, Knowledge
+from agent.call.siprec.knowledge import Knowledge
 from agent.call.siprec.offers import Offers
 from agent.call.siprec.recording_session import RecordingSession
 from agent.call.siprec.situation import Situation
@@ -252,11 +252,7 @@ class SessionCall:
         """Take what a message tells of the call; evidence even if it is wrong."""
         if (document := self._knowledge.take(message)) is not None:
             self.capture.document(document)
-            if document.flaws:
-                # Some clients are never without; what cannot be read at all is rare.
-                grave = UNREADABLE in document.flaws
-                level = self.log.warning if grave else self.log.info
-                level("metadata_flawed", flaws=list(document.flaws))
+            self._doubts.flawed(document.flaws)
 
     def _look(self, *, codecs_changed: bool = False) -> None:
         """See what is to be recorded by now."""
@@ -369,6 +365,9 @@ class SessionCall:
                 self.log.error("going_on_unrecorded", reason=command.reason)
             case rec.Withhold():
                 self._withhold(command)
+            case rec.Wait():
+                self.capture.broken()
+                self._doubts.waits()
             case rec.AskSnapshot():
                 self._ask_snapshot()
             case rec.HangUp():

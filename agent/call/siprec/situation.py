@@ -1,10 +1,12 @@
 """What is known of a recording session at one moment: sans-IO."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from agent.call.siprec.parties import Parties
-from agent.model.recording import Channel
+import msgspec
+
+from agent.call.siprec.parties import Basis, Parties
+from agent.model.recording import UNDECIDED, Channel
 
 Who = tuple[str, frozenset[str]]
 "Caller and officers: while they are the same it is one segment."
@@ -36,6 +38,14 @@ class Situation:
     "Whether the notice counts as given."
     incomplete: bool = False
     "Whether the metadata is but a part of what the client knows."
+
+    @property
+    def of_nobody(self) -> "Situation":
+        """The same, of people whom nobody can tell: no officer has a key to it."""
+        parties = msgspec.structs.replace(
+            self.parties, caller=UNDECIDED, officers=(), basis=Basis.UNDECIDED
+        )
+        return replace(self, parties=parties)
 
     @property
     def who(self) -> Who:

@@ -26,11 +26,21 @@ class SnapshotsState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     deadline: float | None = None
 
 
+class ChurnState(msgspec.Struct, frozen=True, kw_only=True):
+    """How many segments may yet begin."""
+
+    left: float
+    at: float | None = None
+
+
 class MachineState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The life of a recording session, once it is answered."""
 
     segments: SegmentsState
     snapshots: SnapshotsState = SnapshotsState()
+    churn: ChurnState | None = None
+    crowded_until: float | None = None
+    waits_until: float | None = None
     acknowledged: bool = False
     withheld: Withheld | None = None
     exempt: bool = False

@@ -29,3 +29,14 @@ def test_each_doubt_is_told_once() -> None:
         ("warning", "parties_undecided", "sbc"),
         ("error", "notice_missing", "sbc"),
     ]
+
+
+def test_a_flaw_is_told_once_however_many_documents_have_it() -> None:
+    with capture_logs() as lines:
+        made = Doubts(structlog.get_logger(), peer="sbc")
+        for flaws in (("no-id",), ("no-id", "no-aor"), (), ("no-aor",)):
+            made.flawed(flaws)
+        made.waits()
+        made.waits()
+    assert [one.get("flaws") for one in lines] == [["no-id"], ["no-aor"], None]
+    assert lines[-1]["event"] == "going_on_unrecorded"

@@ -368,4 +368,4 @@ def test_what_a_crowd_costs_grows_with_it_and_not_with_its_square() -> None:
             best = min(best, time.process_time() - begun)
         return best
 
-    assert cost(1600) < 20 * cost(200)
+    assert cost(490) < 18 * cost(70)
