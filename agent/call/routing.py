@@ -160,7 +160,16 @@ class RouteTable:
         self._hosts = {host for host, _, _, _ in self._homes}
         self._identity = identity
         self._emergency = frozenset(emergency)
-        self._exempt = frozenset(normalise(number, identity) for number in exempt)
+        # What others write down of a call has every number in international form,
+        # 112 as +358112.
+        plain = [normalise(number, identity) for number in (*exempt, *emergency)]
+        abroad = [
+            f"{sign}{identity.country_code}{number}"
+            for number in plain
+            for sign in ("+", identity.international_prefix)
+            if sign and number.isdecimal()
+        ]
+        self._exempt = frozenset((*plain, *abroad))
 
     def peer_of(self, flow: Flow) -> PeerConfig | None:
         """The configured peer at the other end of `flow`, if any.

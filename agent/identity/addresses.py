@@ -16,6 +16,7 @@ MAX_ADDRESS: Final = 1024
 _QUOTED = re.compile(r'"(?:[^"\\]++|\\.)*+"')
 _BRACKETED = re.compile(r"<([^<>]*+)>")
 _SCHEME = re.compile(r"(sips?|tel):", re.IGNORECASE)
+_SOS: Final = re.compile(r"[\s<]*urn:service:sos(?![a-z0-9-])", re.IGNORECASE)
 _HOST_END = re.compile(r"[;>?:\s]")
 _NUMBER = re.compile(r"\+?[0-9*#]+")
 
@@ -39,6 +40,11 @@ def number_in(address: str, config: IdentityConfig) -> str:
     if scheme and not at and scheme[1].lower() != "tel" and not is_number(number):
         return ""  # a host without a user
     return number
+
+
+def is_sos(address: str) -> bool:
+    """Whether it is that of an emergency service, RFC 5031 section 4.2."""
+    return _SOS.match(address) is not None
 
 
 def is_number(number: str) -> bool:

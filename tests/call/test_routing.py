@@ -266,6 +266,18 @@ def test_an_emergency_call_is_redirected_as_it_must_be() -> None:
     assert not redirected("sip:0401234567@203.0.113.5", called="112")
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        *("112", "1-1-2", "+358112", "00358112", "+358 112;ext=1"),
+        *("0800123456", "+358800123456"),
+    ],
+)
+def test_who_is_exempt_is_so_however_others_write_it(number: str) -> None:
+    assert table().is_exempt(number)
+    assert not table().is_exempt(number.replace("1", "7"))
+
+
 @pytest.mark.parametrize("number", ["112", "1-1-2", "0800123456", "+358800123456"])
 def test_a_recorded_call_is_redirected_to_nobody_exempt(number: str) -> None:
     uri = f"sip:{number}@192.0.2.9"

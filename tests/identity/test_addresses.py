@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from agent.identity.addresses import MAX_ADDRESS, is_number, number_in
+from agent.identity.addresses import MAX_ADDRESS, is_number, is_sos, number_in
 from agent.identity.numbers import FINLAND, normalise
 
 
@@ -46,6 +46,13 @@ def test_which_are_numbers() -> None:
     assert is_number("*21#")
     assert not is_number("alice")
     assert not is_number("")
+
+
+def test_which_are_of_emergency_services() -> None:
+    for address in ("urn:service:sos", "URN:service:SOS.fire", "<urn:service:sos>"):
+        assert is_sos(address)
+    for address in ("urn:service:sosial", "urn:service:sos-x", "sip:sos@host", ""):
+        assert not is_sos(address)
 
 
 @given(st.text())

@@ -18,6 +18,7 @@ from agent.call.siprec.dialects import Hints, read_hints
 from agent.call.siprec.people import Party, people_of
 from agent.call.siprec.picking import pick
 from agent.call.siprec.view import View
+from agent.identity.addresses import is_sos
 from agent.identity.numbers import IdentityConfig
 from agent.model.call import CallDirection
 from agent.model.recording import UNDECIDED, WITHHELD, Channel, Officer
@@ -147,7 +148,8 @@ def decide(
             Officer(number="" if one.number in _NOBODY else one.number, name=one.name)
             for one in everyone[:MAX_PARTIES]
         ),
-        exempt=any(map(is_exempt, numbers | {service, hints.called} - _NOBODY)),
+        exempt=any(map(is_exempt, numbers | {service, hints.called} - _NOBODY))
+        or any(map(is_sos, (name for one in everyone for name in one.addresses))),
         mixed=placed.mixed,
         outsiders_only=outsiders_only,
         identified=was_known or bool(by_rule or known),

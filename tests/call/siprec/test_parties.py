@@ -270,6 +270,7 @@ def test_any_party_may_be_exempt(number: str) -> None:
 
 
 def test_whoever_left_is_not_and_a_service_may_be() -> None:
+    assert decided(two().party("C", "urn:service:sos.police")).exempt
     here = two().party("C", "tel:112")
     gone = Document(partial=True).leaves("C")
     assert not decided(here, gone).exempt
