@@ -54,6 +54,7 @@ class RecordingMediaPool:
         self.plays = True
         self.journals = True
         self.no_ports = False
+        self.ports_free = 100
         self.gate: asyncio.Event | None = None
         "Held until set: a leg that takes its time to open."
         self.unreachable: set[str] = set()
@@ -74,7 +75,7 @@ class RecordingMediaPool:
             spares_up=0,
             legs=len(self.open),
             recordings=len(self.begins) - len(self.ends),
-            ports_free=0 if self.no_ports else 100,
+            ports_free=0 if self.no_ports else self.ports_free,
             ports_draining=0,
         )
 

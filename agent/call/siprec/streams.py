@@ -7,6 +7,7 @@ its ports back; one that comes in its place is another stream.
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from agent.call.codecs import names_of
 from agent.call.config import PeerConfig
@@ -26,6 +27,12 @@ from agent.model.media import (
 )
 from agent.signalling.not_acceptable import NotAcceptableError
 from agent.signalling.siprec.negotiation import RecordedStream, RecordingNegotiation
+
+OF_A_CALL: Final = 2
+"Streams for which the limits of calls, the host's and the peer's, leave ports."
+_KEPT: Final = 4
+"One in so many of all port pairs: further streams of a session take none of these, so \
+that conferences do not take those of calls we stand in, emergency calls among them."
 
 
 @dataclass(slots=True, kw_only=True)
@@ -186,7 +193,18 @@ class Streams:
     def lacking(self, offer: bytes) -> tuple[int, ...]:
         """M-lines of an offer that need ports. Raises NotAcceptableError."""
         wanted = self.negotiation.wanted(offer)[: self._rules.max_streams]
-        return tuple(index for index in wanted if index not in self._slots)
+        lacking = tuple(index for index in wanted if index not in self._slots)
+        stats = self._joint.media.stats
+        every = stats.legs + stats.ports_free + stats.ports_draining
+        room = max(stats.ports_free - every // _KEPT, 0)
+        room = max(room, OF_A_CALL - len(self._slots))
+        if len(lacking) > room:
+            self._joint.log.warning(
+                "media_refused",
+                call_id=self._call_id,
+                reason="The RTP ports that are left are kept for calls.",
+            )
+        return lacking[:room]
 
     async def open(self, indices: Sequence[int]) -> list[Stream]:
         """Give these m-lines ports. Raises AgentError if there are none.

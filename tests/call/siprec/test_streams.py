@@ -43,6 +43,23 @@ async def test_without_ports_for_one_more_the_others_go_on(site: Recorder) -> No
     assert site.logged("media_refused")
 
 
+async def test_the_last_ports_are_kept_for_calls(site: Recorder) -> None:
+    await site.record()
+    # Of 21 pairs, 16 of which calls have, five are kept.
+    site.media.ports_free = 5
+    site.media.open |= {f"leg-{n}" for n in range(16)}
+    labels = ("96", "97", "98", "99")
+    await site.talk_beside(sdp(*BOTH, *BOTH, labels=labels))
+    answer = site.client.responses[0]
+    assert directions(answer) == ["recvonly"] * 2 + ["refused"] * 2
+    assert site.logged("media_refused")
+    # With one more than these, one more stream has it.
+    site.media.ports_free = 7
+    site.client.send("INVITE", sdp(*BOTH, *BOTH, labels=labels, version=2))
+    answer = await site.client.answered(2)
+    assert directions(answer) == ["recvonly"] * 3 + ["refused"]
+
+
 async def test_a_session_that_ends_while_ports_are_opened_keeps_none(
     site: Recorder,
 ) -> None:
