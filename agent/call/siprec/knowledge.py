@@ -124,17 +124,7 @@ class Knowledge:
 
     def situation(self, streams: Sequence[StreamView]) -> Situation:
         """How it stands with these streams."""
-        parties = decide(
-            self._metadata,
-            self._invite,
-            [one.label for one in streams],
-            rules=self._rules,
-            is_officer=self._is_officer,
-            is_exempt=self._is_exempt,
-            identity=self._identity,
-            before=self._parties,
-        )
-        self._parties = parties
+        self._parties = parties = self._decided(streams)
         self._look_for_strangers(streams)
         return Situation(
             streams=tuple(streams),
@@ -143,6 +133,23 @@ class Knowledge:
             going_on=self._going_on,
             announced=self.notice.given,
             incomplete=self._metadata.needs_snapshot,
+        )
+
+    def forbids(self, streams: Sequence[StreamView]) -> bool:
+        """Whether those who are there by now may not be recorded, on any stream."""
+        parties = self._decided(streams)
+        return parties.exempt or parties.outsiders_only
+
+    def _decided(self, streams: Sequence[StreamView]) -> Parties:
+        return decide(
+            self._metadata,
+            self._invite,
+            [one.label for one in streams],
+            rules=self._rules,
+            is_officer=self._is_officer,
+            is_exempt=self._is_exempt,
+            identity=self._identity,
+            before=self._parties,
         )
 
     def recorded_session(self, parties: Parties) -> RecordedSession:

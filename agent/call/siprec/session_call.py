@@ -221,6 +221,9 @@ class SessionCall:
                 self._session.acknowledged(now)
             case sip.OfferReceived():
                 self._take_metadata(event.request)
+                if self._knowledge.forbids(self._streams.views):
+                    # Not only once the offer has its ports and its answer.
+                    self._look()
                 self._offers.offered(event.body)
             case sip.RefreshAnswered():
                 self._take_metadata(event.response)

@@ -126,6 +126,37 @@ async def test_an_exempt_number_is_accepted_and_never_written(site: Recorder) ->
     assert row.answered_utc_ns is not None
 
 
+async def test_what_forbids_recording_waits_for_no_ports(site: Recorder) -> None:
+    await site.record()
+    await site.talk_beside()
+    site.media.gate = asyncio.Event()
+    exempt = Document({CALLER: "96", OFFICER: "97", "112": "98"})
+    offer = sdp(*BOTH, "sendonly", version=2)
+    site.client.send("INVITE", offer, exempt.xml)
+    await until(lambda: site.media.ends, "the segment's end")
+    assert len(site.client.responses) == 1
+    site.media.gate.set()
+    await site.client.answered(2)
+    assert len(site.media.begins) == 1
+
+
+async def test_a_client_that_gives_up_while_ports_are_bound_leaves_nothing(
+    site: Recorder,
+) -> None:
+    await site.record()
+    site.media.gate = asyncio.Event()
+    site.client.record(sdp(*BOTH), TALK.xml)
+    await until(lambda: site.media.told("open_leg"), "a leg")
+    site.client.cancel()
+    await until(lambda: not site.control.active_calls, "the end")
+    site.media.gate.set()
+    row = await site.over()
+    assert row.outcome == Outcome.ABANDONED
+    await until(lambda: not site.media.open, "the ports are given back")
+    assert not site.control._calls._by_name
+    assert not site.media.begins
+
+
 async def test_without_evidence_of_a_notice_nothing_is_written(site: Recorder) -> None:
     await site.record(rules(notice="header:X-Notice=played"))
     site.client.record(sdp(*BOTH), TALK.xml)
