@@ -1,8 +1,17 @@
 """What a segment's marks tell of its pauses: when, who, and why."""
 
+from bisect import bisect_left
+from itertools import islice
+from typing import Final
+
 from agent.formats.manifest import Pause
 from agent.model.recording import SegmentMark
 
+MAX_PAUSES: Final = 1000
+"""Listed of a segment; of those that follow the gap map alone tells.
+
+A recording client may pause as often as it likes, and a manifest holds only so much.
+"""
 _MILLISECOND = 1_000_000
 _NOBODY = SegmentMark(at_monotonic_ns=0, kind="pause-end", reason="segment-end")
 
@@ -30,13 +39,13 @@ class Pauses:
         One that nobody ended lasts to the segment's end, or to the next one's
         beginning: then its end was lost.
         """
-        begins = sorted(self._begins)
+        begins, ends = sorted(self._begins), sorted(self._ends)
         found = []
-        for begin_ns, next_ns in zip(begins, [*begins, end_ns][1:], strict=True):
+        pairs = zip(begins, [*begins, end_ns][1:], strict=True)
+        for begin_ns, next_ns in islice(pairs, MAX_PAUSES):
             mark = self._begins[begin_ns]
-            over_ns = min(
-                (at for at in self._ends if begin_ns <= at <= next_ns), default=next_ns
-            )
+            first = bisect_left(ends, begin_ns)
+            over_ns = min([next_ns, *ends[first : first + 1]])
             end = self._ends.get(over_ns, _NOBODY)
             begun_ms = max(begin_ns - start_ns, 0) // _MILLISECOND
             over_ms = max(min(over_ns, end_ns) - start_ns, 0) // _MILLISECOND

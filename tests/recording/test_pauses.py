@@ -1,6 +1,6 @@
 from agent.formats.manifest import Pause
 from agent.model.recording import SegmentMark
-from agent.recording.pauses import Pauses
+from agent.recording.pauses import MAX_PAUSES, Pauses
 
 SECOND = 1_000_000_000
 START = 100 * SECOND
@@ -56,6 +56,16 @@ def test_one_whose_end_was_lost_lasts_to_the_next() -> None:
 def test_what_lies_outside_is_cut() -> None:
     assert pauses((-1, *BEGIN), (2, *END)) == (pause(0, 2_000, ("uid:8", "command")),)
     assert pauses((70, *BEGIN), end=60.0)[0].duration_ms == 0
+
+
+def test_a_client_that_pauses_without_end_fills_no_manifest() -> None:
+    many = range(0, 200_000, 2)
+    marks = [
+        mark for at in many for mark in ((at / 1000, *BEGIN), ((at + 1) / 1000, *END))
+    ]
+    found = pauses(*marks, end=200.0)
+    assert len(found) == MAX_PAUSES
+    assert found[-1] == pause(2 * MAX_PAUSES - 2, 1, ("uid:8", "command"))
 
 
 def test_other_marks_are_none() -> None:
