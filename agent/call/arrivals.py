@@ -26,7 +26,7 @@ from agent.recording.ledger import CallIntent, Ledger
 from agent.signalling import b2bua
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.message import Request
-from agent.signalling.siprec.recognition import SIPREC
+from agent.signalling.siprec.recognition import SIPREC, Recognition, recognise
 
 
 class Arrivals:
@@ -75,7 +75,7 @@ class Arrivals:
             self._record_beside(event, peer, rules)
             return
         if SIPREC in request.require:
-            self._log.warning("recording_session_refused", peer=peer.name)
+            self._tell_not_beside(peer, rules)
             unsupported = ("Unsupported", SIPREC)
             core.refuse(event.session, now, status=420, headers=(unsupported,))
             return
@@ -96,7 +96,10 @@ class Arrivals:
                 # It says in no way what it is, and is no call that we could carry.
                 self._record_beside(event, peer, rules)
                 return
-            self._log.warning("no_route", peer=peer.name, reason=str(error))
+            if recognise(request) is not Recognition.NONE:
+                self._tell_not_beside(peer, rules)
+            else:
+                self._log.warning("no_route", peer=peer.name, reason=str(error))
             core.refuse(event.session, now, status=404)
             return
         except b2bua.TooManyHopsError:
@@ -105,6 +108,13 @@ class Arrivals:
         if not plan.emergency and self._refused_as_full(event, peer):
             return
         self._begin(event, peer, plan, number, called)
+
+    def _tell_not_beside(self, peer: PeerConfig, rules: SiprecConfig | None) -> None:
+        """Say why a peer's INVITE that speaks of recording begins no recording."""
+        reason = "the peer has no [[siprec]] entry"
+        if rules is not None:
+            reason = 'not as RFC 7866 demands, and recognise is "strict"'
+        self._log.warning("recording_session_refused", peer=peer.name, reason=reason)
 
     def _taken_over(
         self, event: sip.InviteReceived, peer: PeerConfig, number: str

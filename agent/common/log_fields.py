@@ -65,6 +65,8 @@ FIELDS: Final = (
     # -- how and why
     Field("reason", "text", "why, as a sentence or a word"),
     Field("flaws", "list", "what is wrong with a client's metadata, in a word each"),
+    Field("tolerated", "list", "what of a client is not as RFC 7866 says"),
+    Field("basis", "text", "what told officer and caller apart beside a call"),
     Field("error", "text", "the kind of a mistake in the program"),
     Field("where", "text", "files and lines that lead to it"),
     Field("said", "text", "what a library says, without its values"),

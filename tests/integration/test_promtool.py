@@ -169,6 +169,16 @@ CASES = [
         *one("log_lines_dropped_total", "", "0 0 1x10", "1x10"),
     ),
     Case(
+        "NoticeMissing", "1m",
+        *one("alarm_active", 'event="notice_missing"', "1x5", "0x5"),
+        {"event": "notice_missing"}, "page",
+    ),
+    Case(
+        "PartiesUndecided", "1m",
+        *one("alarm_active", 'event="parties_undecided"', "1x5", "0x5"),
+        {"event": "parties_undecided"},
+    ),
+    Case(
         "Alarm", "1m", *one("alarm_active", 'event="peer_down"', "1x5", "0x5"),
         {"event": "peer_down"},
     ),

@@ -128,7 +128,12 @@ class SessionCapture:
         self._forget_whole()
         self.segments.append(self._open)
         self._log.info(
-            "recording_begun", recording_id=begin.recording_id, group=begin.group
+            "recording_begun",
+            recording_id=begin.recording_id,
+            group=begin.group,
+            direction=parties.direction,
+            basis=parties.basis,
+            tolerated=list(self._knowledge.tolerated),
         )
         for document in self._knowledge.documents:
             self.document(document)

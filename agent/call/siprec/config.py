@@ -14,6 +14,7 @@ MAX_STREAMS: Final = 16
 "Of one recording session: a conference of sixteen, each by itself."
 MAX_STATEMENT: Final = 500
 _STATEMENT: Final = "statement:"
+_SEEN: Final = (f"{RuleKind.EXTENSION}:", f"{RuleKind.HEADER}:")
 
 
 class SiprecConfig(
@@ -60,6 +61,8 @@ class SiprecConfig(
     "SIP URI of another recorder, told by 302 while this one takes no calls."
 
     def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise ValueError("name must say something: it stands in ledger and figures")
         unknown = [name for name in self.codecs if name not in CODECS]
         if unknown or not self.codecs:
             raise ValueError(f"codecs must name some of: {', '.join(CODECS)}")
@@ -74,8 +77,10 @@ class SiprecConfig(
                 raise ValueError(
                     f"notice: a statement has 1 to {MAX_STATEMENT} letters"
                 )
-        elif self.notice_rule.kind not in {RuleKind.EXTENSION, RuleKind.HEADER}:
+        elif not self.notice.startswith(_SEEN):
             raise ValueError("notice must begin with statement:, extension: or header:")
+        else:
+            parse_rule(self.notice[: MAX_RULE + 1])
 
     def _check_redirect(self) -> None:
         try:

@@ -168,9 +168,14 @@ class Knowledge:
             basis=parties.basis,
             mixed=parties.mixed,
             participants=parties.participants,
-            tolerated=tuple(self._tolerated),
+            tolerated=self.tolerated,
             notice=self.notice,
         )
+
+    @property
+    def tolerated(self) -> tuple[str, ...]:
+        """What was not as RFC 7866 demands so far, in one word each."""
+        return tuple(self._tolerated)
 
     @property
     def notice(self) -> NoticeStatement:

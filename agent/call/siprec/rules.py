@@ -53,9 +53,11 @@ def parse_rule(text: str) -> Rule:
     Raises ValueError, which quotes the rule.
     """
     word, colon, rest = text.partition(":")
-    if len(text) > MAX_RULE or word not in set(RuleKind):
+    if len(text) > MAX_RULE:
+        raise ValueError(f"a rule has at most {MAX_RULE} characters")
+    if word not in set(RuleKind):
         known = ", ".join(RuleKind)
-        raise ValueError(f"{text[:MAX_RULE]!r} is no rule: it begins with {known}")
+        raise ValueError(f"{text!r} is no rule: it begins with {known}")
     kind = RuleKind(word)
     if kind is RuleKind.DIRECTORY:
         if colon:
@@ -70,7 +72,11 @@ def parse_rule(text: str) -> Rule:
     if kind in {RuleKind.LABEL, RuleKind.AOR}:
         return Rule(kind, pattern=rest.lower())
     name, _, pattern = rest.partition("=")
-    if not name or (pattern and kind not in {RuleKind.EXTENSION, RuleKind.HEADER}):
+    if (
+        not name
+        or " " in name
+        or (pattern and kind not in {RuleKind.EXTENSION, RuleKind.HEADER})
+    ):
         raise ValueError(f"{text!r}: a name is expected after {word}:")
     return Rule(kind, name=name.lower(), pattern=pattern.lower() or "*")
 

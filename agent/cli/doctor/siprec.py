@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from agent.call.config import PeerConfig, certificate_name
 from agent.call.siprec.config import SiprecConfig
+from agent.call.siprec.rules import RuleKind
 from agent.cli.doctor.finding import Finding, Findings, Patient
 from agent.signalling.config import parse_listen
 
@@ -74,10 +75,22 @@ def _policy(entry: SiprecConfig, found: Findings) -> Iterator[Finding]:
 def _parties(
     entry: SiprecConfig, patient: Patient, found: Findings
 ) -> Iterator[Finding]:
-    config = patient.config
-    known = config.officers.directory or config.roster.path
-    if (
-        not known
+    config, material = patient.config, patient.material
+    named = bool(config.officers.directory or config.roster.path)
+    empty = named and material is not None and not len(material.people.directory())
+    rules = (*entry.officer, *entry.caller, *entry.calling)
+    if RuleKind.DIRECTORY in rules and (empty or not named):
+        yield found.wrong(
+            f"{entry.name}: a rule asks the officers' directory, which knows nobody",
+            "Name a directory or a roster with officers in it, or take another rule.",
+        )
+    elif empty:
+        yield found.warning(
+            f"{entry.name}: the officers' directory knows nobody yet",
+            "Put the officers into it, under the numbers that the client names.",
+        )
+    elif (
+        not named
         and entry.direction == "decide"
         and not (entry.officer or entry.caller)
     ):

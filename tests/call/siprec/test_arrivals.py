@@ -58,7 +58,11 @@ async def test_a_strict_entry_takes_nothing_else_for_a_recording(
     assert (await site.client.answered()).status == 404
     site.client.record(sdp(*BOTH), features="")
     assert (await site.client.answered(2)).status == 420
-    assert site.logged("recording_session_refused")
+    site.client.record(sdp(*BOTH), headers=())
+    assert (await site.client.answered(3)).status == 404
+    refused = site.logged("recording_session_refused")
+    assert len(refused) == 2
+    assert all("recognise is" in line["reason"] for line in refused)
 
 
 @pytest.mark.parametrize("redirect", ["", "sip:192.0.2.99"])

@@ -56,8 +56,12 @@ def test_which_headers_of_an_invite_count() -> None:
         ({"notice": "statement: "}, "a statement has"),
         ({"notice": "statement:" + "x" * 501}, "a statement has"),
         ({"notice": "participant:1"}, "notice must begin with"),
-        ({"notice": "it is played"}, "is no rule"),
-        ({"notice": "header:" + "x" * 300}, "is no rule"),
+        ({"notice": "it is played"}, "notice must begin with"),
+        ({"notice": ""}, "notice must begin with"),
+        ({"notice": "header:" + "x" * 300}, "at most 256"),
+        ({"notice": "header:X-Told yes"}, "a name is expected"),
+        ({"officer": ("label:" + "x" * 300,)}, "at most 256"),
+        ({"name": " "}, "name must say something"),
     ],
 )
 def test_mistakes_are_named(changes: dict[str, Any], message: str) -> None:

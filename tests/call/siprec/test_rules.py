@@ -30,7 +30,8 @@ def test_each_kind(text: str, rule: Rule) -> None:
     [
         ("", "is no rule"),
         ("role:agent", "is no rule: it begins with directory, participant"),
-        ("header:" + "x" * MAX_RULE, "is no rule"),
+        ("header:" + "x" * MAX_RULE, "at most 256"),
+        ("header:X Y", "a name is expected"),
         ("directory:x", "stands alone"),
         ("participant", "something must follow"),
         ("label:", "something must follow"),

@@ -1,5 +1,6 @@
 """What the sound host of the other tests cannot be spoilt to: it has a roster."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -7,21 +8,31 @@ import pytest
 
 from agent.cli.doctor import siprec
 from agent.cli.doctor.finding import Findings, Patient, Verdict
+from agent.identity.directory import Directory, OfficerEntry
+from agent.identity.people import People
 from agent.service.config import decode
+from agent.service.material import Material
 from agent.signalling.secrets import Secrets
 from tests.service.test_config import minimal
 
 _ENTRY = {"name": "s", "from": "trunk", "notice": "header:X-Told"}
 
 
-def findings(tmp_path: Path, **more: Any) -> list[tuple[Verdict, str]]:
+def findings(
+    tmp_path: Path, officers: Directory | None = None, **more: Any
+) -> list[tuple[Verdict, str]]:
+    """`officers`: those of the directory that the file names; None: it names none."""
     raw = minimal() | {"siprec": [_ENTRY | more]}
+    if officers is not None:
+        raw["officers"] = {"directory": "officers.csv"}
+    people = People(directory=officers, today=lambda: date(2026, 11, 30))
     raw["sip"] = {"listen": ["tls:127.0.0.1:5061"]}
     raw["tls"] = {"certificate": "a", "key": "b"}
     patient = Patient(
         file=tmp_path / "agent.toml",
         config=decode(raw),
         secrets=Secrets(tmp_path, None),
+        material=Material(people=people, notices={}, notice_files={}),
     )
     found = siprec.check(patient, Findings("siprec"))
     return [(one.verdict, one.text) for one in found]
@@ -41,3 +52,27 @@ def test_rules_or_a_direction_do(tmp_path: Path, told: dict[str, Any]) -> None:
     assert findings(tmp_path, **told) == [
         (Verdict.RIGHT, "s: its sessions come safely, and say enough")
     ]
+
+
+NOBODY = Directory(())
+SOMEBODY = Directory([OfficerEntry("+358295419601", "A")])
+
+
+def test_a_directory_of_nobody_tells_nobody_apart(tmp_path: Path) -> None:
+    [(verdict, text)] = findings(tmp_path, NOBODY)
+    assert verdict is Verdict.WARNING
+    assert "knows nobody yet" in text
+    [(verdict, _)] = findings(tmp_path, SOMEBODY)
+    assert verdict is Verdict.RIGHT
+
+
+@pytest.mark.parametrize("officers", [None, NOBODY])
+@pytest.mark.parametrize("key", ["officer", "caller", "calling"])
+def test_a_rule_cannot_ask_a_directory_that_knows_nobody(
+    tmp_path: Path, officers: Directory | None, key: str
+) -> None:
+    [(verdict, text)] = findings(tmp_path, officers, **{key: ["directory"]})
+    assert verdict is Verdict.WRONG
+    assert "a rule asks the officers' directory" in text
+    [(verdict, _)] = findings(tmp_path, SOMEBODY, **{key: ["directory"]})
+    assert verdict is Verdict.RIGHT
