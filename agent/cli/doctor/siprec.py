@@ -21,6 +21,7 @@ def check(patient: Patient, found: Findings) -> Iterator[Finding]:
         faults = [
             *_transport(entry, peers[entry.from_], patient, found, tls=tls),
             *_policy(entry, found),
+            *_routes(entry, patient, found),
             *_parties(entry, patient, found),
         ]
         yield from faults
@@ -70,6 +71,21 @@ def _policy(entry: SiprecConfig, found: Findings) -> Iterator[Finding]:
             " parties were told",
             'Set on_notice_failure to "discard", or have that decided in writing.',
         )
+
+
+def _routes(
+    entry: SiprecConfig, patient: Patient, found: Findings
+) -> Iterator[Finding]:
+    """A session that says in no way what it is comes after the peer's routes."""
+    if entry.recognise != "legacy":
+        return
+    for route in patient.config.routes:
+        if route.from_ == entry.from_ and route.number == "*":
+            yield found.warning(
+                f"{entry.name}: the route {route.name} takes every number of its peer:"
+                " a session of plain SDP is carried as a call",
+                "Narrow that route, or let recording sessions come as another peer.",
+            )
 
 
 def _parties(

@@ -19,13 +19,18 @@ _ENTRY = {"name": "s", "from": "trunk", "notice": "header:X-Told"}
 
 
 def findings(
-    tmp_path: Path, officers: Directory | None = None, **more: Any
+    tmp_path: Path,
+    officers: Directory | None = None,
+    *,
+    number: str = "1",
+    **more: Any,
 ) -> list[tuple[Verdict, str]]:
     """`officers`: those of the directory that the file names; None: it names none."""
     raw = minimal() | {"siprec": [_ENTRY | more]}
     if officers is not None:
         raw["officers"] = {"directory": "officers.csv"}
     people = People(directory=officers, today=lambda: date(2026, 11, 30))
+    raw["routes"][0]["number"] = number
     raw["sip"] = {"listen": ["tls:127.0.0.1:5061"]}
     raw["tls"] = {"certificate": "a", "key": "b"}
     patient = Patient(
@@ -76,3 +81,14 @@ def test_a_rule_cannot_ask_a_directory_that_knows_nobody(
     assert "a rule asks the officers' directory" in text
     [(verdict, _)] = findings(tmp_path, SOMEBODY, **{key: ["directory"]})
     assert verdict is Verdict.RIGHT
+
+
+def test_a_route_of_every_number_takes_what_does_not_say_what_it_is(
+    tmp_path: Path,
+) -> None:
+    legacy = {"recognise": "legacy", "direction": "inbound"}
+    texts = [text for _, text in findings(tmp_path, number="*", **legacy)]
+    assert len([text for text in texts if "is carried as a call" in text]) == 1
+    narrow = [text for _, text in findings(tmp_path, number="358*", **legacy)]
+    strict = [text for _, text in findings(tmp_path, number="*", direction="inbound")]
+    assert not any("is carried as a call" in text for text in narrow + strict)
