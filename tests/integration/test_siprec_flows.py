@@ -361,6 +361,7 @@ def test_metadata_of_other_streams(played: Played) -> None:
     assert manifest.caller == take.tag
     # Who is heard on which can but be guessed, and that is said.
     assert manifest.session.basis == "directory-by-order"
+    assert "label-without-stream" in manifest.session.tolerated
     check_sides(take, channels, frames(take))
 
 
