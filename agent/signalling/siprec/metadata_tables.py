@@ -18,10 +18,11 @@ from agent.signalling.siprec.metadata import (
     Stream,
 )
 
-MAX_KNOWN: Final = 256 * 1024
+MAX_KNOWN: Final = 96 * 1024
 """Octets of JSON of all that is kept; the RFCs' documents have two thousand.
 
-A recording session can last for years and its peer tell something each day.
+A recording session can last for years and its peer tell something each day. Who is who
+is decided anew with every message, of some 1300 people in 15 ms, while all calls wait.
 """
 _CROWDED: Final = MAX_KNOWN // 2
 "Room under which sessions that are over are forgotten."
