@@ -209,6 +209,7 @@ class ActiveCall:
 
     def run(self) -> None:
         """Carry out what the state machine asks; after every event."""
+        self.capture.part()
         while (command := self._session.next_command()) is not None:
             self._performing.perform(command)
         self._tell_recording()

@@ -38,6 +38,8 @@ class Capture:
         self._paused: PauseRecording | None = None
         self._broke = False
         "Of segments that the process before this one has sealed."
+        self._ended_ns = 0
+        "When a segment ended for whatever happens now; 0: none did."
         self._time = RecordedTime()
         self._missing = RecordedTime()
         self.held = False
@@ -77,7 +79,9 @@ class Capture:
             self._paused = state.paused
 
     def open(self, command: OpenRecording, customer: Leg, officer: Leg) -> None:
-        """Begin a segment now."""
+        """Begin a segment now, or where the one before has ended just now."""
+        now_ns = monotonic_ns()
+        begun_ns = self._ended_ns or now_ns
         person, recipient = officer_of(self._joint, officer.number, self._log)
         self._legs = (customer, officer)
         self.held = False
@@ -90,8 +94,8 @@ class Capture:
             service=self._called,
             officers=(person,),
             notices=command.notices,
-            started_at=utc_ns(),
-            started_monotonic_ns=monotonic_ns(),
+            started_at=utc_ns() - (now_ns - begun_ns),
+            started_monotonic_ns=begun_ns,
             codecs=self._codecs(),
             agent=self._joint.software,
             host=self._joint.host,
@@ -102,6 +106,7 @@ class Capture:
             legs=self._media_ids(),
             officers=() if recipient is None else (recipient,),
             tapped=command.paused is None,
+            since_ns=self._ended_ns,
         )
         self.segments.append(self._open)
         self._log.info(
@@ -115,14 +120,18 @@ class Capture:
             self._time.begin(begin.started_monotonic_ns)
         self._update_hold()
 
+    def part(self) -> None:
+        """Something else happens now: a segment that begins follows no other."""
+        self._ended_ns = 0
+
     def close(self, cause: EndCause) -> None:
         """End the open segment, if one is."""
         if self._open is not None:
             if cause is EndCause.RECORDING_STOPPED:
                 # More was said, and of this none is kept.
                 self._open.gap = True
-            self._joint.recorder.close(self._open, cause)
-            self._time.end(monotonic_ns())
+            self._ended_ns = self._joint.recorder.close(self._open, cause)
+            self._time.end(self._ended_ns)
             self._open = None
             self.held = False
 

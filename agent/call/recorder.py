@@ -174,11 +174,14 @@ class Recorder:
         legs: tuple[str, ...],
         officers: Sequence[Recipient],
         tapped: Sequence[bool] | bool = True,
+        since_ns: int = 0,
     ) -> OpenSegment:
         """Begin a segment at once; `legs` are in the worker, channels in `begin`.
 
         What they say is kept from now on if they are `tapped`, else from `tap` on.
         `officers` are the keys that may open it beside the quality recipients'.
+        `since_ns` is when one that this one follows was closed, just now: all that
+        came since is in this one. 0: it follows none.
         Everything that may fail or wait happens behind: `on_failed` tells of it.
         """
         key = SegmentKey.generate(self.kind, os.urandom)
@@ -200,6 +203,7 @@ class Recorder:
             key_id=segment.key_id,
             begin=_encoded(begin),
             tapped=(tapped,) * len(legs) if isinstance(tapped, bool) else tuple(tapped),
+            since_ns=since_ns,
         )
         everyone = (*self._quality(), *officers)
         self._tasks.spawn(
@@ -362,12 +366,16 @@ class Recorder:
 
     # -- closing --------------------------------------------------------------
 
-    def close(self, segment: OpenSegment, cause: EndCause) -> None:
-        """End a segment now; finishing and storing go on behind."""
+    def close(self, segment: OpenSegment, cause: EndCause) -> int:
+        """End a segment now; finishing and storing go on behind.
+
+        Returns when that is, of CLOCK_MONOTONIC.
+        """
+        now_ns = monotonic_ns()
         outcome = Outcome.PARTIAL if segment.gap else Outcome.RECORDED
         segment.end = end = SegmentEnd(
             ended_at=utc_ns(),
-            ended_monotonic_ns=monotonic_ns(),
+            ended_monotonic_ns=now_ns,
             cause=cause,
             outcome=outcome,
         )
@@ -376,6 +384,7 @@ class Recorder:
         self._tasks.spawn(
             self._hand_over(segment, end), name=f"finish-{segment.recording_id}"
         )
+        return now_ns
 
     async def whole(self, segment: OpenSegment) -> bool:
         """Wait for a closed segment's journal: is all of it there?"""

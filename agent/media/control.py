@@ -113,7 +113,8 @@ class StartRecording(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     legs: tuple[str, ...]
     tapped: tuple[bool, ...]
     since_ns: tuple[int, ...]
-    "When that changed last, for each leg; 0: never."
+    """When that changed last, for each leg; 0: never. What came since then is taken
+    from a recording of the leg that was told to stop in the same round."""
     journal_key: bytes
     key_id: bytes
     epoch: int

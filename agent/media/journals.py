@@ -28,6 +28,8 @@ class _Recording:
     "By their index."
     epoch: int
     opened: bool = False
+    end: bytes | None = None
+    "The last note, once it was told to stop."
 
     def index(self, leg: str) -> int | None:
         """Of a leg, if the recording has it."""
@@ -50,6 +52,8 @@ class Journals:
         self._emit = emit
         self._legs = legs
         self._recordings: dict[str, _Recording] = {}
+        self._ending: dict[str, tuple[JournalTap, int]] = {}
+        "By leg, what was told to stop in this round, and the leg's index there."
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._writer = JournalWriter(
             fsync_interval=fsync_interval,
@@ -131,9 +135,17 @@ class Journals:
             if leg is not None and on and not tap.failed:
                 leg.tap, leg.tap_index = tap, index
                 leg.tap_since_ns = command.since_ns[index]
+                self._take_over(leg, tap)
             if leg is not None and (last := tap.last_heard.get(index)):
                 leg.security.join_behind(last, now_ns)
         seal_by_and_by(self._loop, tap, lambda: name in self._recordings, now_ns)
+
+    def _take_over(self, leg: MediaLeg, tap: JournalTap) -> None:
+        """Have what came since a recording of the same leg was to end, in its place."""
+        former = self._ending.pop(leg.name, None)
+        if former is not None and leg.tap_since_ns:
+            ending, index = former
+            ending.move_since(index, leg.tap_since_ns, tap, leg.tap_index)
 
     def _open_block(self, recording: str, fd: int) -> OpenBlock | None:
         """The memory of a recording, if the kernel will keep it off the disk.
@@ -171,7 +183,7 @@ class Journals:
         found.legs[command.index] = command.leg
         found.tap.note(command.note, now_ns)
         leg = self._legs.get(command.leg)
-        if leg is not None and not (found.tap.failed or found.tap.ended):
+        if leg is not None and not (found.tap.failed or found.end is not None):
             leg.tap, leg.tap_index, leg.tap_since_ns = found.tap, command.index, 0
 
     def tap(self, command: control.Tap) -> None:
@@ -183,7 +195,7 @@ class Journals:
             return
         if not command.on:
             tapping.stop(leg, found.tap, index, command.at_ns)
-        elif not found.tap.ended:
+        elif found.end is None:
             tapping.start(leg, found.tap, index, command.at_ns)
 
     def _tapped(self, found: _Recording) -> list[MediaLeg]:
@@ -197,13 +209,27 @@ class Journals:
     def stop(self, name: str, end: bytes, now_ns: int) -> None:
         """Write the last note; the journal is closed once all is written.
 
-        What came in time and still waits to be read is written before it.
+        What came in time and still waits to be read is written before it. It is written
+        when the round is over: until then, a recording of the same legs that starts as
+        of a moment before may take over what came since.
         """
-        if (found := self._recordings.get(name)) is not None:
-            for leg in self._tapped(found):
-                leg.take_before(now_ns)
-            self._untap(found)
-            found.tap.end(end, now_ns)
+        found = self._recordings.get(name)
+        if found is None or found.end is not None:
+            return
+        for leg in self._tapped(found):
+            leg.take_before(now_ns)
+        self._untap(found)
+        found.end = end
+        for index, leg_name in found.legs.items():
+            self._ending[leg_name] = found.tap, index
+        self._loop.call_at(now_ns, self._end_round)
+
+    def _end_round(self, now_ns: int) -> None:
+        self._ending.clear()
+        for found in list(self._recordings.values()):
+            if found.end is not None:
+                # Again, of one that is not closed yet: no matter.
+                found.tap.end(found.end, now_ns)
 
     def _fail(self, name: str, reason: str, errno: int | None = None) -> None:
         found = self._recordings.pop(name, None)
@@ -259,6 +285,7 @@ class Journals:
         )
         for name in list(self._recordings):
             self.stop(name, msgspec.json.encode(end), now_ns)
+        self._end_round(now_ns)
 
     def close(self) -> None:
         """Close every journal; returns once all is on the disk."""

@@ -374,8 +374,12 @@ class MediaPool:
         key_id: bytes,
         begin: bytes,
         tapped: tuple[bool, ...],
+        since_ns: int = 0,
     ) -> None:
         """Tap the legs of one call at once, save those not `tapped` yet.
+
+        Where another recording of them has ended at `since_ns`, from then on: both
+        are to be told before the loop turns, and nothing falls between them.
 
         Blocks stay in the worker's memory, for 30 s at most, until `grant_journal`.
         What goes wrong is told by RecordingFailed. Legs that are deaf listen.
@@ -398,6 +402,7 @@ class MediaPool:
             key_id=key_id,
             begin=begin,
             tapped=tapped,
+            since_ns=since_ns,
         )
         for leg in legs:
             self.listen(leg)

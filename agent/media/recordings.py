@@ -54,10 +54,12 @@ class Recordings:
         key_id: bytes,
         begin: bytes,
         tapped: tuple[bool, ...],
+        since_ns: int = 0,
     ) -> None:
         """Begin one of legs that are in `worker`; what goes wrong is told.
 
-        `tapped`: of each, whether it is journalled from the start.
+        `tapped`: of each, whether it is journalled from the start. `since_ns`: when
+        one of the same legs has ended that was stopped just before.
         """
         if self._crew.given_up(worker):
             self.refuse(recording, "no-worker")
@@ -70,9 +72,9 @@ class Recordings:
             journal_key=journal_key,
             key_id=key_id,
             begin=begin,
-            started_ns=monotonic_ns(),
+            started_ns=since_ns or monotonic_ns(),
             tapped=tapped,
-            since_ns=(0,) * len(legs),
+            since_ns=(since_ns,) * len(legs),
             lost=not self._crew.up(worker),
             open_block=self._open_block(recording, len(legs)),
         )

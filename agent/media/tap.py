@@ -8,6 +8,7 @@ that outlives this process, where there is some.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -142,23 +143,38 @@ class JournalTap:
 
     def drop_since(self, leg: int, at_ns: int) -> None:
         """Forget what a leg said from `at_ns` on, as far as it is not sealed yet."""
+        self._drop([r for r in self._records if _arrival(r, leg) >= at_ns])
+
+    def move_since(self, leg: int, at_ns: int, to: "JournalTap", index: int) -> None:
+        """Give another tap what a leg said from `at_ns` on, as far as it is not sealed.
+
+        There it has `index`. What was read before one that came in time came in time,
+        too, whenever it was read. It is put there before it is forgotten here: of a
+        process that dies meanwhile, one memory has it.
+        """
+        own = [record for record in self._records if _arrival(record, leg) >= 0]
+        late = takewhile(lambda record: _arrival(record, leg) >= at_ns, reversed(own))
+        moved = [*late][::-1]
+        for record in moved:
+            for packet in iter_records(record):
+                to.add(index, *packet[1:])
+        self._drop(moved)
+
+    def _drop(self, records: Sequence[bytes]) -> None:
+        gone = set(map(id, records))
         ripe, young = self._records[: self._ripe], self._records[self._ripe :]
         if self._open_block is not None:
             self._open_block.take_back(self._sealed_at)
         self._records = []
         self._size = 0
         for record in ripe:
-            self._put_unless(record, leg, at_ns)
+            if id(record) not in gone:
+                self._put(record)
         self.ripen()
         for record in young:
-            self._put_unless(record, leg, at_ns)
-
-    def _put_unless(self, record: bytes, leg: int, at_ns: int) -> None:
-        packet = next(iter_records(record))
-        if isinstance(packet, NoteRecord) or packet[0] != leg or packet[1] < at_ns:
-            self._put(record)
-        else:
-            self.packets -= 1
+            if id(record) not in gone:
+                self._put(record)
+        self.packets -= len(gone)
 
     def _put(self, record: bytes) -> None:
         self._keep(record)
@@ -302,6 +318,14 @@ class JournalTap:
         """What is kept now need not be, once the block sealed last is written."""
         block = self._open_block
         return _nothing if block is None else partial(block.written, self._sealed_at)
+
+
+def _arrival(record: bytes, leg: int) -> int:
+    """When a packet of `leg` came; -1 of a note, and of another leg."""
+    packet = next(iter_records(record))
+    if isinstance(packet, NoteRecord) or packet[0] != leg:
+        return -1
+    return packet[1]
 
 
 class _Waiting(NamedTuple):

@@ -34,6 +34,33 @@ async def test_every_segment_is_of_one_group(site: Site) -> None:
     await until(lambda: len(site.uploads.notified) == 2)
 
 
+async def test_nothing_falls_between_two_segments(site: Site) -> None:
+    await site.start(max_segment=3600.0)
+    await site.talk()
+    await site.advance(3601)
+    await site.until_logged("recording_begun", 2)
+    first, second = site.media.begins
+    [end] = site.media.ends
+    assert second.started_monotonic_ns == end.ended_monotonic_ns
+    assert abs(second.started_at - end.ended_at) < 1_000_000_000
+    begun = [site.media.since[one.recording_id] for one in (first, second)]
+    assert begun == [0, end.ended_monotonic_ns]
+
+
+async def test_what_begins_later_does_not_begin_where_another_ended(site: Site) -> None:
+    await site.start(max_segment=3600.0)
+    await site.talk()
+    [call] = site.control._calls.values()
+    assert isinstance(call, ActiveCall)
+    # An exempt party came, and has left again.
+    call.capture.close(EndCause.TRANSFERRED)
+    await site.advance(3601)
+    await site.until_logged("recording_begun", 2)
+    second = site.media.begins[1]
+    assert second.started_monotonic_ns > site.media.ends[0].ended_monotonic_ns
+    assert site.media.since[second.recording_id] == 0
+
+
 async def test_a_held_party_is_not_journalled_and_the_timeline_says_so(
     site: Site,
 ) -> None:

@@ -43,6 +43,8 @@ class RecordingMediaPool:
         self.open: set[str] = set()
         self.deaf: set[str] = set()
         "Legs that were opened deaf."
+        self.since: dict[str, int] = {}
+        "When what is kept of a recording began, where it follows another one."
         self.legs_of: dict[str, list[str]] = {}
         "Legs of each recording, by their index."
         self.begins: list[SegmentBegin] = []
@@ -156,12 +158,14 @@ class RecordingMediaPool:
         key_id: bytes,
         begin: bytes,
         tapped: tuple[bool, ...],
+        since_ns: int = 0,
     ) -> None:
         assert len(journal_key) == 32
         assert key_id
         self.commands.append(("start_recording", recording, legs))
         if not any(tapped):
             self.commands.append(("untapped", recording))
+        self.since[recording] = since_ns
         self.legs_of[recording] = list(legs)
         self.begins.append(msgspec.json.decode(begin, type=SegmentBegin))
 

@@ -165,7 +165,8 @@ def test_transfer(played: Played) -> None:
     for earlier, later in zip(before, after, strict=True):
         assert len(earlier.frames & later.frames) <= 1
         assert max(earlier.frames) <= take.marks["transferred"] + EDGE
-        assert min(later.frames) >= take.marks["transferred"]
+        # What comes with the UPDATE may be read after it.
+        assert min(later.frames) >= take.marks["transferred"] - 1
 
 
 def test_conference(played: Played) -> None:

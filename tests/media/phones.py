@@ -247,6 +247,23 @@ class Site:
     ) -> str:
         """Start a recording; returns its id once it has a journal, or is known of."""
         recording = new_id()
+        self.begin(recording, legs, tapped=tapped)
+        if grant:
+            self.pool.grant_journal(recording)
+            await self.event(RecordingOpened, lambda e: e.recording == recording)
+        else:
+            await self.settle()
+        return recording
+
+    def begin(
+        self,
+        recording: str,
+        legs: tuple[str, ...],
+        *,
+        tapped: bool = True,
+        since_ns: int = 0,
+    ) -> None:
+        """Tell the pool of a recording, which has no journal before it is granted."""
         self.pool.start_recording(
             recording,
             legs=legs,
@@ -254,13 +271,8 @@ class Site:
             key_id=b"8 bytes!",
             begin=b'{"type":"begin"}',
             tapped=(tapped,) * len(legs),
+            since_ns=since_ns,
         )
-        if grant:
-            self.pool.grant_journal(recording)
-            await self.event(RecordingOpened, lambda e: e.recording == recording)
-        else:
-            await self.settle()
-        return recording
 
     def journal(self, recording: str, epoch: int = 0) -> Journal:
         path = self.journals / f"{recording}.{epoch}.journal"

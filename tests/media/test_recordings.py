@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.common.clock import monotonic_ns
+from agent.common.ids import new_id
 from agent.common.memory import MemoryRefusedError
 from agent.formats.journal import PacketRecord
 from agent.media import recordings as module
@@ -107,6 +108,38 @@ async def test_arrival_decides_what_a_stalled_worker_journals(
     assert packets(journal, 0) == [*before, after]
     arrivals = [r.arrival_ns for r in journal.records if isinstance(r, PacketRecord)]
     assert max(arrivals[:2]) < begun < ended <= arrivals[2]
+
+
+async def test_what_a_stalled_worker_takes_stands_in_one_of_two_recordings(
+    running: Site, customer: Phone, officer: Phone
+) -> None:
+    await talk(running, customer, officer)
+    first = await running.record(("c", "o"))
+    second = new_id()
+    (worker,) = running.pool.worker_pids
+    said = [customer.say(audio_bytes(n)) for n in range(2)]
+    await officer.hear_many(2)
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        said += [customer.say(audio_bytes(n)) for n in range(2, 4)]
+        at_ns = monotonic_ns()
+        running.pool.stop_recording(first, b"{}")
+        running.pool.flush()
+        late = [customer.say(audio_bytes(n)) for n in range(4, 7)]
+        running.begin(second, ("c", "o"), since_ns=at_ns)
+        running.pool.flush()
+        late.append(customer.say(audio_bytes(7)))
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    await officer.hear_many(6)
+    running.pool.grant_journal(second)
+    await running.event(RecordingClosed)
+    running.pool.stop_recording(second, b"{}")
+    await running.event(RecordingClosed, lambda e: e.recording == second)
+    one, two = running.journal(first), running.journal(second)
+    assert (packets(one, 0), packets(two, 0)) == (said, late)
+    arrivals = [r.arrival_ns for r in two.records if isinstance(r, PacketRecord)]
+    assert min(arrivals) >= at_ns
 
 
 async def test_a_successor_stays_untapped(

@@ -458,3 +458,29 @@ def test_when_it_is_over_nothing_is_left(kept: int, disk: Disk) -> None:
     without = JournalTap(TARGET, disk, lambda _: None, 0)
     without.begin([], 0)
     without.close()
+
+
+def test_what_a_leg_said_since_goes_to_another_recording(kept: int, disk: Disk) -> None:
+    tap, other_disk = tap_with(kept, disk), Disk()
+    other = JournalTap(TARGET, other_disk, lambda _: None, 0)
+    other.grant()
+    tap.add(*packet(1))
+    # Two that came before the third, of which one was read late.
+    tap.add(*packet(6))
+    tap.add(1, 2, PACKET)
+    tap.ripen()
+    tap.add(*packet(3))
+    tap.note(b"mark", 4)
+    tap.add(*packet(5))
+    tap.add(*packet(7))
+    tap.add(1, 8, PACKET)
+    tap.move_since(0, 4, other, 2)
+    tap.move_since(1, 9, other, 3)
+    assert (tap.packets, other.packets) == (5, 2)
+    successor = Disk()
+    tap_with(kept, successor).begin([b"begin"], 9)
+    seal(other, 9)
+    moved = [(2, n, packet(n).packet) for n in (5, 7)]
+    assert other_disk.journal().records == moved
+    stayed = [packet(1), packet(6), (1, 2, PACKET), packet(3), NoteRecord(b"mark")]
+    assert successor.journal().records[1:] == [*stayed, (1, 8, PACKET)]

@@ -45,6 +45,8 @@ class SessionCapture:
         "Those legs that are tapped."
         self._broke = False
         "Of segments that are forgotten."
+        self._ended_ns = 0
+        "When a segment ended for whatever happens now; 0: none did."
         self._time = RecordedTime()
         self._missing = RecordedTime()
         self.segments: list[OpenSegment] = []
@@ -85,9 +87,12 @@ class SessionCapture:
     # -- segments --------------------------------------------------------------
 
     def open(self, command: Open, *, since_ns: int | None = None) -> None:
-        """Begin a segment now, or at `since_ns` of CLOCK_MONOTONIC, just before."""
+        """Begin a segment now, or at `since_ns` of CLOCK_MONOTONIC, just before.
+
+        Or where the one before has ended just now.
+        """
         now_ns = monotonic_ns()
-        begun_ns = now_ns if since_ns is None else since_ns
+        begun_ns = since_ns or self._ended_ns or now_ns
         situation, parties = command.situation, command.situation.parties
         people = [
             officer_of(self._joint, number, self._log) for number in parties.officers
@@ -124,6 +129,7 @@ class SessionCapture:
             legs=tuple(self._stream_of(name).media_id for name in self._legs),
             officers=tuple(keys.values()),
             tapped=[name in self._kept for name in self._legs],
+            since_ns=self._ended_ns,
         )
         self._forget_whole()
         self.segments.append(self._open)
@@ -145,14 +151,18 @@ class SessionCapture:
         """Not all is recorded that should be."""
         self._broke = True
 
+    def part(self) -> None:
+        """Something else happens now: a segment that begins follows no other."""
+        self._ended_ns = 0
+
     def close(self, cause: EndCause) -> None:
         """End the open segment, if one is."""
         if self._open is not None:
             if cause is EndCause.RECORDING_STOPPED:
                 # More was said, and of this none is kept.
                 self._open.gap = True
-            self._joint.recorder.close(self._open, cause)
-            self._time.end(monotonic_ns())
+            self._ended_ns = self._joint.recorder.close(self._open, cause)
+            self._time.end(self._ended_ns)
             self._open = None
             self._legs, self._spans = [], ()
             self._inactive = self._held = self._kept = frozenset()

@@ -337,6 +337,7 @@ class SessionCall:
     # -- commands --------------------------------------------------------------
 
     def _settle(self) -> None:
+        self.capture.part()
         while (command := self._session.next_command()) is not None:
             self._carry_out(command)
         # What is not recorded is not to be heard later either.

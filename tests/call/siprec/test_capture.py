@@ -60,8 +60,25 @@ async def test_another_officer_is_another_segment_of_the_same_group(
     assert (first.group, second.segment) == (second.group, 2)
     [end] = site.media.ends
     assert end.cause == EndCause.TRANSFERRED
+    # Nothing falls between the two.
+    assert second.started_monotonic_ns == end.ended_monotonic_ns
+    assert site.media.since[second.recording_id] == end.ended_monotonic_ns
     # Each segment has what says who is heard in it.
     assert [one.xml for one in site.media.documents][-1] == after.xml
+
+
+async def test_what_begins_later_does_not_begin_where_another_ended(
+    site: Recorder,
+) -> None:
+    await site.record(max_segment=100.0)
+    await site.talk_beside()
+    # An exempt party came, and has left again.
+    site.call.capture.close(EndCause.TRANSFERRED)
+    await site.advance(100.1)
+    await until(lambda: len(site.media.begins) == 2, "the next segment")
+    second = site.media.begins[1]
+    assert second.started_monotonic_ns > site.media.ends[0].ended_monotonic_ns
+    assert site.media.since[second.recording_id] == 0
 
 
 async def test_a_long_document_is_kept_in_every_segment(site: Recorder) -> None:
