@@ -51,7 +51,9 @@ class CallControl:
         self._max_calls = max_calls
         self._calls = Calls()
         self._tasks = TaskSet(self._task_failed)
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = 0.0
+        "Kept here: uvloop's handle of what is due at once does not know when."
         self._schedule = Schedule()
         self._log = structlog.get_logger()
         self._joint: Joint | None = None
@@ -282,11 +284,12 @@ class CallControl:
     def _wake_at_first(self) -> None:
         at = self._schedule.first()
         if self._timer is not None:
-            if self._timer.when() == at:
+            if self._timer_at == at:
                 return
             self._timer.cancel()
             self._timer = None
         if at is not None:
+            self._timer_at = at
             self._timer = asyncio.get_running_loop().call_at(at, self._fire, at)
 
     def _fire(self, at: float) -> None:

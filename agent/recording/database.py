@@ -71,7 +71,9 @@ class Database:
         self._queue: queue.SimpleQueue[list[_Work] | None] = queue.SimpleQueue()
         self._waiting: list[_Work] = []
         "What no commit has been asked for yet …"
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = 0.0
+        "Kept here: uvloop's handle of what is due at once does not know when."
         "… and until when."
         self._asked_at = float("-inf")
         "When a commit was asked for last, by the loop's clock."
@@ -125,8 +127,9 @@ class Database:
         due = now if haste is Haste.NOW else since + PATIENCE
         if due <= now:
             self._hand_over()
-        elif self._timer is None or due < self._timer.when():
+        elif self._timer is None or due < self._timer_at:
             self._stop_timer()
+            self._timer_at = due
             self._timer = loop.call_at(due, self._hand_over)
 
     def _stop_timer(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from agent.recording.database import MAX_BATCH, Database, Haste, LedgerError
 
@@ -75,6 +76,27 @@ async def test_a_patient_writer_alone_does_not_wait_for_ever(
     await database.do(lambda db: insert(db, "a"), haste=Haste.LATE)
     await database.do(lambda db: insert(db, "b"), haste=Haste.LATE)
     assert await database.do(names) == ["a", "b"]
+
+
+def test_writers_in_the_last_half_millisecond_share_a_commit_under_uvloop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its handle of what is due within that time knows no `when`.
+    monkeypatch.setattr("agent.recording.database.PATIENCE", 0.0003)
+
+    async def write() -> list[str]:
+        database = Database(tmp_path / "db.sqlite", SCHEMA, reserve_bytes=1 << 16)
+        await database.start()
+        late = (
+            database.do(lambda db, n=n: insert(db, n), haste=Haste.LATE) for n in "ab"
+        )
+        await asyncio.gather(*late)
+        written = await database.do(names)
+        await database.close()
+        return written
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(write()) == ["a", "b"]
 
 
 async def test_fair_writers_wait_only_where_writers_are_many(
