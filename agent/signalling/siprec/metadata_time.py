@@ -9,6 +9,11 @@ from agent.signalling.siprec.metadata import Flaw
 FIRST_PLAUSIBLE_YEAR: Final = 2010
 "The year of the first drafts of SIPREC."
 
+LAST_YEAR: Final = 2261
+"The last whole one whose nanoseconds fit into 64 bits, as all that is kept must."
+FIRST_YEAR: Final = 1678
+"And the first."
+
 _SECOND: Final = 1_000_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME: Final = re.compile(
@@ -34,7 +39,7 @@ def parse_time(text: str) -> tuple[int | None, Flaw | None]:
         moment += timedelta(seconds=1 if second == 60 else 0) - _offset(zone)
     except (ValueError, OverflowError):
         return None, Flaw.TIME
-    if second > 60:
+    if second > 60 or not FIRST_YEAR <= moment.year <= LAST_YEAR:
         return None, Flaw.TIME
     since = moment - _EPOCH
     whole = since.days * 86_400 + since.seconds

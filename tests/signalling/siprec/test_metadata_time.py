@@ -46,6 +46,8 @@ def test_a_clock_that_nobody_set_is_kept_and_flagged() -> None:
     [
         *("", "now", "2019-03-09", "2019-13-09T16:50:20Z", "2019-02-30T16:50:20Z"),
         *("2019-03-09T24:50:20Z", "2019-03-09T16:50:61Z", "0001-01-01T00:00:00+23:00"),
+        # Beyond what 64 bits of nanoseconds hold, as the next process's state must.
+        *("1677-12-31T23:59:59Z", "2262-01-01T00:00:00Z", "9999-01-01T00:00:00Z"),
         *("9999-12-31T23:59:60Z", "2019-03-09T16:50:20+99:99x", "0000-01-01T00:00:00Z"),
     ],
 )
@@ -53,8 +55,11 @@ def test_what_is_no_time_is_none(text: str) -> None:
     assert parse_time(text) == (None, Flaw.TIME)
 
 
+FIRST, LAST = datetime(2010, 1, 1), datetime(2261, 12, 30)  # noqa: DTZ001
+
+
 @settings(deadline=None)
-@given(st.datetimes(datetime(2010, 1, 1), timezones=st.timezones()))  # noqa: DTZ001
+@given(st.datetimes(FIRST, LAST, timezones=st.timezones()))
 def test_what_iso_writes_is_read(moment: datetime) -> None:
     offset = moment.utcoffset()
     assert offset is not None
