@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 AGENT = Path(__file__).parents[2] / "agent"
@@ -23,8 +24,13 @@ class LogCall:
     place: str
 
 
-def log_calls() -> Iterator[LogCall]:
+@cache
+def log_calls() -> tuple[LogCall, ...]:
     """All of them; one for each level and event that a call may have."""
+    return tuple(_log_calls())
+
+
+def _log_calls() -> Iterator[LogCall]:
     for path in sorted(AGENT.rglob("*.py")):
         tree = ast.parse(path.read_text())
         named = _levels_by_name(tree)

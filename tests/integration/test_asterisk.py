@@ -220,6 +220,8 @@ async def test_its_ringing_is_acknowledged(daemon: Daemon, tmp_path: Path) -> No
         await check_recorded(daemon, "caller-hangup")
 
 
+# It waits most of a minute, for nothing that must come at once.
+@pytest.mark.beside
 @proves("Asterisk", "as the trunk: session timer of 90 s, refreshed at half")
 async def test_its_session_is_refreshed(daemon: Daemon, tmp_path: Path) -> None:
     async with before(

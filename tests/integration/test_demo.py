@@ -10,7 +10,7 @@ from agent.formats.container import read_wav
 from agent.formats.manifest import parse_manifest
 from tests.lab import alone
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMISED = (

@@ -163,8 +163,9 @@ def check_hold(daemon: Daemon, recording: Recording, talker: int) -> None:
     begun, (held, hold), (resumed, resume) = wav_labels(recording.wav)
     assert begun == (0, "segment 1, notice-end")
     assert (hold, resume) == ("hold", "resume")
-    # The map's gap lies between them, but for the frame that was cut.
-    assert 0 <= gap.start_ms * 8 - held < 160 + 8
+    # The map's gap lies between them, but for the frame that was cut; its start is cut
+    # to a whole millisecond.
+    assert -8 < gap.start_ms * 8 - held < 160 + 8
     # Its start and its length are cut to whole milliseconds, each.
     assert -16 <= (gap.start_ms + gap.duration_ms) * 8 - resumed < 4 * 160
     start = (gap.start_ms + 40) * 8
