@@ -72,7 +72,8 @@ class Units:
         for keeper in self._keepers:
             keeper.join(20)
         for process in self.processes.values():
-            process.wait(0)
+            # One that was started a moment before has nobody else to wait for it.
+            process.wait(20)
 
 
 @contextlib.contextmanager
