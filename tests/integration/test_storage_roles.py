@@ -51,7 +51,7 @@ def opened(ceph: Ceph, tmp_path_factory: pytest.TempPathFactory) -> Opened:
         policy = bucket_policy(kind, place, users, dialect=Dialect.CEPH)
         wanted = Wanted(kind, place, lock="governance", lock_days=351, policy=policy)
         found = list(init_bucket(admin, wanted))
-        assert {one.verdict for one in found} == {Verdict.RIGHT}, found
+        assert [one for one in found if one.verdict is not Verdict.RIGHT] == []
 
     def open_as(role: Role) -> Target:
         keys[role].write(folder / f"{role}.keys")
