@@ -1,6 +1,7 @@
 """The policy as a table: who is offered what, and what two legs apart are to do."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
@@ -12,6 +13,7 @@ from agent.call.codecs import (
     for_first,
     for_target,
     named,
+    names_of,
     relayable,
     settle,
 )
@@ -181,3 +183,13 @@ def test_whatever_they_can_do_they_meet_or_the_call_fails(
 def test_both_laws_or_none() -> None:
     assert letters(named(["PCMU"])) == "UA"
     assert letters(named(["G722"])) == "G"
+
+
+def test_what_payload_types_mean_is_told_of_noise_and_events_too() -> None:
+    audio = replace(agreed("AG"), comfort_noise=13, telephone_event=101)
+    assert names_of(audio) == {
+        "8": "PCMA",
+        "9": "G722",
+        "13": "CN",
+        "101": "telephone-event",
+    }

@@ -115,8 +115,7 @@ class RecordingSession:
         """Go on where another one stood; `update` is to follow."""
         self._segments.restore(state.segments)
         self._snapshots.restore(state.snapshots)
-        if state.churn is not None:
-            self._churn.restore(state.churn)
+        self._churn.restore(state.churn)
         self._crowded_until = state.crowded_until
         self._waits_until = state.waits_until
         self._acknowledged = state.acknowledged

@@ -38,7 +38,7 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     segments: SegmentsState
     snapshots: SnapshotsState = SnapshotsState()
-    churn: ChurnState | None = None
+    churn: ChurnState
     crowded_until: float | None = None
     waits_until: float | None = None
     acknowledged: bool = False
