@@ -61,6 +61,11 @@ class Pause:
         """All of it, for `restore` in another process."""
         return PauseState(since=self.since, deadline=self.deadline, order=self.order)
 
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """When it began and will be over by itself; None if none is on."""
+        return None if self.deadline is None else (self.since, self.deadline)
+
     def restore(self, state: PauseState) -> None:
         """Go on where another one stood."""
         self.since = state.since

@@ -12,6 +12,7 @@ from agent.call.commands import (
 from agent.call.pause import NotRecordedError, Pause
 from agent.call.state import SegmentsState
 from agent.model.call import EndCause, Outcome
+from agent.model.recording import RecordState
 
 SegmentCommand = (
     CloseRecording | CountMissing | PauseRecording | ResumeRecording | Alarm
@@ -138,6 +139,13 @@ class Segments:
         self.wanted = False
         self.pause.clear()
         self.miss()
+
+    @property
+    def recording(self) -> RecordState:
+        """Whether it is being recorded now."""
+        if not self.is_open:
+            return RecordState.OFF
+        return RecordState.ON if self.pause.order is None else RecordState.PAUSED
 
     @property
     def outcome(self) -> Outcome:

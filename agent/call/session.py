@@ -209,16 +209,12 @@ class CallSession:
     @property
     def recording(self) -> RecordState:
         """Whether the call is being recorded now."""
-        if not self._segments.is_open:
-            return RecordState.OFF
-        paused = self._segments.pause.order is not None
-        return RecordState.PAUSED if paused else RecordState.ON
+        return self._segments.recording
 
     @property
     def pause_span(self) -> tuple[float, float] | None:
         """When a pause began and will be over by itself; None if none is on."""
-        pause = self._segments.pause
-        return None if pause.deadline is None else (pause.since, pause.deadline)
+        return self._segments.pause.span
 
     @property
     def exempt(self) -> bool:
