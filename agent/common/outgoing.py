@@ -33,6 +33,12 @@ READ_SECONDS: Final = 30.0
 "Silence after which an answer is no longer waited for."
 MAX_ANSWER: Final = 8 << 20
 "Bytes of a whole answer of S3: a thousand names of a listing are one megabyte."
+_LAST_ON_CONNECTION: Final = ".GetPublicAccessBlock"
+"""What nothing is asked behind on the same connection.
+
+Ceph (20.2) answers it with a 404, and then with the 200 that it did not mean, which
+would be read as the answer to whatever is asked next.
+"""
 _making: Final = threading.Lock()
 _PORTS: Final = {"http": 80, "https": 443, "mqtt": 1883, "mqtts": 8883}
 
@@ -159,8 +165,10 @@ class Outgoing:
             max_pool_connections=connections,
         )
 
-        def send(request: Any, **_: object) -> Any:
+        def send(request: Any, event_name: str, **_: object) -> Any:
             _refuse_others(destination, expected, request.url)
+            if event_name.endswith(_LAST_ON_CONNECTION):
+                request.headers["Connection"] = "close"
             # Nothing is read before there is a bound.
             request.stream_output = True
             response = http.send(request)

@@ -16,7 +16,7 @@ from agent.common.outgoing import (
     StorageKeys,
 )
 from agent.common.regions import RegionConfig
-from tests.fakes.elsewhere import Elsewhere
+from tests.fakes.elsewhere import AnswersTwice, Elsewhere
 
 KEYS = StorageKeys("AKEY", "a-secret")
 HTTP_DATE = "Sun, 29 Nov 2026 10:00:00 GMT"
@@ -91,6 +91,17 @@ def test_a_request_for_another_host_is_refused_before_it_is_sent() -> None:
             client.list_objects_v2(Bucket="b")
         client.close()
         assert other.asked == []
+
+
+def test_an_answer_that_nobody_asked_for_is_not_read_as_the_next_one() -> None:
+    with AnswersTwice() as storage:
+        client = OUTGOING.s3_client(destination(storage.url), KEYS)
+        with pytest.raises(Exception, match="NoSuchPublicAccessBlockConfiguration"):
+            client.get_public_access_block(Bucket="b")
+        client.put_public_access_block(
+            Bucket="b", PublicAccessBlockConfiguration={"BlockPublicAcls": True}
+        )
+        client.close()
 
 
 async def test_a_service_is_asked_at_its_own_host_alone() -> None:

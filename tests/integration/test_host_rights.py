@@ -16,7 +16,7 @@ from agent.upload.bucket_properties import Verdict, Wanted
 from agent.upload.buckets import init_bucket
 from agent.upload.policies import Dialect, Kind, Place, Users, bucket_policy
 from tests.lab.ceph import Ceph
-from tests.lab.s3 import s3_client
+from tests.lab.s3 import owner_client, s3_client
 from tests.lab.s3_operations import Object, Try, attempt, operations
 
 pytestmark = [pytest.mark.integration, pytest.mark.beside]
@@ -112,7 +112,7 @@ def make_site(
     user: Any,
     of_kind: Mapping[Kind, tuple[str, ...]] = FOLDERS,
 ) -> Site:
-    admin, host = s3_client(ceph.endpoint, owner), s3_client(ceph.endpoint, user)
+    admin, host = owner_client(ceph.endpoint, owner), s3_client(ceph.endpoint, user)
     objects: list[Object] = []
     wanted: list[Wanted] = []
     users = Users(hosts={"host-1": user.arn} if owner != user else {})

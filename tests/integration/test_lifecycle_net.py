@@ -23,7 +23,7 @@ from agent.upload.bucket_properties import Verdict, Wanted
 from agent.upload.buckets import init_bucket
 from agent.upload.policies import Kind, Place
 from tests.lab.ceph import DAY, Ceph
-from tests.lab.s3 import s3_client
+from tests.lab.s3 import owner_client
 
 pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
@@ -59,7 +59,7 @@ def make_bucket(s3: Any, kind: Kind) -> str:
 
 async def test_what_nobody_swept_goes_unless_it_is_held_or_locked(ceph: Ceph) -> None:
     keys = ceph.user("net")
-    s3 = s3_client(ceph.endpoint, keys)
+    s3 = owner_client(ceph.endpoint, keys)
     client = S3Client(
         Outgoing(RegionConfig()),
         Destination("storage[0]", ceph.endpoint, "FI"),

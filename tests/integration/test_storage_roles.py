@@ -19,7 +19,7 @@ from agent.upload.config import StorageConfig
 from agent.upload.policies import Dialect, Kind, Place, Role, Users, bucket_policy
 from agent.upload.targets import Target, open_target
 from tests.lab.ceph import Ceph
-from tests.lab.s3 import s3_client
+from tests.lab.s3 import owner_client
 
 pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
@@ -36,7 +36,7 @@ Opened = dict[Role, Target]
 def opened(ceph: Ceph, tmp_path_factory: pytest.TempPathFactory) -> Opened:
     """The storage as each role sees it, in buckets as `storage init` makes them."""
     folder = tmp_path_factory.mktemp("roles")
-    admin = s3_client(ceph.endpoint, ceph.user("roles-owner"))
+    admin = owner_client(ceph.endpoint, ceph.user("roles-owner"))
     keys = {role: ceph.user(f"roles-{role}") for role in Role}
     users = Users(
         hosts={"host-1": keys[Role.HOST].arn},

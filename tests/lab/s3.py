@@ -4,6 +4,8 @@ import warnings
 from pathlib import Path
 from typing import Any, Final
 
+from agent.common.outgoing import Destination, Outgoing, StorageKeys
+from agent.common.regions import RegionConfig
 from tests.lab.ceph import Keys
 
 with warnings.catch_warnings():
@@ -33,3 +35,10 @@ def s3_client(endpoint: str, keys: Keys, *, ca: Path | None = None) -> Any:
             proxies={},
         ),
     )
+
+
+def owner_client(endpoint: str, keys: Keys) -> Any:
+    """The product's own client, by which `storage init` makes buckets."""
+    storage = Destination("storage", endpoint, "FI")
+    signing = StorageKeys(keys.access, keys.secret)
+    return Outgoing(RegionConfig()).s3_client(storage, signing)
