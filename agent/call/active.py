@@ -18,6 +18,7 @@ from agent.call.leg_status import leg_status
 from agent.call.legs import Legs
 from agent.call.performing import Performing
 from agent.call.playing import Playing
+from agent.call.recording_orders import RecordingOrders
 from agent.call.routing import Plan
 from agent.call.session import CallSession
 from agent.call.sip_events import SipEvents
@@ -80,6 +81,14 @@ class ActiveCall:
             open_media=open_media,
         )
         self.capture = Capture(joint, call_id=call_id, plan=plan, called=called)
+        self.recording = RecordingOrders(
+            self._session.segments,
+            joint.telling,
+            self.log,
+            call_id=call_id,
+            now=lambda: joint.user_agent.now,
+            run=weakly(self.run),
+        )
         inviter = Inviter(
             joint,
             self._session,
@@ -100,6 +109,7 @@ class ActiveCall:
             playing=self._playing,
             transfers=self._transfers,
             capture=self.capture,
+            recording=self.recording,
             finished=finished,
         )
         self._sip_events = SipEvents(
@@ -173,7 +183,7 @@ class ActiveCall:
         for name in talk.talkers:
             if name not in reached:
                 self._session.left(name, now, cause=EndCause.AGENT_DIED)
-        if self.capture.lost:
+        if self.capture.series.lost:
             self.log.error("segment_lost")
             talk.segment_lost(now)
         self._session.handle_timer(now)
@@ -209,7 +219,7 @@ class ActiveCall:
 
     def run(self) -> None:
         """Carry out what the state machine asks; after every event."""
-        self.capture.part()
+        self.capture.series.part()
         while (command := self._session.next_command()) is not None:
             self._performing.perform(command)
         self._tell_recording()
@@ -221,7 +231,7 @@ class ActiveCall:
     def _tell_recording(self) -> None:
         conversation = self._session.conversation
         talkers = () if conversation is None else conversation.talkers
-        self._legs.tell_recording(self._session.recording, talkers)
+        self._legs.tell_recording(self._session.segments.recording, talkers)
 
     def _tell_answered(self) -> None:
         talk = self._session.conversation
@@ -322,42 +332,26 @@ class ActiveCall:
         self._session.recording_failed(reason, self._now, kept=kept)
         self.run()
 
-    # -- what operators say -------------------------------------------------------
-
-    def pause(self, *, by: str, reason: str, seconds: float | None) -> None:
-        """Record nothing for a while; again: for longer. Raises PauseError."""
-        self._session.pause(by=by, reason=reason, seconds=seconds, now=self._now)
-        self.run()
-
-    def resume(self, *, by: str, reason: str) -> None:
-        """Record again. Raises PauseError."""
-        self._session.resume(by=by, reason=reason)
-        self.run()
-
-    def stop_recording(self, *, by: str, reason: str) -> None:
-        """Record nothing more; the call goes on. Raises NotRecordedError."""
-        self._session.stop_recording()
-        self.log.warning("recording_stopped", by=by, reason=reason)
-        self._joint.telling.stopped(self.call_id, by=by, reason=reason)
-        self.run()
+    # -- how it stands ------------------------------------------------------------
 
     @property
     def status(self) -> CallStatus:
         """How it stands with the call."""
         conversation = self._session.conversation
         state = self._session.phase if conversation is None else conversation.state
-        span, now = self._session.pause_span, self._now
+        segments = self._session.segments
+        span, now = segments.pause.span, self._now
         figures = self._joint.media.figures
         return CallStatus(
             call_id=self.call_id,
             route=self._plan.route.name,
             direction=self._plan.direction,
             state=state.name.lower(),
-            recording=self._session.recording,
+            recording=segments.recording,
             exempt=self._plan.exempt,
             paused_for=None if span is None else now - span[0],
             resumes_in=None if span is None else span[1] - now,
-            recorded_for=self.capture.recorded_seconds,
+            recorded_for=self.capture.series.recorded_seconds,
             legs=tuple(
                 leg_status(leg, figures.of(leg.media_id))
                 for leg in self._legs.all()

@@ -238,8 +238,8 @@ class CallControl:
     def finished(self, call: RunningCall, close: do.Close) -> None:
         """A call is over: its names are forgotten, its ledger row is closed."""
         recorded = call if isinstance(call, ActiveCall | SessionCall) else None
-        capture = None if recorded is None else recorded.capture
-        segments = capture.segments if capture is not None else []
+        series = None if recorded is None else recorded.capture.series
+        segments = [] if series is None else series.segments
         ending = EndingState(
             call_id=call.call_id,
             outcome=close.outcome,
@@ -247,8 +247,8 @@ class CallControl:
             sip_status=close.sip_status,
             ended_utc_ns=utc_ns(),
             segments=tuple(segment.recording_id for segment in segments),
-            interrupted=capture is not None and capture.interrupted,
-            missing_ms=capture.missing_ms if capture is not None else 0,
+            interrupted=series is not None and series.interrupted,
+            missing_ms=0 if series is None else series.missing_ms,
         )
         if self.joint.keeper is not None:
             self.joint.keeper.end(ending)

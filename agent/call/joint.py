@@ -26,6 +26,7 @@ from agent.signalling.sip.message import Request
 from agent.signalling.useragent import UserAgent
 
 if TYPE_CHECKING:
+    from agent.call.recording_orders import RecordingOrders
     from agent.call.transfers import Transfers
 
 
@@ -53,6 +54,11 @@ class RunningCall(Protocol):
     """What call control asks of a call, recorded or passed through."""
 
     call_id: str
+
+    @property
+    def recording(self) -> "RecordingOrders | None":
+        """What may be ordered of its recording; None where it passes us by."""
+        ...
 
     @property
     def transfers(self) -> "Transfers | None":

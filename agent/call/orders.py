@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from agent.call.active import ActiveCall
 from agent.call.joint import CallStatus, RunningCall
 from agent.call.pause import NotRecordedError
-from agent.call.siprec.session_call import SessionCall
+from agent.call.recording_orders import RecordingOrders
 from agent.common.errors import AgentError
 
 MIN_PREFIX: Final = 8
@@ -41,38 +40,35 @@ class Orders:
         Raises UnknownCallError, PauseError.
         """
         return self._order(
-            call_id,
-            lambda call: call.pause(by=by, reason=reason, seconds=seconds),
+            call_id, lambda one: one.pause(by=by, reason=reason, seconds=seconds)
         )
 
     def resume(self, call_id: str, *, by: str, reason: str = COMMAND) -> CallStatus:
         """Record a call again. Raises UnknownCallError, PauseError."""
-        return self._order(call_id, lambda call: call.resume(by=by, reason=reason))
+        return self._order(call_id, lambda one: one.resume(by=by, reason=reason))
 
     def stop_recording(self, call_id: str, *, by: str, reason: str = "") -> CallStatus:
         """Record nothing more of a call, which goes on.
 
         Raises UnknownCallError, NotRecordedError.
         """
-        return self._order(
-            call_id, lambda call: call.stop_recording(by=by, reason=reason)
-        )
+        return self._order(call_id, lambda one: one.stop(by=by, reason=reason))
 
     def status(self) -> list[CallStatus]:
         """All calls that are up, the oldest first."""
         return [call.status for call in self._calls.values()]
 
     def _order(
-        self, call_id: str, act: Callable[[ActiveCall | SessionCall], None]
+        self, call_id: str, act: Callable[[RecordingOrders], None]
     ) -> CallStatus:
         call = self._find(call_id)
-        if not isinstance(call, ActiveCall | SessionCall):
+        if (recording := call.recording) is None:
             raise NotRecordedError("This call passes us by: nothing of it is recorded.")
         refusals: list[AgentError] = []
 
         def attempt() -> None:
             try:
-                act(call)
+                act(recording)
             except AgentError as error:
                 refusals.append(error)
 

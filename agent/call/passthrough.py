@@ -299,6 +299,11 @@ class PassthroughCall:
             )
 
     @property
+    def recording(self) -> None:
+        """None: nothing that is said comes by here."""
+        return None
+
+    @property
     def transfers(self) -> None:
         """None: its parties' media goes past us."""
         return None

@@ -12,6 +12,7 @@ from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.legs import Legs
 from agent.call.playing import Playing
+from agent.call.recording_orders import RecordingOrders
 from agent.call.session import CallSession
 from agent.call.transfers import Transfers
 from agent.signalling import b2bua
@@ -35,6 +36,7 @@ class Performing:
         playing: Playing,
         transfers: Transfers,
         capture: Capture,
+        recording: RecordingOrders,
         finished: Callable[["ActiveCall", do.Close], None],
     ) -> None:
         self._joint = joint
@@ -46,6 +48,7 @@ class Performing:
         self._playing = playing
         self._transfers = transfers
         self._capture = capture
+        self._recording = recording
         self._finished = finished
 
     @property
@@ -93,11 +96,13 @@ class Performing:
             case do.CloseRecording():
                 self._capture.close(command.cause)
             case do.CountMissing():
-                self._capture.count_missing(on=command.on)
+                self._capture.series.count_missing(on=command.on)
             case do.PauseRecording():
                 self._capture.pause(command)
+                self._recording.tell(command)
             case do.ResumeRecording():
                 self._capture.resume(command)
+                self._recording.tell(command)
             case do.Alarm():
                 self._call.log.error("going_on_unrecorded", reason=command.reason)
             case do.Close():

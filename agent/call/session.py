@@ -22,7 +22,7 @@ from agent.call.setup import Setup
 from agent.call.state import SessionState
 from agent.common.weakly import weakly
 from agent.model.call import EndCause, Outcome
-from agent.model.recording import NoticeEvidence, RecordState
+from agent.model.recording import NoticeEvidence
 
 
 class CallSession:
@@ -35,17 +35,18 @@ class CallSession:
         self._commands: deque[Command] = deque()
         self._emit = self._commands.append
         self._names = LegNames()
-        self._segments = Segments(
+        self.segments = Segments(
             self._emit,
             wanted=not plan.exempt,
             max_length=max_segment,
             max_pause=plan.route.max_pause,
         )
+        "What of the call is recorded, and is ordered of that."
         self._setup = Setup(
             self._emit,
             plan=plan,
             can_record=can_record,
-            segments=self._segments,
+            segments=self.segments,
             names=self._names,
             complete=weakly(self._talk),
             over=weakly(self._end),
@@ -64,7 +65,7 @@ class CallSession:
             partner=self.partner,
             legs_named=self._names.given,
             notices=self._setup.notices.state,
-            segments=self._segments.state,
+            segments=self.segments.state,
             conversation=talk.kept,
         )
 
@@ -72,7 +73,7 @@ class CallSession:
         """Go on where another one stood."""
         self._names.given = state.legs_named
         self._setup.restore(state.partner, Notices.restore(state.notices))
-        self._segments.restore(state.segments)
+        self.segments.restore(state.segments)
         kept = state.conversation
         self.conversation = self._converse(
             kept.talkers, officers=kept.officers, announced=kept.announced
@@ -171,22 +172,6 @@ class CallSession:
         if self.conversation is not None:
             self.conversation.recording_failed(reason, now, kept=kept)
 
-    def pause(self, *, by: str, reason: str, seconds: float | None, now: float) -> None:
-        """Record nothing for a while, of no segment; again: for longer.
-
-        `seconds` from now, and as long as the route allows without them. Raises
-        PauseError.
-        """
-        self._segments.suspend(by=by, reason=reason, seconds=seconds, now=now)
-
-    def resume(self, *, by: str, reason: str) -> None:
-        """Record again, before the pause is over by itself. Raises PauseError."""
-        self._segments.pause.end(by=by, reason=reason)
-
-    def stop_recording(self) -> None:
-        """Record nothing more of this call. Raises NotRecordedError."""
-        self._segments.stop()
-
     def media_timeout(self, now: float) -> None:
         """All legs have been silent for the configured time."""
         if self.conversation is not None:
@@ -205,16 +190,6 @@ class CallSession:
     def new_name(self) -> str:
         """A name for a leg that comes into the call by itself."""
         return next(self._names)
-
-    @property
-    def recording(self) -> RecordState:
-        """Whether the call is being recorded now."""
-        return self._segments.recording
-
-    @property
-    def pause_span(self) -> tuple[float, float] | None:
-        """When a pause began and will be over by itself; None if none is on."""
-        return self._segments.pause.span
 
     @property
     def exempt(self) -> bool:
@@ -277,14 +252,14 @@ class CallSession:
             talkers=talkers,
             officers=officers,
             announced=announced,
-            segments=self._segments,
+            segments=self.segments,
             notices=self._setup.notices,
             names=self._names,
             over=weakly(self._talk_over),
         )
 
     def _talk_over(self, cause: EndCause) -> None:
-        self._end(self._segments.outcome, cause)
+        self._end(self.segments.outcome, cause)
 
     def _end(
         self, outcome: Outcome, cause: EndCause | None, sip_status: int | None = None

@@ -164,23 +164,29 @@ class PlayingState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     evidence: NoticeEvidence | None = None
 
 
-class CaptureState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The segments of a call."""
+class SeriesState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The segments of a call or a recording session, one after the other."""
 
-    group: str
     segments: tuple[str, ...] = ()
     "Recording ids, the oldest first."
     open: bool = False
     "Whether the last one is."
-    legs: tuple[str, str] | None = None
-    held: bool = False
-    paused: PauseRecording | None = None
     interrupted: bool = False
     "Whether capture of any segment broke."
     recorded: tuple[int, int | None] = (0, None)
     "The state of its RecordedTime."
     missing: tuple[int, int | None] = (0, None)
     "Likewise, of the time that should have been recorded."
+
+
+class CaptureState(SeriesState, frozen=True, kw_only=True, omit_defaults=True):
+    """The segments of a call, and who is in them."""
+
+    group: str
+    legs: tuple[str, str] | None = None
+    "The customer's and the officer's, of the last one."
+    held: bool = False
+    paused: PauseRecording | None = None
 
 
 class CallState(

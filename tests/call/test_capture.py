@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from agent.call import capture as module
+from agent.call import segment_series
 from agent.call.active import ActiveCall
 from agent.call.capture import Capture
 from agent.common.clock import monotonic_ns
@@ -224,16 +224,16 @@ async def test_talk_that_nobody_records_is_missing(
     await site.talk()
     [running] = site.control._calls.values()
     assert isinstance(running, ActiveCall)
-    monkeypatch.setattr(module, "monotonic_ns", lambda: now)
+    monkeypatch.setattr(segment_series, "monotonic_ns", lambda: now)
     running.on_recording_failed("disk full", kept=True)
     now += 1_500_000_000
-    assert running.capture.missing_ms == 1500
+    assert running.capture.series.missing_ms == 1500
     # Whoever goes on with the call goes on counting.
     state = running.capture.state
     other = Capture(site.joint, call_id="c", plan=running._plan, called="")
     other.restore(state, running._legs)
     now += 500_000_000
-    assert other.missing_ms == running.capture.missing_ms == 2000
+    assert other.series.missing_ms == running.capture.series.missing_ms == 2000
     site.trunk.hang_up()
     row = await site.ended()
     assert (row.outcome, row.missing_ms) == (Outcome.PARTIAL, 2000)
@@ -245,6 +245,6 @@ async def test_no_legs_before_a_segment_was_opened(site: Site) -> None:
     capture = Capture(site.joint, call_id="c", plan=nothing, called="")
     capture.agreed(codecs_changed=True)
     capture._update_hold()
-    assert not capture.interrupted
+    assert not capture.series.interrupted
     with pytest.raises(RuntimeError):
         capture._codecs()

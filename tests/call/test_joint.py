@@ -6,16 +6,15 @@ import pytest
 from agent.call.active import ActiveCall
 from agent.call.joint import RunningCall
 from agent.call.passthrough import PassthroughCall
+from agent.call.siprec.session_call import SessionCall
 from tests.call.site import Site
 
 
-@pytest.mark.parametrize("kind", [ActiveCall, PassthroughCall])
-def test_both_kinds_of_calls_are_running_calls(kind: Any) -> None:
-    for name, member in inspect.getmembers(RunningCall):
-        if name.startswith("_"):
-            continue
-        own = getattr(kind, name)
-        if inspect.isfunction(member):
+@pytest.mark.parametrize("kind", [ActiveCall, SessionCall, PassthroughCall])
+def test_every_kind_of_call_is_a_running_call(kind: Any) -> None:
+    for name, member in inspect.getmembers(RunningCall, inspect.isfunction):
+        if not name.startswith("_"):
+            own = getattr(kind, name)
             assert inspect.signature(own) == inspect.signature(member)
 
 

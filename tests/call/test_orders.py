@@ -104,6 +104,6 @@ async def test_a_fault_of_ours_ends_that_call(
     await site.talk()
     name = call_id(site)
     call = site.control._calls[name]
-    monkeypatch.setattr(call, "run", lambda: 1 / 0)
+    monkeypatch.setattr(call.recording, "_run", lambda: 1 / 0)
     site.control.orders.pause(name, by="uid:7")
     assert site.logged("call_failed")

@@ -84,10 +84,10 @@ def apply(session: CallSession, action: str, now: float) -> None:
             session.media_timeout(now)
         case "pause":
             with contextlib.suppress(PauseError):
-                session.pause(by="x", reason="", seconds=2.0, now=now)
+                session.segments.suspend(by="x", reason="", seconds=2.0, now=now)
         case "resume":
             with contextlib.suppress(PauseError):
-                session.resume(by="x", reason="command")
+                session.segments.pause.end(by="x", reason="command")
         case _:
             session.stop(now)
 

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from agent.call.commands import PauseRecording, ResumeRecording
 from agent.call.joint import Joint
 from agent.call.officers import officer_of
-from agent.call.open_segment import OpenSegment
-from agent.call.recorded_time import RecordedTime
-from agent.call.siprec.commands import AddStream, OpenSegment as Open, Silence
+from agent.call.segment_series import SegmentSeries
+from agent.call.siprec.commands import AddStream, OpenSegment, Silence
 from agent.call.siprec.documents import Document
 from agent.call.siprec.knowledge import Knowledge
 from agent.call.siprec.spans import Span, changes, recorded, spans_of
 from agent.call.siprec.state import SessionCaptureState
 from agent.call.siprec.streams import Stream
-from agent.common.clock import monotonic_ns, utc_ns
+from agent.common.clock import monotonic_ns
 from agent.common.ids import new_id
 from agent.model.call import EndCause
 from agent.model.recording import SegmentBegin, SegmentMark
@@ -35,7 +36,6 @@ class SessionCapture:
         self._stream_of = stream_of
         self._call_id = call_id
         self._log = joint.log.bind(call_id=call_id)
-        self._open: OpenSegment | None = None
         self._legs: list[str] = []
         self._inactive: frozenset[str] = frozenset()
         self._held: frozenset[str] = frozenset()
@@ -43,41 +43,25 @@ class SessionCapture:
         self._spans: tuple[Span, ...] = ()
         self._kept: frozenset[str] = frozenset()
         "Those legs that are tapped."
-        self._broke = False
-        "Of segments that are forgotten."
-        self._ended_ns = 0
-        "When a segment ended for whatever happens now; 0: none did."
-        self._time = RecordedTime()
-        self._missing = RecordedTime()
-        self.segments: list[OpenSegment] = []
-        "Those that were not known to be whole when the last one began."
+        self.series = SegmentSeries(joint.recorder, call_id=call_id)
+        "Forgets those that were known to be whole when the last one began."
 
     @property
     def state(self) -> SessionCaptureState:
         """All of it, for `restore` in another process."""
         return SessionCaptureState(
-            segments=tuple(segment.recording_id for segment in self.segments),
-            open=self._open is not None,
+            **msgspec.structs.asdict(self.series.state),
             legs=tuple(self._legs),
             inactive=self._inactive,
             held=self._held,
             paused=self._paused,
             spans=self._spans,
-            interrupted=self.interrupted,
-            recorded=self._time.state,
-            missing=self._missing.state,
         )
 
     def restore(self, state: SessionCaptureState) -> None:
         """Go on where another one stood; the recorder has its segments already."""
-        self._broke = state.interrupted
-        self._time = RecordedTime(*state.recorded)
-        self._missing = RecordedTime(*state.missing)
-        segment = self._joint.recorder.segment
-        found = [segment(recording_id) for recording_id in state.segments]
-        self.segments = [one for one in found if one is not None]
+        self.series.restore(state)
         if state.open:
-            self._open = found[-1]
             self._legs = list(state.legs)
             self._inactive, self._held = state.inactive, state.held
             self._paused = state.paused
@@ -86,13 +70,12 @@ class SessionCapture:
 
     # -- segments --------------------------------------------------------------
 
-    def open(self, command: Open, *, since_ns: int | None = None) -> None:
+    def open(self, command: OpenSegment, *, since_ns: int | None = None) -> None:
         """Begin a segment now, or at `since_ns` of CLOCK_MONOTONIC, just before.
 
         Or where the one before has ended just now.
         """
-        now_ns = monotonic_ns()
-        begun_ns = since_ns or self._ended_ns or now_ns
+        started_at, begun_ns = self.series.next_begins(since_ns)
         situation, parties = command.situation, command.situation.parties
         people = [
             officer_of(self._joint, number, self._log) for number in parties.officers
@@ -112,27 +95,21 @@ class SessionCapture:
             service=parties.service,
             officers=tuple(officer for officer, _ in people),
             notices=(),
-            started_at=utc_ns() - (now_ns - begun_ns),
+            started_at=started_at,
             started_monotonic_ns=begun_ns,
-            codecs={
-                str(index): dict(self._stream_of(name).codecs_seen)
-                for index, name in enumerate(self._legs)
-            },
+            codecs=self._codecs(),
             agent=self._joint.software,
             host=self._joint.host,
             channels=command.channels,
             session=self._knowledge.recorded_session(parties),
         )
-        self._open = self._joint.recorder.open(
-            self._call_id,
+        self.series.forget_whole()
+        self.series.begin(
             begin,
             legs=tuple(self._stream_of(name).media_id for name in self._legs),
             officers=tuple(keys.values()),
             tapped=[name in self._kept for name in self._legs],
-            since_ns=self._ended_ns,
         )
-        self._forget_whole()
-        self.segments.append(self._open)
         self._log.info(
             "recording_begun",
             recording_id=begin.recording_id,
@@ -143,42 +120,22 @@ class SessionCapture:
         )
         for document in self._knowledge.documents:
             self.document(document)
-        self._mark_spans(begin.started_monotonic_ns)
+        self._mark_spans(begun_ns)
         if self._kept:
-            self._time.begin(begin.started_monotonic_ns)
-
-    def broken(self) -> None:
-        """Not all is recorded that should be."""
-        self._broke = True
-
-    def part(self) -> None:
-        """Something else happens now: a segment that begins follows no other."""
-        self._ended_ns = 0
+            self.series.recorded.begin(begun_ns)
 
     def close(self, cause: EndCause) -> None:
         """End the open segment, if one is."""
-        if self._open is not None:
-            if cause is EndCause.RECORDING_STOPPED:
-                # More was said, and of this none is kept.
-                self._open.gap = True
-            self._ended_ns = self._joint.recorder.close(self._open, cause)
-            self._time.end(self._ended_ns)
-            self._open = None
+        if self.series.close(cause):
             self._legs, self._spans = [], ()
             self._inactive = self._held = self._kept = frozenset()
 
-    def _forget_whole(self) -> None:
-        """Forget segments whose journals are closed: a session may have thousands."""
-        done = [segment for segment in self.segments if segment.closed.done()]
-        self._broke = self._broke or any(
-            segment.gap or not segment.closed.result() for segment in done
-        )
-        self.segments = [one for one in self.segments if not one.closed.done()]
-
     def document(self, document: Document) -> None:
         """Keep what the client tells, as it came, in the segment that is open."""
-        if self._open is not None:
-            self._joint.recorder.note_metadata(self._open, document.xml, document.flaws)
+        if self.series.open is not None:
+            self._joint.recorder.note_metadata(
+                self.series.open, document.xml, document.flaws
+            )
 
     @property
     def legs(self) -> tuple[str, ...]:
@@ -189,7 +146,7 @@ class SessionCapture:
 
     def add(self, command: AddStream) -> None:
         """A stream joins the segment."""
-        if self._open is None:
+        if self.series.open is None:
             return
         at_ns, index = monotonic_ns(), len(self._legs)
         stream = self._stream_of(command.leg)
@@ -199,7 +156,7 @@ class SessionCapture:
             channel=command.channel,
             codecs={str(index): dict(stream.codecs_seen)},
         )
-        added = self._joint.recorder.add_leg(self._open, stream.media_id, mark)
+        added = self._joint.recorder.add_leg(self.series.open, stream.media_id, mark)
         if added is None:
             # The recording has broken, and that is told by itself.
             return
@@ -209,26 +166,13 @@ class SessionCapture:
 
     def codecs_changed(self) -> None:
         """A payload type of some stream means something that it did not before."""
-        if self._open is not None:
-            codecs = {
-                str(index): dict(self._stream_of(name).codecs_seen)
-                for index, name in enumerate(self._legs)
-            }
-            mark = SegmentMark(
-                at_monotonic_ns=monotonic_ns(), kind="codecs", codecs=codecs
-            )
-            self._joint.recorder.mark(self._open, mark)
+        if self.series.open is not None:
+            self.series.mark_codecs(self._codecs())
 
     def media_changed(self, leg: Stream, *, codec: bool) -> None:
         """Note that a stream sounds otherwise, and nobody said why."""
-        if self._open is not None and leg.name in self._legs:
-            mark = SegmentMark(
-                at_monotonic_ns=monotonic_ns(),
-                kind="changed",
-                leg=self._legs.index(leg.name),
-                reason="codec" if codec else "source",
-            )
-            self._joint.recorder.mark(self._open, mark)
+        if leg.name in self._legs:
+            self.series.mark_changed(self._legs.index(leg.name), codec=codec)
 
     # -- silence ---------------------------------------------------------------
 
@@ -244,29 +188,15 @@ class SessionCapture:
         """Keep nothing of what is said from now on."""
         self._paused = self._paused or command
         self._turn(monotonic_ns())
-        self._log.info(
-            "recording_paused",
-            by=command.by,
-            reason=command.reason,
-            seconds=round(command.seconds, 3),
-        )
-        self._joint.telling.paused(
-            self._call_id,
-            by=command.by,
-            reason=command.reason,
-            seconds=command.seconds,
-        )
 
     def resume(self, command: ResumeRecording) -> None:
         """Keep again what is said."""
         self._paused = None
         self._turn(monotonic_ns(), command)
-        self._log.info("recording_resumed", by=command.by, reason=command.reason)
-        self._joint.telling.resumed(self._call_id, by=command.by, reason=command.reason)
 
     def _turn(self, at_ns: int, ended: ResumeRecording | None = None) -> None:
         """Keep what is to be kept by now, and mark why the rest is not."""
-        if self._open is None:
+        if self.series.open is None:
             return
         kept, before = self._recorded(), self._kept
         self._kept = kept
@@ -274,14 +204,13 @@ class SessionCapture:
         self._mark_spans(at_ns, ended)
         self._tap(kept - before, at_ns, on=True)
         if kept:
-            self._time.begin(at_ns)
+            self.series.recorded.begin(at_ns)
         else:
-            self._time.end(at_ns)
+            self.series.recorded.end(at_ns)
 
     def _tap(self, names: frozenset[str], at_ns: int, *, on: bool) -> None:
-        if self._open is not None and names:
-            legs = [self._stream_of(n).media_id for n in self._legs if n in names]
-            self._joint.recorder.tap(self._open, legs, at_ns, on=on)
+        legs = [self._stream_of(n).media_id for n in self._legs if n in names]
+        self.series.tap(legs, at_ns, on=on)
 
     def _mark_spans(self, at_ns: int, ended: ResumeRecording | None = None) -> None:
         now = spans_of(
@@ -298,11 +227,17 @@ class SessionCapture:
             self._mark(span.begin, span, at_ns, span.by, span.reason)
 
     def _mark(self, kind: str, span: Span, at_ns: int, by: str, reason: str) -> None:
-        if self._open is not None:
-            mark = SegmentMark(
+        self.series.mark(
+            SegmentMark(
                 at_monotonic_ns=at_ns, kind=kind, leg=span.leg, by=by, reason=reason
             )
-            self._joint.recorder.mark(self._open, mark)
+        )
+
+    def _codecs(self) -> dict[str, dict[str, str]]:
+        return {
+            str(index): dict(self._stream_of(name).codecs_seen)
+            for index, name in enumerate(self._legs)
+        }
 
     def _recorded(self) -> frozenset[str]:
         return recorded(
@@ -315,30 +250,3 @@ class SessionCapture:
     def held(self) -> bool:
         """Whether no stream is to be heard, of the client's own accord."""
         return self._inactive.union(self._held).issuperset(self._legs)
-
-    @property
-    def recorded_seconds(self) -> float:
-        """How long it was recorded up to now, holds and pauses apart."""
-        return self._time.seconds(monotonic_ns())
-
-    def count_missing(self, *, on: bool) -> None:
-        """Begin to count talk that should be recorded and is not, or end it."""
-        if on:
-            self._missing.begin(monotonic_ns())
-        else:
-            self._missing.end(monotonic_ns())
-
-    @property
-    def missing_ms(self) -> int:
-        """How much talk up to now should have been recorded, and was not."""
-        return round(self._missing.seconds(monotonic_ns()) * 1000)
-
-    @property
-    def lost(self) -> bool:
-        """Whether nobody can ever open what is being captured."""
-        return self._open is not None and self._open.lost
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether capture of any segment broke, for however short a time."""
-        return self._broke or any(segment.gap for segment in self.segments)

@@ -21,7 +21,7 @@ from agent.call.siprec.situation import Situation, Who
 from agent.call.siprec.snapshots import Snapshots
 from agent.call.siprec.state import MachineState
 from agent.model.call import EndCause, Outcome
-from agent.model.recording import Channel, RecordState
+from agent.model.recording import Channel
 from agent.signalling.sip.symbol import Symbol
 
 MAX_LEGS: Final = 16
@@ -67,9 +67,10 @@ class RecordingSession:
         self._emit = self._commands.append
         self._refuses = on_recording_failure == "refuse"
         self._discards = on_notice_failure == "discard"
-        self._segments = Segments(
+        self.segments = Segments(
             self._emit, wanted=True, max_length=max_segment, max_pause=max_pause
         )
+        "What is recorded, and is ordered of that."
         self._snapshots = Snapshots()
         self._churn = Churn()
         self._crowded_until: float | None = None
@@ -96,7 +97,7 @@ class RecordingSession:
         if not self._answered or self.outcome is not None:
             return None
         return MachineState(
-            segments=self._segments.state,
+            segments=self.segments.state,
             snapshots=self._snapshots.state,
             churn=self._churn.state,
             crowded_until=self._crowded_until,
@@ -113,7 +114,7 @@ class RecordingSession:
 
     def restore(self, state: MachineState) -> None:
         """Go on where another one stood; `update` is to follow."""
-        self._segments.restore(state.segments)
+        self.segments.restore(state.segments)
         self._snapshots.restore(state.snapshots)
         self._churn.restore(state.churn)
         self._crowded_until = state.crowded_until
@@ -134,7 +135,7 @@ class RecordingSession:
             if self._refuses:
                 self.refuse_unrecordable()
                 return
-            self._segments.forbid("the spool cannot take a recording")
+            self.segments.forbid("the spool cannot take a recording")
         self._emit(out.Answer())
 
     def refuse_unrecordable(self) -> None:
@@ -178,25 +179,25 @@ class RecordingSession:
 
     def recording_failed(self, reason: str, *, kept: bool) -> None:
         """Capture failed; `kept` says whether some of it is in a journal."""
-        if not self._segments.is_open:
+        if not self.segments.is_open:
             return
-        self._segments.note_failure(kept=kept)
+        self.segments.note_failure(kept=kept)
         if self._refuses:
             # The client may have another recorder.
             self._hang_up(EndCause.RECORDING_FAILED, NETWORK_OUT_OF_ORDER)
         else:
-            self._segments.forbid(reason)
-            self._segments.miss()
+            self.segments.forbid(reason)
+            self.segments.miss()
 
     def segment_lost(self, now: float) -> None:
         """What is being captured can never be opened: another segment must do."""
-        if self._segments.is_open:
-            self._segments.close(EndCause.SEGMENT_LIMIT)
+        if self.segments.is_open:
+            self.segments.close(EndCause.SEGMENT_LIMIT)
             self._settle(now)
 
     def media_timeout(self) -> None:
         """Nothing has come for the configured time on any stream that is active."""
-        if self._segments.is_open:
+        if self.segments.is_open:
             self._hang_up(EndCause.MEDIA_TIMEOUT, RECOVERY_ON_TIMER)
 
     def stop(self) -> None:
@@ -206,28 +207,14 @@ class RecordingSession:
 
     def handle_timer(self, now: float) -> None:
         """Act on the deadlines that are due."""
-        if self._segments.deadline is not None and now >= self._segments.deadline:
-            self._segments.close(EndCause.SEGMENT_LIMIT)
+        if self.segments.deadline is not None and now >= self.segments.deadline:
+            self.segments.close(EndCause.SEGMENT_LIMIT)
             self._settle(now)
         if any(at is not None and now >= at for at in self._crowd_deadlines):
             self._waits_until = None
             self._settle(now)
-        self._segments.pause.handle_timer(now)
+        self.segments.pause.handle_timer(now)
         self._ask(now)
-
-    # -- inputs: operators -----------------------------------------------------
-
-    def pause(self, *, by: str, reason: str, seconds: float | None, now: float) -> None:
-        """Record nothing for a while; again: for longer. Raises PauseError."""
-        self._segments.suspend(by=by, reason=reason, seconds=seconds, now=now)
-
-    def resume(self, *, by: str, reason: str) -> None:
-        """Record again. Raises PauseError."""
-        self._segments.pause.end(by=by, reason=reason)
-
-    def stop_recording(self) -> None:
-        """Record nothing more of this session. Raises NotRecordedError."""
-        self._segments.stop()
 
     # -- outputs ---------------------------------------------------------------
 
@@ -238,7 +225,7 @@ class RecordingSession:
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called, in monotonic seconds."""
         asking = self._snapshots.deadline if self._acknowledged else None
-        segments = self._segments
+        segments = self.segments
         deadlines = (
             segments.deadline,
             segments.pause.deadline,
@@ -254,17 +241,7 @@ class RecordingSession:
             return Phase.ENDED
         if not self._answered:
             return Phase.OFFERED
-        return Phase.TALKING if self._segments.is_open else Phase.IDLE
-
-    @property
-    def recording(self) -> RecordState:
-        """Whether it is being recorded now."""
-        return self._segments.recording
-
-    @property
-    def pause_span(self) -> tuple[float, float] | None:
-        """When a pause began and will be over by itself; None if none is on."""
-        return self._segments.pause.span
+        return Phase.TALKING if self.segments.is_open else Phase.IDLE
 
     # -- what is recorded ------------------------------------------------------
 
@@ -272,7 +249,7 @@ class RecordingSession:
     def _crowd_deadlines(self) -> tuple[float | None, float | None]:
         if not self._is_up:
             return None, None
-        crowded = self._crowded_until if self._segments.is_open else None
+        crowded = self._crowded_until if self.segments.is_open else None
         return crowded, self._waits_until
 
     @property
@@ -285,7 +262,7 @@ class RecordingSession:
         if situation is None:
             return
         if not situation.going_on:
-            self._segments.close(EndCause.SESSION_ENDED)
+            self.segments.close(EndCause.SESSION_ENDED)
             return
         if (withheld := self._withhold(situation)) is not self._withheld:
             self._withheld = withheld
@@ -293,17 +270,17 @@ class RecordingSession:
                 self._emit(Withhold(reason=withheld))
         if withheld is not None:
             self._exempt = self._exempt or withheld is not Withheld.OUTSIDERS
-            self._segments.close(_CAUSES[withheld])
+            self.segments.close(_CAUSES[withheld])
             return
-        if self._segments.is_open and not self._goes_on(situation, now):
-            self._segments.close(EndCause.TRANSFERRED)
-        if self._segments.is_open:
+        if self.segments.is_open and not self._goes_on(situation, now):
+            self.segments.close(EndCause.TRANSFERRED)
+        if self.segments.is_open:
             self._follow(situation)
         elif situation.streams:
-            if self._segments.wanted:
+            if self.segments.wanted:
                 self._open(situation, now)
             else:
-                self._segments.miss()
+                self.segments.miss()
 
     def _withhold(self, situation: Situation) -> Withheld | None:
         """Why what is said now may not be recorded; None if it may."""
@@ -346,11 +323,11 @@ class RecordingSession:
         self._silent = situation.inactive(self._legs), situation.on_hold(self._legs)
         self._emit(
             out.OpenSegment(
-                number=self._segments.open(now),
+                number=self.segments.open(now),
                 situation=situation,
                 legs=tuple(self._legs),
                 channels=tuple(self._legs.values()),
-                paused=self._segments.pause.order,
+                paused=self.segments.pause.order,
             )
         )
 
@@ -378,9 +355,9 @@ class RecordingSession:
             self._end(Outcome.FAILED, cause)
 
     def _finish(self, cause: EndCause) -> None:
-        self._segments.close(cause)
-        self._segments.pause.clear()
-        outcome = self._segments.outcome
+        self.segments.close(cause)
+        self.segments.pause.clear()
+        outcome = self.segments.outcome
         if outcome is Outcome.ABANDONED and self._exempt:
             outcome = Outcome.EXEMPT
         self._end(outcome, cause)

@@ -12,6 +12,7 @@ from agent.call import commands as do
 from agent.call.hearing import Heard, Hearing
 from agent.call.joint import CallStatus, Joint
 from agent.call.leg import Leg
+from agent.call.recording_orders import RecordingOrders
 from agent.call.siprec import commands as rec
 from agent.call.siprec.capture import SessionCapture
 from agent.call.siprec.config import SiprecConfig
@@ -76,6 +77,14 @@ class SessionCall:
         self.capture = SessionCapture(
             joint, knowledge, self._streams.__getitem__, call_id=call_id
         )
+        self.recording = RecordingOrders(
+            self._session.segments,
+            joint.telling,
+            self.log,
+            call_id=call_id,
+            now=lambda: joint.user_agent.now,
+            run=weakly(self.run),
+        )
         self._offers = Offers(
             joint,
             self._session,
@@ -136,7 +145,7 @@ class SessionCall:
         """Signalling and media are there again: see what came to an end meanwhile."""
         if self._joint.user_agent.core.invite_of(self._first.session) is None:
             self._session.left(EndCause.AGENT_DIED)
-        if self.capture.lost:
+        if self.capture.series.lost:
             self.log.error("segment_lost")
             self._session.segment_lost(self._now)
         self._session.handle_timer(self._now)
@@ -297,47 +306,31 @@ class SessionCall:
         self._session.recording_failed(reason, kept=kept)
         self.run()
 
-    # -- what operators say ----------------------------------------------------
-
-    def pause(self, *, by: str, reason: str, seconds: float | None) -> None:
-        """Record nothing for a while; again: for longer. Raises PauseError."""
-        self._session.pause(by=by, reason=reason, seconds=seconds, now=self._now)
-        self.run()
-
-    def resume(self, *, by: str, reason: str) -> None:
-        """Record again. Raises PauseError."""
-        self._session.resume(by=by, reason=reason)
-        self.run()
-
-    def stop_recording(self, *, by: str, reason: str) -> None:
-        """Record nothing more of it. Raises NotRecordedError."""
-        self._session.stop_recording()
-        self.log.warning("recording_stopped", by=by, reason=reason)
-        self._joint.telling.stopped(self.call_id, by=by, reason=reason)
-        self.run()
+    # -- how it stands ---------------------------------------------------------
 
     @property
     def status(self) -> CallStatus:
         """How it stands with it."""
-        span, now = self._session.pause_span, self._now
+        segments = self._session.segments
+        span, now = segments.pause.span, self._now
         parties = None if self._situation is None else self._situation.parties
         return CallStatus(
             call_id=self.call_id,
             route=self._rules.name,
             direction="undecided" if parties is None else parties.direction,
             state=self._session.phase.name.lower(),
-            recording=self._session.recording,
+            recording=segments.recording,
             exempt=parties is not None and parties.exempt,
             paused_for=None if span is None else now - span[0],
             resumes_in=None if span is None else span[1] - now,
-            recorded_for=self.capture.recorded_seconds,
+            recorded_for=self.capture.series.recorded_seconds,
             legs=self._streams.statuses(),
         )
 
     # -- commands --------------------------------------------------------------
 
     def _settle(self) -> None:
-        self.capture.part()
+        self.capture.series.part()
         while (command := self._session.next_command()) is not None:
             self._carry_out(command)
         # What is not recorded is not to be heard later either.
@@ -360,17 +353,19 @@ class SessionCall:
             case do.CloseRecording():
                 self.capture.close(command.cause)
             case do.CountMissing():
-                self.capture.count_missing(on=command.on)
+                self.capture.series.count_missing(on=command.on)
             case do.PauseRecording():
                 self.capture.pause(command)
+                self.recording.tell(command)
             case do.ResumeRecording():
                 self.capture.resume(command)
+                self.recording.tell(command)
             case do.Alarm():
                 self.log.error("going_on_unrecorded", reason=command.reason)
             case rec.Withhold():
                 self._withhold(command)
             case rec.Wait():
-                self.capture.broken()
+                self.capture.series.broken()
                 self._doubts.waits()
             case rec.AskSnapshot():
                 self._ask_snapshot()

@@ -11,7 +11,7 @@ from agent.call.siprec.commands import Withheld
 from agent.call.siprec.documents import Document
 from agent.call.siprec.parties import Parties
 from agent.call.siprec.spans import Span
-from agent.call.state import STATE_VERSION, LegState, SegmentsState
+from agent.call.state import STATE_VERSION, LegState, SegmentsState, SeriesState
 from agent.model.media import Address
 from agent.model.recording import Channel
 from agent.signalling.siprec.metadata_state import KnownMetadata
@@ -99,24 +99,15 @@ class KnowledgeState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         return "KnowledgeState(…)"
 
 
-class SessionCaptureState(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
-):
-    """The segments of a recording session."""
+class SessionCaptureState(SeriesState, frozen=True, kw_only=True, omit_defaults=True):
+    """The segments of a recording session, and what is kept of the open one."""
 
-    segments: tuple[str, ...] = ()
-    "Recording ids, the oldest first."
-    open: bool = False
-    "Whether the last one is."
     legs: tuple[str, ...] = ()
     "Names of its streams, by their index."
     inactive: frozenset[str] = frozenset()
     held: frozenset[str] = frozenset()
     paused: PauseRecording | None = None
     spans: tuple[Span, ...] = ()
-    interrupted: bool = False
-    recorded: tuple[int, int | None] = (0, None)
-    missing: tuple[int, int | None] = (0, None)
 
 
 class RecordingCallState(

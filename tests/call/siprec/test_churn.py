@@ -59,7 +59,7 @@ def test_people_who_change_all_the_time_share_a_segment_of_nobodys() -> None:
     assert opened[-1].situation.parties.officers == ()
     assert opened[-1].situation.parties.caller == UNDECIDED
     # Nothing of it is lost, and those who talk at last get theirs.
-    assert session.machine.recording is RecordState.ON
+    assert session.machine.segments.recording is RecordState.ON
     session = session.moved()
     session.look(who=parties("202"), now=LENGTH / 2)
     assert session.machine.get_timer() == LENGTH
@@ -77,7 +77,7 @@ def test_segments_that_end_as_fast_as_they_begin_have_to_wait() -> None:
     opened = [one for one in commands if isinstance(one, rec.OpenSegment)]
     assert len(opened) == 2 * BURST - 1
     assert commands[-1] == rec.Wait(seconds=EVERY)
-    assert session.machine.recording is RecordState.OFF
+    assert session.machine.segments.recording is RecordState.OFF
     other = session.moved()
     for machine in (session, other):
         machine.look(going_on=machine is session, now=0.0)

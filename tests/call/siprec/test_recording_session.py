@@ -86,7 +86,7 @@ def test_it_is_recorded_from_the_answer_to_the_clients_bye() -> None:
         )
     ]
     assert session.machine.phase is Phase.TALKING
-    assert session.machine.recording is RecordState.ON
+    assert session.machine.segments.recording is RecordState.ON
     session.machine.left(EndCause.SESSION_ENDED)
     assert session.commands() == [
         closing(EndCause.SESSION_ENDED),
@@ -203,7 +203,7 @@ def test_it_may_outlast_the_calls_it_records() -> None:
     session = Session()
     assert session.up(going_on=False) == []
     assert session.machine.phase is Phase.IDLE
-    assert session.machine.recording is RecordState.OFF
+    assert session.machine.segments.recording is RecordState.OFF
     session.machine.media_timeout()
     assert session.commands() == []
     [opened] = session.look()
@@ -319,32 +319,32 @@ def test_what_begins_silent_is_told_once() -> None:
 def test_a_pause_outlasts_a_segment_and_ends_by_itself() -> None:
     session = Session()
     session.up()
-    session.machine.pause(by="mqtt", reason="card", seconds=10.0, now=1.0)
+    session.machine.segments.suspend(by="mqtt", reason="card", seconds=10.0, now=1.0)
     [paused] = session.commands()
-    assert session.machine.recording is RecordState.PAUSED
-    assert session.machine.pause_span == (1.0, 11.0)
+    assert session.machine.segments.recording is RecordState.PAUSED
+    assert session.machine.segments.pause.span == (1.0, 11.0)
     [_, opened] = session.look(who=parties("202"))
     assert opened.paused == paused
     assert session.machine.get_timer() == 11.0
     session.machine.handle_timer(11.0)
     [resumed] = session.commands()
     assert resumed.reason == "limit"
-    assert session.machine.pause_span is None
-    session.machine.pause(by="mqtt", reason="", seconds=None, now=12.0)
-    session.machine.resume(by="mqtt", reason="command")
+    assert session.machine.segments.pause.span is None
+    session.machine.segments.suspend(by="mqtt", reason="", seconds=None, now=12.0)
+    session.machine.segments.pause.end(by="mqtt", reason="command")
     assert len(session.commands()) == 2
 
 
 def test_recording_is_stopped_by_somebody_and_stays_so() -> None:
     session = Session()
     session.up()
-    session.machine.stop_recording()
+    session.machine.segments.stop()
     assert session.commands() == [
         closing(EndCause.RECORDING_STOPPED),
         do.CountMissing(on=True),
     ]
     with pytest.raises(NotRecordedError):
-        session.machine.stop_recording()
+        session.machine.segments.stop()
     assert session.look(who=parties("202")) == []
     session.machine.left(EndCause.SESSION_ENDED)
     assert session.closed().outcome is Outcome.PARTIAL

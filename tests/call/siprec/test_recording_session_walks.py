@@ -79,7 +79,7 @@ class Walk:
 
     def step(self, event: tuple[Any, ...]) -> None:
         self.now += 7.0
-        machine = self.machine
+        machine, segments = self.machine, self.machine.segments
         try:
             match event:
                 case ("update", situation):
@@ -90,11 +90,11 @@ class Walk:
                 case ("timer",):
                     machine.handle_timer(self.now)
                 case ("pause",):
-                    machine.pause(by="x", reason="", seconds=None, now=self.now)
+                    segments.suspend(by="x", reason="", seconds=None, now=self.now)
                 case ("resume",):
-                    machine.resume(by="x", reason="")
+                    segments.pause.end(by="x", reason="")
                 case ("stop_recording",):
-                    machine.stop_recording()
+                    segments.stop()
                 case ("failed",):
                     machine.recording_failed("ENOSPC", kept=True)
                 case ("lost",):
@@ -174,7 +174,7 @@ def test_whatever_happens_one_segment_is_open_at_most_and_there_is_one_end(
     for step in steps:
         walk.step(step)
         assert (walk.machine.outcome is not None) == bool(walk.closed)
-        assert (walk.legs is not None) == (walk.machine.recording != "off")
+        assert (walk.legs is not None) == (walk.machine.segments.recording != "off")
         if walk.legs is not None:
             there = {one.name for one in walk.situation.streams}
             assert there <= set(walk.legs), "every stream is recorded"

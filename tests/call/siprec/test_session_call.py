@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from agent.call import segment_series
 from agent.call.orders import UnknownCallError
-from agent.call.siprec import capture
 from agent.common.clock import monotonic_ns
 from agent.media.events import KeysSpent, MediaHeard, MediaQuiet, RecordingFailed
 from agent.model.call import EndCause, Outcome
@@ -256,13 +256,13 @@ async def test_talk_that_nobody_records_is_missing(
     await site.record()
     await site.talk_beside()
     now = monotonic_ns()
-    monkeypatch.setattr(capture, "monotonic_ns", lambda: now)
+    monkeypatch.setattr(segment_series, "monotonic_ns", lambda: now)
     site.control.orders.stop_recording(site.call.call_id, by="x")
     now += 1_500_000_000
     # Whoever goes on with it goes on counting.
     kept = site.call.capture
     kept.restore(kept.state)
-    assert kept.missing_ms == 1500
+    assert kept.series.missing_ms == 1500
     site.client.hang_up()
     row = await site.over()
     assert (row.outcome, row.missing_ms) == (Outcome.PARTIAL, 1500)
