@@ -172,9 +172,7 @@ class CallControl:
         recorder = self.joint.recorder
         match event:
             case media.PlayEnded():
-                call = self._calls.of_name(event.leg)
-                if isinstance(call, ActiveCall):
-                    self.guard(call, lambda: call.on_play_ended(event))
+                self._to_active(event.leg, lambda call: call.on_play_ended(event))
             case (
                 media.MediaQuiet()
                 | media.MediaHeard()
@@ -191,7 +189,7 @@ class CallControl:
             case media.RecordingClosed():
                 recorder.closed(event)
             case media.KeysSpent():
-                self._to_call(event.leg, lambda call: call.on_keys_spent(event.leg))
+                self._to_active(event.leg, lambda call: call.on_keys_spent(event.leg))
             case media.WorkerLost():
                 self._log.error(
                     "media_worker_lost",
@@ -219,6 +217,12 @@ class CallControl:
     ) -> None:
         call = self._calls.of_name(name)
         if isinstance(call, ActiveCall | SessionCall):
+            self.guard(call, lambda: act(call))
+
+    def _to_active(self, name: str, act: Callable[[ActiveCall], None]) -> None:
+        """What concerns only calls that we stand in."""
+        call = self._calls.of_name(name)
+        if isinstance(call, ActiveCall):
             self.guard(call, lambda: act(call))
 
     def guard(self, call: RunningCall, act: Callable[[], None]) -> None:

@@ -46,6 +46,8 @@ class LegMemory:
     "Workers it has moved away from, and that have not said so yet."
     deaf: bool = False
     "Opened deaf, and not told to listen."
+    mute: bool = False
+    "Whether it sends no RTP, only RTCP."
     closing: bool = False
     "Told to close; its ports are the worker's until that is confirmed."
 
@@ -60,6 +62,7 @@ class LegMemory:
             configured=state.configured,
             play=state.play,
             closing=state.closing,
+            mute=state.mute,
         )
 
     @property
@@ -73,6 +76,7 @@ class LegMemory:
             play=self.play,
             partner=self.partner.name if self.partner is not None else "",
             closing=self.closing,
+            mute=self.mute,
         )
 
     def repeated(self, playing: int, *, partner: str) -> Iterator[control.Command]:
@@ -96,12 +100,16 @@ class LegMemory:
         return message, fds
 
     def spend_key(self) -> bool:
-        """Never tell a worker this key for sending again; False if there is none.
+        """Never tell a worker this key for sending again; False if there is no need.
 
         Which packets the dead worker sent under it nobody knows, and two under one
-        key stream would betray each other (RFC 3711 section 9.1).
+        key stream would betray each other (RFC 3711 section 9.1). A mute leg keeps
+        its key: its successor is another source, whose key stream is another, and
+        if both had drawn the same one, two reports of losses would be betrayed.
         """
-        if self.configured is None or (keys := self.configured.audio.srtp) is None:
+        if self.mute or self.configured is None:
+            return False
+        if (keys := self.configured.audio.srtp) is None:
             return False
         audio = replace(self.configured.audio, srtp=replace(keys, send=b""))
         self.configured = msgspec.structs.replace(self.configured, audio=audio)

@@ -220,20 +220,27 @@ class MediaPool:
     # -- legs -----------------------------------------------------------------
 
     async def open_leg(
-        self, call: str, leg: str, *, address: str | None = None, deaf: bool = False
+        self,
+        call: str,
+        leg: str,
+        *,
+        address: str | None = None,
+        deaf: bool = False,
+        mute: bool = False,
     ) -> Address:
         """Bind a port pair for a new leg; all legs of one call share a worker.
 
         What comes to a `deaf` one waits in its socket until it is recorded, or told to
-        `listen`. Returns the address for SDP; RTCP is the port above. Raises
-        NoPortsError, NoWorkerError, or MediaError if the leg's name is taken.
+        `listen`; of a `mute` one nothing is ever sent but RTCP. Returns the address for
+        SDP; RTCP is the port above. Raises NoPortsError, NoWorkerError, or MediaError
+        if the leg's name is taken.
         """
         worker = await self._crew.for_call(call)
         if self._legs.get(leg) is not None:
             raise MediaError("There is a leg of this name already.")
         local = address or self._config.address
         ports = self._legs.ports.allocate(local)
-        memory = LegMemory(leg, call, worker, ports, deaf=deaf)
+        memory = LegMemory(leg, call, worker, ports, deaf=deaf, mute=mute)
         self._legs.add(memory)
         self._crew.tell(worker, *memory.open_command(resumed=False))
         told = local if address else self._config.advertised or local

@@ -27,6 +27,8 @@ class LegState(msgspec.Struct, frozen=True, kw_only=True):
     "The leg it is bridged to, if any."
     closing: bool = False
     "Told to close, and not known to be closed."
+    mute: bool = False
+    "Whether it sends no RTP, only RTCP."
 
 
 class RecordingState(msgspec.Struct, frozen=True, kw_only=True):

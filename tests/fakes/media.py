@@ -43,6 +43,8 @@ class RecordingMediaPool:
         self.open: set[str] = set()
         self.deaf: set[str] = set()
         "Legs that were opened deaf."
+        self.mute: set[str] = set()
+        "Legs that were opened mute."
         self.since: dict[str, int] = {}
         "When what is kept of a recording began, where it follows another one."
         self.legs_of: dict[str, list[str]] = {}
@@ -97,9 +99,17 @@ class RecordingMediaPool:
         return Counter(command[0] for command in self.commands)
 
     async def open_leg(
-        self, call: str, leg: str, *, address: str | None = None, deaf: bool = False
+        self,
+        call: str,
+        leg: str,
+        *,
+        address: str | None = None,
+        deaf: bool = False,
+        mute: bool = False,
     ) -> Address:
         self.commands.append(("open_leg", call, leg, address))
+        if mute:
+            self.mute.add(leg)
         if deaf:
             self.deaf.add(leg)
         if self.gate is not None:

@@ -13,6 +13,7 @@ from agent.media.memory import (
     play_commands,
 )
 from agent.media.ports import PortPair
+from agent.media.state import LegState
 from agent.media.tap import BLOCK_NS
 from agent.model.media import Latch
 from agent.model.recording import Channel, SegmentMark
@@ -72,16 +73,18 @@ def test_a_successor_is_told_sockets_then_bridges_then_sounds() -> None:
 
 
 def test_a_key_is_not_told_for_sending_to_a_successor() -> None:
-    plain, secure, silent = legs = [leg(name) for name in "abc"]
+    plain, secure, silent, mute = legs = [leg(name) for name in "abcd"]
+    mute.mute = True
     with Phone() as phone, SecurePhone() as other:
         for memory, audio in (
             (plain, phone.negotiated()),
             (secure, other.negotiated()),
+            (mute, other.negotiated()),
         ):
             memory.configured = control.Configure(
                 leg=memory.name, audio=audio, latch=Latch.OFF
             )
-        assert [memory.spend_key() for memory in legs] == [False, True, False]
+        assert [memory.spend_key() for memory in legs] == [False, True, False, False]
         assert plain.configured is not None
         assert plain.configured.audio == phone.negotiated()
         told = secure.configured
@@ -90,6 +93,13 @@ def test_a_key_is_not_told_for_sending_to_a_successor() -> None:
         assert told.audio.srtp is not None
         assert told.audio.srtp.send == b""
         assert told.audio.srtp.receive == other.key
+        state = LegState(
+            leg="d", host="", port=0, configured=mute.configured, mute=mute.mute
+        )
+        next_process = LegMemory.of(state, "call", 0, mute.ports)
+        assert not next_process.spend_key()
+        assert next_process.configured is not None
+        assert next_process.configured.audio.srtp == other.negotiated().srtp
     assert silent.configured is None
     for memory in legs:
         memory.ports.close()

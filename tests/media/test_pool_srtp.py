@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.formats.rtp.rtcp import Bye, ReceiverReport, parse_compound
 from agent.media.events import (
     KeysSpent,
     LegClosed,
@@ -15,7 +16,7 @@ from agent.media.events import (
     RecordingClosed,
     WorkerReady,
 )
-from agent.model.media import SrtpSuite
+from agent.model.media import Direction as Way, SrtpSuite
 from tests.media.pairs import continuous, packets, talk
 from tests.media.phones import Phone, Site, audio_bytes
 from tests.media.secure_phone import SecurePhone, new_key
@@ -172,6 +173,29 @@ async def test_a_dead_workers_key_sends_no_more(
         await running.event(RecordingClosed)
         assert said[-1] in packets(running.journal(recording, 1), 0)
         assert holds_a_key(tmp_path, customer) == []
+
+
+async def test_a_leg_that_only_reports_reports_on_after_its_workers_death(
+    running: Site,
+) -> None:
+    with SecurePhone() as client:
+        client.agent = await running.pool.open_leg("call", "s1", mute=True)
+        client.before_sending = running.pool.flush
+        running.pool.configure("s1", client.negotiated(direction=Way.RECVONLY))
+        await running.settle()
+        os.kill(running.pool.worker_pids[0], signal.SIGKILL)
+        await running.event(WorkerReady)
+        client.say(b"one")
+        client.say(b"two")
+        await running.settle()
+        running.pool.close_leg("s1")
+        await running.event(LegClosed)
+        report = client.inward.unprotect_rtcp(await client.hear_rtcp())
+    first, *_, bye = parse_compound(report)
+    assert isinstance(first, ReceiverReport)
+    assert [block.ssrc for block in first.reports] == [client.ssrc]
+    assert bye == Bye((first.ssrc,))
+    assert running.told(KeysSpent) == []
 
 
 async def test_what_a_dead_worker_has_heard_is_not_heard_again(

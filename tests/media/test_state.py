@@ -25,7 +25,9 @@ def test_a_document_is_read_as_it_was_written() -> None:
         configured = control.Configure(
             leg="c", audio=phone.negotiated(), latch=Latch.OFF
         )
-    leg = LegState(leg="c", host="127.0.0.1", port=4000, configured=configured)
+    leg = LegState(
+        leg="c", host="127.0.0.1", port=4000, configured=configured, mute=True
+    )
     state = MediaState(call="x", legs=(leg,), recordings=(RECORDING,), tokens=3)
     assert state.version == STATE_VERSION
     data = msgspec.msgpack.encode(state)

@@ -295,12 +295,6 @@ class SessionCall:
             self._session.media_timeout()
             self.run()
 
-    def on_keys_spent(self, media_id: str) -> None:
-        """A stream's SRTP key may not be used on: we send it no more reports."""
-        stream = self._streams.of_media(media_id)
-        if stream is not None:
-            self.log.info("reports_stopped", leg=stream.name)
-
     def on_recording_failed(self, reason: str, *, kept: bool) -> None:
         """The recorder cannot go on; the rules decide."""
         self._session.recording_failed(reason, kept=kept)

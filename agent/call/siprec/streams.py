@@ -230,6 +230,7 @@ class Streams:
             address=self._peer.media_address or None,
             # What comes before it is tapped waits, and is not lost.
             deaf=True,
+            mute=True,
         )
         self._named += 1
         stream = Stream(

@@ -68,6 +68,7 @@ async def test_a_session_that_ends_while_ports_are_opened_keeps_none(
     site.media.gate = asyncio.Event()
     site.client.send("INVITE", sdp(*BOTH, version=2))
     await until(lambda: len(site.media.told("open_leg")) == 2, "another leg")
+    assert len(site.media.mute) == 2
     site.client.hang_up()
     await until(lambda: not site.control.active_calls, "the end")
     site.media.gate.set()
