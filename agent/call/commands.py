@@ -121,6 +121,8 @@ class CloseRecording:
     """End the open segment."""
 
     cause: EndCause
+    discard: bool = False
+    "Whether nothing of it is kept: it should never have begun."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

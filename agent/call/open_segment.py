@@ -23,6 +23,8 @@ class OpenSegment:
     "Whether capture was interrupted: a worker died, a disk filled."
     journals: list[Path] = field(default_factory=list)
     "Those that exist, in the order of their epochs."
+    discarded: bool = False
+    "Whether nothing of it is to be kept."
     end: SegmentEnd | None = None
     "Told to the worker: what fails from then on ends no other segment."
     closed: "asyncio.Future[bool]"
@@ -45,4 +47,5 @@ class OpenSegment:
             gap=self.gap,
             end=self.end,
             closed=self.closed.result() if self.closed.done() else None,
+            discarded=self.discarded,
         )

@@ -138,6 +138,7 @@ class Recorder:
                 journal_key=key,
                 gap=state.gap,
                 journals=self._spool.journals_of(state.recording_id),
+                discarded=state.discarded,
                 end=state.end,
                 closed=closed,
             )
@@ -366,12 +367,15 @@ class Recorder:
 
     # -- closing --------------------------------------------------------------
 
-    def close(self, segment: OpenSegment, cause: EndCause) -> int:
+    def close(
+        self, segment: OpenSegment, cause: EndCause, *, discard: bool = False
+    ) -> int:
         """End a segment now; finishing and storing go on behind.
 
-        Returns when that is, of CLOCK_MONOTONIC.
+        Or, with `discard`, its removal. Returns when that is, of CLOCK_MONOTONIC.
         """
         now_ns = monotonic_ns()
+        segment.discarded = discard
         outcome = Outcome.PARTIAL if segment.gap else Outcome.RECORDED
         segment.end = end = SegmentEnd(
             ended_at=utc_ns(),
@@ -394,27 +398,41 @@ class Recorder:
         return bool(done) and segment.closed.result() and not segment.gap
 
     async def _hand_over(self, segment: OpenSegment, end: SegmentEnd) -> None:
-        """Have a segment sealed, once its journal is closed or never will be."""
-        recording_id = segment.recording_id
+        """Have a segment sealed, once its journal is closed or never will be.
+
+        What is discarded is removed: its envelope at once, and with it the only key.
+        """
+        if segment.discarded:
+            await self._remove(segment, self._spool.condemn)
         if not await self.whole(segment):
             segment.end = msgspec.structs.replace(end, outcome=Outcome.PARTIAL)
-        if segment.journals:
+        if segment.journals and not segment.discarded:
             await self._sealing.add(segment)
             return
-        # Nothing was ever written: the envelope opens nothing and goes too.
-        self._forget(recording_id)
+        # If nothing was ever written, the envelope opens nothing and goes too.
+        self._forget(segment.recording_id)
+        spool = self._spool
+        remove = spool.forget_sources if segment.discarded else spool.purge
+        if await self._remove(segment, remove):
+            forget = self._ledger.forget_recording(segment.recording_id)
+            await self._sealing.note(segment, forget)
+
+    async def _remove(
+        self, segment: OpenSegment, remove: Callable[[str], None]
+    ) -> bool:
+        """Have something removed; whether that could be done."""
         try:
-            await asyncio.to_thread(self._spool.purge, recording_id)
+            await asyncio.to_thread(remove, segment.recording_id)
         except OSError as error:
             # A file system that fails; the next start on a sound one drops it.
             self._log.error(
                 "envelope_not_removed",
                 call_id=segment.call_id,
-                recording_id=recording_id,
+                recording_id=segment.recording_id,
                 reason=str(error),
             )
-            return
-        await self._sealing.note(segment, self._ledger.forget_recording(recording_id))
+            return False
+        return True
 
     # -- the end --------------------------------------------------------------
 

@@ -86,14 +86,19 @@ class SegmentSeries:
         """Something else happens now: a segment that begins follows no other."""
         self._ended_ns = 0
 
-    def close(self, cause: EndCause) -> bool:
-        """End the open segment; returns whether one was."""
+    def close(self, cause: EndCause, *, discard: bool = False) -> bool:
+        """End the open segment; returns whether one was.
+
+        With `discard` nothing of it is kept, and it is none of the call's.
+        """
         if self.open is None:
             return False
         if cause is EndCause.RECORDING_STOPPED:
             # More was said, and of this none is kept.
             self.open.gap = True
-        self._ended_ns = self._recorder.close(self.open, cause)
+        if discard:
+            self.segments.remove(self.open)
+        self._ended_ns = self._recorder.close(self.open, cause, discard=discard)
         self.recorded.end(self._ended_ns)
         self.open = None
         return True

@@ -37,6 +37,8 @@ class Segments:
         self._emit = emit
         self._max_length = max_length
         self._number = 0
+        self._discarded = 0
+        "How many of these were not kept."
         self._failed = False
         self._kept = False
         self._unrecorded = False
@@ -55,6 +57,7 @@ class Segments:
         """All of it, for `restore` in another process."""
         return SegmentsState(
             number=self._number,
+            discarded=self._discarded,
             failed=self._failed,
             kept=self._kept,
             unrecorded=self._unrecorded,
@@ -68,6 +71,7 @@ class Segments:
     def restore(self, state: SegmentsState) -> None:
         """Go on where another one stood."""
         self._number = state.number
+        self._discarded = state.discarded
         self._failed = state.failed
         self._kept = state.kept
         self._unrecorded = state.unrecorded
@@ -87,12 +91,16 @@ class Segments:
         self.deadline = now + self._max_length
         return self._number
 
-    def close(self, cause: EndCause) -> None:
-        """End the open segment, if one is: the two do not talk on as they did."""
+    def close(self, cause: EndCause, *, discard: bool = False) -> None:
+        """End the open segment, if one is: the two do not talk on as they did.
+
+        `discard` says that nothing of it is kept: it should never have begun.
+        """
         if self.is_open:
             self.is_open = False
             self.deadline = None
-            self._emit(CloseRecording(cause=cause))
+            self._discarded += discard
+            self._emit(CloseRecording(cause=cause, discard=discard))
         if self._missing:
             self._missing = False
             self._emit(CountMissing(on=False))
@@ -117,7 +125,7 @@ class Segments:
     def note_failure(self, *, kept: bool) -> None:
         """Capture broke; `kept` says whether a journal has some of this segment."""
         self._failed = True
-        self._kept = self._kept or kept or self._number > 1
+        self._kept = self._kept or kept or self._those_kept > 1
 
     def forbid(self, reason: str) -> None:
         """The call goes on unrecorded by policy: never in silence."""
@@ -141,6 +149,11 @@ class Segments:
         self.miss()
 
     @property
+    def _those_kept(self) -> int:
+        """How many there were, the open one among them, less what was discarded."""
+        return self._number - self._discarded
+
+    @property
     def recording(self) -> RecordState:
         """Whether it is being recorded now."""
         if not self.is_open:
@@ -150,10 +163,10 @@ class Segments:
     @property
     def outcome(self) -> Outcome:
         """What became of a call whose parties talked, as far as recording goes."""
-        if self._number and not (self._failed and not self._kept):
+        if self._those_kept and not (self._failed and not self._kept):
             whole = not self._failed and not self._unrecorded
             return Outcome.RECORDED if whole else Outcome.PARTIAL
-        if self._unrecorded or self._number:
+        if self._unrecorded or self._those_kept:
             return Outcome.UNRECORDED
         # A queue answered, and the caller left it before an officer came.
         return Outcome.ABANDONED

@@ -57,6 +57,7 @@ class SegmentsState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """What of a call is recorded."""
 
     number: int = 0
+    discarded: int = 0
     failed: bool = False
     kept: bool = False
     unrecorded: bool = False
@@ -267,4 +268,6 @@ class SegmentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     "Once its end was told to the worker."
     closed: bool | None = None
     "Whether its journal is whole, once that is known."
+    discarded: bool = False
+    "Whether nothing of it is to be kept."
     version: int = _VERSION

@@ -161,7 +161,7 @@ class RecordingPurged(_RecordingEvent, frozen=True, kw_only=True, tag="purged"):
 
 
 class RecordingDropped(_RecordingEvent, frozen=True, kw_only=True, tag="dropped"):
-    """It was opened, and nothing of it was ever written."""
+    """It was opened, and nothing of it was written, or of what was, nothing kept."""
 
 
 # -- the host -----------------------------------------------------------------------

@@ -386,7 +386,7 @@ class Ledger:
         await self._change(advance)
 
     async def forget_recording(self, recording_id: str) -> None:
-        """Nothing of it was ever written, unless the ledger knows better."""
+        """Nothing of it was written, or kept, unless the ledger knows better."""
 
         def forget(db: sqlite3.Connection) -> None:
             gone = db.execute(

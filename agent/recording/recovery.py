@@ -31,7 +31,8 @@ class Recovered:
     recording_id: str
     action: Action
     """`waiting`: to be salvaged. `kept`: it was sealed already. `dropped`: nothing of
-    it is on disk. `left`: the disk does not take it now; the next start tries again."""
+    it is on disk, or may be. `left`: the disk does not take it now; the next start
+    tries again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,12 @@ async def recover(
     take minutes.
     """
     found: list[Recovered] = []
+    for recording_id in spool.list_discarded():
+        # Its key is destroyed, or was about to be: nobody is to hear of it again.
+        if recording_id not in taken.recordings:
+            await ledger.forget_recording(recording_id)
+            spool.forget_sources(recording_id)
+            found.append(Recovered(recording_id, "dropped"))
     for recording_id, journals in spool.list_journals().items():
         if recording_id in taken.recordings:
             continue

@@ -3,6 +3,7 @@
     <root>/journal/<id>.<epoch>.journal   written by the media workers
     <root>/keys/<id>.key.age              envelopes, durable before the journal
     <root>/keys/<id>.addressees           to whom, in fingerprints, where the host signs
+    <root>/keys/<id>.discarded            instead of an envelope, until the journal goes
     <root>/sealed/<id>/                   complete, to be uploaded; the upload queue
     <root>/work/                          half-made; emptied at every start
     <root>/quarantine/                    what has no key; never deleted by itself
@@ -34,9 +35,11 @@ from agent.formats.layout import ID_PATTERN
 
 UPLOADS: Final = "upload.json"
 ADDRESSEES: Final = ".addressees"
+DISCARDED: Final = ".discarded"
 _ID: Final = re.compile(ID_PATTERN)
 _JOURNAL: Final = re.compile(rf"({_ID.pattern})\.(\d{{1,9}})\.journal")
 _ENVELOPE: Final = re.compile(rf"({_ID.pattern})\.key\.age")
+_DISCARDED: Final = re.compile(rf"({_ID.pattern}){re.escape(DISCARDED)}")
 
 
 class SpoolError(AgentError):
@@ -151,6 +154,27 @@ class Spool:
         """Remove an envelope and what is said of it. Raises OSError."""
         self.addressees_path(recording_id).unlink(missing_ok=True)
         self.envelope_path(recording_id).unlink(missing_ok=True)
+        self._discarded_path(recording_id).unlink(missing_ok=True)
+
+    def condemn(self, recording_id: str) -> None:
+        """Destroy the only key to a segment that is not sealed, for good.
+
+        `forget_sources` removes the rest of it, or the next start. Raises OSError;
+        the key is destroyed also where a full disk does not take the note of it.
+        """
+        try:
+            write_durably(self._discarded_path(recording_id), b"")
+        finally:
+            self.addressees_path(recording_id).unlink(missing_ok=True)
+            self.envelope_path(recording_id).unlink(missing_ok=True)
+            sync_directory(self.keys_directory)
+
+    def _discarded_path(self, recording_id: str) -> Path:
+        return self.keys_directory / f"{recording_id}{DISCARDED}"
+
+    def list_discarded(self) -> list[str]:
+        """Every recording that is condemned, and may not be gone yet."""
+        return self._those_of_keys(_DISCARDED)
 
     def journals_of(self, recording_id: str) -> list[Path]:
         """One recording's journals, in the order of their epochs."""
@@ -166,8 +190,11 @@ class Spool:
 
     def list_envelopes(self) -> list[str]:
         """Every recording whose envelope is not sealed with it yet."""
+        return self._those_of_keys(_ENVELOPE)
+
+    def _those_of_keys(self, pattern: re.Pattern[str]) -> list[str]:
         found = filter(_is_file, self.keys_directory.iterdir())
-        matches = (_ENVELOPE.fullmatch(path.name) for path in found)
+        matches = (pattern.fullmatch(path.name) for path in found)
         return sorted(match[1] for match in matches if match)
 
     def quarantine(self, recording_id: str) -> None:

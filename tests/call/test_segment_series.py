@@ -94,3 +94,14 @@ async def test_times_add_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None
     series.count_missing(on=False)
     now = 2_000_000_000
     assert (series.recorded_seconds, series.missing_ms) == (2.0, 1500)
+
+
+async def test_what_is_discarded_is_none_of_the_calls(site: Site) -> None:
+    series, _ = await talking(site)
+    [segment] = series.segments
+    segment.gap = True
+    assert series.close(EndCause.TRANSFERRED, discard=True)
+    assert segment.discarded
+    assert series.segments == []
+    assert not series.interrupted
+    assert series.state.open is False

@@ -127,3 +127,19 @@ def test_policy_without_any_segment_is_unrecorded() -> None:
 def test_where_no_officer_came_the_caller_gave_up() -> None:
     recorded, _ = segments()
     assert recorded.outcome is Outcome.ABANDONED
+
+
+def test_what_is_discarded_was_never_recorded() -> None:
+    recorded, emitted = segments()
+    open_one(recorded)
+    recorded.close(EndCause.TRANSFERRED, discard=True)
+    recorded.close(EndCause.TRANSFERRED, discard=True)  # none is open
+    assert emitted == [do.CloseRecording(cause=EndCause.TRANSFERRED, discard=True)]
+    assert recorded.outcome is Outcome.ABANDONED
+    other, _ = segments()
+    other.restore(recorded.state)
+    assert other.open(1.0) == 2
+    assert other.outcome is Outcome.RECORDED
+    # Of the only one that counts nothing was written.
+    other.note_failure(kept=False)
+    assert other.outcome is Outcome.UNRECORDED

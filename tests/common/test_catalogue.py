@@ -18,6 +18,7 @@ NEEDS_NOBODY = {
     "no_route",
     "over_rate",
     "password_refused",
+    "recording_discarded",
     "stranger_refused",
     "takeover_refused",
     "tls_refused",

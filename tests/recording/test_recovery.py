@@ -11,8 +11,10 @@ from agent.model.recording import RecordingState
 from agent.recording import finisher, spool as spool_module
 from agent.recording.finisher import finish, finish_journals
 from agent.recording.ledger import CallIntent, Ledger, read_rows
-from agent.recording.recovery import Recovered, recover, salvage_waiting
-from agent.recording.spool import Spool
+from agent.recording.recovery import Recovered, TakenOver, recover, salvage_waiting
+from agent.recording.spool import DISCARDED, Spool
+from tests.power.faults import cuts
+from tests.power.tape import Tape
 from tests.recording.segments import Segment, quality, stereo, write_segment
 from tests.recording.starts import recovered
 
@@ -157,6 +159,40 @@ async def test_an_envelope_without_a_journal_is_dropped(
     assert left(spool) == set()
     assert outcomes(tmp_path) == {"call": "failed"}
     assert states(tmp_path) == {}
+
+
+async def test_what_was_to_be_discarded_is_gone_after_any_power_cut(
+    spool: Spool, ledger: Ledger, tmp_path: Path
+) -> None:
+    segment = write_segment(spool)
+    await call(ledger, "call", segment.id)
+    with Tape(spool.root) as tape:
+        spool.condemn(segment.id)
+        spool.forget_sources(segment.id)
+    envelope, note = (f"keys/{segment.id}{end}" for end in (".key.age", DISCARDED))
+    begun = False
+    for _, _, _, state in cuts(tape.before, tape.steps):
+        there = state.contents()
+        begun = begun or note in there
+        whole = any(path.startswith("journal/") for path in there)
+        assert envelope in there or note in there or not whole
+    assert begun
+
+    again = write_segment(spool)
+    await call(ledger, "another", again.id)
+    spool.condemn(again.id)
+    assert spool.list_envelopes() == []
+    assert await recovered(spool, ledger) == [Recovered(again.id, "dropped")]
+    assert left(spool) == set()
+    assert again.id not in states(tmp_path)
+
+
+async def test_what_goes_on_discards_for_itself(spool: Spool, ledger: Ledger) -> None:
+    segment = write_segment(spool)
+    spool.condemn(segment.id)
+    taken = TakenOver(recordings=frozenset({segment.id}))
+    assert await recover(spool, ledger, taken) == []
+    assert spool.list_discarded() == [segment.id]
 
 
 @pytest.mark.parametrize("sealing", [True, False])

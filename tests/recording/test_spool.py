@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -277,3 +278,19 @@ def test_what_is_said_of_an_envelope_that_never_came_is_forgotten(spool: Spool) 
     spool.prepare()
     assert spool.addressees_path(ONE).exists()
     assert not spool.addressees_path(TWO).exists()
+
+
+def test_a_key_is_destroyed_also_where_no_note_of_it_can_be_kept(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    spool.write_envelope(ONE, b"envelope", b"addressees")
+    journal(spool, ONE)
+    monkeypatch.setattr(spool_module, "write_durably", full)
+    with pytest.raises(OSError, match="full"):
+        spool.condemn(ONE)
+    assert not [*spool.keys_directory.iterdir()]
+    spool.forget_sources(ONE)
+    assert spool.journals_of(ONE) == []

@@ -124,9 +124,12 @@ class SessionCapture:
         if self._kept:
             self.series.recorded.begin(begun_ns)
 
-    def close(self, cause: EndCause) -> None:
-        """End the open segment, if one is."""
-        if self.series.close(cause):
+    def close(self, cause: EndCause, *, discard: bool = False) -> None:
+        """End the open segment, if one is; with `discard` nothing of it is kept."""
+        if discard and self.series.open is not None:
+            name = self.series.open.recording_id
+            self._log.warning("recording_discarded", recording_id=name)
+        if self.series.close(cause, discard=discard):
             self._legs, self._spans = [], ()
             self._inactive = self._held = self._kept = frozenset()
 

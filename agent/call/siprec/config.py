@@ -48,6 +48,9 @@ class SiprecConfig(
     "Rules that pick who rang whom: they tell the direction."
     on_notice_failure: Literal["discard", "record"] = "discard"
     "What becomes of a call whose parties were not shown to be told."
+    on_late_exemption: Literal["discard", "keep"] = "discard"
+    """What becomes of the open segment once it turns out that somebody in it must never
+    be recorded; what was recorded before such a one joined is kept."""
     on_recording_failure: Literal["refuse", "unrecorded"] = "refuse"
     """What the client hears if we cannot record: 503, that it may try another recorder,
     or nothing."""

@@ -12,6 +12,7 @@ from agent.call.siprec.documents import Document, Documents
 from agent.call.siprec.grouping import group_of
 from agent.call.siprec.notice import notice_of
 from agent.call.siprec.parties import Parties, decide
+from agent.call.siprec.people import key_of
 from agent.call.siprec.situation import Situation, StreamView
 from agent.call.siprec.state import KnowledgeState
 from agent.identity.numbers import IdentityConfig
@@ -59,6 +60,8 @@ class Knowledge:
         "By label, the participants who are there and were ever heard on it."
         self._flawed = False
         "Whether the last document was not all that it should be."
+        self._before: frozenset[str] | None = None
+        "Keys of all who were there before that document; None where some may not be."
 
     @property
     def state(self) -> KnowledgeState:
@@ -105,6 +108,7 @@ class Knowledge:
         self._tolerated |= dict.fromkeys(message.tolerated)
         complete = False
         flaws: tuple[str, ...] = (UNREADABLE,)
+        self._before = self._everybody
         try:
             metadata = parse_metadata(xml)
         except MetadataError:
@@ -132,8 +136,21 @@ class Knowledge:
             held=self._held(),
             going_on=self._going_on,
             announced=self.notice.given,
+            exempt_before=parties.exempt and not self._joins(parties.exempt_keys),
             incomplete=self._metadata.needs_snapshot,
         )
+
+    @property
+    def _everybody(self) -> frozenset[str] | None:
+        """Keys of all who are there, if there is no sign that more of them are."""
+        state = self._metadata
+        keys = frozenset(key_of(one.participant.id) for one in state.present)
+        sure = state.known and not state.needs_snapshot and len(keys) > 1
+        return keys if sure else None
+
+    def _joins(self, keys: frozenset[str]) -> bool:
+        """Whether these are people who came to others by the last document."""
+        return bool(keys) and self._before is not None and keys.isdisjoint(self._before)
 
     def forbids(self, streams: Sequence[StreamView]) -> bool:
         """Whether those who are there by now may not be recorded, on any stream."""

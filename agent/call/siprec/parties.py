@@ -72,6 +72,8 @@ class Parties(msgspec.Struct, frozen=True, kw_only=True):
     "Whether every officer who was known has left the others among themselves."
     identified: bool
     "Whether rule or directory has known an officer, now or before."
+    exempt_keys: frozenset[str] = frozenset()
+    "Of those of `participants` who must never be; none where it is the number rung."
 
     def __repr__(self) -> str:
         return f"Parties(basis={self.basis!r}, …)"
@@ -136,7 +138,12 @@ def decide(
     direction = _direction(rules, hints, calling, roles)
     caller = _caller(roles, calling, hints)
     service = _service(rules, hints, direction, caller)
-    numbers = {number for one in everyone for number in one.numbers}
+    exempt = frozenset(
+        one.key
+        for one in everyone
+        if any(map(is_exempt, {*one.numbers} - _NOBODY))
+        or any(map(is_sos, one.addresses))
+    )
     return Parties(
         caller=caller,
         service=service,
@@ -148,11 +155,11 @@ def decide(
             Officer(number="" if one.number in _NOBODY else one.number, name=one.name)
             for one in everyone[:MAX_PARTIES]
         ),
-        exempt=any(map(is_exempt, numbers | {service, hints.called} - _NOBODY))
-        or any(map(is_sos, (name for one in everyone for name in one.addresses))),
+        exempt=bool(exempt) or any(map(is_exempt, {service, hints.called} - _NOBODY)),
         mixed=placed.mixed,
         outsiders_only=outsiders_only,
         identified=was_known or bool(by_rule or known),
+        exempt_keys=exempt,
     )
 
 

@@ -59,6 +59,11 @@ def people_of(
     )
 
 
+def key_of(participant_id: str) -> str:
+    """The `Party.key` of somebody whom the metadata names."""
+    return f"id:{participant_id}"
+
+
 def of_number(number: str, sends: frozenset[str] = frozenset()) -> Party:
     """Somebody whom the metadata does not name, and of whom a number is known."""
     return Party(key=f"tel:{number}", number=number, numbers=(number,), sends=sends)
@@ -102,7 +107,7 @@ def _party(
         key=lambda number: (not is_officer(number), not is_number(number)),
     )
     return Party(
-        key=f"id:{participant.id}",
+        key=key_of(participant.id),
         number=numbers[0] if numbers else UNDECIDED if stands_in else WITHHELD,
         numbers=tuple(numbers),
         addresses=addresses,

@@ -59,6 +59,7 @@ class RecordingSession:
         *,
         on_recording_failure: Literal["refuse", "unrecorded"],
         on_notice_failure: Literal["discard", "record"],
+        on_late_exemption: Literal["discard", "keep"] = "discard",
         max_segment: float = 7200.0,
         max_pause: float = 0.0,
     ) -> None:
@@ -67,6 +68,7 @@ class RecordingSession:
         self._emit = self._commands.append
         self._refuses = on_recording_failure == "refuse"
         self._discards = on_notice_failure == "discard"
+        self._discards_late = on_late_exemption == "discard"
         self.segments = Segments(
             self._emit, wanted=True, max_length=max_segment, max_pause=max_pause
         )
@@ -270,7 +272,9 @@ class RecordingSession:
                 self._emit(Withhold(reason=withheld))
         if withheld is not None:
             self._exempt = self._exempt or withheld is not Withheld.OUTSIDERS
-            self.segments.close(_CAUSES[withheld])
+            late = withheld is Withheld.EXEMPT and situation.exempt_before
+            discard = late and self._discards_late
+            self.segments.close(_CAUSES[withheld], discard=discard)
             return
         if self.segments.is_open and not self._goes_on(situation, now):
             self.segments.close(EndCause.TRANSFERRED)

@@ -70,6 +70,7 @@ class SessionCall:
         self._session = RecordingSession(
             on_recording_failure=rules.on_recording_failure,
             on_notice_failure=rules.on_notice_failure,
+            on_late_exemption=rules.on_late_exemption,
             max_segment=joint.max_segment,
             max_pause=rules.max_pause,
         )
@@ -345,7 +346,7 @@ class SessionCall:
             case rec.Silence():
                 self.capture.silence(command)
             case do.CloseRecording():
-                self.capture.close(command.cause)
+                self.capture.close(command.cause, discard=command.discard)
             case do.CountMissing():
                 self.capture.series.count_missing(on=command.on)
             case do.PauseRecording():

@@ -49,8 +49,9 @@ RECORDINGS: Final = (
     Entry(
         event="envelope_not_removed",
         message_id="d04eed52f637461aa920f3ab7e864d74",
-        summary="The envelope of a recording that never was could not be removed.",
-        explanation="It opens nothing; the next start removes it.",
+        summary="What is left of a recording that is not kept could not be removed.",
+        explanation="Nothing was written of it, or it was discarded: who must never be"
+        " recorded was in it. The next start on a sound file system removes it.",
         remedy="Check the spool's file system.",
     ),
     Entry(

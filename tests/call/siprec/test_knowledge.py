@@ -214,3 +214,63 @@ def test_of_ids_a_manifest_names_so_many_of_such_a_length() -> None:
     assert len(session.session_ids) == MAX_IDS
     assert {len(one) for one in session.session_ids} == {MAX_ID}
     assert session.group_id == "g" * MAX_ID
+
+
+# -- who must never be recorded, and since when they are there ------------------
+
+SOS = "112"
+THREE = {CALLER: "96", OFFICER: "97", SOS: "98"}
+
+
+def exempt_before(*documents: Document | bytes) -> bool:
+    """Whether one who must never be recorded was there before the last of these."""
+    known = knowledge()
+    for document in documents:
+        xml = document if isinstance(document, bytes) else document.xml
+        known.take(message(xml))
+        told = known.situation(STREAMS)
+    assert told.parties.exempt
+    return told.exempt_before
+
+
+def test_who_joins_others_was_not_there_before() -> None:
+    assert not exempt_before(TALK, Document(THREE))
+    assert not exempt_before(TALK, Document({SOS: "98"}, mode="partial"))
+
+
+def test_the_first_who_are_named_were_there_before() -> None:
+    assert exempt_before(Document(THREE))
+    assert exempt_before(b"nothing that can be read", Document(THREE))
+    assert exempt_before(Document({}, mode="partial"), Document(THREE))
+
+
+def test_whoever_is_named_beside_a_single_party_was_there_before() -> None:
+    assert exempt_before(
+        Document({OFFICER: "97"}), Document({OFFICER: "97", SOS: "96"})
+    )
+
+
+def test_whoever_comes_after_what_could_not_be_read_may_have_been_there() -> None:
+    assert exempt_before(TALK, b"nothing that can be read", Document(THREE))
+
+
+def test_whoever_gets_another_number_was_there_before() -> None:
+    named = Document({CALLER: "96", OFFICER: "97"}).xml
+    assert exempt_before(named, named.replace(b"sip:" + CALLER.encode(), b"sip:112"))
+
+
+def test_what_was_rung_was_rung_before() -> None:
+    known = knowledge(service=SOS)
+    known.take(message(TALK.xml))
+    known.take(message(TALK.xml))
+    assert known.situation(STREAMS).exempt_before
+
+
+def test_another_process_knows_who_was_there() -> None:
+    before, after = knowledge(), knowledge()
+    before.take(message(TALK.xml))
+    after.restore(before.state)
+    after.take(message(Document(THREE).xml))
+    told = after.situation(STREAMS)
+    assert told.parties.exempt
+    assert not told.exempt_before

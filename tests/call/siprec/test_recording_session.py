@@ -255,6 +255,34 @@ def test_an_exempt_party_that_joins_ends_what_is_recorded_while_it_is_there() ->
     assert session.closed().outcome is Outcome.RECORDED
 
 
+def test_what_was_recorded_of_an_exempt_party_is_discarded() -> None:
+    session = Session()
+    session.up()
+    exempt = parties(OFFICER, exempt=True)
+    [_withhold, closed] = session.look(who=exempt, exempt_before=True)
+    assert closed == do.CloseRecording(cause=EndCause.TRANSFERRED, discard=True)
+    session = session.moved()
+    session.machine.left(EndCause.SESSION_ENDED)
+    assert session.closed().outcome is Outcome.EXEMPT
+
+
+def test_it_may_be_policy_to_keep_what_was_recorded_of_an_exempt_party() -> None:
+    session = Session(on_late_exemption="keep")
+    session.up()
+    exempt = parties(OFFICER, exempt=True)
+    [_withhold, closed] = session.look(who=exempt, exempt_before=True)
+    assert closed == closing(EndCause.TRANSFERRED)
+    session.machine.left(EndCause.SESSION_ENDED)
+    assert session.closed().outcome is Outcome.RECORDED
+
+
+def test_nothing_else_that_is_withheld_costs_what_there_is() -> None:
+    session = Session()
+    session.up()
+    [_withhold, closed] = session.look(announced=False, exempt_before=True)
+    assert closed == closing(EndCause.RECORDING_STOPPED)
+
+
 def test_without_a_notice_nothing_is_kept_until_it_was_given() -> None:
     session = Session()
     assert session.up(announced=False) == [rec.Withhold(reason=rec.Withheld.NOTICE)]

@@ -126,6 +126,43 @@ async def test_an_exempt_number_is_accepted_and_never_written(site: Recorder) ->
     assert row.answered_utc_ns is not None
 
 
+async def test_what_was_recorded_of_an_exempt_party_is_destroyed(
+    site: Recorder,
+) -> None:
+    await site.record()
+    await site.talk_beside(document=None)
+    [begin] = site.media.begins
+    exempt = Document({"0409999999": "96", OFFICER: "97"})
+    site.client.send("UPDATE", metadata=exempt.xml)
+    await until(lambda: not [*site.spool.keys_directory.iterdir()], "it is gone")
+    assert not site.recorder.unfinished
+    assert not site.spool.journals_of(begin.recording_id)
+    assert not site.finishers.jobs
+    assert site.logged("recording_discarded")
+    site.client.hang_up()
+    row = await site.over()
+    assert row.outcome == Outcome.EXEMPT
+    assert not row.recordings
+
+
+async def test_what_others_said_before_an_exempt_party_joined_is_kept(
+    site: Recorder,
+) -> None:
+    await site.record()
+    await site.talk_beside()
+    both = {CALLER: "96", OFFICER: "97"}
+    site.client.send("UPDATE", metadata=Document(both | {"0409999999": "98"}).xml)
+    await until(lambda: site.finishers.jobs, "it is sealed")
+    assert not site.logged("recording_discarded")
+    # They leave, and who is left talks on.
+    site.client.send("UPDATE", metadata=TALK.xml)
+    await until(lambda: len(site.media.begins) == 2, "another segment")
+    site.client.hang_up()
+    row = await site.over()
+    assert row.outcome == Outcome.RECORDED
+    assert len(row.recordings) == 2
+
+
 async def test_what_forbids_recording_waits_for_no_ports(site: Recorder) -> None:
     await site.record()
     await site.talk_beside()

@@ -1,5 +1,6 @@
 """Recording sessions that another main process goes on with."""
 
+from agent.media.events import RecordingClosed
 from agent.model.call import EndCause, Outcome
 from tests.call.siprec.client import (
     BOTH,
@@ -36,6 +37,32 @@ async def test_another_process_goes_on_as_if_nothing_had_been(site: Recorder) ->
     assert row.outcome == Outcome.RECORDED
     assert not site.media.open
     assert site.keeper.documents("") == {}
+
+
+async def test_another_process_discards_what_was_to_be_discarded(
+    site: Recorder,
+) -> None:
+    await site.record()
+    await site.talk_beside(document=None)
+    [begin] = site.media.begins
+    site.media.journals = False  # the worker takes its time
+    exempt = Document({"0409999999": "96", OFFICER: "97"})
+    site.client.send("UPDATE", metadata=exempt.xml)
+    envelope = site.spool.envelope_path(begin.recording_id)
+    await until(lambda: not envelope.exists(), "the key is destroyed")
+    await site.take_over()
+    [segment] = site.recorder._segments.values()
+    assert segment.discarded
+    closed = RecordingClosed(
+        recording=begin.recording_id, path="", packets=0, blocks=0, bytes=0
+    )
+    site.recorder.closed(closed)
+    await until(lambda: not [*site.spool.keys_directory.iterdir()], "it is gone")
+    assert not site.recorder.unfinished
+    assert not site.finishers.jobs
+    site.client.hang_up()
+    row = await site.over()
+    assert row.outcome == Outcome.EXEMPT
 
 
 async def test_a_session_that_signalling_has_lost_is_over(site: Recorder) -> None:
