@@ -77,6 +77,8 @@ class Offers:
         self._spawn = spawn
         self._register = register
         self._refusal_headers: list[tuple[str, str]] = []
+        self._opening = False
+        "An offer of the client's waits for its ports."
         self.awaits_answer = False
         "We offered: the answer comes with the ACK."
         self.offered_ns: int | None = None
@@ -141,6 +143,11 @@ class Offers:
 
     def offered(self, body: bytes | None) -> None:
         """The client wants its streams changed: more or fewer, silent, elsewhere."""
+        if self._opening:
+            # It has cancelled that one; what it wants now, it will want in a moment.
+            core, session = self._joint.user_agent.core, self._first.session
+            core.refuse_offer(session, self._now, status=500)
+            return
         try:
             if body is None:
                 offer = self._streams.offer()
@@ -157,13 +164,22 @@ class Offers:
             self._answer(body)
 
     async def _open_and_answer(self, body: bytes, lacking: tuple[int, ...]) -> None:
+        core, session = self._joint.user_agent.core, self._first.session
+        offer, self._opening = core.offer_to(session), True
         try:
             await self._open(lacking)
         except AgentError as error:
             # Those there are go on; the new ones are declined.
             self._log.warning("media_refused", reason=str(error))
-        if self._session.outcome is None:
+        finally:
+            self._opening = False
+        if self._session.outcome is not None:
+            return
+        if core.offer_to(session) is offer:
             self._answer(body)
+        else:
+            # It was cancelled, and all is as it was (RFC 6141).
+            self._streams.give_back()
 
     def _answer(self, body: bytes) -> None:
         try:

@@ -260,6 +260,11 @@ class Streams:
         while self._leaving:
             self._close(self._leaving.pop())
 
+    def give_back(self) -> None:
+        """Give back the ports of m-lines that were never agreed on."""
+        for stream in [one for one in self._slots.values() if one.audio is None]:
+            self._close(stream)
+
     def forget(self, legs: Collection[str]) -> list[str]:
         """Forget what is no more and none of these `legs`; returns the media ids.
 

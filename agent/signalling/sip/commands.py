@@ -40,6 +40,11 @@ class Commands:
         found = self._sessions.get(session)
         return None if found is None else found.invite
 
+    def offer_to(self, session: SessionId) -> Request | None:
+        """The peer's re-INVITE, UPDATE or PRACK whose offer awaits our answer."""
+        found = self._sessions.get(session)
+        return None if found is None else found.offered()
+
     def invite(
         self,
         *,

@@ -174,6 +174,10 @@ class Session(ABC):
         self._offers_to_change().want_refresh(refresh)
         self._offer_if_due(now)
 
+    def offered(self) -> Request | None:
+        """The peer's re-INVITE, UPDATE or PRACK whose offer awaits our answer."""
+        return self._offers_in_question().pending
+
     def accept_offer(self, body: bytes, now: float) -> None:
         """Answer the peer's offer; nothing if it was withdrawn."""
         self._offers_in_question().accept(body, now)

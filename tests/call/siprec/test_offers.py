@@ -1,5 +1,7 @@
 """The streams of recording sessions, as clients and we agree on them."""
 
+import asyncio
+
 import pytest
 
 from agent.call.siprec.offers import RETRY_AFTER
@@ -114,6 +116,45 @@ async def test_a_change_to_where_nothing_can_be_sent_is_declined(
     site.client.send("INVITE", sdp("sendonly", "inactive", version=2))
     assert (await site.client.answered(2)).status == 488
     assert site.control.active_calls == 1
+
+
+async def test_a_change_that_is_cancelled_changes_nothing(site: Recorder) -> None:
+    await site.record()
+    await site.talk_beside()
+    site.media.gate = asyncio.Event()
+    site.client.send("INVITE", sdp("inactive", "sendonly", "sendonly", version=2))
+    await until(lambda: len(site.media.told("open_leg")) == 3, "a port")
+    site.client.cancel()
+    await site.client.answered(3)
+    # Until that is known here, another has to wait.
+    site.client.send("INVITE", sdp("sendonly", "inactive", "sendonly", version=3))
+    refused = await site.client.answered(4)
+    assert refused.status == 500
+    assert refused.headers.get("Retry-After") is not None
+    site.media.gate.set()
+    await until(lambda: len(site.media.open) == 2, "the port is given back")
+    assert site.spans == []
+    assert [one.active for one in site.call._streams.views] == [True, True]
+    site.client.send("INVITE", sdp("sendonly", "inactive", "sendonly", version=4))
+    answer = await site.client.answered(5)
+    assert directions(answer) == ["recvonly", "inactive", "recvonly"]
+    assert site.spans == [("stream", None), ("inactive-begin", 1)]
+
+
+async def test_a_client_that_leaves_while_ports_are_bound_gets_no_answer(
+    site: Recorder,
+) -> None:
+    await site.record()
+    await site.talk_beside()
+    site.media.gate = asyncio.Event()
+    site.client.send("INVITE", sdp(*BOTH, "sendonly", version=2))
+    await until(lambda: len(site.media.told("open_leg")) == 3, "a port")
+    site.client.hang_up()
+    await until(lambda: not site.control.active_calls, "the end")
+    site.media.gate.set()
+    await until(lambda: not site.media.open, "the ports are given back")
+    assert 487 in [one.status for one in site.client.responses]
+    assert site.spans == []
 
 
 async def test_what_an_answer_to_a_refresh_tells_counts(site: Recorder) -> None:

@@ -28,10 +28,12 @@ def test_every_question_finds_its_session_or_none() -> None:
     core.refuse_offer("s99", 0.0, status=488)
     core.answer_request("s99", "t9", 0.0, status=200)
     assert core.invite_of("s99") is None
+    assert core.offer_to("s99") is None
     assert len(core) == 1
     invite = core.invite_of(session)
     assert invite is not None
     assert invite.call_id == "peer-call"
+    assert core.offer_to(session) is None
     core.reoffer(session, 0.0, body=OFFER)
     core.accept_offer(session, 0.0, body=ANSWER)
     core.refuse_offer(session, 0.0, status=488)
