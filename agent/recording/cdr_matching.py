@@ -10,6 +10,7 @@ are many: times and hashes, nothing that says who rang whom.
 import hmac
 import sqlite3
 from collections.abc import Iterator
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +20,7 @@ import msgspec
 
 from agent.formats.cdr import CdrRecord
 from agent.model.call import Outcome
-from agent.recording.database import LedgerError
-from agent.recording.ledger_schema import VERSION
+from agent.recording.ledger_reading import opened
 
 MAX_NAMED: Final = 8
 "Calls that are named of those that a record may be."
@@ -117,7 +117,10 @@ class CdrMatching:
         """
         self._hash = hmac.new(hash_key, digestmod="sha256")
         self._span: tuple[int, int] | None = None
-        self._db = _open(ledger, tests)
+        with ExitStack() as files:
+            self._db = files.enter_context(opened(ledger))
+            _prepare(self._db, tests)
+            self._files = files.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -128,7 +131,7 @@ class CdrMatching:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._db.close()
+        self._files.close()
 
     def add(self, line: int, record: CdrRecord) -> None:
         """One record of the file that was answered."""
@@ -180,29 +183,7 @@ class CdrMatching:
         return _told(Finding.AMBIGUOUS, begun, calls, line=line)
 
 
-def _open(ledger: Path, tests: tuple[str, ...]) -> sqlite3.Connection:
-    try:
-        db = sqlite3.connect(f"file:{ledger}?mode=ro", uri=True, isolation_level=None)
-        try:
-            _prepare(db, tests)
-        except BaseException:
-            db.close()
-            raise
-    except sqlite3.Error as error:
-        raise LedgerError(
-            f"the ledger {ledger} cannot be read: {error}.",
-            hint="Check agent.spool, and that you may read it.",
-        ) from error
-    return db
-
-
 def _prepare(db: sqlite3.Connection, tests: tuple[str, ...]) -> None:
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version != VERSION:
-        raise LedgerError(
-            f"the ledger is of version {version}, not {VERSION}.",
-            hint="Read it with the version of this software that wrote it.",
-        )
     left_out = msgspec.json.encode(tests).decode()
     for statement in _TABLES:
         db.execute(statement, (left_out,) if "?" in statement else ())

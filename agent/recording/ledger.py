@@ -24,15 +24,16 @@ from agent.model.events import (
     CallEvent,
     CallOffered,
     DailySummary,
-    RecordingClosed,
-    RecordingDropped,
     RecordingOpened,
-    RecordingPurged,
-    RecordingSealed,
-    RecordingStored,
 )
 from agent.model.recording import RecordingState
+from agent.recording import ledger_expiry as expiry, ledger_recordings as recordings
 from agent.recording.database import Database, Haste, LedgerError
+from agent.recording.ledger_expiry import (
+    EXPIRED_AT_ONCE,
+    EXPIRY_INTERVAL,
+    RETENTION_NS,
+)
 from agent.recording.ledger_rows import (
     CALLS,
     RECORDINGS,
@@ -58,27 +59,12 @@ __all__ = [
     "read_rows",
 ]
 
-RETENTION_NS: Final = 35 * 24 * 3600 * 1_000_000_000
-"How long a closed row is kept."
-EXPIRY_INTERVAL: Final = 16
-"With every so many new rows old ones go …"
-EXPIRED_AT_ONCE: Final = 64
-"… at most this many: no sweep of a day's rows ever holds up a call."
 RESERVE_BYTES: Final = 1 << 20
 "A few thousand rows; none of them is lost to a full disk."
-_STATES: Final = list(RecordingState)
 
 T = TypeVar("T")
 
 _OPEN_CALLS: Final = CALLS + "WHERE outcome IS NULL ORDER BY begun_utc_ns"
-_EXPIRED_CALLS: Final = (
-    "SELECT call_id FROM calls WHERE outcome IS NOT NULL AND begun_utc_ns < ?"
-    " ORDER BY begun_utc_ns LIMIT ?"
-)
-_FORGET_RECORDINGS: Final = (
-    f"DELETE FROM recordings WHERE call_id IN ({_EXPIRED_CALLS})"  # noqa: S608 - ours
-)
-_FORGET_CALLS: Final = f"DELETE FROM calls WHERE call_id IN ({_EXPIRED_CALLS})"  # noqa: S608
 _UNFINISHED_RECORDINGS: Final = RECORDINGS + "WHERE state != ? ORDER BY started_utc_ns"
 
 
@@ -152,18 +138,9 @@ class Ledger:
         calls are recorded all the same.
         """
         await self._database.start()
-        await self.expire(await self._newest(utc_ns()) - RETENTION_NS)
-
-    async def _newest(self, now_utc_ns: int) -> int:
-        """When the last call began; now at the latest.
-
-        A clock that is years ahead at a start must not take all that is known along.
-        """
-        newest = "SELECT max(begun_utc_ns) FROM calls WHERE begun_utc_ns <= ?"
-        [(begun,)] = await self._database.do(
-            lambda db: db.execute(newest, (now_utc_ns,)).fetchall()
-        )
-        return now_utc_ns if begun is None else int(begun)
+        now_utc_ns = utc_ns()
+        newest = await self._database.do(lambda db: expiry.newest(db, now_utc_ns))
+        await self.expire(newest - RETENTION_NS)
 
     async def close(self) -> None:
         """Finish what is queued and close the file."""
@@ -200,7 +177,8 @@ class Ledger:
             )
             self._enter(db, offered)
             if expires:
-                _expire(db, intent.begun_utc_ns - RETENTION_NS, EXPIRED_AT_ONCE)
+                before_utc_ns = intent.begun_utc_ns - RETENTION_NS
+                expiry.expire(db, before_utc_ns, EXPIRED_AT_ONCE)
 
         await self._change(begin, grows=True, haste=Haste.FAIR)
 
@@ -322,21 +300,18 @@ class Ledger:
             started_utc_ns=started_utc_ns,
         )
 
-        def open_(db: sqlite3.Connection) -> None:
-            db.execute(
-                "INSERT INTO recordings VALUES (?, ?, ?, ?, ?, ?, '')",
-                (
-                    recording_id,
-                    call_id,
-                    group,
-                    RecordingState.OPEN,
-                    started_utc_ns,
-                    utc_ns(),
-                ),
+        def begin(db: sqlite3.Connection) -> None:
+            recordings.begin(
+                db,
+                call_id=call_id,
+                recording_id=recording_id,
+                group=group,
+                started_utc_ns=started_utc_ns,
+                now_utc_ns=utc_ns(),
             )
             self._enter(db, opened)
 
-        await self._change(open_, grows=True)
+        await self._change(begin, grows=True)
 
     async def advance(
         self,
@@ -367,38 +342,26 @@ class Ledger:
         *,
         salvaged: bool,
     ) -> None:
-        names = msgspec.json.encode(recording_ids).decode()
-
         def advance(db: sqlite3.Connection) -> None:
-            advanced = db.execute(
-                "UPDATE recordings SET state = ?, changed_utc_ns = ?,"
-                " verdict = iif(?, ?, verdict)"
-                " WHERE state IN (SELECT value FROM json_each(?))"
-                " AND recording_id IN (SELECT value FROM json_each(?))"
-                " RETURNING call_id, recording_id, verdict",
-                (state, utc_ns(), verdict != "", verdict, _before(state), names),
+            events = recordings.advance(
+                db,
+                recording_ids,
+                state,
+                verdict,
+                salvaged=salvaged,
+                now_utc_ns=utc_ns(),
             )
-            for call_id, recording_id, known in advanced.fetchall():
-                self._enter(
-                    db, _reached(state, call_id, recording_id, known, salvaged=salvaged)
-                )
+            self._enter(db, *events)
 
         await self._change(advance)
 
     async def forget_recording(self, recording_id: str) -> None:
         """Nothing of it was written, or kept, unless the ledger knows better."""
 
-        def forget(db: sqlite3.Connection) -> None:
-            gone = db.execute(
-                "DELETE FROM recordings WHERE recording_id = ? AND state = ?"
-                " RETURNING call_id",
-                (recording_id, RecordingState.OPEN),
-            ).fetchone()
-            if gone is not None:
-                dropped = RecordingDropped(call_id=gone[0], recording_id=recording_id)
-                self._enter(db, dropped)
+        def drop(db: sqlite3.Connection) -> None:
+            self._enter(db, *recordings.drop(db, recording_id))
 
-        await self._change(forget)
+        await self._change(drop)
 
     # -- events ----------------------------------------------------------------------
 
@@ -407,10 +370,11 @@ class Ledger:
         if self.outbox is not None:
             await self.outbox.tell(event)
 
-    def _enter(self, db: sqlite3.Connection, event: CallEvent) -> None:
-        """Write the event of a change as part of it."""
+    def _enter(self, db: sqlite3.Connection, *events: CallEvent) -> None:
+        """Write the events of a change as part of it."""
         if self.outbox is not None:
-            self.outbox.insert(db, event)
+            for event in events:
+                self.outbox.insert(db, event)
 
     async def _change(
         self,
@@ -433,7 +397,7 @@ class Ledger:
 
     async def call_of(self, recording_id: str) -> str:
         """The call a recording belongs to; empty if it is not known."""
-        return await self._database.do(lambda db: _call_of(db, recording_id))
+        return await self._database.do(lambda db: recordings.call_of(db, recording_id))
 
     async def open_recordings(self) -> list[RecordingRow]:
         """Recordings that are not purged yet, the oldest first."""
@@ -445,49 +409,4 @@ class Ledger:
 
     async def expire(self, before_utc_ns: int) -> None:
         """Forget closed calls that began before a moment. Raises LedgerError."""
-        await self._database.do(lambda db: _expire(db, before_utc_ns, -1))
-
-
-def _reached(
-    state: RecordingState,
-    call_id: str,
-    recording_id: str,
-    verdict: str,
-    *,
-    salvaged: bool,
-) -> CallEvent:
-    """The event of a recording that has come so far."""
-    match state:
-        case RecordingState.CLOSED:
-            return RecordingClosed(call_id=call_id, recording_id=recording_id)
-        case RecordingState.SEALED:
-            return RecordingSealed(
-                call_id=call_id,
-                recording_id=recording_id,
-                verdict=verdict,
-                salvaged=salvaged,
-            )
-        case RecordingState.STORED:
-            return RecordingStored(call_id=call_id, recording_id=recording_id)
-        case RecordingState.PURGED:
-            return RecordingPurged(call_id=call_id, recording_id=recording_id)
-        case RecordingState.OPEN:
-            raise ValueError("a recording becomes open by `segment` alone")
-
-
-def _before(state: RecordingState) -> str:
-    """The states before one, as JSON."""
-    return msgspec.json.encode(_STATES[: _STATES.index(state)]).decode()
-
-
-def _expire(db: sqlite3.Connection, before_utc_ns: int, limit: int) -> None:
-    """Forget closed calls, at most `limit` (-1: all)."""
-    db.execute(_FORGET_RECORDINGS, (before_utc_ns, limit))
-    db.execute(_FORGET_CALLS, (before_utc_ns, limit))
-
-
-def _call_of(db: sqlite3.Connection, recording_id: str) -> str:
-    row = db.execute(
-        "SELECT call_id FROM recordings WHERE recording_id = ?", (recording_id,)
-    ).fetchone()
-    return str(row[0]) if row is not None else ""
+        await self._database.do(lambda db: expiry.expire(db, before_utc_ns))

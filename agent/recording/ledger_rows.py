@@ -1,17 +1,14 @@
 """Rows of the ledger as they are read: by the daemon, or beside it."""
 
-import contextlib
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from agent.model.call import Outcome
-from agent.recording.database import LedgerError
 from agent.recording.ledger_query import ALL, Wanted
-from agent.recording.ledger_schema import VERSION
+from agent.recording.ledger_reading import opened
 
 _COLUMNS: Final = (
     "call_id",
@@ -94,7 +91,7 @@ def read_rows(path: Path, *, limit: int = 50, wanted: Wanted = ALL) -> list[Ledg
     Raises LedgerError if there is no ledger to read, or one of another version.
     """
     where, values = wanted.where()
-    with _opened(path) as db:
+    with opened(path) as db:
         return rows_of(db, db.execute(_NEWEST_CALLS.format(where), (*values, limit)))
 
 
@@ -103,28 +100,6 @@ def count_outcomes(path: Path, since_utc_ns: int) -> dict[Outcome, int]:
 
     Raises LedgerError as `read_rows` does.
     """
-    with _opened(path) as db:
+    with opened(path) as db:
         counted = db.execute(_OUTCOMES, (since_utc_ns,)).fetchall()
     return {Outcome(outcome): number for outcome, number in counted}
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """The file, to be read only. Raises LedgerError."""
-    try:
-        with contextlib.closing(
-            sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        ) as db:
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version != VERSION:
-                raise LedgerError(
-                    f"the ledger {path} is of version {version}, not {VERSION}.",
-                    hint="Read it with the version of this software that wrote it;"
-                    " a daemon of this version brings an older one up to date.",
-                )
-            yield db
-    except sqlite3.Error as error:
-        raise LedgerError(
-            f"the ledger {path} cannot be read: {error}.",
-            hint="Check agent.spool, and that you may read it.",
-        ) from error

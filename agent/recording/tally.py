@@ -1,8 +1,6 @@
 """What became of the calls of a span of time, and of their recordings: numbers only."""
 
-import contextlib
-import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -12,8 +10,7 @@ import msgspec
 from agent.formats.layout import HELSINKI
 from agent.model.call import Outcome
 from agent.model.recording import RecordingState
-from agent.recording.database import LedgerError
-from agent.recording.ledger_schema import VERSION
+from agent.recording.ledger_reading import opened
 
 _SPAN: Final = (
     "begun_utc_ns >= ? AND begun_utc_ns < ?"
@@ -84,7 +81,7 @@ def read_tally(
     there is no ledger to read, or one of another version.
     """
     span = since_utc_ns, until_utc_ns, _json(tests)
-    with _opened(path) as db:
+    with opened(path) as db:
         # Both questions are answered of one moment.
         db.execute("BEGIN")
         calls = db.execute(_CALLS, span).fetchall()
@@ -94,24 +91,9 @@ def read_tally(
 
 def read_open_answered(path: Path, *, tests: Collection[str] = ()) -> list[str]:
     """Answered calls without an outcome, the oldest first; as `read_tally` else."""
-    with _opened(path) as db:
+    with opened(path) as db:
         found = db.execute(_OPEN_ANSWERED, (_json(tests),)).fetchall()
     return [str(call) for (call,) in found]
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """The ledger, to be read. Raises LedgerError, also for what is asked of it."""
-    try:
-        with contextlib.closing(
-            sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        ) as db:
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version != VERSION:
-                raise LedgerError(f"the ledger is of version {version}, not {VERSION}.")
-            yield db
-    except sqlite3.Error as error:
-        raise LedgerError(f"the ledger cannot be counted: {error}.") from error
 
 
 def _json(tests: Collection[str]) -> str:

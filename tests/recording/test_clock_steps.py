@@ -17,7 +17,8 @@ from agent.model.recording import SegmentEnd
 from agent.recording import ledger as ledger_module, recovery
 from agent.recording.assembly import Assembled, assemble
 from agent.recording.finisher import finish
-from agent.recording.ledger import RETENTION_NS, CallIntent, Ledger, read_rows
+from agent.recording.ledger import CallIntent, Ledger, read_rows
+from agent.recording.ledger_expiry import RETENTION_NS
 from agent.recording.spool import Spool
 from tests.recording.segments import (
     MS,

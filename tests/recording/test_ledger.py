@@ -12,8 +12,6 @@ from agent.model.call import CallDirection, EndCause, Outcome
 from agent.model.recording import RecordingState
 from agent.recording.database import Database, Haste
 from agent.recording.ledger import (
-    EXPIRY_INTERVAL,
-    RETENTION_NS,
     CallIntent,
     Ledger,
     LedgerError,
@@ -178,37 +176,6 @@ async def test_no_number_and_no_name_in_any_byte(ledger: Ledger, path: Path) -> 
     assert b"example" not in data
     digest = hmac.new(KEY, intent("call").sip_call_id.encode(), hashlib.sha256)
     assert digest.digest() in data
-
-
-async def test_rows_expire_but_no_open_call(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("agent.recording.ledger.EXPIRED_AT_ONCE", 4)
-    ledger = Ledger(path, hash_key=KEY, reserve_bytes=0)
-    await ledger.start()
-    # As written then: `begin` expires by the time it is given.
-    old = NOW - RETENTION_NS - 1000
-    for n in range(EXPIRY_INTERVAL):
-        await ledger.begin(intent(f"old {n}", begun=old + n))
-        await ledger.segment(f"old {n}", f"recording {n}", "", old)
-        if n != 3:
-            await ledger.close_call(f"old {n}", Outcome.RECORDED, ended_utc_ns=old)
-    for more, gone in (("new", 4), ("newer", 0)):
-        before = len(await ledger.open_recordings())
-        await ledger.begin(intent(more))
-        assert len(await ledger.open_recordings()) == before - gone
-    rows = {row.call_id for row in read_rows(path)}
-    assert len(rows) == EXPIRY_INTERVAL - 4 + 2
-    assert "old 3" in rows
-    await ledger.close()
-    ledger = Ledger(path, hash_key=KEY, reserve_bytes=0)
-    await ledger.start()
-    assert {row.call_id for row in read_rows(path)} == {"old 3", "new", "newer"}
-    assert [r.recording_id for r in await ledger.open_recordings()] == ["recording 3"]
-    await ledger.expire(NOW + 1)
-    left = {row.call_id for row in await ledger.open_calls()}
-    assert left == {"old 3", "new", "newer"}
-    await ledger.close()
 
 
 def test_hash_key_is_made_once(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ async def test_of_no_calls_there_is_no_rate(ledger: Ledger, path: Path) -> None:
 
 
 async def test_what_cannot_be_counted_is_said(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="cannot be counted"):
+    with pytest.raises(LedgerError, match="cannot be read"):
         read_tally(path, 0, 1)
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
