@@ -131,7 +131,6 @@ class SessionCapture:
             self._log.warning("recording_discarded", recording_id=name)
         if self.series.close(cause, discard=discard):
             self._legs, self._spans = [], ()
-            self._inactive = self._held = self._kept = frozenset()
 
     def document(self, document: Document) -> None:
         """Keep what the client tells, as it came, in the segment that is open."""
@@ -181,11 +180,11 @@ class SessionCapture:
 
     def silence(self, command: Silence) -> None:
         """Other streams are silent on purpose from now on."""
-        was_held = self.held
+        was_held = self._nobody_heard
         self._inactive, self._held = command.inactive, command.held
         self._turn(monotonic_ns())
-        if self.held is not was_held:
-            self._log.info("held" if self.held else "resumed")
+        if self._nobody_heard is not was_held:
+            self._log.info("resumed" if was_held else "held")
 
     def pause(self, command: PauseRecording) -> None:
         """Keep nothing of what is said from now on."""
@@ -251,5 +250,15 @@ class SessionCapture:
 
     @property
     def held(self) -> bool:
+        """Whether silence is no wonder: who waits for somebody on hold says nothing.
+
+        A stream that is no more has nobody on hold.
+        """
+        silent = self._inactive.union(self._held).intersection(self._legs)
+        there = (self._stream_of(name).audio is not None for name in silent)
+        return self._nobody_heard or any(there)
+
+    @property
+    def _nobody_heard(self) -> bool:
         """Whether no stream is to be heard, of the client's own accord."""
         return self._inactive.union(self._held).issuperset(self._legs)

@@ -266,6 +266,35 @@ async def test_one_that_is_paused_by_its_client_is_not_missed(site: Recorder) ->
     assert site.control.active_calls == 1
 
 
+@pytest.mark.parametrize("hold", ["in SDP", "in metadata"])
+async def test_who_waits_for_somebody_on_hold_may_be_silent(
+    site: Recorder, hold: str
+) -> None:
+    await site.record()
+    await site.talk_beside()
+    if hold == "in SDP":
+        site.client.send("INVITE", sdp("inactive", "sendonly", version=2))
+    else:
+        held = Document({CALLER: "", OFFICER: "97"}, mode="partial")
+        site.client.send("UPDATE", metadata=held.xml)
+    await site.client.answered(2)
+    for leg in site.call.names[1:]:
+        site.media.emit(MediaQuiet(leg=leg, seconds=60.0))
+    await site.advance(0)
+    assert site.control.active_calls == 1
+
+
+async def test_a_stream_that_is_no_more_has_nobody_on_hold(site: Recorder) -> None:
+    await site.record()
+    await site.talk_beside()
+    site.client.send("INVITE", sdp("", "sendonly", version=2))
+    await site.client.answered(2)
+    site.media.emit(MediaQuiet(leg=site.call._streams["s2"].media_id, seconds=60.0))
+    await site.client.asked("BYE")
+    row = await site.over()
+    assert row.cause == EndCause.MEDIA_TIMEOUT
+
+
 async def test_operators_pause_resume_and_stop_it(site: Recorder) -> None:
     await site.record(rules(max_pause=60.0))
     await site.talk_beside()
