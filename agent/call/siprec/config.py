@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from agent.call.config import MAX_PAUSE
-from agent.call.siprec.rules import MAX_RULE, Rule, RuleKind, parse_rule
+from agent.call.siprec.rules import Rule, RuleKind, parse_rule
 from agent.model.media import CODECS
 from agent.signalling.sip.errors import SipParseError
 from agent.signalling.sip.uri import parse_uri
@@ -83,7 +83,7 @@ class SiprecConfig(
         elif not self.notice.startswith(_SEEN):
             raise ValueError("notice must begin with statement:, extension: or header:")
         else:
-            parse_rule(self.notice[: MAX_RULE + 1])
+            parse_rule(self.notice)
 
     def _check_redirect(self) -> None:
         try:
@@ -111,4 +111,4 @@ class SiprecConfig(
     @property
     def notice_rule(self) -> Rule:
         """What shows that the parties were told. Raises ValueError for a statement."""
-        return parse_rule(self.notice[: MAX_RULE + 1])
+        return parse_rule(self.notice)

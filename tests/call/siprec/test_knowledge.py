@@ -266,6 +266,15 @@ def test_what_was_rung_was_rung_before() -> None:
     assert known.situation(STREAMS).exempt_before
 
 
+def test_another_process_believes_no_more_that_nobody_talks() -> None:
+    before, after = knowledge(), knowledge()
+    xml = f'<recording xmlns="{NAMESPACE}"><participant/></recording>'.encode()
+    before.take(message(xml))
+    assert before.situation(STREAMS).going_on
+    after.restore(before.state)
+    assert after.situation(STREAMS).going_on
+
+
 def test_another_process_knows_who_was_there() -> None:
     before, after = knowledge(), knowledge()
     before.take(message(TALK.xml))

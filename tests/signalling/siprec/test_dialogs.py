@@ -219,6 +219,33 @@ def test_our_refresh_says_what_we_are() -> None:
     assert (update.body, featured(update)) == (b"", True)
 
 
+def test_a_change_that_meets_our_refresh_is_told_again() -> None:
+    """Both offer at once (RFC 3261 section 14.1), for it takes no UPDATE."""
+    timer = (("Session-Expires", "90;refresher=uas"), ("Supported", "timer"))
+    bob, peer, response = recorded(headers=timer)
+    bob.wire.run(46.0)
+    ours = peer.request("INVITE")
+    change = {"body": mixed(), "headers": MIXED}
+    peer.send(peer.in_dialog("INVITE", response, cseq=2, **change), BOB)
+    assert peer.response(491).cseq.number == 2
+    peer.send(peer.in_dialog("ACK", response, cseq=2), BOB)
+    peer.send(response_to(ours, 491), BOB)
+    assert "OfferReceived" not in bob.names
+    peer.send(peer.in_dialog("INVITE", response, cseq=3, **change), BOB)
+    assert isinstance(bob.last, sip.OfferReceived)
+    assert bob.last.request.recording_metadata == XML
+    bob.core.accept_offer(bob.session, bob.wire.now, body=ANSWER)
+    bob.wire.run(bob.wire.now)
+    # It refreshes the session, too; ours comes all the same, once that has its ACK.
+    peer.send(peer.in_dialog("ACK", response, cseq=3), BOB)
+    peer.take()
+    bob.wire.run(50.0)
+    again = peer.request("INVITE")
+    peer.send(response_to(again, 200, body=ANSWER), BOB)
+    bob.wire.run(130.0)
+    assert "Ended" not in bob.names
+
+
 def test_a_session_goes_on_in_the_next_process() -> None:
     bob, peer = begun()
     keeper = Keeper(bob, ABLE)
