@@ -5,6 +5,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -32,7 +33,6 @@ from tests.lab.packaged import (
     SITE,
     SPOOL,
     SUFFIXES,
-    UPGRADED,
     WORKERS,
     Site,
     build,
@@ -44,22 +44,21 @@ pytestmark = pytest.mark.integration
 
 CALLS = 10
 LATER = 3
-"Calls that begin after the upgrade."
+"Calls that begin after each upgrade."
+REVISIONS = (1, 2, 3)
+"The second upgrade comes while the workers of two versions have calls."
 
 
 @pytest.fixture(scope="module")
-def packages(
-    tmp_path_factory: pytest.TempPathFactory, debian: str
-) -> tuple[Path, Path]:
+def packages(tmp_path_factory: pytest.TempPathFactory, debian: str) -> list[Path]:
     folder = tmp_path_factory.mktemp("packages")
-    return build(folder, debian), build(folder, debian, revision=2)
+    return [build(folder, debian, revision=number) for number in REVISIONS]
 
 
 @pytest.fixture(scope="module")
-def versions(debian: str) -> tuple[str, str]:
+def versions(debian: str) -> list[str]:
     """Theirs."""
-    first, second = (f"{__version__}-{n}{SUFFIXES[debian]}" for n in (1, 2))
-    return first, second
+    return [f"{__version__}-{number}{SUFFIXES[debian]}" for number in REVISIONS]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +73,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, debian: str) -> Iterator[Site
 
 
 def test_it_is_installed_and_says_what_is_next(
-    site: Site, packages: tuple[Path, Path], versions: tuple[str, str]
+    site: Site, packages: list[Path], versions: list[str]
 ) -> None:
     told = site.install(packages[0])
     for word in ("agent.toml", "check-config", "doctor", "systemctl enable --now"):
@@ -117,32 +116,36 @@ def test_an_operator_finds_it_well_and_is_told_of_a_mistake(site: Site) -> None:
         print(f"systemd-analyze security {unit}: {score}")  # noqa: T201
 
 
-def test_an_upgrade_during_live_calls_costs_them_nothing(
-    site: Site, packages: tuple[Path, Path], versions: tuple[str, str]
+def test_upgrades_during_live_calls_cost_them_nothing(
+    site: Site, packages: list[Path], versions: list[str]
 ) -> None:
     written = site.inside(f"{ETC}/agent.toml").read_text()
-    main = site.system.pid(MAIN)
-    pids = [site.system.pid(unit) for unit in WORKERS]
-    sockets: list[int] = []
+    mains = [site.system.pid(MAIN)]
+    generations = [site.workers()]
+    sockets: list[list[int]] = []
 
     def look() -> None:
-        sockets.extend(site.sockets(*units) for units in (WORKERS, UPGRADED))
-        # Of the workers before, who had no calls has ended already.
-        kept = [site.system.pid(unit) for unit in WORKERS]
-        assert sorted(kept) in ([0, pids[0]], [0, pids[1]])
+        mains.append(site.system.pid(MAIN))
+        # Who had no calls ends at once: one of each version before is left.
+        wait_for_workers(site, len(WORKERS) + len(generations))
+        running = site.workers()
+        generations.append(running.difference(*generations))
+        sockets.append([site.sockets(generation) for generation in generations])
+        kept = [len(generation & running) for generation in generations]
+        assert kept == [*(1 for _ in generations[1:]), len(WORKERS)]
 
     cost = talk_through(
         site,
-        lambda: site.install(packages[1]),
+        *(partial(site.install, package) for package in packages[1:]),
         calls=CALLS,
         later=LATER,
         seen=look,
     )
-    print(f"\nupgraded under {CALLS} calls: {cost}")  # noqa: T201 - a figure
-    assert site.version == versions[1]
-    assert site.system.pid(MAIN) != main
+    print(f"\ntwo upgrades under {CALLS} calls and more: {cost}")  # noqa: T201
+    assert site.version == versions[-1]
+    assert len(set(mains)) == len(REVISIONS)
     # Calls stay where they were; those that begin go to workers of the new version.
-    assert sockets == [4 * CALLS, 4 * LATER]
+    assert sockets == [[4 * CALLS, 4 * LATER], [4 * CALLS, 4 * LATER, 4 * LATER]]
     assert (cost.dropped, cost.outcomes) == ([], {"recorded"})
     clicks = cost.clicks
     assert clicks.expected > CALLS * 100
@@ -153,22 +156,27 @@ def test_an_upgrade_during_live_calls_costs_them_nothing(
     assert site.inside(f"{ETC}/agent.toml").read_text() == written
 
 
-def test_workers_of_the_version_before_end_with_their_last_call(
-    site: Site, versions: tuple[str, str]
-) -> None:
+def wait_for_workers(site: Site, count: int) -> None:
     deadline = time.monotonic() + 10
-    for unit in WORKERS:
-        while site.system.show(unit, "ActiveState") != "inactive":
-            assert time.monotonic() < deadline, unit
-            time.sleep(0.1)
-        assert site.system.show(unit, "Result") == "success"
-    for event in ("media_worker_draining", "media_worker_drained"):
-        [told] = lines(site, f"EVENT={event}")
-        assert told["VERSION"] == versions[0]
-        assert told["SOCKET"] in {"media-0.sock", "media-1.sock"}
+    while len(site.workers()) != count:
+        assert time.monotonic() < deadline, site.workers()
+        time.sleep(0.1)
+
+
+def test_workers_of_the_versions_before_end_with_their_last_call(
+    site: Site, versions: list[str]
+) -> None:
+    wait_for_workers(site, len(WORKERS))
+    failed = site.system.run("systemctl", "list-units", "--failed", "recording-agent*")
+    assert "0 loaded units" in failed.stdout
+    told = [line["VERSION"] for line in lines(site, "EVENT=media_worker_drained")]
+    assert sorted(told) == versions[:-1]
+    # Those of the first version have drained under two main processes.
+    told = [line["VERSION"] for line in lines(site, "EVENT=media_worker_draining")]
+    assert sorted(told) == [versions[0], *versions[:-1]]
     last = msgspec.json.decode(site.command("status", "--json").splitlines()[-1])
     [worker] = msgspec.convert(last["host"], HostStatus).workers
-    assert (worker.alive, worker.version) == (True, versions[1])
+    assert (worker.alive, worker.version) == (True, versions[-1])
     check_diagnosis(site)
 
 
@@ -189,17 +197,18 @@ def test_an_upgrade_that_does_not_take_the_configuration_leaves_main_alone(
 
 def test_removed_it_leaves_configuration_and_recordings(site: Site) -> None:
     site.system.run("dpkg", "-r", "recording-agent", timeout=120)
-    for unit in (MAIN, *WORKERS, *UPGRADED):
-        assert site.system.show(unit, "ActiveState") == "inactive"
-    enabled = site.system.run("systemctl", "list-unit-files", "--state=enabled")
-    assert "recording-agent" not in enabled.stdout
+    assert site.system.show(MAIN, "ActiveState") == "inactive"
+    assert site.workers() == set()
+    # Of a template `systemctl list-unit-files` lists no instances.
+    enabled = site.inside("/etc/systemd/system").glob("*.wants/recording-agent*")
+    assert list(enabled) == []
     assert not site.inside("/opt/recording-agent").exists()
     assert site.inside(f"{ETC}/agent.toml").exists()
     assert site.inside(f"{SPOOL}/ledger.sqlite").exists()
 
 
 def test_purged_it_leaves_recordings_unless_told(
-    site: Site, packages: tuple[Path, Path]
+    site: Site, packages: list[Path]
 ) -> None:
     site.system.run("dpkg", "-P", "recording-agent", timeout=120)
     assert not site.inside(ETC).exists()
@@ -212,7 +221,7 @@ def test_purged_it_leaves_recordings_unless_told(
 
 
 def test_it_holds_no_test_no_secret_and_nothing_of_the_machine_that_built_it(
-    packages: tuple[Path, Path], debian: str, tmp_path: Path
+    packages: list[Path], debian: str, tmp_path: Path
 ) -> None:
     for argument in ("-x", "-e"):
         target = tmp_path / ("tree" if argument == "-x" else "tree/DEBIAN")
@@ -244,6 +253,6 @@ def test_it_holds_no_test_no_secret_and_nothing_of_the_machine_that_built_it(
 
 
 def test_the_same_sources_give_the_same_bytes(
-    packages: tuple[Path, Path], debian: str, tmp_path: Path
+    packages: list[Path], debian: str, tmp_path: Path
 ) -> None:
     assert build(tmp_path, debian).read_bytes() == packages[0].read_bytes()

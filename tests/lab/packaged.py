@@ -7,6 +7,7 @@ own Python packages, with its files where an operator has them.
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -23,8 +24,6 @@ SUFFIXES = {"bookworm": "+deb12", "trixie": "+deb13"}
 MAIN = "recording-agent.service"
 WORKERS = ("recording-agent-media@0.service", "recording-agent-media@1.service")
 "One that works, one that stands by."
-UPGRADED = ("recording-agent-media@2.service", "recording-agent-media@3.service")
-"Those that an upgrade starts beside them."
 OPT = "/opt/recording-agent"
 ETC = "/etc/recording-agent"
 SPOOL = "/var/lib/recording-agent"
@@ -124,13 +123,29 @@ class Site:
         program = f"{OPT}/bin/recording-agent"
         return self.system.run(program, *words, "-c", f"{ETC}/agent.toml").stdout
 
-    def sockets(self, *units: str) -> int:
-        """How many UDP sockets some units' processes hold: workers four a call."""
+    def workers(self) -> set[int]:
+        """The media workers that run, as their processes are numbered there.
+
+        Units tell nothing: an upgrade takes the numbers that are free.
+        """
+        units = self.system.run(
+            *("systemctl", "list-units", "--plain", "--no-legend", "--state=active"),
+            "recording-agent-media@*.service",
+        ).stdout
+        pids = {self.system.pid(line.split()[0]) for line in units.splitlines()}
+        return pids - {0}
+
+    def sockets(self, pids: Iterable[int]) -> int:
+        """How many UDP sockets some processes hold: workers four a call."""
         lines = Path("/proc/net/udp").read_text().splitlines()[1:]
         known = {f"socket:[{line.split()[9]}]" for line in lines}
-        pids = filter(None, map(self.system.pid, units))
         folders = [self.inside(f"/proc/{pid}/fd") for pid in pids]
-        held = [str(fd.readlink()) for folder in folders for fd in folder.iterdir()]
+        held = [
+            str(fd.readlink())
+            for folder in folders
+            if folder.exists()
+            for fd in folder.iterdir()
+        ]
         return sum(one in known for one in held)
 
     @property

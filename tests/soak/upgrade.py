@@ -25,10 +25,10 @@ from tests.soak.loads import new_load
 
 @dataclass
 class Cost:
-    """What something cost the calls that talked meanwhile."""
+    """What some deeds cost the calls that talked meanwhile."""
 
     seconds: float
-    "How long it took."
+    "How long they took."
     dropped: list[str]
     "Why each call that nobody hung up has ended."
     outcomes: set[str]
@@ -46,16 +46,16 @@ class Cost:
 
 def talk_through(
     site: Site,
-    deed: Callable[[], object],
-    *,
+    *deeds: Callable[[], object],
     calls: int,
     later: int = 0,
     seen: Callable[[], object] = lambda: None,
     seed: int = 1,
 ) -> Cost:
-    """Have calls talk while `deed` is done, and for a second more.
+    """Have calls talk while each of the `deeds` is done, and for a second more.
 
-    Then `later` calls begin beside them; while all of them talk, `seen` is done.
+    After each of them `later` calls begin beside the others; while all of them talk,
+    `seen` is done.
     """
     known = set(site.daemon.stored(".key.age"))
     load = new_load(site.daemon, calls, talk=1000.0, rate=10.0, seed=seed)
@@ -75,12 +75,13 @@ def talk_through(
     def course() -> Iterator[None]:
         nonlocal took
         yield from talk(calls)
-        began = time.monotonic()
-        yield from done(deed)
-        took = time.monotonic() - began
-        load.add_calls(later)
-        yield from talk(calls + later)
-        yield from done(seen)
+        for number, deed in enumerate(deeds, 1):
+            began = time.monotonic()
+            yield from done(deed)
+            took += time.monotonic() - began
+            load.add_calls(later)
+            yield from talk(calls + number * later)
+            yield from done(seen)
         until = time.monotonic() + 1.0
         while time.monotonic() < until:
             yield
@@ -101,7 +102,7 @@ def talk_through(
         steps.close()
         load.close()
     wait_for_rows(site.daemon, load.calls)
-    found = wait_for_recordings(site.daemon, known, calls + later)
+    found = wait_for_recordings(site.daemon, known, calls + len(deeds) * later)
     clicks = Clicks()
     for call in load.calls:
         clicks.examine(call, found[f"+3584{call.number:08d}"].wav)
