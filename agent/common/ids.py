@@ -1,5 +1,6 @@
-"""Random identifiers: they say nothing about time, host or person."""
+"""Identifiers that say nothing about time, host or person."""
 
+import hashlib
 import os
 import random
 from typing import Final
@@ -37,8 +38,17 @@ def new_id() -> str:
     Not a time-ordered UUID: a time in an id would join audit rows to the PBX's
     own records.
     """
-    octets = bytearray(os.urandom(16))
-    octets[6] = octets[6] & 0x0F | 0x40
-    octets[8] = octets[8] & 0x3F | 0x80
-    text = octets.hex()
+    return _uuid(os.urandom(16), version=4)
+
+
+def id_of(*names: str) -> str:
+    """The UUIDv8 of something that has names: told twice it has the same (RFC 9562)."""
+    return _uuid(hashlib.sha256("\0".join(names).encode()).digest(), version=8)
+
+
+def _uuid(octets: bytes, *, version: int) -> str:
+    fields = bytearray(octets[:16])
+    fields[6] = fields[6] & 0x0F | version << 4
+    fields[8] = fields[8] & 0x3F | 0x80
+    text = fields.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

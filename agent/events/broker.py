@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, Self
 from aiomqtt.exceptions import MqttError
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.common.errors import AgentError
 from agent.common.outgoing import Outgoing
@@ -180,10 +181,12 @@ class Broker:
     async def subscribe(self, topic: str) -> bool:
         """Have messages of a topic sent to us; whether the broker will.
 
-        Raises BrokerError if it says nothing.
+        What is to be retained comes marked as such, also to who hears it live. Raises
+        BrokerError if the broker says nothing.
         """
+        options = SubscribeOptions(qos=1, retainAsPublished=True)
         try:
-            codes = await self._client.subscribe(topic, qos=1)
+            codes = await self._client.subscribe(topic, options=options)
         except MqttError as error:
             raise BrokerError(f"The broker takes no subscription: {error}.") from error
         values = [code if isinstance(code, int) else code.value for code in codes]

@@ -35,6 +35,8 @@ FORGET_AT: Final = 100
 LEAVING_SECONDS: Final = 3.0
 "For the last events at a stop; what is not sent then, the next start sends."
 TRIM_INTERVAL: Final = 30.0
+LOOK_INTERVAL: Final = 2.0
+"Seconds for which it is believed how many events wait."
 _OUTBOX_DELAY: Final = 5.0
 _PUBLISHER: Final = "publisher"
 _DAY_NS: Final = 24 * 3600 * 1_000_000_000
@@ -72,7 +74,7 @@ class PublisherStats:
     "Beyond mqtt.max_events or mqtt.max_age_days."
     connections: int = 0
     waiting: int = 0
-    "In the outbox, when it was last looked at."
+    "In the outbox, a few seconds ago at most."
 
 
 class Publisher:
@@ -120,7 +122,7 @@ class Publisher:
     def start(self) -> None:
         """Begin."""
         self._tasks.spawn(self._connect_for_ever(), name=_PUBLISHER)
-        self._tasks.spawn(self._trim_for_ever(), name="outbox-bounds")
+        self._tasks.spawn(self._bound_for_ever(), name="outbox-bounds")
 
     async def close(self) -> None:
         """Send what can be sent in a moment, and say good-bye."""
@@ -316,27 +318,31 @@ class Publisher:
 
     # -- bounds -----------------------------------------------------------------------
 
-    async def _trim_for_ever(self) -> None:
-        """Keep what waits within what is configured; what goes is told and counted."""
+    async def _bound_for_ever(self) -> None:
+        """Keep what waits within what is configured, and know how much it is."""
+        loop = asyncio.get_running_loop()
+        trim_at = loop.time()
         while True:
-            dropped = await self._trim()
-            if dropped:
-                self.stats.dropped += dropped
-                self._log.error("events_dropped", count=dropped)
-            else:
+            try:
+                if loop.time() >= trim_at and not await self._trim():
+                    trim_at = loop.time() + TRIM_INTERVAL
+                self.stats.waiting = (await self._outbox.backlog()).rows
+            except AgentError as error:
+                self._log.error("outbox_unreadable", reason=str(error))
                 await asyncio.sleep(TRIM_INTERVAL)
+                continue
+            await asyncio.sleep(min(LOOK_INTERVAL, max(0.0, trim_at - loop.time())))
 
     async def _trim(self) -> int:
+        """Drop some of what is beyond; it is told and counted. Raises AgentError."""
         config = self._config
-        try:
-            dropped = await self._outbox.trim(
-                max_rows=config.max_events,
-                before_utc_ns=utc_ns() - int(config.max_age_days * _DAY_NS),
-            )
-            self.stats.waiting = (await self._outbox.backlog()).rows
-        except AgentError as error:
-            self._log.error("outbox_unreadable", reason=str(error))
-            return 0
+        dropped = await self._outbox.trim(
+            max_rows=config.max_events,
+            before_utc_ns=utc_ns() - int(config.max_age_days * _DAY_NS),
+        )
+        if dropped:
+            self.stats.dropped += dropped
+            self._log.error("events_dropped", count=dropped)
         return dropped
 
     def _task_failed(self, name: str, error: BaseException) -> None:

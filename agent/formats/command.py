@@ -36,7 +36,7 @@ class Why(StrEnum):
     """Why a command is ignored: a word for log, metrics and audit."""
 
     RETAINED = "retained"
-    "The broker had kept it: nobody has sent it now."
+    "The broker is to keep it, or had kept it: perhaps nobody has sent it now."
     TOO_LONG = "too-long"
     MALFORMED = "malformed"
     UNSIGNED = "unsigned"
@@ -110,11 +110,11 @@ def judge(
     who are there today. Whether the id was seen before, and whether the person may,
     is for the caller to say. Raises CommandError.
     """
-    if retained:
-        raise CommandError(Why.RETAINED)
     if len(data) > MAX_COMMAND:
         raise CommandError(Why.TOO_LONG)
     payload, person = _signed_by(data, signers)
+    if retained:
+        raise CommandError(Why.RETAINED, person)
     try:
         command = parse_canonical(payload, Command, version=VERSION, limit=MAX_COMMAND)
     except CanonicalError:

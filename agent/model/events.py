@@ -14,7 +14,8 @@ class _Event(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", repr_omit_defaults=True
 ):
     event_id: str = ""
-    "A random UUID. Who has seen it has seen this event: it may come twice."
+    """A UUID; who has seen it has seen this event: it may come twice. It is random, but
+    for a day's summary, which has always the same."""
     utc_ns: int = 0
     "When it happened: nanoseconds since the Unix epoch."
     host: str = ""

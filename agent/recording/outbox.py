@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from agent.common.clock import utc_ns
-from agent.common.ids import new_id
+from agent.common.ids import id_of, new_id
 from agent.model.events import (
     AlarmEvent,
     Backlog,
@@ -51,7 +51,7 @@ class Outbox:
         """
         line, now = line_of(event), utc_ns()
         event = msgspec.structs.replace(
-            event, event_id=new_id(), utc_ns=now, host=self._host
+            event, event_id=self._id_of(event), utc_ns=now, host=self._host
         )
         if not isinstance(event, AlarmEvent | DailySummary):
             found = db.execute(
@@ -65,6 +65,12 @@ class Outbox:
             "INSERT INTO outbox (line, made_utc_ns, body) VALUES (?, ?, ?)",
             (line, now, msgspec.json.encode(event)),
         )
+
+    def _id_of(self, event: Event) -> str:
+        if isinstance(event, DailySummary):
+            # Of a day there is one, also where a crash has it told twice.
+            return id_of(self._host, line_of(event), event.day)
+        return new_id()
 
     async def tell(self, event: CallEvent | DailySummary) -> None:
         """Write an event that is about no change of the ledger. Raises LedgerError."""

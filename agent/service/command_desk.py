@@ -1,8 +1,9 @@
 """Commands that come over MQTT: judged, carried out once, audited and answered.
 
 Nobody is believed for being connected: what counts is the signature of somebody of the
-roster. What is ignored gets no answer; it is told and counted, and audited if somebody
-of the roster had signed it: what strangers send must not fill the audit log.
+roster. What is ignored gets no answer; it is told and counted, and audited, once a day,
+if somebody of the roster had signed it: neither what strangers send nor what a broker
+sends again and again must fill the audit log.
 """
 
 from collections import Counter
@@ -21,6 +22,7 @@ from agent.formats.command import CommandError, Judged, Why, judge
 from agent.formats.roster import Person, Role, Roster
 from agent.formats.sshsig import PublicKey
 from agent.service.commands import Commands, Reply, Request
+from agent.service.ignored_commands import IgnoredCommands
 
 MAX_CALLS: Final = 1000
 "In one answer; the longest of them has some 500 bytes each."
@@ -89,6 +91,7 @@ class CommandDesk:
         self._commands = commands
         self._audit = audit
         self._log = structlog.get_logger()
+        self._news = IgnoredCommands()
         self.carried_out = 0
         self.ignored: Counter[Why] = Counter()
         "Since the start, by reason."
@@ -101,7 +104,7 @@ class CommandDesk:
             request = self._request(judged, kind)
             await self._see(judged)
         except CommandError as error:
-            self._ignore(error, kind)
+            self._ignore(error, kind, message.payload)
             return None
         command, by = judged.command, f"mqtt:{judged.person.id}"
         reply = self._commands.execute(request, by=by)
@@ -153,13 +156,13 @@ class CommandDesk:
         if not new:
             raise CommandError(Why.REPEATED, judged.person)
 
-    def _ignore(self, error: CommandError, kind: str) -> None:
+    def _ignore(self, error: CommandError, kind: str, payload: bytes) -> None:
         self.ignored[error.why] += 1
         by = "" if error.person is None else error.person.id
         # A stranger's topic may say anything.
         known = kind if kind in MAY else "unknown"
         self._log.warning("command_ignored", reason=error.why, kind=known, by=by)
-        if error.person is not None:
+        if error.person and self._news.is_news(payload, self._today()):
             self._audit.commanded(known, "", error.person.id, error.why)
 
 

@@ -53,8 +53,9 @@ makes them. The agent takes them only of people in its roster, by their `signing
 and only the kinds that `mqtt.commands` names. What is retained, repeated, expired,
 more than 30 seconds ahead, for another host, or not allowed is ignored: told in the
 log (`command_ignored`), counted, and, where somebody of the roster had signed it,
-audited; there is no answer. What is carried out, or refused by the call it is about,
-is audited and answered, and nowhere else than under its own id.
+audited, once a day however often it comes; there is no answer. What is carried out, or
+refused by the call it is about, is audited and answered, and nowhere else than under
+its own id.
 """
 
 _ACL: Final = """\

@@ -1,7 +1,7 @@
 import os
 import uuid
 
-from agent.common.ids import POOL, SecureRandom, new_id
+from agent.common.ids import POOL, SecureRandom, id_of, new_id
 
 
 def test_an_id_is_random_and_says_no_time() -> None:
@@ -33,3 +33,11 @@ def test_a_child_draws_numbers_of_its_own() -> None:
     os.close(reading)
     os.close(writing)
     assert child != rng.getrandbits(64)
+
+
+def test_names_have_an_id() -> None:
+    one = uuid.UUID(id_of("host-a", "day"))
+    assert (one.version, one.variant) == (8, uuid.RFC_4122)
+    assert str(one) == id_of("host-a", "day")
+    assert id_of("host-b", "day") != id_of("host-a", "day")
+    assert id_of("a", "bc") != id_of("ab", "c")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from aiomqtt.exceptions import MqttError
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.common.outgoing import Outgoing
 from agent.common.regions import RegionConfig
@@ -62,7 +63,9 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         raise MqttError("it has gone already")
 
-    async def subscribe(self, topic: str, qos: int) -> list[Any]:
+    async def subscribe(self, topic: str, *, options: SubscribeOptions) -> list[Any]:
+        # Whether a command is to be kept is told to who hears it live, too.
+        assert (options.QoS, options.retainAsPublished) == (1, True)
         if self.refuses:
             raise MqttError("timed out")
         return self.codes

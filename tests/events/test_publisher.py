@@ -137,6 +137,22 @@ async def test_a_publisher_that_fails_is_no_broker_that_is_up() -> None:
     await site.publisher.close()
 
 
+async def test_how_much_waits_is_known_before_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "TRIM_INTERVAL", 1000.0)
+    monkeypatch.setattr(module, "LOOK_INTERVAL", 0.01)
+    site = Site()
+    site.unreachable = 10**6
+    site.publisher.start()
+    for count in (1, 2):
+        site.outbox.add(offered(f"{count}"))
+        await site.until(
+            lambda count=count: site.publisher.stats.waiting == count  # type: ignore[misc]
+        )
+    await site.publisher.close()
+
+
 async def test_an_outbox_that_breaks_at_the_end_ends_nothing_else() -> None:
     site = Site()
     site.publisher.start()

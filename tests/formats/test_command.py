@@ -65,7 +65,8 @@ def test_a_command_is_believed() -> None:
 
 def test_what_is_ignored_and_who_is_known_to_have_signed_it() -> None:
     site = Site()
-    assert site.why(signed(), retained=True) == (Why.RETAINED, "")
+    assert site.why(signed(), retained=True) == (Why.RETAINED, "p-1")
+    assert site.why(b"", retained=True) == (Why.UNSIGNED, "")
     assert site.why(b"x" * (MAX_COMMAND + 1)) == (Why.TOO_LONG, "")
     assert site.why(b"") == (Why.UNSIGNED, "")
     assert site.why(canonical(command())) == (Why.UNSIGNED, "")

@@ -6,13 +6,16 @@ import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import aiomqtt
 import pytest
 
 from agent.common.clock import utc_now
+from agent.events.broker import Message
 from agent.events.sending import READ_AHEAD
-from tests.lab.mosquitto import ACL, Mosquitto
+from tests.lab.mosquitto import ACL, PASSWORDS, Mosquitto
 from tests.lab.subscriber import Subscriber, first_of_each
 from tests.lab.told import KINDS, StallingRelay, TellingHost
+from tests.ports import HOST
 
 pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
@@ -89,6 +92,45 @@ async def test_a_broker_that_is_slow(tmp_path: Path, broker: Mosquitto) -> None:
             assert driven < 20  # not at the pace of the line
             await reader.until(lambda: len(first_of_each(reader.events())) == 1800)
             check(host, reader)
+
+
+async def test_a_command_that_the_broker_is_to_keep_is_known_as_such(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    """Also while we listen: whoever hears it later must not be the first to know."""
+    section: dict[str, object] = {**broker.section(), "commands": ["status"]}
+    heard: list[tuple[bytes, bool]] = []
+
+    async def hear(message: Message) -> None:
+        heard.append((message.payload, message.retained))
+
+    async def publish(payload: bytes, *, retain: bool) -> None:
+        topic = "recording-agent/host-a/commands/status"
+        async with operator(broker) as client:
+            await client.publish(topic, payload, qos=1, retain=retain)
+        async with asyncio.timeout(10):
+            while payload not in [said for said, _ in heard]:
+                await asyncio.sleep(0.02)
+
+    async with TellingHost(tmp_path / "host", section) as host:
+        host.publisher._answer = hear
+        async with asyncio.timeout(10):
+            while host.publisher.away is not False:
+                await asyncio.sleep(0.02)
+        await publish(b"now", retain=False)
+        await publish(b"for later", retain=True)
+    assert heard == [(b"now", False), (b"for later", True)]
+
+
+def operator(broker: Mosquitto) -> aiomqtt.Client:
+    """Who sends commands."""
+    return aiomqtt.Client(
+        HOST,
+        broker.plain,
+        protocol=aiomqtt.ProtocolVersion.V5,
+        username="operator",
+        password=PASSWORDS["operator"],
+    )
 
 
 async def test_a_wrong_password(tmp_path: Path, broker: Mosquitto) -> None:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from agent.common.clock import utc_ns
+from agent.common.ids import id_of
 from agent.model.call import CallDirection, Outcome
 from agent.model.events import (
     AlarmEvent,
@@ -236,6 +237,17 @@ async def test_a_summary_is_no_calls(site: Site) -> None:
     await site.ledger.tell(SUMMARY)
     [row] = await site.rows()
     assert row.line == "summary"
+
+
+async def test_a_summary_that_is_told_twice_is_known_by_its_id(site: Site) -> None:
+    again = msgspec.structs.replace(SUMMARY, stored=1)
+    other = msgspec.structs.replace(SUMMARY, day="2026-12-01")
+    for summary in (SUMMARY, again, other):
+        await site.ledger.tell(summary)
+    first, second, third = [event.event_id for event in await site.events()]
+    assert first == second != third
+    # Whoever hears several hosts takes none for another's.
+    assert first == id_of("host-a", "summary", "2026-11-30")
 
 
 async def test_a_command_is_seen_once_until_it_expires(

@@ -151,15 +151,32 @@ async def test_strangers_are_counted_and_leave_nothing_in_the_audit_log() -> Non
     site = Site()
     assert await site.send("status", "x") is None
     assert await site.send("status", "f") is None  # whose last day was yesterday
-    assert await site.send("status", "a", retained=True) is None
+    assert await site.send("status", "x", retained=True) is None
     assert await site.deliver(b"\xff" * 100, "status") is None
     assert dict(site.desk.ignored) == {
-        Why.UNKNOWN_KEY: 2,
-        Why.RETAINED: 1,
+        Why.UNKNOWN_KEY: 3,
         Why.UNSIGNED: 1,
     }
     assert site.audited == []
     assert site.requests == []
+
+
+async def test_what_the_broker_keeps_is_ignored_and_audited_once() -> None:
+    site = Site()
+    command = Command(
+        host="h",
+        id=new_id(),
+        expires_utc_ns=utc_ns() + 10**10,
+        request={"type": "status"},
+    )
+    data = sign_command(command, KEYS["a"])
+    for _ in range(3):
+        assert await site.deliver(data, "status", retained=True) is None
+    assert site.audited == [("status", "p-a", Why.RETAINED)]
+    assert dict(site.desk.ignored) == {Why.RETAINED: 3}
+    assert site.requests == []
+    # It is not used up by that.
+    assert await site.deliver(data, "status") is not None
 
 
 async def test_without_a_roster_nobody_is_believed() -> None:
@@ -178,9 +195,13 @@ async def test_a_command_is_carried_out_once() -> None:
     )
     data = sign_command(command, KEYS["a"])
     assert await site.deliver(data, "status") is not None
-    assert await site.deliver(data, "status") is None
+    for _ in range(3):
+        assert await site.deliver(data, "status") is None
     assert len(site.requests) == 1
-    assert site.audited[-1] == ("status", "p-a", Why.REPEATED)
+    assert site.audited == [
+        ("status", "p-a", "ok"),
+        ("status", "p-a", Why.REPEATED),
+    ]
 
 
 async def test_what_cannot_be_noted_is_not_done() -> None:
