@@ -137,7 +137,8 @@ CLIENTS: Final = {
 }  # fmt: skip
 HARMLESS: Final = {
     "aiomqtt.exceptions", "botocore.exceptions", "botocore.parsers",
-    "paho.mqtt.packettypes", "paho.mqtt.properties", "urllib3.exceptions",
+    "paho.mqtt.packettypes", "paho.mqtt.properties", "paho.mqtt.subscribeoptions",
+    "urllib3.exceptions",
 }  # fmt: skip
 CONNECTS: Final = {
     "connect", "connect_ex", "create_client", "create_connection",
