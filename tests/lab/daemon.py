@@ -30,7 +30,6 @@ from tests.ports import free_ports
 CALLER = "0401234567"
 SERVICE = "0295000000"
 ROOT = Path(__file__).resolve().parents[2]
-_RUN = (sys.executable, "-m", "agent", "run", "--config")
 
 
 def wav_file(path: Path, samples: bytes, rate: int, channels: int = 1) -> None:
@@ -90,6 +89,8 @@ class Daemon:
         self.process: subprocess.Popen[bytes] | None = None
         self.launcher: tuple[str, ...] = ()
         "Words before its command."
+        self.module = "agent"
+        "What Python runs."
         self.identities: dict[str, Identity] = {}
         root.mkdir(parents=True, exist_ok=True)
         for name in ("quality", "recovery", "officer-201", "officer-202"):
@@ -180,8 +181,9 @@ url = "file://{root}/storage/state"
     def start(self, *, timeout: float = 60.0, **environment: str) -> "Daemon":
         log = self.log_path.open("ab")
         offset = log.tell()
+        command = [sys.executable, "-m", self.module, "run", "--config"]
         self.process = subprocess.Popen(
-            [*self.launcher, *_RUN, str(self.config)],
+            [*self.launcher, *command, str(self.config)],
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=ROOT,
