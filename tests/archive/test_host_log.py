@@ -14,6 +14,7 @@ from agent.formats.layout import LayoutError
 from agent.upload.backend import StorageError
 from agent.upload.backends.memory import MemoryBackend
 from tests.archive.logs import DAY, KEY, Clock
+from tests.patience import PATIENCE
 
 
 class Host:
@@ -128,7 +129,7 @@ async def test_what_is_written_goes_to_storage_by_itself(
     with capture_logs() as logs:
         task = asyncio.get_running_loop().create_task(log.run())
         log.note(Act.START)
-        await asyncio.wait_for(stored.wait(), 5)
+        await asyncio.wait_for(stored.wait(), PATIENCE)
         task.cancel()
     assert [line["event"] for line in logs] == [
         *["audit_log_not_stored"] * 3,

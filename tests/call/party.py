@@ -18,6 +18,7 @@ from agent.signalling.sip.timers import DEFAULT_TIMERS
 from agent.signalling.sip.uri import NameAddr, parse_uri
 from agent.signalling.useragent import UserAgent
 from tests.call.switch import Switch
+from tests.patience import PATIENCE
 
 AGENT = Address("192.0.2.1", 5060)
 TRUNK = Address("192.0.2.10", 5060)
@@ -30,8 +31,8 @@ CALLER = "0401234567"
 
 
 async def until(condition: Callable[[], object], what: str = "") -> None:
-    """Let the loop run until it is true; fails after ten seconds."""
-    deadline = time.monotonic() + 10
+    """Let the loop run until it is true; not for ever."""
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"never came true: {what or condition}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.common.service_manager import ServiceManager
+from tests.patience import PATIENCE
 
 
 class Manager:
@@ -15,7 +16,7 @@ class Manager:
     def __init__(self, path: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(path)
-        self.socket.settimeout(1)
+        self.socket.settimeout(PATIENCE)
 
     def hears(self) -> tuple[str, list[int]]:
         said, ancillary, _, _ = self.socket.recvmsg(4096, socket.CMSG_SPACE(4 * 4))

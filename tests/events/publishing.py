@@ -16,6 +16,7 @@ from agent.events.numbers import Numbers
 from agent.events.publisher import Outbox, Publisher
 from agent.events.topics import Topics
 from agent.model.events import Backlog, Event, OutboxRow
+from tests.patience import PATIENCE
 
 
 class MemoryOutbox:
@@ -140,6 +141,6 @@ class Site:
         return [told["state"] for topic, told, _ in self.published if "status" in topic]
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not condition():
                 await asyncio.sleep(0)

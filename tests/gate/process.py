@@ -21,6 +21,7 @@ from agent.upload.backend import StorageBackend
 from tests.gate.rig import CALLER, inner_envelope
 from tests.gate.site import GateSite
 from tests.lab.process import started
+from tests.patience import PATIENCE
 
 READY_WITHIN = 60.0
 PROGRAM = ("-c", "from agent.gate.main import main; main()", "run", "-c")
@@ -79,7 +80,7 @@ class GateProcess:
             base_url=f"https://{host}:{port}",
             verify=tls,
             trust_env=False,
-            timeout=10.0,
+            timeout=PATIENCE,
             limits=httpx.Limits(max_connections=connections),
         )
 

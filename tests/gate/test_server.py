@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from agent.gate import server as module
 from agent.gate.connections import Connections
 from agent.gate.server import GateServer, TlsError, spki_of, tls_context
+from tests.patience import PATIENCE
 
 
 class Site:
@@ -135,7 +136,7 @@ async def test_a_connection_that_brings_no_request_is_closed(
     async with serving(site.server()) as (port, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         writer.write(b"GET / HTTP/1.1\r\nhost: gate\r\n")  # and never the end of it
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await reader.read() == b""
         writer.close()
 

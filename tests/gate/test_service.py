@@ -15,6 +15,7 @@ from agent.gate.schedule import Schedule
 from agent.gate.server import TlsError
 from tests.gate.site import gate_site
 from tests.gate.test_opening import make_keyring
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 
@@ -59,7 +60,7 @@ async def test_it_is_ready_when_it_serves_and_ends_on_a_signal(
         writer.close()
         assert "renewed" in str(shown["subject"])
     os.kill(os.getpid(), signal.SIGTERM)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await task
     assert await loop.sock_recv(told, 100) == b"STOPPING=1"
     told.close()
@@ -78,7 +79,7 @@ async def test_a_log_that_somebody_else_writes_ends_the_service(
         raise AuditForkedError("another.")
 
     monkeypatch.setattr(Schedule, "run", forked)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(AuditForkedError):
             await service.serve(
                 site.config(), tmp_path, site.secrets(), ServiceManager({})

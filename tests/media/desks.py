@@ -13,7 +13,8 @@ from agent.media.playable import pack
 from agent.media.relay import Relay
 from agent.media.sound import Sound
 from agent.model.media import Address, Latch
-from tests.media.phones import HOST, KEY, PATIENCE, Phone
+from tests.media.phones import HOST, KEY, Phone
+from tests.patience import PATIENCE
 
 SECOND = 1_000_000_000
 SOUND = random.Random(5).randbytes(480)

@@ -18,10 +18,9 @@ from agent.media.events import Latched, MediaEvent, PlayEnded, RecordingOpened
 from agent.media.pool import MediaPool
 from agent.media.sound import Sound
 from agent.model.media import PCMA, Address, Codec, Direction, Latch, NegotiatedAudio
+from tests.patience import PATIENCE
 
 HOST = "127.0.0.1"
-PATIENCE = 20.0
-"Seconds after which something that should have happened has not."
 KEY = bytes(range(32))
 
 E = TypeVar("E")

@@ -7,7 +7,8 @@ from dataclasses import replace
 from agent.formats.rtp.packet import RtpPacket, parse_rtp
 from agent.model.media import Direction as Way, NegotiatedAudio, SrtpKeys, SrtpSuite
 from tests.fakes.srtp import BadTagError, Direction
-from tests.media.phones import PATIENCE, Phone
+from tests.media.phones import Phone
+from tests.patience import PATIENCE
 
 SUITE = SrtpSuite.AES_CM_128_HMAC_SHA1_80
 

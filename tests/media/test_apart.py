@@ -27,9 +27,10 @@ from agent.media.events import (
 from agent.media.pool import MediaPool
 from agent.media.state import MediaState
 from tests.media.pairs import FIRST, NOTICE, continuous, notes, packets, talk
-from tests.media.phones import KEY, PATIENCE, Phone, Site, audio_bytes, note_kinds
+from tests.media.phones import KEY, Phone, Site, audio_bytes, note_kinds
 from tests.media.secure_phone import SecurePhone
 from tests.media.units import Units, units
+from tests.patience import PATIENCE
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from agent.media import channel, control
 from agent.media.channel import Channel
 from agent.media.events import Latched
-from tests.media.phones import PATIENCE
+from tests.patience import PATIENCE
 
 PING = control.CloseLeg(leg="c")
 

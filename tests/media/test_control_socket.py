@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from agent.media.control_socket import connect, control_sockets, listen
+from tests.patience import PATIENCE
 
 
 def test_a_deep_directory_is_no_matter(tmp_path: Path) -> None:
@@ -16,7 +17,7 @@ def test_a_deep_directory_is_no_matter(tmp_path: Path) -> None:
         served, _ = listener.accept()
         served.send(b"record")
         served.close()
-        channel.settimeout(5)
+        channel.settimeout(PATIENCE)
         assert channel.recv(100) == b"record"
     assert control_sockets(deep) == [path]
 

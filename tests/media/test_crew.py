@@ -24,7 +24,8 @@ from agent.media.life import MISSED
 from agent.media.link import WorkerLink
 from agent.media.supervisor import Supervisor
 from tests.media.pairs import FIRST, NOTICE, continuous, notes, packets, talk
-from tests.media.phones import HOST, KEY, PATIENCE, Phone, Site, note_kinds, site
+from tests.media.phones import HOST, KEY, Phone, Site, note_kinds, site
+from tests.patience import PATIENCE
 
 
 @pytest.fixture(autouse=True)

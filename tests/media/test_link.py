@@ -12,7 +12,7 @@ from agent.media.errors import MediaError
 from agent.media.life import MISSED
 from agent.media.link import WorkerLink
 from agent.model.call import EndCause
-from tests.media.phones import PATIENCE
+from tests.patience import PATIENCE
 
 HELLO = control.Hello(version=control.VERSION, timeout=60.0, fsync_interval=2.0)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from agent.media import control
 from agent.media.link import WorkerLink
 from agent.media.orphans import retire_orphans
-from tests.media.phones import PATIENCE
+from tests.patience import PATIENCE
 
 HELLO = control.Hello(version=control.VERSION, timeout=60.0, fsync_interval=2.0)
 

@@ -24,6 +24,7 @@ from tests.media.pairs import (
     talk,
 )
 from tests.media.phones import HOST, Phone, Site, audio_bytes, site
+from tests.patience import PATIENCE
 
 # -- what a leg hears ---------------------------------------------------------
 
@@ -342,7 +343,7 @@ async def test_a_port_is_drained_before_the_next_call_has_it(
         customer.say(b"late")
         customer.say(b"late")
         drained = asyncio.get_running_loop().create_future()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     await running.connect("two", "o", officer)

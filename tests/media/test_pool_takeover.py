@@ -11,7 +11,8 @@ import pytest
 from agent.media import spare
 from agent.media.events import RecordingClosed, RecordingOpened, WorkerReady
 from tests.media.pairs import FIRST, NOTICE, packets, talk
-from tests.media.phones import PATIENCE, Phone, Site, audio_bytes, site
+from tests.media.phones import Phone, Site, audio_bytes, site
+from tests.patience import PATIENCE
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from agent.media import control, spare
 from agent.media.errors import MediaError
 from agent.media.link import WorkerLink
 from agent.media.spare import Spare
-from tests.media.phones import PATIENCE
+from tests.patience import PATIENCE
 
 HELLO = control.Hello(version=control.VERSION, timeout=60.0, fsync_interval=2.0)
 

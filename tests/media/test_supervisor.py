@@ -12,7 +12,7 @@ from agent.media import control, supervisor
 from agent.media.link import WorkerLink
 from agent.media.spare import Spare
 from agent.media.supervisor import Supervisor
-from tests.media.phones import PATIENCE
+from tests.patience import PATIENCE
 
 HELLO = control.Hello(version=control.VERSION, timeout=60.0, fsync_interval=2.0)
 

@@ -22,7 +22,8 @@ from agent.media.events import (
     WorkerEvent,
 )
 from agent.model.media import Latch
-from tests.media.phones import HOST, KEY, PATIENCE, Phone, audio_bytes, note_kinds
+from tests.media.phones import HOST, KEY, Phone, audio_bytes, note_kinds
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 Descriptors = tuple[int, ...]

@@ -11,6 +11,7 @@ import pytest
 from agent.common import files
 from agent.common.clock import monotonic
 from agent.media.writer import Closed, Failed, JournalWriter, Opened, Result, reason_of
+from tests.patience import PATIENCE
 from tests.power.tape import Tape
 
 
@@ -29,7 +30,7 @@ class Desk:
         return self.writer.append(journal, data, written)
 
     def result(self) -> Result:
-        assert self._arrived.acquire(timeout=10)
+        assert self._arrived.acquire(timeout=PATIENCE)
         return self.writer.results.popleft()
 
 
@@ -131,7 +132,7 @@ def test_what_is_written_is_synced_at_the_interval(
     monkeypatch.setattr(os, "fdatasync", lambda fd: synced.release())
     desk.writer.open("a", tmp_path / "a.journal")
     desk.append("a", b"data")
-    assert synced.acquire(timeout=10)
+    assert synced.acquire(timeout=PATIENCE)
 
 
 def test_how_long_what_is_written_has_not_been_durable(
@@ -141,7 +142,7 @@ def test_how_long_what_is_written_has_not_been_durable(
 
     def fdatasync(_: int) -> None:
         syncing.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
 
     monkeypatch.setattr(os, "fdatasync", fdatasync)
     desk = Desk()
@@ -149,10 +150,10 @@ def test_how_long_what_is_written_has_not_been_durable(
     assert desk.writer.lag(monotonic() + 100) == 0
     desk.writer.open("a", tmp_path / "a.journal")
     desk.append("a", b"data")
-    assert syncing.wait(10)
+    assert syncing.wait(PATIENCE)
     assert desk.writer.lag(monotonic() + 100) > 100
     go_on.set()
-    deadline = monotonic() + 10
+    deadline = monotonic() + PATIENCE
     while desk.writer.lag(monotonic() + 100):
         assert monotonic() < deadline
     desk.writer.stop()

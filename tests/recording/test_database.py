@@ -10,6 +10,7 @@ import pytest
 import uvloop
 
 from agent.recording.database import MAX_BATCH, Database, Haste, LedgerError
+from tests.patience import PATIENCE
 
 
 def make_things(db: sqlite3.Connection) -> None:
@@ -38,7 +39,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 def hold_up(database: Database, until: threading.Event) -> "asyncio.Task[object]":
     """Keep the thread busy, so that what comes meanwhile is one batch."""
     loop = asyncio.get_running_loop()
-    return loop.create_task(database.do(lambda _db: until.wait(10)))
+    return loop.create_task(database.do(lambda _db: until.wait(PATIENCE)))
 
 
 async def test_many_writers_share_few_commits(database: Database) -> None:
@@ -131,7 +132,7 @@ async def test_a_fair_writer_is_not_held_up_by_a_late_one(
     late = loop.create_task(database.do(lambda db: insert(db, "a"), haste=Haste.LATE))
     await asyncio.sleep(0)
     monkeypatch.setattr("agent.recording.database.PATIENCE", 0.01)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await database.do(lambda db: insert(db, "b"), haste=Haste.FAIR)
         await late
     assert await database.do(names) == ["a", "b"]

@@ -40,6 +40,7 @@ from agent.upload.backends.directory import DirectoryBackend
 from tests.cli.conftest import DiskSite
 from tests.formats.rosters import ROOT, person, roster, signed
 from tests.lab.certificates import Authority
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 from tests.recording.segments import STARTED_AT, quality, write_segment
 from tests.service.protected import ProtectedSite
@@ -92,7 +93,7 @@ async def test_it_starts_serves_and_stops(
             refused.set()
 
     stranger = UserAgent(core, [Listener("udp", Address("127.0.0.1", own))], on_event)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         await ready.wait()
         await stranger.start()
         target = parse_uri(f"sip:1@127.0.0.1:{disk_site.sip}")
@@ -126,7 +127,7 @@ async def test_a_port_in_use_is_said_and_nothing_is_left(
     config = load(disk_site.write())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", disk_site.sip))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             with pytest.raises(TransportError, match="cannot listen"):
                 await Agent(config, disk_site.root).serve()
     assert not [entry for entry in log if entry["event"] == "ready"]
@@ -167,7 +168,7 @@ async def test_certificates_are_read_again_at_a_hangup_signal(
     agent = Agent(config, disk_site.root)
     ready = asyncio.Event()
     served = asyncio.get_running_loop().create_task(agent.serve(ready.set))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         await ready.wait()
         _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=own.client())
         writer.close()
@@ -208,7 +209,7 @@ async def test_the_roster_is_read_again_at_a_hangup_signal(
     agent = Agent(config, disk_site.root)
     ready = asyncio.Event()
     served = asyncio.get_running_loop().create_task(agent.serve(ready.set))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         await ready.wait()
         path.write_bytes(b"junk")
         await hang_up(log, "configuration_not_reloaded")
@@ -233,7 +234,7 @@ async def test_what_a_dead_daemon_left_is_stored_at_the_next_start(
     spool.close()
     agent = Agent(config, disk_site.root)
     served = asyncio.get_running_loop().create_task(agent.serve())
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while len([e for e in log if e["event"] == "stored"]) < 2:
             await asyncio.sleep(0)
         agent.stop()
@@ -261,7 +262,7 @@ async def test_what_leaves_the_host_is_sealed_indexed_and_within_the_gates_layer
     agent = Agent(config, disk_site.root)
     served = asyncio.get_running_loop().create_task(agent.serve())
     state, locked = disk_site.root / "state", disk_site.root / "locked"
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         # Its day has no key: it waits, and calls would go on.
         while not [e for e in log if e["event"] == "recording_not_storable"]:
             await asyncio.sleep(0)

@@ -16,6 +16,7 @@ from tests.cli.conftest import DiskSite
 from tests.lab.siprec import documents
 from tests.lab.siprec.src import Client, clients
 from tests.lab.siprec.streams import Stream
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 PEER = """
@@ -63,7 +64,7 @@ async def test_what_a_client_sends_is_recorded_stored_and_in_the_ledger(
     served = asyncio.get_running_loop().create_task(agent.serve(ready.set))
     client = Client(Address("127.0.0.1", port), site.sip)
     client.add(Stream("a", 1), Stream("b", 2))
-    async with asyncio.timeout(60), clients(client):
+    async with asyncio.timeout(PATIENCE), clients(client):
         await ready.wait()
         answer = await client.record(talk())
         assert answer.status == 200

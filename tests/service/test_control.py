@@ -13,6 +13,7 @@ import structlog
 from agent.service import control
 from agent.service.commands import Commands, PauseRequest, Reply, StatusRequest
 from agent.service.control import ControlError, ControlServer, ask
+from tests.patience import PATIENCE
 from tests.service.test_commands import HOST, STATUS, Desk, Switch
 
 
@@ -45,7 +46,7 @@ class Office:
         loop = asyncio.get_running_loop()
         with self.connect() as channel:
             await loop.sock_sendall(channel, data)
-            async with asyncio.timeout(10.0):
+            async with asyncio.timeout(PATIENCE):
                 return msgspec.json.decode(await loop.sock_recv(channel, 65536))
 
 
@@ -105,7 +106,7 @@ async def test_who_says_nothing_is_not_waited_for(
     monkeypatch.setattr(control, "PATIENCE", 0.05)
     loop = asyncio.get_running_loop()
     with office.connect() as silent:
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(PATIENCE):
             assert await loop.sock_recv(silent, 10) == b""
     assert office.log[-1]["reason"] == "TimeoutError"
 
@@ -116,7 +117,7 @@ async def test_too_many_are_turned_away(
     monkeypatch.setattr(control, "MAX_CONNECTIONS", 1)
     loop = asyncio.get_running_loop()
     with office.connect(), office.connect() as second:
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(PATIENCE):
             assert await loop.sock_recv(second, 10) == b""
 
 
@@ -125,7 +126,7 @@ async def test_a_request_may_end_with_the_connection(office: Office) -> None:
     with office.connect() as channel:
         await loop.sock_sendall(channel, b'{"type":"status"}')
         channel.shutdown(socket.SHUT_WR)
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(PATIENCE):
             reply = msgspec.json.decode(await loop.sock_recv(channel, 65536))
     assert reply["calls"][0]["call_id"] == STATUS.call_id
 

@@ -7,6 +7,7 @@ from agent.common import logs
 from agent.common.logs import Told
 from agent.service import log_upkeep
 from agent.service.alarm_board import AlarmBoard
+from tests.patience import PATIENCE
 
 
 async def test_the_log_is_flushed_and_old_alarms_are_taken_down(
@@ -19,7 +20,7 @@ async def test_the_log_is_flushed_and_old_alarms_are_taken_down(
     board.note(Told("part_failed", "critical", {"part": "p"}, 0))
     assert board.active()
     upkeep = asyncio.get_running_loop().create_task(log_upkeep.keep_log(board))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await flushed.wait()
         while board.active():
             await asyncio.sleep(0)

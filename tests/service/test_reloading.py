@@ -17,6 +17,7 @@ from agent.service.config import load
 from agent.service.reloading import MAX_RETIRED
 from tests.cli.conftest import DiskSite
 from tests.common.test_service_manager import Manager
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 from tests.service.test_app import hang_up, log
 from tests.service.test_manager_news import heard
@@ -65,7 +66,7 @@ async def running(
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     served = loop.create_task(agent.serve(ready.set))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         await ready.wait()
         found.reloading = agent._reload
         yield found
@@ -206,7 +207,7 @@ async def test_a_signal_while_it_begins_is_for_when_it_has_begun(
     agent = Agent(load(site.write()), tmp_path)
     agent._hung_up()
     served = asyncio.get_running_loop().create_task(agent.serve())
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not [e for e in log if e["event"] == "configuration_reloaded"]:
             await asyncio.sleep(0)
         agent.stop()

@@ -9,6 +9,7 @@ from agent.service.config import load
 from agent.service.watching import lists_of, watch
 from tests.cli.conftest import DiskSite
 from tests.formats.rosters import TODAY
+from tests.patience import PATIENCE
 from tests.service.protected import ProtectedSite, days_from
 
 
@@ -51,7 +52,7 @@ async def test_a_file_that_is_another_one_is_told_once(tmp_path: Path) -> None:
     running = asyncio.get_running_loop().create_task(
         watch([Looked(one), two], lambda: told.append(looks), every=0)
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while looks < 12:
             await asyncio.sleep(0)
     running.cancel()

@@ -15,19 +15,20 @@ from agent.signalling.sip.limits import PeerLimits
 from agent.signalling.stream import StreamTransport
 from agent.signalling.tls import TlsContexts
 from tests.lab.certificates import Certificate
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 MESSAGE = b"OPTIONS sip:a SIP/2.0\r\nl: 0\r\n\r\n"
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0)
 
 
 async def got(queue: "asyncio.Queue[Any]") -> Any:
-    return await asyncio.wait_for(queue.get(), 10)
+    return await asyncio.wait_for(queue.get(), PATIENCE)
 
 
 class End:

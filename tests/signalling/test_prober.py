@@ -15,11 +15,12 @@ from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.uri import Uri, parse_uri
 from agent.signalling.useragent import UserAgent
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0)
 

@@ -16,6 +16,7 @@ from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.uri import Uri, parse_uri
 from agent.signalling.useragent import UserAgent
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 Answer = tuple[int, Sequence[tuple[str, str]]]
@@ -90,7 +91,7 @@ async def test_it_registers_and_takes_it_back(
     exchange.answers = [(423, [("Min-Expires", "1800")]), (200, []), (200, [])]
     with structlog.testing.capture_logs() as logs:
         running = asyncio.ensure_future(registrar.run())  # noqa: TID251
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await until(registrar, registered=1)
             assert registrar.registered
             running.cancel()
@@ -114,7 +115,7 @@ async def test_failures_are_told_and_tried_again(
     exchange.answers = [(503, []), (200, [])]
     with structlog.testing.capture_logs() as logs:
         running = asyncio.ensure_future(registrar.run())  # noqa: TID251
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await until(registrar, registered=1)
         running.cancel()
     assert [(e["event"], e.get("sip_status"), e["peer"]) for e in logs] == [
@@ -132,7 +133,7 @@ async def test_a_renewal_says_nothing(
     exchange.answers = [(200, [("Expires", "1")])] * 3
     with structlog.testing.capture_logs() as logs:
         running = asyncio.ensure_future(registrar.run())  # noqa: TID251
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await until(registrar, registered=3)
         running.cancel()
     assert [entry["event"] for entry in logs] == ["registered"]

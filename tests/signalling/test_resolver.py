@@ -13,6 +13,7 @@ from agent.signalling.sip.answers import STALE_SECONDS
 from agent.signalling.sip.resolution import Target
 from agent.signalling.sip.uri import parse_uri
 from tests.lab.nameserver import NameServer
+from tests.patience import PATIENCE
 
 SERVED = (("udp", 4), ("tcp", 4), ("udp", 6))
 
@@ -49,7 +50,7 @@ def resolver(server: Any) -> Resolver:
 
 
 async def found(resolver: Resolver, uri: str) -> list[Target]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         return await resolver.targets(parse_uri(uri), SERVED)
 
 

@@ -11,6 +11,7 @@ import pytest
 from agent.model.media import Address
 from agent.signalling.sip.limits import PeerLimits
 from tests.lab.certificates import Authority, Certificate, outdated
+from tests.patience import PATIENCE
 from tests.signalling.streams import MESSAGE, End, connect, contexts, got, until, works
 
 
@@ -95,7 +96,9 @@ REFUSED_CLIENTS = {
 def shake_hands(address: Address, context: ssl.SSLContext) -> None:
     """What a blocking client does; asyncio's sends no alerts."""
     with (
-        socket.create_connection((address.host, address.port), timeout=10) as plain,
+        socket.create_connection(
+            (address.host, address.port), timeout=PATIENCE
+        ) as plain,
         context.wrap_socket(plain, server_hostname=address.host) as secure,
     ):
         # In TLS 1.3 a client learns of its refusal with the first octets.

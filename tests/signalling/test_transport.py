@@ -7,6 +7,7 @@ from agent.model.media import Address
 from agent.signalling.config import Listener
 from agent.signalling.sip.flow import Flow
 from agent.signalling.transport import TransportError, UdpTransport
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 
@@ -22,7 +23,7 @@ async def test_datagrams_come_with_their_flow_and_go_back(host: str) -> None:
     await two.start()
     try:
         one.send(b"hello", Flow("udp", ours, theirs))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await received.get() == (b"hello", Flow("udp", theirs, ours))
             two.send(b"back", Flow("udp", theirs, ours))
             assert await received.get() == (b"back", Flow("udp", ours, theirs))
@@ -43,7 +44,7 @@ async def test_the_largest_datagram_comes_whole() -> None:
     data = bytes(range(256)) * 256
     try:
         one.send(data[:65_507], Flow("udp", ours, theirs))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await received.get() == data[:65_507]
     finally:
         one.close()
@@ -87,7 +88,7 @@ async def test_a_socket_that_another_process_has_opened_is_used_as_it_is() -> No
     second = UdpTransport(listener, lambda d, _f: received.put_nowait(d), kept)
     await second.start()
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await received.get() == b"while nobody read"
     finally:
         second.close()

@@ -24,6 +24,7 @@ from agent.signalling.transport import TransportError
 from agent.signalling.useragent import UserAgent
 from tests.lab.certificates import Authority
 from tests.lab.nameserver import NameServer
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 
@@ -111,7 +112,7 @@ async def test_a_call_over_sockets(transport: str, host: str, tmp_path: Path) ->
     )
     await alice.agent.start()
     await bob.agent.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await alice.call(bob.address)
         invited = await bob.events.get()
         assert isinstance(invited, sip.InviteReceived)
@@ -145,7 +146,7 @@ async def test_a_call_over_sockets(transport: str, host: str, tmp_path: Path) ->
 
 async def test_timers_run_without_anyone_asking(parties: list[Party]) -> None:
     alice, _, nobody = parties
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await alice.call(nobody.address)
         refused = await alice.events.get()
     assert isinstance(refused, sip.Refused)
@@ -162,7 +163,7 @@ async def test_an_event_may_touch_the_core(parties: list[Party]) -> None:
             bob.agent.flush()  # from within a flush: the outer one sends it
 
     bob.agent._on_event = refuse
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await alice.call(bob.address)
         refused = await alice.events.get()
     assert refused.status == 486
@@ -199,7 +200,7 @@ async def test_names_are_resolved_and_the_next_server_takes_over() -> None:
     await alice.agent.start()
     await bob.agent.start()
     target = parse_uri("sip:you@example.com;transport=udp")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         flows = await alice.agent.flows_to(target)
         assert [flow.remote.port for flow in flows] == ports[1:]
         alice.core.invite(
@@ -304,7 +305,7 @@ async def test_a_question_is_answered(parties: list[Party]) -> None:
             cseq=1,
         )
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         for to, status in ((bob.address, 200), (nobody.address, 408)):
             flow = Flow("udp", alice.address, to)
             assert (await alice.agent.ask(options(to), flow)).status == status
@@ -320,7 +321,7 @@ async def test_nobody_listening_fails_the_call_at_once() -> None:
     [port, nobody] = free_ports(2)
     alice = Party(port, transport="tcp")
     await alice.agent.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await alice.call(Address("127.0.0.1", nobody))
         refused = await alice.events.get()
     assert isinstance(refused, sip.Refused)
@@ -340,7 +341,7 @@ async def test_a_connection_that_goes_fails_what_was_asked_on_it() -> None:
         writer.close()
 
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await alice.call(Address(*server.sockets[0].getsockname()))
         refused = await alice.events.get()
     assert refused.status == 503
@@ -359,7 +360,7 @@ async def test_a_request_of_a_stream_without_length_is_answered_and_cut_off() ->
         b"From: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\n"
         b"Call-ID: c\r\nCSeq: 1 OPTIONS\r\n\r\n"
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         answer = await reader.read()
     assert answer.startswith(b"SIP/2.0 400 ")
     writer.close()
@@ -396,7 +397,7 @@ async def test_what_peers_will_do_is_prepared_before_they_are_told() -> None:
     one.agent.flush()
     assert heard == []  # nothing leaves
     await one.call(other.address)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await other.events.get()
     assert heard == [0]
     one.agent.close()
@@ -443,7 +444,7 @@ async def test_another_process_goes_on_with_sockets_and_sessions() -> None:
     )
     first.flush()
     assert set(states) == {session}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         invited = await phone.events.get()
     assert isinstance(invited, sip.InviteReceived)
     kept = {name: sock.dup() for name, sock in first.sockets().items()}
@@ -460,7 +461,7 @@ async def test_another_process_goes_on_with_sockets_and_sessions() -> None:
     phone.agent.flush()
     second.flush()
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert isinstance(await phone.events.get(), sip.Cancelled)
     finally:
         second.close()

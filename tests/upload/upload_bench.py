@@ -12,6 +12,7 @@ from agent.recording.spool import SealedObject, Spool
 from agent.upload.backends.memory import MemoryBackend
 from agent.upload.targets import Target
 from agent.upload.uploader import Uploader
+from tests.patience import PATIENCE
 
 IDS = [f"{n}23e4567-e89b-42d3-a456-426614174000" for n in range(10)]
 ONE = IDS[1]
@@ -112,7 +113,7 @@ class Bench:
         loop, offset = asyncio.get_running_loop(), 0.0
         loop.time = lambda: time.monotonic() + offset  # type: ignore[method-assign]
         task = loop.create_task(self.uploader.run())
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while not done():
             assert not task.done(), task.exception()
             assert time.monotonic() < deadline

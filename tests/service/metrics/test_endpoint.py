@@ -18,6 +18,7 @@ from agent.service.metrics.server import MetricsListenError
 from agent.signalling.config import TlsConfig
 from tests.cli.conftest import DiskSite
 from tests.lab.certificates import Authority
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 
@@ -63,7 +64,7 @@ async def test_a_running_agent_tells_its_numbers(tmp_path: Path) -> None:
     agent = Agent(configured(site, f"127.0.0.1:{port}"), site.root)
     ready = asyncio.Event()
     served = asyncio.get_running_loop().create_task(agent.serve(ready.set))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await ready.wait()
         status, text = await get(port, "/metrics")
         assert status == 200
@@ -96,7 +97,7 @@ async def test_where_nothing_is_configured_nobody_listens(tmp_path: Path) -> Non
     agent = Agent(load(site.write()), site.root)
     ready = asyncio.Event()
     served = asyncio.get_running_loop().create_task(agent.serve(ready.set))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await ready.wait()
         with pytest.raises(ConnectionRefusedError):
             await get(port, "/metrics")
@@ -109,7 +110,7 @@ async def test_where_it_cannot_listen_it_does_not_start(tmp_path: Path) -> None:
     [site.sip, port] = free_ports(2)
     taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", port)
     agent = Agent(configured(site, f"127.0.0.1:{port}"), site.root)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(MetricsListenError):
             await agent.serve()
     taken.close()
