@@ -57,6 +57,8 @@ class Withheld(StrEnum):
     "Nothing shows that they were told."
     OUTSIDERS = "outsiders"
     "The officers have left, and others talk on."
+    NO_OFFICER = "no-officer"
+    "None is known to be there yet: a queue, or a menu."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,9 @@ class SiprecConfig(
     "Rules that pick the outside parties; everybody else is an officer then."
     calling: tuple[str, ...] = ()
     "Rules that pick who rang whom: they tell the direction."
+    without_officer: Literal["record", "wait"] = "record"
+    """What becomes of what is said while rules, the vendor's data and the directory
+    know no officer who is there: `wait` for one, where a queue answers first."""
     on_notice_failure: Literal["discard", "record"] = "discard"
     "What becomes of a call whose parties were not shown to be told."
     on_late_exemption: Literal["discard", "keep"] = "discard"

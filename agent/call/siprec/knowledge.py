@@ -136,6 +136,8 @@ class Knowledge:
             held=self._held(),
             going_on=self._going_on,
             announced=self.notice.given,
+            awaits_officer=self._rules.without_officer == "wait"
+            and not parties.officer_known,
             exempt_before=parties.exempt and not self._joins(parties.exempt_keys),
             incomplete=self._metadata.needs_snapshot,
         )

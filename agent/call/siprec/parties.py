@@ -72,6 +72,8 @@ class Parties(msgspec.Struct, frozen=True, kw_only=True):
     "Whether every officer who was known has left the others among themselves."
     identified: bool
     "Whether rule or directory has known an officer, now or before."
+    officer_known: bool = False
+    "Whether rule, vendor's data or directory know an officer who is there."
     exempt_keys: frozenset[str] = frozenset()
     "Of those of `participants` who must never be; none where it is the number rung."
 
@@ -159,6 +161,7 @@ def decide(
         mixed=placed.mixed,
         outsiders_only=outsiders_only,
         identified=was_known or bool(by_rule or known),
+        officer_known=bool(by_rule or hints.recorded or known),
         exempt_keys=exempt,
     )
 

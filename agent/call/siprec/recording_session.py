@@ -34,10 +34,13 @@ RECOVERY_ON_TIMER: Final = 102
 _CAUSES: Final = {
     Withheld.EXEMPT: EndCause.TRANSFERRED,
     Withheld.OUTSIDERS: EndCause.TRANSFERRED,
+    Withheld.NO_OFFICER: EndCause.TRANSFERRED,
     # More was said that might have been recorded: what there is, is a part.
     Withheld.NOTICE: EndCause.RECORDING_STOPPED,
 }
 "As what a segment ends when what is said may not be recorded any more."
+_EXEMPTING: Final = frozenset({Withheld.EXEMPT, Withheld.NOTICE})
+"Those for which a session of which nothing was recorded has the outcome `exempt`."
 
 
 class Phase(Symbol):
@@ -271,7 +274,7 @@ class RecordingSession:
             if withheld is not None:
                 self._emit(Withhold(reason=withheld))
         if withheld is not None:
-            self._exempt = self._exempt or withheld is not Withheld.OUTSIDERS
+            self._exempt = self._exempt or withheld in _EXEMPTING
             late = withheld is Withheld.EXEMPT and situation.exempt_before
             discard = late and self._discards_late
             self.segments.close(_CAUSES[withheld], discard=discard)
@@ -292,7 +295,9 @@ class RecordingSession:
             return Withheld.EXEMPT
         if self._discards and not situation.announced:
             return Withheld.NOTICE
-        return Withheld.OUTSIDERS if situation.parties.outsiders_only else None
+        if situation.parties.outsiders_only:
+            return Withheld.OUTSIDERS
+        return Withheld.NO_OFFICER if situation.awaits_officer else None
 
     def _goes_on(self, situation: Situation, now: float) -> bool:
         """Whether the open segment is still one of the same people."""

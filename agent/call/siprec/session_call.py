@@ -282,7 +282,8 @@ class SessionCall:
         silent = situation.inactive(names) | situation.on_hold(names)
         for one in views:
             self._streams[one.name].gone = one.name in silent
-        if situation.going_on and views and not self._told_answered:
+        talk = situation.going_on and bool(views) and not situation.awaits_officer
+        if talk and not self._told_answered:
             self._told_answered = True
             officer = next(iter(situation.parties.officers), "")
             self._joint.telling.answered(self.call_id, officer)

@@ -36,6 +36,8 @@ class Situation:
     "Whether there is a call to be recorded: a session may outlast many."
     announced: bool = True
     "Whether the notice counts as given."
+    awaits_officer: bool = False
+    "Whether nothing is to be recorded before an officer is known to be there."
     exempt_before: bool = False
     "Whether who must never be recorded was there before that was known."
     incomplete: bool = False

@@ -370,3 +370,20 @@ def test_what_a_crowd_costs_grows_with_it_and_not_with_its_square() -> None:
         return best
 
     assert cost(490) < 18 * cost(70)
+
+
+def test_an_officer_is_known_by_rule_vendor_or_directory_and_not_by_direction() -> None:
+    assert decided(two()).officer_known
+    stranger = (
+        Document()
+        .party("A", "sip:0401234567@a.example", sends=["1"], hears=["2"])
+        .party("B", "sip:900@b.example", sends=["2"], hears=["1"])
+    )
+    by_direction = decided(stranger, rules=entry(direction="inbound"))
+    assert by_direction.officers == ("900",)
+    assert not by_direction.officer_known
+    assert decided(stranger, rules=entry(officer=("aor:sip:900@*",))).officer_known
+    # One who has left is there no more.
+    before = decided(two())
+    alone = known(two(), Document(partial=True).leaves("B"))
+    assert not decided(state=alone, before=before).officer_known

@@ -308,6 +308,26 @@ def test_officers_who_leave_outsiders_alone_end_what_is_recorded() -> None:
     assert session.closed().outcome is Outcome.RECORDED
 
 
+def test_before_an_officer_is_there_nothing_is_recorded() -> None:
+    session = Session()
+    waits = session.up(awaits_officer=True)
+    assert waits == [rec.Withhold(reason=rec.Withheld.NO_OFFICER)]
+    assert session.moved().machine.phase is Phase.IDLE
+    [opened] = session.look()
+    assert opened.number == 1
+    [_withhold, closed] = session.look(awaits_officer=True)
+    assert closed == closing(EndCause.TRANSFERRED)
+    session.machine.left(EndCause.SESSION_ENDED)
+    assert session.closed().outcome is Outcome.RECORDED
+
+
+def test_who_leaves_the_queue_has_given_up() -> None:
+    session = Session()
+    session.up(awaits_officer=True)
+    session.machine.left(EndCause.SESSION_ENDED)
+    assert session.closed().outcome is Outcome.ABANDONED
+
+
 # -- silence -------------------------------------------------------------------
 
 

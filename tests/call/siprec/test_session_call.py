@@ -295,6 +295,29 @@ async def test_a_stream_that_is_no_more_has_nobody_on_hold(site: Recorder) -> No
     assert row.cause == EndCause.MEDIA_TIMEOUT
 
 
+async def test_a_queue_is_not_recorded_where_officers_are_waited_for(
+    site: Recorder,
+) -> None:
+    await site.record(
+        rules(without_officer="wait", direction="inbound", service="0295000000")
+    )
+    queue = Document({CALLER: "96", "0295000000": "97"})
+    site.client.record(sdp(*BOTH), queue.xml)
+    await site.client.answered()
+    waits = await site.until_logged("not_recorded")
+    assert waits["reason"] == "no-officer"
+    assert not site.media.begins
+    [row] = await site.rows()
+    assert row.answered_utc_ns is None
+    site.client.send("UPDATE", metadata=TALK.xml)
+    await until(lambda: site.media.told("grant_journal"), "a segment")
+    site.client.hang_up()
+    row = await site.over()
+    assert row.outcome == Outcome.RECORDED
+    assert row.answered_utc_ns is not None
+    assert len(row.recordings) == 1
+
+
 async def test_operators_pause_resume_and_stop_it(site: Recorder) -> None:
     await site.record(rules(max_pause=60.0))
     await site.talk_beside()
