@@ -120,3 +120,16 @@ def test_where_it_was_not_known_whose_they_are_streams_need_not_stay() -> None:
     assert made == Placement({"1": RIGHT, "2": LEFT}, mixed=False, by_order=True)
     # A side that only order told is still told by nothing else.
     assert place(["1", "2"], sides, made) == made
+
+
+def test_what_is_fixed_holds_for_streams_of_a_single_sender() -> None:
+    caller, officer = party("c", "2"), party("o", "1")
+    before = Placement({"1": LEFT, "2": RIGHT}, mixed=False, by_order=False)
+    sides = {caller: LEFT, officer: RIGHT}
+    assert place(["1", "2"], sides, before, fixed=True).channels == before.channels
+    moved = place(["1", "2"], sides, before).channels
+    assert moved == {"1": RIGHT, "2": LEFT}
+    # Several on one of them are told from what it was.
+    sides[party("p", "1")] = LEFT
+    both = place(["1", "2"], sides, before, fixed=True).channels
+    assert both == {"1": BOTH, "2": RIGHT}
