@@ -64,6 +64,8 @@ async def test_ports_are_bound_and_tapped_before_the_answer_leaves(
     site.agent.before_leaving = lambda: heard.append(set(site.media.verbs))
     await site.talk_beside()
     assert {"open_leg", "configure", "start_recording"} <= heard[-1]
+    # What comes before the tap waits in the socket.
+    assert site.media.deaf == site.media.open
 
 
 async def test_the_intent_stands_before_the_answer(site: Recorder) -> None:
