@@ -159,10 +159,10 @@ class TestLedger(Ledger):
             raise self.broken_segments
         await super().segment(*arguments)
 
-    async def advance(self, *arguments: Any, verdict: str = "") -> None:
+    async def advance(self, *arguments: Any, **more: Any) -> None:
         if self.broken_states is not None:
             raise self.broken_states
-        await super().advance(*arguments, verdict=verdict)
+        await super().advance(*arguments, **more)
 
     async def forget_recording(self, *arguments: Any) -> None:
         if self.broken_states is not None:

@@ -8,9 +8,10 @@ from agent.call import commands
 
 @pytest.mark.parametrize("kind", typing.get_args(commands.Command))
 def test_commands_are_plain_frozen_values(kind: typing.Any) -> None:
-    assert is_dataclass(kind)
-    made = kind(**{field.name: None for field in fields(kind) if field.kw_only})
-    assert made == kind(**{field.name: None for field in fields(kind)})
+    assert is_dataclass(kind), kind
+    make: typing.Any = kind
+    made = make(**{field.name: None for field in fields(kind) if field.kw_only})
+    assert made == make(**{field.name: None for field in fields(kind)})
     with pytest.raises(AttributeError):
         setattr(made, fields(kind)[0].name, 1)
 

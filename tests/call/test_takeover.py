@@ -176,7 +176,7 @@ async def test_a_transfer_whose_invite_was_never_sent_is_carried_out(
     await until(lambda: calm.media.told("open_leg")[2:], "its leg is opened")
     (call,) = calm.control._calls.values()
     if not opened:
-        del call._legs._legs["b2"]  # type: ignore[union-attr]
+        del call._legs._legs["b2"]  # type: ignore[attr-defined]
     calm.keeper.changed(call)
     calm.media.gate = None
     await calm.take_over()

@@ -134,7 +134,7 @@ def test_every_sample_stands_where_its_frame_says(
         for frame in result.frames:
             end = frame.position + frame.length
             channel[frame.position : end] = heard(frame)
-    data = audio(align(*legs, 600))
+    data = audio(align(legs[0], legs[1], 600))
     assert [data[0::2], data[1::2]] == channels
 
 

@@ -5,7 +5,7 @@ Besides "nothing but the one error" each says what must hold of what was underst
 
 import contextlib
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from agent.access.requests import RequestError, parse_request
@@ -112,7 +112,7 @@ def _pass_on(request: Request) -> None:
     assert len(body) <= len(request.body) + 2
 
 
-def _frames(data: bytes, step: int) -> list[Frame]:
+def _frames(data: bytes, step: int) -> Sequence[Frame]:
     deframer = Deframer()
     frames = []
     for at in range(0, len(data), step):

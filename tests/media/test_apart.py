@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -41,7 +42,7 @@ def running_units(tmp_path: Path) -> Iterator[Units]:
 
 def abandon(pool: MediaPool) -> None:
     """What the death of a main process does: its descriptors are closed."""
-    crew = pool._crew
+    crew: Any = pool._crew
     for place in (*crew._workers, *crew._spares):
         place._tasks.cancel()
         if place._link is not None:

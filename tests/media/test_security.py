@@ -55,7 +55,12 @@ def test_both_directions(security: LegSecurity) -> None:
     assert security.unprotect(sealed(1, 2), NOW) == packet(1)
     assert security.unprotect_rtcp(report(1, 2), NOW) == REPORT
     sent: list[bytes] = []
-    send = security.protecting(lambda data: sent.append(data) or len(data))
+
+    def note(data: bytes) -> int:
+        sent.append(data)
+        return len(data)
+
+    send = security.protecting(note)
     assert send is not None
     assert send(packet(1)) == len(packet(1)) + 10
     judge = Direction(SUITE, key(1))

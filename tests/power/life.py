@@ -290,7 +290,7 @@ async def live(root: Path, kept: Kept, *, blocks: int = 4, dies: bool = False) -
     tape = Tape(site.disk)
     frames = blocks * BLOCK
     life = Life(new_id(), frames, 1 + dies, tape)
-    now = {
+    now: dict[str, Any] = {
         "monotonic_ns": lambda: START + frames * 20 * MS,
         "utc_ns": lambda: STARTED_AT + frames * 20 * MS,
     }

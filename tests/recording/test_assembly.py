@@ -17,7 +17,8 @@ from agent.formats.manifest import Manifest
 from agent.formats.rtp.packet import RtpPacket
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import SegmentMark
-from agent.recording.assembly import Assembled, AssemblyError, assemble, digest
+from agent.recording.assembly import Assembled, assemble, digest
+from agent.recording.collecting import AssemblyError
 from tests.formats.cue_chunks import wav_labels
 from tests.recording.segments import (
     CALLER,

@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -323,7 +324,7 @@ class Steps:
         for module, name in (
             (spool_module, "write_durably"),
             (spool_module, "sync_directory"),
-            (spool_module.shutil, "rmtree"),
+            (shutil, "rmtree"),
             (finisher, "digest"),
         ):
             self._wrap(module, name)

@@ -10,6 +10,7 @@ from agent.common.ids import new_id
 from agent.formats.seal import (
     FIRST,
     Addressees,
+    SealError,
     Statement,
     seal_digest,
     seal_place,
@@ -247,7 +248,7 @@ def test_a_seal_that_is_damaged_is_said_and_never_uploaded(spool: Spool) -> None
     seal(spool, chain, segment.id)
     spool.sealed_path(segment.id, f"{segment.id}.seal").write_bytes(b"junk")
     chain = chain_of(spool)
-    with pytest.raises(seal_chain.SealError, match="malformed"):
+    with pytest.raises(SealError, match="malformed"):
         seal(spool, chain, segment.id)
     other = sealed(spool)
     seal(spool, chain, other.id)

@@ -197,7 +197,7 @@ def steps(monkeypatch: pytest.MonkeyPatch, kill_at: int | None) -> list[str]:
 
     for name in ("rename", "unlink", "mkdir", "hardlink_to"):
         wrap(Path, name)
-    wrap(spool_module.shutil, "rmtree")
+    wrap(shutil, "rmtree")
     wrap(spool_module, "write_durably")
     wrap(spool_module, "sync_directory")
     return done
