@@ -60,6 +60,8 @@ class Leg:
     sent: int = 0
     sending: bool = False
     sent_at: array = field(default_factory=lambda: array("d"))
+    late: set[int] = field(default_factory=set)
+    "Frames that went a frame or more after their turn: the machine was busy."
     received: int = 0
     got_frames: set[int] = field(default_factory=set)
 
@@ -80,6 +82,8 @@ class Call:
     failed: str = ""
     first_of_officer: int = 0
     "Index of the caller's first frame sent after the officer's answer."
+    since: tuple[int, int] = (0, 0)
+    "Frames that its legs had sent when both had heard each other, or nobody yet."
 
 
 class Load:
@@ -301,6 +305,7 @@ class Load:
             )
             call.talked = now
             call.first_of_officer = call.legs[0].sent
+            call.since = call.first_of_officer, 0
             self._start_rtp(leg, now)
             self._at(now + self._talk, lambda at: self._hang_up(call, at))
             return
@@ -377,6 +382,8 @@ class Load:
         except (BlockingIOError, ConnectionError):
             return
         leg.sent = index + 1
+        if now - at > PERIOD:
+            leg.late.add(index)
         if self._keep:
             leg.sent_at.append(now)
         self.rtp_sent += 1
@@ -384,6 +391,10 @@ class Load:
             self._timers,
             (at + PERIOD, next(self._count), lambda at: self._send(leg, at)),
         )
+
+    def _first_heard(self, call: Call, leg: Leg) -> None:
+        if call.legs[1 - leg.side].got_frames:
+            call.since = call.legs[0].sent, call.legs[1].sent
 
     def _receive(self, leg: Leg) -> None:
         now = time.monotonic()
@@ -400,6 +411,8 @@ class Load:
             if magic != MAGIC or side == leg.side:
                 continue
             index = mark & 0xFFFF
+            if not leg.got_frames:
+                self._first_heard(self.calls[leg.call], leg)
             leg.got_frames.add(index)
             if self._keep:
                 other = self.calls[leg.call].legs[side]

@@ -5,10 +5,12 @@ import math
 import os
 import random
 import signal
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.cli.phone import Phone
 from agent.formats.container import read_wav
 from agent.model.media import Address
 from agent.signalling.sip import core as sip
@@ -29,6 +31,7 @@ DEEDS = {"re-INVITE": 0.03, "REFER": 0.08, "PRACK": 0.03}
 "What main is killed in the middle of, and within how many seconds of its beginning."
 FRAMES = 3000
 "Of a phone's speech: a minute, longer than any round."
+FRAME_NS = 20_000_000
 
 
 class Desk:
@@ -188,11 +191,13 @@ async def kill_midway(
     if len(recordings) != 1 + transferred:
         losses.unopened.append(f"{len(recordings)} recordings of a call")
     losses.worst_ms.append(
-        max((examine(one, number, losses) for one in recordings), default=0)
+        max((examine(one, number, phones, losses) for one in recordings), default=0)
     )
 
 
-def examine(recording: Recording, number: int, losses: Losses) -> int:
+def examine(
+    recording: Recording, number: int, phones: Sequence[Phone], losses: Losses
+) -> int:
     """Look up the clicks of a segment; ms that the leg that lost most has lost.
 
     Whose officer it was, its tag says. It lacks nothing between the first and the last
@@ -207,7 +212,13 @@ def examine(recording: Recording, number: int, losses: Losses) -> int:
         there = [n for n in range(FRAMES) if payload(number, leg, n) in samples]
         assert there, f"nothing of leg {leg} in {recording.manifest}"
         frames = range(there[0], there[-1] + 1)
-        anchor = samples.find(payload(number, leg, there[0]))
-        clicks.look(number, leg, samples, frames, anchor)
+        clicks.look(number, leg, samples, frames, said_late(phones[leg]))
     losses.add(clicks)
     return max(clicks.lost_ms)
+
+
+def said_late(phone: Phone) -> set[int]:
+    """Frames that a phone has said a frame or more after their turn."""
+    turns = [said - index * FRAME_NS for index, said in enumerate(phone.said_ns)]
+    first = min(turns, default=0)
+    return {index for index, turn in enumerate(turns) if turn - first > FRAME_NS}
