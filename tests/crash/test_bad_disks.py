@@ -16,6 +16,7 @@ from tests.crash.test_full_disk import UNRECORDED, assert_sound
 from tests.crash.test_kill import BOUND, SLACK, salvaged
 from tests.lab.daemon import ROOT, Daemon
 from tests.lab.parties import closed_row, parties, tone_seconds
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.crash
 
@@ -41,7 +42,7 @@ class Ext4:
 
     def repair(self) -> None:
         """Unmount once everybody has left it, check, and mount again."""
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + PATIENCE
         while subprocess.run(
             ["umount", self.place], check=False, capture_output=True, timeout=10
         ).returncode:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.lab.daemon import Daemon
+from tests.patience import PATIENCE
 from tests.soak.chaos import run_round
 from tests.soak.losses import Losses
 
@@ -28,7 +29,7 @@ def test_calls_do_not_notice_that_their_worker_dies(
     daemon_at: Callable[..., Daemon],
 ) -> None:
     daemon = daemon_at(spares=1).start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not daemon.processes()["spare"]:
         assert time.monotonic() < deadline
     losses = Losses()

@@ -26,6 +26,7 @@ from tests.lab.parties import (
     until,
 )
 from tests.lab.sealed import chain, signing
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.crash
 
@@ -292,7 +293,7 @@ async def test_a_call_survives_its_media_worker(
         await asyncio.sleep(2.0)
         worker = min(daemon.media_workers())
         if spares:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while len(daemon.media_workers()) < 2:
                     await asyncio.sleep(0.05)
         os.kill(worker, signal.SIGKILL)

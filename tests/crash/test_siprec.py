@@ -16,6 +16,7 @@ from tests.lab.siprec.site import Site, recording_server
 from tests.lab.siprec.src import Client, clients
 from tests.lab.siprec.streams import Stream
 from tests.lab.standing import assert_well
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.crash
 
@@ -63,7 +64,7 @@ def missing(channels: Channels, client: Client) -> list[int]:
 
 async def test_a_worker_dies_and_the_session_goes_on(site: Site) -> None:
     async with talking(site) as client:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not site.daemon.processes()["spare"]:
                 await asyncio.sleep(0.05)
         [worker] = site.daemon.processes()["worker"]

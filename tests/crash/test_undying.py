@@ -19,6 +19,7 @@ from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.uri import NameAddr, parse_uri
 from agent.signalling.useragent import UserAgent
 from tests.crash.undying import TIMERS
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.crash
@@ -87,7 +88,7 @@ async def undying(transport: str, port: int) -> AsyncIterator[Any]:
         yield process
     finally:
         process.stdin.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await process.wait()
 
 

@@ -25,6 +25,7 @@ from tests.lab.scenes import (
     rings,
     talk,
 )
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
@@ -80,7 +81,7 @@ async def before(
 
 async def reconciled(daemon: Daemon, exchange: Asterisk) -> list[dict[str, str]]:
     """What `reconcile` finds in its call detail records, once there are any."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not exchange.records.exists() or not exchange.records.stat().st_size:
             await asyncio.sleep(0.05)
     process = await asyncio.create_subprocess_exec(

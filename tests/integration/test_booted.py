@@ -21,6 +21,7 @@ from tests.lab.siprec.played import Channels
 from tests.lab.siprec.site import client_of, with_sources
 from tests.lab.siprec.src import Client, clients
 from tests.lab.siprec.streams import Stream
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.integration
 
@@ -183,7 +184,7 @@ async def test_the_journal_finds_a_call_by_its_id_and_explains_what_is_grave(
             await asyncio.to_thread(system.run, *SIGNAL_JOURNALD, "CONT")
     (recorded,) = row.recordings
     await asyncio.to_thread(until_stored, daemon, recorded.recording_id)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while "stored" not in {
             line["EVENT"]
             for line in service.lines(f"RECORDING_ID={recorded.recording_id}")
@@ -216,7 +217,7 @@ async def test_the_journal_finds_a_call_by_its_id_and_explains_what_is_grave(
 
 
 def until_waits_no_more(daemon: Daemon) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while daemon.waiting():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -237,7 +238,7 @@ def is_at_an_end(gap: Gap, recording: Recording) -> bool:
 
 
 def until_stored(daemon: Daemon, recording_id: str) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while recording_id not in daemon.stored(".json.age"):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -49,7 +49,7 @@ class Site:
     async def outcome(self, call: Parties) -> str:
         """Hang up, and see what became of the call."""
         await call.hang_up()
-        return str((await closed_row(self.daemon, 15)).outcome)
+        return str((await closed_row(self.daemon)).outcome)
 
 
 @pytest.fixture(scope="module")

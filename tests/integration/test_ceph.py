@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from tests.lab.ceph import Ceph
 from tests.lab.s3 import s3_client
+from tests.patience import PATIENCE
 
 pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
@@ -27,7 +28,7 @@ def test_its_access_log_tells_who_asked_for_what(ceph: Ceph) -> None:
     s3.create_bucket(Bucket="told")
     with pytest.raises(ClientError):
         s3.get_object(Bucket="told", Key="keys/no-such-object")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         told = [entry for entry in ceph.accesses() if entry["bucket"] == "told"]
         if len(told) > 1:

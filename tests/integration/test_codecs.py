@@ -17,6 +17,7 @@ from agent.model.media import G722, OPUS, PCMA, PCMU, Address, Codec
 from tests.formats.signals import RATE, loudest, pcm16, sine
 from tests.lab.daemon import CALLER, Daemon, Recording
 from tests.lab.parties import channels
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
@@ -95,7 +96,7 @@ async def talk(
     await other.start()
     try:
         await one.call(daemon.number())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await other.connected.wait()
             await asyncio.sleep(PAUSE)
             # A move to another codec takes an exchange, however long that is.
@@ -236,7 +237,7 @@ async def test_a_caller_without_the_routes_codec_is_told_so(
     await caller.start()
     try:
         await caller.call(daemon.number())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await caller.ended.wait()
     finally:
         await caller.close()

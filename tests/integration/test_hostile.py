@@ -17,6 +17,7 @@ from agent.formats.container import read_wav
 from agent.formats.rtp.packet import RtpPacket
 from tests.lab.daemon import ROOT, Daemon, Recording
 from tests.lab.parties import Parties, audio_of, closed_row, noise, parties, until
+from tests.patience import PATIENCE
 from tests.soak import hostile
 
 pytestmark = pytest.mark.integration
@@ -214,7 +215,7 @@ async def test_a_flood_at_the_sip_port_touches_no_call(daemon: Daemon) -> None:
             cwd=ROOT,
         )
         try:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(PATIENCE):
                 assert await flood.wait() == 0
         finally:
             if flood.returncode is None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.sipp import Sipp
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.integration
 
@@ -50,7 +51,7 @@ async def test_a_thousand_calls_over_a_lossy_network(
     assert Counter(line["outcome"] for line in ended) == {"recorded": CALLS}
     assert Counter(line["cause"] for line in ended) == {"officer-hangup": CALLS}
     assert len({line["call_id"] for line in ended}) == CALLS
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while any(row.outcome is None for row in daemon.rows()):
             await asyncio.sleep(0.1)
     rows = daemon.rows()

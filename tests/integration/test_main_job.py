@@ -14,6 +14,7 @@ from agent.model.media import Address
 from tests.integration.conftest import tone
 from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.scenes import talk
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
@@ -46,7 +47,7 @@ async def test_a_call_is_announced_connected_recorded_and_stored(
     await officer.start()
     try:
         await caller.call(daemon.number())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await officer.connected.wait()
             caller.speak()
             officer.speak()
@@ -105,7 +106,7 @@ async def test_officers_calls_are_announced_to_both_and_recorded(
     await officer.start()
     try:
         await officer.call(daemon.number("0409876543"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await officer.connected.wait()
             await talk(daemon, customer, officer, seconds=1.0)
             customer.hang_up()
@@ -135,7 +136,7 @@ async def test_hanging_up_in_the_notice_stores_nothing(
     await caller.start()
     try:
         await caller.call(daemon.number())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await caller.connected.wait()
             await asyncio.sleep(0.5)
             caller.hang_up()

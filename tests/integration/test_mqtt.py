@@ -15,6 +15,7 @@ from agent.events.sending import READ_AHEAD
 from tests.lab.mosquitto import ACL, PASSWORDS, Mosquitto
 from tests.lab.subscriber import Subscriber, first_of_each
 from tests.lab.told import KINDS, StallingRelay, TellingHost
+from tests.patience import PATIENCE
 from tests.ports import HOST
 
 pytestmark = [pytest.mark.integration, pytest.mark.beside]
@@ -108,13 +109,13 @@ async def test_a_command_that_the_broker_is_to_keep_is_known_as_such(
         topic = "recording-agent/host-a/commands/status"
         async with operator(broker) as client:
             await client.publish(topic, payload, qos=1, retain=retain)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while payload not in [said for said, _ in heard]:
                 await asyncio.sleep(0.02)
 
     async with TellingHost(tmp_path / "host", section) as host:
         host.publisher._answer = hear
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while host.publisher.away is not False:
                 await asyncio.sleep(0.02)
         await publish(b"now", retain=False)

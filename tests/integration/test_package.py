@@ -38,6 +38,7 @@ from tests.lab.packaged import (
     build,
     dependencies,
 )
+from tests.patience import PATIENCE
 from tests.soak.upgrade import talk_through
 
 pytestmark = pytest.mark.integration
@@ -157,7 +158,7 @@ def test_upgrades_during_live_calls_cost_them_nothing(
 
 
 def wait_for_workers(site: Site, count: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while len(site.workers()) != count:
         assert time.monotonic() < deadline, site.workers()
         time.sleep(0.1)

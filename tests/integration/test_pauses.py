@@ -25,6 +25,7 @@ from tests.lab.daemon import CALLER, ROOT, SERVICE, Daemon
 from tests.lab.parties import Parties, channels, goertzel_db, parties, say
 from tests.lab.scenes import CUSTOMER_HZ, our_phone
 from tests.lab.sipp import Sipp
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.integration
 
@@ -238,7 +239,7 @@ async def test_a_record_aware_phone_is_told(
 
 async def said(phone: Sipp, *expected: str) -> None:
     """Wait until a phone has heard so of the recording, repetitions apart."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             found = re.findall(r"(?m)^a=record:(\w+)", phone.messages)
             changes = [one for n, one in enumerate(found) if found[n - 1 : n] != [one]]

@@ -17,6 +17,7 @@ from agent.model.media import Address
 from tests.integration.conftest import tone
 from tests.lab.daemon import CALLER, ROOT, SERVICE, Daemon, Recording
 from tests.lab.scenes import talk
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
@@ -202,7 +203,7 @@ async def test_a_caller_that_cannot_acknowledge_harms_nobody(
     officer = ours(daemon.officers[0], "201")
     await officer.start()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             async with foreign(
                 daemon, tmp_path, "pyVoIP", "call", caller_port, user=CALLER
             ) as broken:

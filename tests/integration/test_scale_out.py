@@ -21,6 +21,7 @@ from tests.lab.opened import open_recording
 from tests.lab.parties import channels, say, tone_seconds
 from tests.lab.subscriber import Subscriber, first_of_each
 from tests.lab.told import KINDS
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 pytestmark = [pytest.mark.integration, pytest.mark.beside]
@@ -71,7 +72,7 @@ async def call(hosts: Network, site: Daemon) -> AsyncIterator[Phone]:
     await caller.start()
     await officer.start()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await caller.call(f"sip:{SERVICE}@{hosts.address}:{site.caller}")
             await officer.connected.wait()
             caller.speak()

@@ -30,6 +30,7 @@ from tests.lab.parties import (
     sine,
     until,
 )
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.integration
 
@@ -343,7 +344,7 @@ async def test_a_worker_cannot_be_dumped_by_its_own_user(
         )
         process = Path(f"/proc/{worker.pid}")
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 # It polls once it is set up.
                 while b"eventpoll" not in _readlinks(process / "fd"):
                     await asyncio.sleep(0.05)

@@ -22,6 +22,7 @@ from tests.lab.calls import (
 )
 from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.sipp import Sipp, call_in, call_out
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
@@ -82,7 +83,7 @@ async def test_nobody_answers_not_even_the_overflow(
     try:
         with targets[0], targets[1], targets[2]:
             await caller.call(daemon.number())
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(PATIENCE):
                 await caller.ended.wait()
             for target in targets:
                 await target.succeeds()
@@ -314,7 +315,7 @@ async def test_ten_calls_over_a_lossy_network(daemon: Daemon, tmp_path: Path) ->
     assert outcomes == ["abandoned"] * (10 - answered) + ["recorded"] * answered
     assert answered >= 8
     await daemon.logged("stored", count=answered)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while any(row.outcome is None for row in daemon.rows()):
             await asyncio.sleep(0.02)
     rows = daemon.rows()

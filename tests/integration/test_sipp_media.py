@@ -33,6 +33,7 @@ from tests.lab.calls import (
 from tests.lab.daemon import CALLER, Daemon, Recording
 from tests.lab.scenes import OFFICER_HZ, check_sides, our_phone
 from tests.lab.sipp import Sipp
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.integration
 
@@ -50,7 +51,7 @@ async def test_two_laws_in_one_call(daemon: Daemon, tmp_path: Path) -> None:
             payloads="0 101",
             pause=2.5,
         ) as caller:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await officer.connected.wait()
             assert officer.audio is not None
             # It was offered the caller's law first, and chose the other.
@@ -105,7 +106,7 @@ async def test_the_caller_holds_and_resumes(daemon: Daemon, tmp_path: Path) -> N
             remote=daemon.sip,
             pause=1.5,
         ) as caller:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await officer.connected.wait()
                 officer.speak()
                 await officer.ended.wait()

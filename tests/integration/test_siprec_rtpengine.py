@@ -25,6 +25,7 @@ from tests.lab.siprec import documents as doc
 from tests.lab.siprec.messages import body_of
 from tests.lab.siprec.site import Site, recording_server
 from tests.lab.siprec.src import Client, clients
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 pytestmark = [pytest.mark.integration, pytest.mark.beside]
@@ -61,7 +62,7 @@ async def call_beside(root: Path) -> AsyncIterator[Forked]:
             checks=KAMAILIO_CHECKS,
         ),
     ):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await caller.call(f"sip:201@127.0.0.1:{proxy}")
             await officer.connected.wait()
         caller.speak()

@@ -18,6 +18,7 @@ from tests.lab.daemon import SERVICE, Daemon
 from tests.lab.parties import closed_row, tone_phone, until
 from tests.lab.scenes import talk
 from tests.lab.secure_phone import SecurePhone, SecureTrunk
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.integration
 
@@ -174,7 +175,7 @@ async def test_a_dead_worker_costs_a_new_key_and_not_the_call(
         for pid in daemon.media_workers():
             os.kill(pid, signal.SIGKILL)
         await daemon.logged("media_worker_ready")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while len(caller.keys) < 2:
                 await asyncio.sleep(0.02)
         marks = len(caller.heard), len(officer.heard)

@@ -21,6 +21,7 @@ from tests.lab.daemon import CALLER, SERVICE, Daemon
 from tests.lab.parties import until
 from tests.lab.secure import TRUNK, Site, secured
 from tests.lab.standing import standing, started, trunk_phone, udp_phone
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
@@ -54,7 +55,7 @@ async def refusal(daemon: Daemon, place: str) -> tuple[str, str]:
 
     It warns, says whence and why, and names nobody.
     """
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not (found := refusals(daemon, place)):
             await asyncio.sleep(0.02)
     [line] = found

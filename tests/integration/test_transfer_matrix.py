@@ -16,6 +16,7 @@ from tests.lab.calls import CUSTOMER, phone
 from tests.lab.daemon import SERVICE, Daemon, Recording
 from tests.lab.parties import channels, goertzel_db
 from tests.lab.transfers import DeskPhone
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
@@ -144,7 +145,7 @@ def check(segments: list[Recording], officers: list[str], causes: list[str]) -> 
 async def over(site: Desk, calls: int = 1, recordings: int = 2) -> None:
     await site.daemon.logged("ended", count=calls)
     await site.daemon.logged("stored", count=recordings)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         # A row is closed after the log has told so.
         while any(row.outcome is None for row in site.daemon.rows()):
             await asyncio.sleep(0.02)
@@ -155,7 +156,7 @@ async def over(site: Desk, calls: int = 1, recordings: int = 2) -> None:
 
 
 async def told(line: DeskPhone, status: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while status not in line.told:
             await asyncio.sleep(0.02)
 

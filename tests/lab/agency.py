@@ -26,6 +26,7 @@ from tests.lab.ceph import Ceph
 from tests.lab.certificates import Authority, Certificate
 from tests.lab.daemon import ROOT, Daemon
 from tests.lab.process import started
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 AGENT: Final = ("-m", "agent")
@@ -238,7 +239,7 @@ denials = 2000
         """Have it read the roster again, and wait until it has."""
         assert self.process is not None
         self.process.send_signal(signal.SIGHUP)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while all(line.get("serial") != self.serial for line in self.gate_log()[-5:]):
             assert time.monotonic() < deadline, self.gate_log()[-3:]
             time.sleep(0.05)

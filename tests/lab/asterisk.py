@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.lab.certificates import Certificate
 from tests.lab.peers import ASTERISK
 from tests.lab.process import Process, bound, running
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 _MODULES = """
@@ -243,7 +244,7 @@ async def asterisk(
     with running("asterisk", folder, [*command, "-vvv", "-c"]) as process:
         pbx = Asterisk(folder, process, port)
         # Its console's socket is there before anybody listens at it.
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             while "fully booted" not in await pbx.tell("core waitfullybooted"):
                 await asyncio.sleep(0.05)
         await process.ready(lambda: bound(port))

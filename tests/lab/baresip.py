@@ -15,6 +15,7 @@ from tests.lab.daemon import wav_file
 from tests.lab.parties import sine
 from tests.lab.peers import BARESIP
 from tests.lab.process import Process, bound, running
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 _CONFIG = """\
@@ -93,7 +94,7 @@ class Baresip:
             await asyncio.sleep(0.01)
         message = json.dumps({"command": command, "params": parameters}).encode()
         self._writer.write(b"%d:%s," % (len(message), message))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             answer = await self._answers.get()
         # It resumes, and says that it could not.
         assert answer["ok"] or command == "resume", answer

@@ -19,6 +19,7 @@ from agent.recording.ledger import LedgerRow
 from agent.signalling.sip import core as sip
 from tests.integration.conftest import tone
 from tests.lab.daemon import SERVICE, Daemon, Recording
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 CUSTOMER = "+358401234567"
@@ -54,7 +55,7 @@ async def talking(daemon: Daemon, caller: Phone, officer: Phone) -> AsyncIterato
     await caller.start()
     await officer.start()
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             await caller.call(daemon.number())
             await officer.connected.wait()
             await daemon.logged("recording_begun")
@@ -94,7 +95,7 @@ async def ended(daemon: Daemon, outcome: str, cause: str | None = "") -> LedgerR
     """The only call's ledger row, which its log line must agree with."""
     line = await daemon.logged("ended")
     assert line["outcome"] == outcome
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (row := daemon.rows()[0]).outcome is None:
             await asyncio.sleep(0.02)
     assert len(daemon.rows()) == len(daemon.log("ended")) == 1

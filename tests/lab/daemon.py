@@ -25,6 +25,7 @@ from agent.formats.envelope import open_envelope
 from agent.formats.manifest import Manifest, parse_manifest
 from agent.recording.ledger import LedgerRow, read_rows
 from tests.lab.roles import descendants, roles
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 CALLER = "0401234567"
@@ -178,7 +179,7 @@ url = "file://{root}/storage/state"
 
     # -- the process ------------------------------------------------------------
 
-    def start(self, *, timeout: float = 60.0, **environment: str) -> "Daemon":
+    def start(self, *, timeout: float = PATIENCE, **environment: str) -> "Daemon":
         log = self.log_path.open("ab")
         offset = log.tell()
         command = [sys.executable, "-m", self.module, "run", "--config"]
@@ -197,7 +198,7 @@ url = "file://{root}/storage/state"
         """End it in good order; a daemon that hangs fails the test."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(timeout=60)
+            self.process.wait(timeout=PATIENCE)
 
     def kill(self, *, workers: bool = True) -> None:
         """kill -9 of main and, by default, of all its children."""
@@ -234,7 +235,7 @@ url = "file://{root}/storage/state"
         return [e for e in entries if event is None or e["event"] == event]
 
     def wait_for(
-        self, event: str, *, count: int = 1, timeout: float = 20.0, offset: int = 0
+        self, event: str, *, count: int = 1, timeout: float = PATIENCE, offset: int = 0
     ) -> dict[str, Any]:
         """Block until the log tells of `event` `count` times; returns the last."""
         deadline = time.monotonic() + timeout
@@ -248,7 +249,9 @@ url = "file://{root}/storage/state"
         text = self.log_path.read_text(errors="replace")[-4000:]
         raise AssertionError(f"the daemon never logged {event} x{count}:\n{text}")
 
-    async def logged(self, event: str, *, count: int = 1, timeout: float = 20.0) -> Any:
+    async def logged(
+        self, event: str, *, count: int = 1, timeout: float = PATIENCE
+    ) -> Any:
         """`wait_for` that lets this process's own phones go on."""
         async with asyncio.timeout(timeout):
             while len(found := self.log(event)) < count:

@@ -21,6 +21,7 @@ from tests.lab.parties import channels, closed_row, tone_seconds
 from tests.lab.scenes import CUSTOMER_HZ, OFFICER_HZ, check_sides
 from tests.lab.sipp import Sipp
 from tests.lab.stock_age import opened_by_age
+from tests.patience import PATIENCE
 
 STAYS = 2.5
 "Seconds from the agent's answer to the caller's BYE: notice, ringing, conversation."
@@ -65,7 +66,7 @@ async def sipp_calls(site: Site, folder: Path) -> SippCall:
         await officer.succeeds()
     row = await closed_row(daemon)
     [made] = row.recordings
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while not lines(site, "EVENT=stored", f"RECORDING_ID={made.recording_id}"):
             await asyncio.sleep(0.1)
     return SippCall(row, _conversation(officer.messages))

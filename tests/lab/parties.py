@@ -18,6 +18,7 @@ from agent.formats.container import decode_to_pcm16, read_wav
 from agent.model.media import Address
 from agent.recording.ledger import LedgerRow
 from tests.lab.daemon import CALLER, SERVICE, Daemon
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 RATE = 8000
@@ -105,13 +106,13 @@ async def parties(
         await asyncio.sleep(0.01)
 
 
-async def until(event: asyncio.Event, seconds: float = 15.0) -> None:
+async def until(event: asyncio.Event, seconds: float = PATIENCE) -> None:
     """Wait for an event, not for ever."""
     async with asyncio.timeout(seconds):
         await event.wait()
 
 
-async def closed_row(daemon: Daemon, seconds: float = 5.0) -> LedgerRow:
+async def closed_row(daemon: Daemon, seconds: float = PATIENCE) -> LedgerRow:
     """The newest call's ledger row, once it is closed."""
     async with asyncio.timeout(seconds):
         while (row := daemon.rows()[0]).outcome is None:

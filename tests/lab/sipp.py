@@ -24,6 +24,7 @@ from tests.lab.parties import sine
 from tests.lab.peers import SIPP_TLS, missing
 from tests.lab.process import started
 from tests.lab.scenes import CUSTOMER_HZ
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 SCENARIOS = Path(__file__).parent / "sipp"
@@ -145,7 +146,7 @@ class Sipp:
 
     def _wait_until_bound(self) -> None:
         wanted = f":{self.port:04X} "
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self._process.poll() is None:
             if wanted in Path("/proc/net/udp").read_text():
                 return

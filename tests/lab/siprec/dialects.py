@@ -13,11 +13,11 @@ from pathlib import Path
 from tests.lab.sipp import Sipp
 from tests.lab.siprec.messages import media_lines, parsed
 from tests.lab.siprec.streams import Clock, Stream
+from tests.patience import PATIENCE
 from tests.ports import free_ports
 
 SCENARIOS = Path(__file__).parent
 TRANSPORTS = {"udp": "u1", "tcp": "t1"}
-_PATIENCE = 10.0
 
 
 @asynccontextmanager
@@ -67,7 +67,7 @@ async def dialect(
 
 async def _answer(sipp: Sipp) -> bytes:
     """The body of the 200 that a client gets; fails with the client."""
-    async with asyncio.timeout(_PATIENCE):
+    async with asyncio.timeout(PATIENCE):
         while sipp.running:
             _, found, rest = sipp.messages.partition("\nSIP/2.0 200 ")
             if found and "\nm=" in rest and "\n-----" in rest:

@@ -16,6 +16,7 @@ from tests.lab.siprec.messages import Message
 from tests.lab.siprec.site import EXEMPT, Site
 from tests.lab.siprec.src import Client
 from tests.lab.siprec.streams import Stream
+from tests.patience import PATIENCE
 
 OFFICER = "sip:201@agency.example"
 SECOND = "sip:202@agency.example"
@@ -382,7 +383,7 @@ async def partial_first(scene: Scene) -> None:
     scene.client.add(scene.take.stream("1"), scene.take.stream("2"))
     change = doc.partial(doc.heard_on(scene.take.caller, send=["x"]))
     scene.keep(await scene.client.record(change))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         asked = await scene.client.asked.get()
     scene.take.answers.append(asked)
     scene.keep(await scene.client.update(doc.document(*scene.take.two())))

@@ -25,8 +25,8 @@ from tests.lab.siprec.messages import (
     written,
 )
 from tests.lab.siprec.streams import Clock, Stream
+from tests.patience import PATIENCE
 
-_PATIENCE = 10.0
 _RESEND = 0.5
 
 
@@ -130,7 +130,7 @@ class Client:
         branch = f"z9hG4bK{secrets.token_hex(8)}"
         request = self._request(method, number, branch, body, kind, *headers)
         self._send(request)
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     answer = await asyncio.wait_for(self._responses.get(), _RESEND)
