@@ -1,4 +1,4 @@
-"""The manual page, made of the command line itself: `python -m agent.cli.manual`.
+"""The manual pages, made of the command lines: `python -m agent.cli.manual PROGRAM`.
 
 roff as groff_man(7) has it, for section 1. Every verb and every option is in it, in the
 words of `--help`: there is nothing that could become untrue by itself.
@@ -7,33 +7,55 @@ words of `--help`: there is nothing that could become untrue by itself.
 import inspect
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import cyclopts
 
 from agent import __version__
-from agent.cli.app import app
 
-NAME: Final = "recording-agent"
 _MEANT: Final = {"\\": "\\e", "-": "\\-", "`": "\\(ga", "'": "\\(aq"}
 "Characters that roff would take for others."
-_TEXT: Final = """\
+_STATUS: Final = (
+    ("0", "It is done, or nothing is wrong."),
+    ("1", "It failed, or something is wrong; the message says what to do."),
+    ("2", "The command line is wrong."),
+)
+_CREDENTIALS: Final = (
+    "CREDENTIALS_DIRECTORY",
+    "Where credential:NAME is looked for, as systemd sets it.",
+)
+Entries = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One that has a page: its command line, and what that does not say."""
+
+    app: cyclopts.App
+    text: str
+    files: Entries
+    environment: Entries = (_CREDENTIALS,)
+
+    @property
+    def name(self) -> str:
+        """Of the command."""
+        return self.app.name[0]
+
+
+def agent() -> Program:
+    """`recording-agent`."""
+    # Here and below: a page is made of one program, and needs no more.
+    from agent.cli.app import app  # noqa: PLC0415
+
+    return Program(
+        app,
+        """\
 Records a call centre's telephone calls, and can say of every call what became of it.
 Verbs that ask the running daemon, or read what it keeps, are run as its user or root,
 and name its configuration with --config. None of them shows a telephone number or a
-name, but those that open recordings for who is entitled to."""
-_AFTER: Final = (
-    (
-        "EXIT STATUS",
-        (
-            ("0", "It is done, or nothing is wrong."),
-            ("1", "It failed, or something is wrong; the message says what to do."),
-            ("2", "The command line is wrong."),
-        ),
-    ),
-    (
-        "FILES",
-        (
+name, but those that open recordings for who is entitled to.""",
+        files=(
             (
                 "/etc/recording-agent/agent.toml",
                 "The daemon's configuration; every key is explained in it.",
@@ -47,45 +69,69 @@ _AFTER: Final = (
                 "Of the archive verbs, at a person's own computer.",
             ),
         ),
-    ),
-    (
-        "ENVIRONMENT",
-        (
-            (
-                "CREDENTIALS_DIRECTORY",
-                "Where credential:NAME is looked for, as systemd sets it.",
-            ),
+        environment=(
+            _CREDENTIALS,
             ("COLUMNS", "Width of tables that are printed to a file or a pipe."),
         ),
-    ),
-)
+    )
 
 
-def manual() -> str:
+def gate() -> Program:
+    """`recording-agent-gate`."""
+    from agent.gate.main import app  # noqa: PLC0415
+
+    return Program(
+        app,
+        """\
+Runs at central storage, never on a telephony host. Verbs are run as the service's user,
+with its credentials; those that change the keyring while it is stopped.""",
+        files=(
+            (
+                "/etc/recording-agent-gate/gate.toml",
+                "The configuration; every key is explained in it.",
+            ),
+            (
+                "/var/lib/recording-agent-gate",
+                "The keyring, and what the gate must remember beside storage.",
+            ),
+        ),
+    )
+
+
+PROGRAMS: Final = {"recording-agent": agent, "recording-agent-gate": gate}
+
+
+def manual(program: Program) -> str:
     """The whole page."""
+    app, name = program.app, program.name
+    title = _escaped(name.upper())
     lines = [
-        f'.TH RECORDING\\-AGENT 1 "" "{NAME} {__version__}" "Operator commands"',
+        f'.TH {title} 1 "" "{name} {__version__}" "Operator commands"',
         ".SH NAME",
-        f"{_escaped(NAME)} \\- {_escaped(_first(app.help or ''))}",
+        f"{_escaped(name)} \\- {_escaped(_first(app.help or ''))}",
         ".SH SYNOPSIS",
-        f".B {_escaped(NAME)}",
+        f".B {_escaped(name)}",
         ".I VERB",
         "[\\fIoptions\\fR]",
         ".SH DESCRIPTION",
-        *_paragraph(_TEXT),
+        *_paragraph(program.text),
         ".SH VERBS",
     ]
-    for verb, command in verbs():
-        lines += _verb(verb, command)
-    for title, entries in _AFTER:
-        lines.append(f".SH {_escaped(title)}")
+    for verb, command in verbs(app):
+        lines += _verb(name, verb, command)
+    for heading, entries in (
+        ("EXIT STATUS", _STATUS),
+        ("FILES", program.files),
+        ("ENVIRONMENT", program.environment),
+    ):
+        lines.append(f".SH {heading}")
         for term, text in entries:
             lines += [".TP", f".B {_escaped(term)}", *_paragraph(text)]
     return "\n".join(lines) + "\n"
 
 
 def verbs(
-    of: cyclopts.App = app, before: tuple[str, ...] = ()
+    of: cyclopts.App, before: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], cyclopts.App]]:
     """Every verb that does something, with the words that name it."""
     for name in of:
@@ -106,12 +152,12 @@ def options(command: cyclopts.App) -> Iterator[Any]:
     return (argument for argument in collection if argument.show)
 
 
-def _verb(words: tuple[str, ...], command: cyclopts.App) -> Iterator[str]:
+def _verb(program: str, words: tuple[str, ...], command: cyclopts.App) -> Iterator[str]:
     found = list(options(command))
     places = [one for one in found if _has_place(one)]
     named = [one for one in found if not _has_place(one)]
     yield f".SS {_escaped(' '.join(words))}"
-    yield f".B {_escaped(' '.join((NAME, *words)))}"
+    yield f".B {_escaped(' '.join((program, *words)))}"
     for one in places:
         yield f".I {_escaped(_value(one))}"
     if named:
@@ -188,4 +234,4 @@ def _escaped(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(manual())
+    sys.stdout.write(manual(PROGRAMS[sys.argv[1]]()))

@@ -30,13 +30,13 @@ from agent.gate.opening import (
     open_keyring,
     opened,
     read_identities,
-    refuse_telephony_host,
 )
 from agent.gate.publishing import latest, publish as publish_list
 from agent.gate.server import tls_context
 from agent.gate.service import serve, service_manager, tls_files
 from agent.gate.targets import open_targets
 from agent.identity.roster import load_roster
+from agent.retention.telephony_host import refuse_telephony_host
 from agent.signalling.secrets import Secrets
 
 app: Final = cyclopts.App(

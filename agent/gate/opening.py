@@ -50,22 +50,14 @@ from agent.gate.schedule import Schedule, Works
 from agent.retention.erasure import Erasure
 from agent.retention.site import Place as RetentionPlace, Site
 from agent.retention.sweep import Sweep
+from agent.retention.telephony_host import SPOOL, refuse_telephony_host
 from agent.signalling.secrets import Secrets
 from agent.upload.backend import StorageBackend
 from agent.upload.config import bucket_of
 from agent.upload.targets import Target
 
-SPOOL: Final = Path("/var/lib/recording-agent")
-"Where an installed agent keeps its spool."
-
 AUDIT_MARK: Final = "audit-mark"
 "In the gate's state: how far its log has come, which storage alone could hide."
-
-
-class TelephonyHostError(AgentError):
-    """Here calls are recorded: whoever takes this host must not be able to erase."""
-
-    hint = "Run the gate at central storage, on a host of its own."
 
 
 class UnknownGateError(AgentError):
@@ -84,12 +76,6 @@ class Opened:
     roster: RosterFile
     sweep: Sweep
     site: Site
-
-
-def refuse_telephony_host(spool: Path = SPOOL) -> None:
-    """Raises TelephonyHostError if an agent has its spool here."""
-    if (spool / "lock").exists():
-        raise TelephonyHostError(f"{spool} is the spool of a telephony host.")
 
 
 def read_identities(config: Config, secrets: Secrets) -> list[Identity]:

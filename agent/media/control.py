@@ -3,7 +3,9 @@
 One report, and one command or several, are one record of a SOCK_SEQPACKET Unix
 socket: record borders are the kernel's business, and descriptors travel with the
 commands that take them, in their order. Either side may be newer than the other after
-an upgrade; they compare VERSION first.
+an upgrade; they compare VERSION first. A field that is added, with a default that means
+what it did without it, keeps the number: whoever does not know it reads on. All else
+raises it, and costs the calls of an upgrade a gap of a second.
 """
 
 import os

@@ -5,21 +5,17 @@ from typing import Final
 
 import msgspec
 
-from agent.common.errors import AgentError
 from agent.common.regions import RegionConfig
 from agent.common.strict_toml import ConfigError, decode_struct, read_toml
 from agent.retention.config import RetentionConfig
+from agent.retention.telephony_host import (
+    SPOOL,
+    TelephonyHostError,
+    refuse_telephony_host,
+)
 from agent.upload.config import StorageConfig
 
-SPOOL: Final = Path("/var/lib/recording-agent")
-"Where an installed agent keeps its spool."
 HINT: Final = "Correct the file; config/retention.toml shows all it may hold."
-
-
-class TelephonyHostError(AgentError):
-    """Here calls are recorded; whoever takes this host must not be able to erase."""
-
-    hint = "Run the sweep at central storage, with credentials of its own."
 
 
 class AuditKeyConfig(
@@ -57,8 +53,7 @@ def read_sweep_file(path: Path, *, spool: Path = SPOOL) -> SweepConfig:
     raw = read_toml(path, hint=HINT)
     if "sip" in raw:
         raise TelephonyHostError(f"{path} is a telephony host's configuration.")
-    if (spool / "lock").exists():
-        raise TelephonyHostError(f"{spool} is the spool of a telephony host.")
+    refuse_telephony_host(spool)
     mistakes: list[str] = []
     config = decode_struct(SweepConfig, raw, "", mistakes)
     if config is None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from agent.cli.app import app
 from agent.cli.manual import verbs
 
 
@@ -12,7 +13,7 @@ def test_the_shell_is_told_every_verb_and_option(
 ) -> None:
     assert run("completion", "bash") == 0
     script = capsys.readouterr().out
-    for words, _ in verbs():
+    for words, _ in verbs(app):
         assert words[-1] in script
     assert "--identity" in script
     bash = shutil.which("bash")

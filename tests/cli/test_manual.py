@@ -2,12 +2,17 @@ import re
 
 import pytest
 
-from agent.cli.manual import manual, options, verbs
+from agent.cli.manual import PROGRAMS, Program, manual, options, verbs
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def program(request: pytest.FixtureRequest) -> Program:
+    return PROGRAMS[request.param]()
 
 
 @pytest.fixture(scope="module")
-def page() -> str:
-    return manual()
+def page(program: Program) -> str:
+    return manual(program)
 
 
 @pytest.fixture(scope="module")
@@ -18,13 +23,13 @@ def read(page: str) -> str:
     return text.replace("\\-", "-").replace("\\(aq", "'").replace("\\(ga", "`")
 
 
-def test_every_verb_and_every_option_is_in_it(read: str) -> None:
-    found = list(verbs())
-    assert len(found) > 40
+def test_every_verb_and_every_option_is_in_it(program: Program, read: str) -> None:
+    found = list(verbs(program.app))
+    assert len(found) > (40 if program.name == "recording-agent" else 8)
     parts = {part.partition("\n")[0]: part for part in read.split(".SS ")[1:]}
     for words, command in found:
         part = parts[" ".join(words)]
-        assert f"recording-agent {' '.join(words)}" in part
+        assert f"{program.name} {' '.join(words)}" in part
         for option in options(command):
             for name in option.names:
                 if name.startswith("-"):
@@ -43,7 +48,7 @@ def test_nothing_is_left_unsaid(page: str) -> None:
         assert f".SH {title}" in page
 
 
-def test_it_is_roff_and_nothing_else(page: str) -> None:
+def test_it_is_roff_and_nothing_else(program: Program, page: str) -> None:
     assert page.isascii()
     orders = {line.split()[0] for line in page.splitlines() if line.startswith(".")}
     assert orders <= {".TH", ".SH", ".SS", ".B", ".I", ".PP", ".TP", ".IP"}
@@ -51,4 +56,4 @@ def test_it_is_roff_and_nothing_else(page: str) -> None:
     assert all(
         re.fullmatch(r"\\(f|-|e|&|\((aq|ga)|\[u[0-9A-F]+\])", e) for e in escapes
     )
-    assert page == manual()
+    assert page == manual(program)

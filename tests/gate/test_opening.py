@@ -16,12 +16,12 @@ from agent.gate import opening
 from agent.gate.config import StoreLogConfig
 from agent.gate.opening import (
     Opened,
-    TelephonyHostError,
     UnknownGateError,
     read_identities,
 )
 from agent.gate.publishing import list_key, publish
 from agent.gate.targets import open_targets
+from agent.retention.telephony_host import TelephonyHostError
 from agent.upload.backend import StorageError
 from agent.upload.config import StorageConfig
 from tests.formats.rosters import signing_key

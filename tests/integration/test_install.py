@@ -90,5 +90,5 @@ async def test_the_package_of_debian_13_records_a_call(tmp_path: Path) -> None:
         check_journal(site, call)
         check_explained(site)
         check_diagnosis(site)
-        for unit, score in check_exposure(site).items():
+        for unit, score in check_exposure(system, MAIN, WORKERS[0]).items():
             print(f"systemd-analyze security {unit}: {score}")  # noqa: T201

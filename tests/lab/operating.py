@@ -15,8 +15,9 @@ import msgspec
 from agent.cli.doctor.finding import Finding, Verdict
 from agent.common.catalogue import CATALOGUE
 from agent.recording.ledger import LedgerRow
+from tests.lab.booted import Booted
 from tests.lab.daemon import CALLER, Recording
-from tests.lab.packaged import ETC, MAIN, OPT, WORKERS, Site
+from tests.lab.packaged import ETC, MAIN, OPT, Site
 from tests.lab.parties import channels, closed_row, tone_seconds
 from tests.lab.scenes import CUSTOMER_HZ, OFFICER_HZ, check_sides
 from tests.lab.sipp import Sipp
@@ -197,12 +198,12 @@ EXPOSURE = 1.5
 "By `systemd-analyze security`, at most."
 
 
-def check_exposure(site: Site) -> dict[str, float]:
-    """The scores of the units as they are loaded."""
+def check_exposure(system: Booted, *units: str) -> dict[str, float]:
+    """The scores of units as they are loaded."""
     scores = {}
-    for unit in (MAIN, WORKERS[0]):
+    for unit in units:
         command = ("systemd-analyze", "security", "--no-pager", unit)
-        told = site.system.run(*command).stdout
+        told = system.run(*command).stdout
         found = re.search(r"Overall exposure level for .*: ([0-9.]+)", told)
         assert found is not None, told
         scores[unit] = float(found[1])

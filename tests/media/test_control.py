@@ -1,7 +1,9 @@
 import contextlib
+import hashlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 import pytest
@@ -88,6 +90,38 @@ def test_descriptors_travel_with_their_message(pair: Pair) -> None:
     assert not any(os.get_inheritable(fd) for fd in descriptors)
     for fd in (reader, writer, *descriptors):
         os.close(fd)
+
+
+def test_whoever_does_not_know_a_field_reads_on() -> None:
+    """So that an upgrade may add one under live calls."""
+    newer = {"type": "CloseLeg", "leg": "a", "since": 7}
+    assert control.decode_commands(msgspec.msgpack.encode(newer)) == [
+        control.CloseLeg(leg="a")
+    ]
+    older = {"type": "OpenLeg", "leg": "a"}
+    assert control.decode_commands(msgspec.msgpack.encode(older)) == [
+        control.OpenLeg(leg="a")
+    ]
+
+
+def test_the_messages_are_those_of_the_version() -> None:
+    """Workers of one number understand each other, whatever release they are of."""
+    unions: tuple[Any, ...] = (control.Command, control.Report)
+    schema = msgspec.json.encode(
+        [_bare(part) for part in msgspec.json.schema_components(unions)], order="sorted"
+    )
+    digest = hashlib.sha256(schema).hexdigest()[:16]
+    assert (control.VERSION, digest) == (8, "970270d48f21910d"), (
+        "The messages have changed. Raise VERSION, unless control.py's first lines say"
+        " that it may stay; then put the new digest here."
+    )
+
+
+def _bare(part: Any) -> Any:
+    """A schema without what is said of it."""
+    if isinstance(part, Mapping):
+        return {k: _bare(v) for k, v in part.items() if k != "description"}
+    return [_bare(one) for one in part] if isinstance(part, list | tuple) else part
 
 
 def test_the_end_of_the_connection_is_no_message(pair: Pair) -> None:
