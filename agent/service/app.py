@@ -300,6 +300,7 @@ class Agent:
             list(zip(config.storage, material.storages, strict=True)),
             material.notice_files,
             root,
+            on_unproven=uploader.doubt,
         )
         if left.calls or are_known(config.storage, root):
             # Calls are not kept waiting, or ended, for what recordings can wait for.

@@ -140,7 +140,8 @@ def ask(directory: Path, request: LocalRequest) -> Reply:
             while len(data) <= MAX_REPLY and (more := channel.recv(65536)):
                 data += more
         except OSError as error:
-            raise ControlError(f"The daemon cannot be asked: {error}.") from error
+            reason = error.strerror or "it does not answer in time"
+            raise ControlError(f"The daemon cannot be asked: {reason}.") from error
     try:
         return msgspec.json.decode(data, type=Reply)
     except msgspec.DecodeError as error:

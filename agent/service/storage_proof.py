@@ -9,8 +9,9 @@ spool.
 """
 
 import asyncio
+import errno
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,9 @@ from agent.upload.uploader import store_object
 
 PROVEN: Final = "storages-proven"
 "The spool's file with digests of the storages that took something from this host."
+_REFUSALS: Final = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR,
+}  # fmt: skip
 PROOF_SECONDS: Final = 5.0
 "So long a start waits for an answer."
 
@@ -43,11 +47,13 @@ async def prove_storages(
     spool: Path,
     *,
     seconds: float = PROOF_SECONDS,
+    on_unproven: Callable[[Target], None] = lambda _: None,
 ) -> None:
     """Put the first of `notices` (by SHA-256) into each storage, and see it there.
 
     Raises StorageRefusesError for those that were never proven; logs
-    `storage_not_proven` with everything else. Without a notice nothing is asked.
+    `storage_not_proven` with everything else, of which `on_unproven` is told. Without a
+    notice nothing is asked.
     """
     if not notices:
         return
@@ -69,6 +75,7 @@ async def prove_storages(
         structlog.get_logger().error(
             "storage_not_proven", storage=target.name, reason=str(error)
         )
+        on_unproven(target)
     if refusals:
         raise StorageRefusesError(" ".join(refusals))
     if not proven <= known:
@@ -102,7 +109,10 @@ async def _ask(
     except TimeoutError:
         return StorageError(f"no answer within {seconds:.0f} s.")
     except OSError as error:
-        return StorageError(f"{error.strerror or error}.")
+        found = StorageError(f"{error.strerror or error}.")
+        # It answers: what it says of the directory somebody must put right.
+        found.permanent = error.errno in _REFUSALS
+        return found
     except AgentError as error:
         return error
     return None

@@ -46,6 +46,7 @@ class TargetLine:
         self.target = target
         self.failures = 0
         "Attempts that failed since start."
+        self._doubted = False
         self._rng = rng
         self._line = WaitingLine(outage=self._delay, own=lambda _: LONGEST)
         self._queue = WorkQueue(
@@ -82,7 +83,17 @@ class TargetLine:
     def _delay(self, failures: int) -> float:
         return delay_after(failures, self._rng)
 
+    def doubt(self) -> None:
+        """It did not take what a start brings to it: the next that it takes is news."""
+        self._doubted = True
+
+    def took(self) -> None:
+        """It has taken something."""
+        if self._doubted:
+            self._recovered()
+
     def _recovered(self) -> None:
+        self._doubted = False
         self._log.info("storage_back", pending=len(self))
 
     def _put_off(

@@ -104,6 +104,12 @@ class Uploader:
                 return self._spool.sealed_at(recording_id)
         return None
 
+    def doubt(self, target: Target) -> None:
+        """A storage did not take what a start brings to it."""
+        for line in self.lines:
+            if line.target is target:
+                line.doubt()
+
     def notify(self, recording_id: str) -> None:
         """A recording has been sealed."""
         self._add(recording_id, tried=False)
@@ -141,6 +147,7 @@ class Uploader:
             tried, one.tried = one.tried, True
             await self._bring(line.target, recording_id, one, tried=tried)
             one.got |= {line}
+            line.took()
         if len(one.got) == len(self.lines):
             await self._finish(recording_id)
 
@@ -177,9 +184,12 @@ class Uploader:
         )  # fmt: skip
         async with asyncio.TaskGroup() as group:
             for line in self.lines:
-                group.create_task(self._ensure(line.target, sealed, data))
+                group.create_task(self._ensure(line, sealed, data))
 
-    async def _ensure(self, target: Target, sealed: SealedObject, data: bytes) -> None:
+    async def _ensure(
+        self, line: TargetLine, sealed: SealedObject, data: bytes
+    ) -> None:
+        target = line.target
         for failures in itertools.count(1):
             try:
                 await store_object(target.locked, sealed, data, ask_first=True)
@@ -188,6 +198,7 @@ class Uploader:
                     "notice_not_kept", storage=target.name, reason=str(error)
                 )
             else:
+                line.took()
                 return
             await asyncio.sleep(delay_after(failures, self._rng))
 

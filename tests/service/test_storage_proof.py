@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -61,10 +62,15 @@ async def test_storages_that_take_a_notice_are_known_from_then_on(
 
 
 @pytest.mark.parametrize(
-    "error", [StorageDeniedError("no."), BucketMissingError("no such bucket.")]
+    "error",
+    [
+        StorageDeniedError("no."),
+        BucketMissingError("no such bucket."),
+        PermissionError(errno.EACCES, "no."),
+    ],
 )
 async def test_who_refuses_and_never_took_anything_refuses_the_start(
-    tmp_path: Path, log: list[dict[str, Any]], error: StorageError
+    tmp_path: Path, log: list[dict[str, Any]], error: Exception
 ) -> None:
     both = [(NORTH, target("north")), (SOUTH, target("south", failing(error)))]
     with pytest.raises(StorageRefusesError, match=r"south: no.*storage check"):
@@ -87,7 +93,14 @@ async def test_who_is_away_is_told_of_only(
     tmp_path: Path, log: list[dict[str, Any]], error: Exception
 ) -> None:
     away = target("north", failing(error))
-    await prove_storages([(NORTH, away)], NOTICES, tmp_path)
+    told: list[Target] = []
+    await prove_storages(
+        [(NORTH, away), (SOUTH, target("south"))],
+        NOTICES,
+        tmp_path,
+        on_unproven=told.append,
+    )
+    assert told == [away]
     assert [entry["event"] for entry in log] == ["storage_not_proven"]
     assert not are_known([NORTH], tmp_path)
 

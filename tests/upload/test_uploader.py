@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 import pytest
+import structlog.testing
 
 from agent.common.errors import AgentError
 from agent.recording.database import LedgerError
@@ -318,6 +319,26 @@ async def test_notices_are_kept_as_evidence(spool: Spool, hurry: list[float]) ->
         assert storage.locked.objects == {f"notices/{digest}.wav": data}
         assert storage.state.objects == {}
     assert len(hurry) == 3
+
+
+async def test_a_storage_in_doubt_is_told_of_once_it_takes_something(
+    spool: Spool,
+) -> None:
+    first, second = Storage(), Storage()
+    bench = Bench(spool, first, second)
+    doubted = bench.uploader.lines[1].target
+    bench.uploader.doubt(doubted)
+    data = b"RIFF notice"
+    with structlog.testing.capture_logs() as log:
+        for _ in range(2):
+            await bench.uploader.ensure_notice(sha256(data).hexdigest(), data)
+    back = [line["storage"] for line in log if line["event"] == "storage_back"]
+    assert back == [doubted.name]
+    bench.uploader.doubt(doubted)
+    seal(spool, ONE)
+    with structlog.testing.capture_logs() as log:
+        await bench.uploader.store(ONE)
+    assert [line["event"] for line in log].count("storage_back") == 1
 
 
 async def test_what_is_not_ready_to_leave_waits_alone(spool: Spool) -> None:

@@ -96,7 +96,11 @@ def _read(
 def _warnings(found: Findings, warnings: tuple[str, ...]) -> Iterator[Finding]:
     for warning in warnings:
         key = warning.partition(" ")[0].rstrip(":")
-        yield found.warning(warning, f"Set {key}, or know what goes without it.")
+        # What begins with no key of the configuration is about people.
+        remedy = f"Set {key}, or know what goes without it."
+        if "." not in key:
+            remedy = "See roster and officers' directory, or know what goes without it."
+        yield found.warning(warning, remedy)
 
 
 def _remedy(mistake: str) -> str:

@@ -148,8 +148,8 @@ async def _connected(caller: Phone, officer: Phone, seconds: float) -> None:
             if caller.ended.is_set():
                 raise SimulationError(
                     f"the daemon refused the call with {caller.status}.",
-                    hint="See the call's lines in the journal; was the daemon"
-                    " restarted since the route for tests was configured?",
+                    hint="See the call's lines in the journal, and `status`: is the"
+                    " daemon draining, or has it not read the route for tests yet?",
                 )
             await asyncio.sleep(0.02)
 

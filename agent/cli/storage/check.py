@@ -43,7 +43,7 @@ def findings(
     for index, storage in enumerate(site.storages):
         if not storage.is_s3:
             for directory in site.directories(storage):
-                yield from check_directory(directory)
+                yield from check_directory(directory, site.owner)
             continue
         admin = None
         if admin_credentials is not None:

@@ -45,7 +45,7 @@ def _findings(
     for index, storage in enumerate(site.storages):
         if not storage.is_s3:
             for directory in site.directories(storage):
-                yield from init_directory(directory)
+                yield from init_directory(directory, site.owner)
             continue
         if admin_credentials is None:
             raise NoCredentialsError(f"{storage.destination(index).name} is on S3.")

@@ -1,6 +1,6 @@
 """What a configuration says of its storages, as the commands on them need it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from agent.service.material import credentials_directory
 from agent.signalling.secrets import Secrets
 from agent.upload.bucket_properties import LOCK_MARGIN, Wanted
 from agent.upload.config import StorageConfig, bucket_of
+from agent.upload.directories import Owner, owner_of
 from agent.upload.policies import Dialect, Kind, Place, Role, Users, bucket_policy
 from agent.upload.s3_credentials import parse_credentials
 
@@ -46,6 +47,8 @@ class Site:
     "The host's name; empty in another's file."
     base: Path
     "What relative paths are below: the file's directory."
+    owner: Owner | None = None
+    "Whose the directories are to be, if that is somebody else."
 
     def keys(self, storage: StorageConfig) -> StorageKeys:
         """The configured credentials. Raises AgentError."""
@@ -116,13 +119,23 @@ def read_site(path: Path) -> Site:
             role = Role.HOST if "agent" in raw else Role.GATE
             host = _host_of(raw.get("agent"))
             base = path.resolve().parent
-            return Site(sections.storage, outgoing, lock_days, role, host, base)
+            owner = owner_of(base / _own_folder(raw))
+            return Site(sections.storage, outgoing, lock_days, role, host, base, owner)
     raise ConfigError(mistakes)
 
 
 def _host_of(section: object) -> str:
     """The name in `[agent]`, which is judged elsewhere."""
     return str(section.get("name", "")) if isinstance(section, dict) else ""
+
+
+def _own_folder(raw: Mapping[str, object]) -> str:
+    """What the service alone writes to: a host's spool, the gate's state."""
+    for section, key in (("agent", "spool"), ("gate", "state")):
+        found = raw.get(section)
+        if isinstance(found, dict) and isinstance(found.get(key), str):
+            return str(found[key])
+    return ""
 
 
 def lock_days_of(period: Period) -> int:
