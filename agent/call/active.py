@@ -19,6 +19,7 @@ from agent.call.legs import Legs
 from agent.call.performing import Performing
 from agent.call.playing import Playing
 from agent.call.recording_orders import RecordingOrders
+from agent.call.release_causes import TEMPORARY_FAILURE
 from agent.call.routing import Plan
 from agent.call.session import CallSession
 from agent.call.sip_events import SipEvents
@@ -174,7 +175,7 @@ class ActiveCall:
         reached = self._legs.reached(core)
         for name in sorted(reached.difference(talk.talkers, self._session.ringing)):
             # It was about to come in, and nobody does that any more.
-            self._performing.perform(do.HangUp(leg=name, q850=_TEMPORARY))
+            self._performing.perform(do.HangUp(leg=name, q850=TEMPORARY_FAILURE))
         for name in sorted(self._session.ringing - reached):
             if (leg := self._legs.get(name)) is not None and leg.session:
                 self._session.target_refused(name, UNREACHABLE, now)
@@ -362,7 +363,3 @@ class ActiveCall:
     async def _open_media(self, leg: Leg) -> None:
         await self._legs.open_media(leg)
         self._joint.register(leg.media_id, self)
-
-
-_TEMPORARY = 41
-"Q.850: temporary failure."

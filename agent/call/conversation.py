@@ -18,6 +18,11 @@ from agent.call.config import RouteConfig
 from agent.call.conversation_states import TRANSITIONS, Input, State
 from agent.call.hunt import Hunt
 from agent.call.notices import NOTICE_LIMIT, Notices
+from agent.call.release_causes import (
+    NETWORK_OUT_OF_ORDER,
+    NORMAL_CLEARING,
+    RECOVERY_ON_TIMER,
+)
 from agent.call.routing import Destination
 from agent.call.segments import Segments
 from agent.call.state import ConversationState
@@ -25,10 +30,6 @@ from agent.common.weakly import weakly
 from agent.model.call import CallDirection, EndCause
 from agent.model.recording import NoticeEvidence
 
-NORMAL_CLEARING: Final = 16
-NETWORK_OUT_OF_ORDER: Final = 38
-RECOVERY_ON_TIMER: Final = 102
-"Q.850 causes, for the Reason header (RFC 3326)."
 CANCELLED: Final = 487
 "What a transferor is told of a transfer that was given up (RFC 3261 section 21.4.25)."
 

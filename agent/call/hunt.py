@@ -13,13 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from agent.call.commands import HangUp, Invite
-from agent.call.refusal import NO_ANSWER, rank
+from agent.call.refusal import rank
+from agent.call.release_causes import ANSWERED_ELSEWHERE, NO_ANSWER, NORMAL_CLEARING
 from agent.call.state import HuntState
 
-NORMAL_CLEARING: Final = 16
-"Q.850, for the Reason header (RFC 3326)."
-ANSWERED_ELSEWHERE: Final = 200
-"A SIP status there: a phone that reads it shows no missed call."
 MAX_REDIRECTIONS: Final = 5
 "Targets one hunt takes from 3xx responses; more is a loop with changing names."
 NOT_ANSWERED: Final = 480

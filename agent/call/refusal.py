@@ -2,10 +2,7 @@
 
 from typing import Final
 
-USER_BUSY: Final = 17
-NO_ANSWER: Final = 19
-TEMPORARY_FAILURE: Final = 41
-"Q.850 causes, for the Reason header (RFC 3326)."
+from agent.call.release_causes import NO_ANSWER, TEMPORARY_FAILURE, USER_BUSY
 
 _TELLING: Final = (484, 486, 485, 404, 410, 403, 488)
 "Of 4xx, those that say more than that nobody came, the best first."

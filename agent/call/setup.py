@@ -13,15 +13,15 @@ from typing import Protocol
 
 from agent.call import commands as out, refusal
 from agent.call.commands import Command
-from agent.call.conversation import (
-    NETWORK_OUT_OF_ORDER,
-    NORMAL_CLEARING,
-    RECOVERY_ON_TIMER,
-)
 from agent.call.hunt import Hunt
 from agent.call.leg_names import FIRST
 from agent.call.notices import NOTICE_LIMIT, Notices
 from agent.call.phases import TRANSITIONS, Input, Phase
+from agent.call.release_causes import (
+    NETWORK_OUT_OF_ORDER,
+    NORMAL_CLEARING,
+    RECOVERY_ON_TIMER,
+)
 from agent.call.routing import INBOUND_STEPS, Plan, Step
 from agent.call.segments import Segments
 from agent.common.weakly import weakly

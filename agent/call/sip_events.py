@@ -5,7 +5,6 @@ are to be, `transfers`.
 """
 
 from collections.abc import Callable
-from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -16,6 +15,7 @@ from agent.call.joint import Joint
 from agent.call.leg import Leg
 from agent.call.leg_names import FIRST
 from agent.call.legs import Legs
+from agent.call.release_causes import INCOMPATIBLE_DESTINATION
 from agent.call.routing import Plan
 from agent.call.session import CallSession
 from agent.call.transfers import Transfers
@@ -25,9 +25,6 @@ from agent.signalling.offer_answer import NotAcceptableError
 from agent.signalling.sip import core as sip
 from agent.signalling.sip.authorization import CHALLENGING
 from agent.signalling.sip.message import Request, Response
-
-_INCOMPATIBLE: Final = 88
-"Q.850: incompatible destination."
 
 
 class SipEvents:
@@ -127,7 +124,7 @@ class SipEvents:
             self._legs.answered(leg, response.body)
         except NotAcceptableError as error:
             self._log.warning("answer_unusable", leg=leg.name, reason=str(error))
-            self._hang_up(HangUp(leg=leg.name, q850=_INCOMPATIBLE))
+            self._hang_up(HangUp(leg=leg.name, q850=INCOMPATIBLE_DESTINATION))
             self._session.target_refused(leg.name, 488, self._now)
             return
         if self._session.conversation is not None:

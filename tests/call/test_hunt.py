@@ -1,8 +1,8 @@
 import itertools
 
 from agent.call.commands import HangUp, Invite
-from agent.call.hunt import ANSWERED_ELSEWHERE, MAX_REDIRECTIONS, Hunt
-from agent.call.refusal import NO_ANSWER
+from agent.call.hunt import MAX_REDIRECTIONS, Hunt
+from agent.call.release_causes import ANSWERED_ELSEWHERE, NO_ANSWER
 
 ALL = ("sip:1@h", "sip:2@h", "sip:3@h")
 

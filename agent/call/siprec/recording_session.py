@@ -13,6 +13,11 @@ from enum import auto
 from typing import Final, Literal
 
 from agent.call.commands import Close, Refuse
+from agent.call.release_causes import (
+    NETWORK_OUT_OF_ORDER,
+    NORMAL_CLEARING,
+    RECOVERY_ON_TIMER,
+)
 from agent.call.segments import Segments
 from agent.call.siprec import commands as out
 from agent.call.siprec.churn import EVERY, LENGTH, Churn, Pace
@@ -26,10 +31,6 @@ from agent.signalling.sip.symbol import Symbol
 
 MAX_LEGS: Final = 16
 "Of one segment, those included that have left it; one more begins another."
-NORMAL_CLEARING: Final = 16
-NETWORK_OUT_OF_ORDER: Final = 38
-RECOVERY_ON_TIMER: Final = 102
-"Q.850 causes, for the Reason header (RFC 3326)."
 
 _CAUSES: Final = {
     Withheld.EXEMPT: EndCause.TRANSFERRED,
