@@ -21,21 +21,20 @@ from typing import Final
 
 import structlog
 
-from agent.archive.keyring import Keyring
 from agent.common.errors import AgentError
 from agent.formats.audit import Act
-from agent.formats.layout import Folder, day_of
+from agent.formats.layout import day_of
 from agent.retention.claims import HeldError, claim
 from agent.retention.clock_check import SKEW, check_clock
 from agent.retention.config import LATE_UPLOADS
 from agent.retention.ending import Ending
 from agent.retention.keys import destroy_day, destroy_holds, method_of
-from agent.retention.marks import EARLY, Mark, MarkError, marked_record
+from agent.retention.marks import EARLY, Mark, MarkError
+from agent.retention.other_envelopes import OtherEnvelopes
 from agent.retention.plan import FORGET_AFTER_NS
 from agent.retention.policy import DAY_NS, start_of_day
 from agent.retention.report import Left
-from agent.retention.rewrapping import EnvelopeLostError, rewrap
-from agent.retention.site import Site, each
+from agent.retention.site import Site
 
 OLD_LISTS: Final = timedelta(3)
 """After the day on which a day's key was replaced: hosts wrap what comes later than
@@ -44,13 +43,6 @@ under way then has another to arrive (agent.recording.dispatch)."""
 LOCKED_AGAIN_NS: Final = DAY_NS
 """How often it is tried to delete what a lock keeps: where storage locks what it gets
 for most of a year, that is how long the ciphertext of an early erasure stays."""
-LOST_AFTER: Final = timedelta(14)
-"""Since an erasure was asked for. So long an envelope of its day that opens by no key
-has the old key kept, to be restored from a backup; what is held has it kept for ever.
-Then it counts as lost, or as junk: else whoever may put objects could keep others from
-being erased, whom the law gives a month (GDPR Art. 12(3))."""
-_PASSES: Final = 3
-"How often a day's envelopes are gone through before what still comes is left."
 
 
 @dataclass(slots=True)
@@ -266,11 +258,14 @@ class Erasure:
         ending = Ending(self._site)
         left = await ending.envelopes(day, ids)
         if self._site.keyring is not None:
-            stuck = await self._move_others(
-                self._site.keyring, day, ids, newest, outcome
-            )
+
+            def new_key() -> None:
+                outcome.publish = True
+
+            others = OtherEnvelopes(self._site, self._site.keyring, day)
+            stuck = await others.move(ids, newest, new_key=new_key)
             since_ns = min(mark.marked_ns for mark in marks)
-            left += await self._not_lost(stuck, since_ns, now_ns)
+            left += await others.not_lost(stuck, since_ns, now_ns)
             marks = [await self._dated(mark, now_ns) for mark in marks]
         outcome.left += left
         until = {mark.early_id: self._until(mark) for mark in marks}
@@ -364,84 +359,3 @@ class Erasure:
                 await self._site.marks.replace(mark.completed(now_ns))
             elif all(one.locked for one in left):
                 self._locked[mark.early_id] = now_ns, left
-
-    async def _move_others(
-        self,
-        keyring: Keyring,
-        day: date,
-        going: set[str],
-        newest: int,
-        outcome: Outcome,
-    ) -> dict[str, Left]:
-        """Have the day's other envelopes lie under a key that is newer than `newest`.
-
-        What could not be moved is returned, by id; under none what still comes.
-        """
-        held = keyring.generations(day)
-        if not held:
-            return {}  # they have gone, or there never were any: none will go
-        # More than one where the keyring is an older one, brought back from a backup.
-        while held[-1] <= newest:
-            held.append(await keyring.new_generation(day))
-            outcome.publish = True
-            await self._site.row(
-                Act.KEY_MADE, day=day.isoformat(), generation=str(held[-1])
-            )
-        under = keyring.day_identities(day)
-        stuck: dict[str, Left] = {}
-        moved = 0
-
-        async def move(recording_id: str) -> None:
-            nonlocal moved
-            to = await keyring.hold_identity(recording_id) or under[0]
-            try:
-                moved += await rewrap(
-                    self._site.places, day, recording_id, to=to, under=under
-                )
-            except EnvelopeLostError as error:
-                left = Left(day, self._site.places[0].name, str(error))
-                stuck[recording_id] = left
-
-        for _ in range(_PASSES):
-            moved = 0
-            await each(sorted(await self._staying(day) - going), move)
-            if not moved:
-                return stuck
-        reason = "envelopes of that day are being uploaded"
-        return stuck | {"": Left(day, self._site.places[0].name, reason)}
-
-    async def _not_lost(
-        self, stuck: Mapping[str, Left], since_ns: int, now_ns: int
-    ) -> list[Left]:
-        """What of envelopes that could not be moved has the old key kept."""
-        over = now_ns >= since_ns + LOST_AFTER // timedelta(microseconds=1) * 1000
-        left = []
-        for recording_id, why in stuck.items():
-            held = not recording_id or bool(
-                (await self._site.states.read(recording_id)).stops_clock
-            )
-            if held or not over:
-                left.append(why)
-                continue
-            self._log.critical("envelope_given_up", recording_id=recording_id)
-            await self._site.row(
-                Act.KEY_PROBLEM, recording_id=recording_id, result="envelope-lost",
-                day=why.day.isoformat(),
-            )  # fmt: skip
-        return left
-
-    async def _staying(self, day: date) -> set[str]:
-        """The day's recordings that have an envelope anywhere, and are to keep it.
-
-        One that is being erased may have come again from a host. Under a newer key it
-        would outlive the key that it goes with.
-        """
-        states = self._site.states
-        found = {
-            stored.name.id
-            for place in self._site.places
-            async for stored in place.archive.list_day(Folder.KEYS, day)
-        }
-        marks = await self._site.marks.names(early=True)
-        marked = found.intersection(map(marked_record, marks))
-        return found - {one for one in marked if (await states.read(one)).erasing}
