@@ -59,7 +59,7 @@ class Leg:
     ssrc: int = 0
     sent: int = 0
     sending: bool = False
-    sent_at: array = field(default_factory=lambda: array("d"))
+    sent_at: "array[float]" = field(default_factory=lambda: array("d"))
     late: set[int] = field(default_factory=set)
     "Frames that went a frame or more after their turn: the machine was busy."
     received: int = 0
@@ -204,8 +204,10 @@ class Load:
         self.control.append(time.monotonic() - sent)
 
     def close(self) -> None:
-        for one in (*self._ends, *self._control):
-            one.close()
+        for end in self._ends:
+            end.close()
+        for sock in self._control:
+            sock.close()
         for leg in list(self._by_fd.values()):
             leg.sock.close()
         self._epoll.close()

@@ -41,7 +41,9 @@ def buckets(name: str, low: str, high: str, *, slow: bool) -> dict[str, str]:
     }
 
 
-def one(name: str, labels: str, firing: str, quiet: str) -> tuple[dict[str, str], ...]:
+def one(
+    name: str, labels: str, firing: str, quiet: str
+) -> tuple[dict[str, str], dict[str, str]]:
     """The same series twice."""
     series = f"{P}{name}{{{labels}}}"
     return {series: firing}, {series: quiet}

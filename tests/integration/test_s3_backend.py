@@ -1,7 +1,7 @@
 """The storage contract on a real object store, with and without versions."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -69,7 +69,7 @@ def client(ceph: Ceph, s3: Any) -> S3Client:
 
 
 @pytest.fixture
-def prefix() -> Iterator[str]:
+def prefix() -> str:
     return f"tests/{next(_numbers)}"
 
 

@@ -20,8 +20,10 @@ _STARTER = ThreadPoolExecutor(1, thread_name_prefix="starts-peers")
 
 def started(command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
     """`subprocess.Popen` of what does not outlive the tests."""
-    starting = _STARTER.submit(subprocess.Popen, [*_DIES_WITH_US, *command], **options)
-    return starting.result()
+    start: Any = subprocess.Popen
+    starting = _STARTER.submit(start, [*_DIES_WITH_US, *command], **options)
+    begun: subprocess.Popen[bytes] = starting.result()
+    return begun
 
 
 class Process:

@@ -18,6 +18,7 @@ from agent.retention.day_erasure import StillArrivingError, erase_day
 from agent.retention.marks import Mark
 from agent.retention.policy import start_of_day
 from agent.retention.replay import replay
+from agent.upload.backend import ObjectInfo
 from agent.upload.backends.memory import MemoryBackend
 from tests.retention.sites import (
     DAY,
@@ -114,7 +115,7 @@ class Uneven(MemoryBackend):
         await self.turns()
         await super().delete(key)
 
-    async def list(self, prefix: str, *, after: str = "") -> AsyncIterator[object]:
+    async def list(self, prefix: str, *, after: str = "") -> AsyncIterator[ObjectInfo]:
         await self.turns()
         async for info in super().list(prefix, after=after):
             yield info

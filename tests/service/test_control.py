@@ -11,7 +11,13 @@ import pytest
 import structlog
 
 from agent.service import control
-from agent.service.commands import Commands, PauseRequest, Reply, StatusRequest
+from agent.service.commands import (
+    Commands,
+    LocalRequest,
+    PauseRequest,
+    Reply,
+    StatusRequest,
+)
 from agent.service.control import ControlError, ControlServer, ask
 from tests.patience import PATIENCE
 from tests.service.test_commands import HOST, STATUS, Desk, Switch
@@ -32,7 +38,7 @@ class Office:
         self.log.append(event)
         raise structlog.DropEvent
 
-    async def ask(self, request: control.LocalRequest) -> Reply:
+    async def ask(self, request: LocalRequest) -> Reply:
         return await asyncio.to_thread(ask, self.directory, request)
 
     def connect(self) -> socket.socket:

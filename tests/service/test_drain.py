@@ -38,7 +38,7 @@ def test_it_is_told_once_to_log_and_audit_log(
     log: list[dict[str, Any]], times: int
 ) -> None:
     control, rows = Control(), Rows()
-    drain = Drain(control, rows)  # type: ignore[arg-type] - as much of them as it uses
+    drain = Drain(control, rows)  # type: ignore[arg-type]  # as much of them as it uses
     drain.end("uid:0")
     assert not drain.on
     for _ in range(times):

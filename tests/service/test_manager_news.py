@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from agent.common.service_manager import ServiceManager
-from agent.service import manager_news as module
 from agent.service.health import WORKER_SECONDS, Health, Signs
 from agent.service.host_status import HostStatus, StorageStatus, WorkerStatus
 from agent.service.manager_news import STATUS_SECONDS, ManagerNews, state_of
@@ -87,7 +86,7 @@ async def test_it_tells_as_often_as_it_is_asked_to(
         slept.append(seconds)
         raise asyncio.CancelledError
 
-    monkeypatch.setattr(module.asyncio, "sleep", rest)
+    monkeypatch.setattr("agent.service.manager_news.asyncio.sleep", rest)
     for given in ({}, {"WATCHDOG_USEC": "4000000"}, {"WATCHDOG_USEC": "60000000"}):
         news = ManagerNews(service(**given), Health(Signs), lambda: "")
         with pytest.raises(asyncio.CancelledError):

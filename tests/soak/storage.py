@@ -30,6 +30,7 @@ from unittest import mock
 import structlog
 import structlog.testing
 
+from agent.common.clock import utc_now
 from agent.common.outgoing import Destination, Outgoing, StorageKeys
 from agent.common.regions import RegionConfig
 from agent.recording.spool import Spool
@@ -272,7 +273,7 @@ async def wrong_clock(_site: Site) -> AsyncIterator[None]:
     def late(function: Callable[..., datetime]) -> Callable[..., datetime]:
         return lambda *arguments: function(*arguments) - timedelta(hours=1)
 
-    signs, now = botocore.auth.get_current_datetime, s3_client_module.utc_now
+    signs, now = botocore.auth.get_current_datetime, utc_now
     with (
         mock.patch.object(botocore.auth, "get_current_datetime", late(signs)),
         mock.patch.object(s3_client_module, "utc_now", late(now)),

@@ -10,7 +10,7 @@ import argparse
 import itertools
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ def talk_through(
                 yield
         doing.result()
 
-    def course() -> Iterator[None]:
+    def course() -> Generator[None, None, None]:
         nonlocal took
         yield from talk(calls)
         for number, deed in enumerate(deeds, 1):
