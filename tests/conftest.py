@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 
 from tests.lab.ceph import Ceph
 from tests.lab.interop import Complete, Interop
@@ -55,3 +57,17 @@ def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
     cluster = Ceph(tmp_path_factory.mktemp("ceph"))
     yield cluster
     cluster.stop()
+
+
+@pytest.fixture
+def log() -> Iterator[list[dict[str, Any]]]:
+    """What is logged meanwhile, by whomever; audio and keys never are."""
+    entries: list[dict[str, Any]] = []
+
+    def take(_: Any, level: str, event: Any) -> Any:
+        entries.append({**event, "level": level})
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[take], cache_logger_on_first_use=False)
+    yield entries
+    structlog.reset_defaults()

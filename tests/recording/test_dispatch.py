@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 import pytest
-import structlog
 
 from agent.common.ids import new_id
 from agent.formats.age import KeyKind, NoMatchError, generate_identity
@@ -64,19 +63,6 @@ def sealed(spool: Spool, index: IndexKeys | None = None) -> Segment:
     segment = write_segment(spool)
     finish(segment.job(spool), spool.root, index=index)
     return segment
-
-
-@pytest.fixture
-def log() -> Any:
-    entries: list[dict[str, Any]] = []
-
-    def take(_: Any, level: str, event: Any) -> Any:
-        entries.append({**event, "level": level})
-        raise structlog.DropEvent
-
-    structlog.configure(processors=[take], cache_logger_on_first_use=False)
-    yield entries
-    structlog.reset_defaults()
 
 
 async def test_without_anything_it_leaves_as_it_was_sealed(spool: Spool) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-import structlog
 
 from agent.archive import audit_verification
 from agent.common.errors import AgentError
@@ -49,20 +48,6 @@ from tests.service.protected import ProtectedSite
 @pytest.fixture
 def disk_site(tmp_path: Path) -> DiskSite:
     return DiskSite(tmp_path)
-
-
-@pytest.fixture
-def log() -> Any:
-    """What is logged; audio and keys never are."""
-    entries: list[dict[str, Any]] = []
-
-    def take(_: Any, level: str, event: Any) -> Any:
-        entries.append({**event, "level": level})
-        raise structlog.DropEvent
-
-    structlog.configure(processors=[take], cache_logger_on_first_use=False)
-    yield entries
-    structlog.reset_defaults()
 
 
 async def hang_up(log: list[dict[str, Any]], told: str) -> dict[str, Any]:

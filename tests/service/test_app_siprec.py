@@ -4,9 +4,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import pytest
-import structlog
-
 from agent.model.call import Outcome
 from agent.model.media import Address
 from agent.recording.ledger import read_rows
@@ -29,19 +26,6 @@ from = "src"
 notice = "statement:The client plays it."
 """
 CALLER, OFFICER = "sip:0401234567@example.com", "sip:201@example.com"
-
-
-@pytest.fixture
-def log() -> Any:
-    entries: list[dict[str, Any]] = []
-
-    def take(_: Any, level: str, event: Any) -> Any:
-        entries.append({**event, "level": level})
-        raise structlog.DropEvent
-
-    structlog.configure(processors=[take], cache_logger_on_first_use=False)
-    yield entries
-    structlog.reset_defaults()
 
 
 def talk() -> bytes:

@@ -3,9 +3,6 @@ from typing import Any
 import pytest
 
 from agent.service.drain import Drain
-from tests.service.test_protection import log
-
-__all__ = ["log"]
 
 
 class Control:

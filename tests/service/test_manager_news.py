@@ -11,9 +11,6 @@ from agent.service.host_status import HostStatus, StorageStatus, WorkerStatus
 from agent.service.manager_news import STATUS_SECONDS, ManagerNews, state_of
 from tests.common.test_service_manager import Manager
 from tests.service.test_health import NOW, WELL
-from tests.service.test_protection import log
-
-__all__ = ["log"]
 
 
 @pytest.fixture

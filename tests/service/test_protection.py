@@ -3,7 +3,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from agent.common.strict_toml import ConfigError
 from agent.formats.blind_index import IndexKeys
@@ -29,19 +28,6 @@ TODAY = date(2026, 11, 23)
 @pytest.fixture
 def site(tmp_path: Path) -> ProtectedSite:
     return ProtectedSite(DiskSite(tmp_path))
-
-
-@pytest.fixture
-def log() -> Any:
-    entries: list[dict[str, Any]] = []
-
-    def take(_: Any, level: str, event: Any) -> Any:
-        entries.append({**event, "level": level})
-        raise structlog.DropEvent
-
-    structlog.configure(processors=[take], cache_logger_on_first_use=False)
-    yield entries
-    structlog.reset_defaults()
 
 
 def mistakes(site: ProtectedSite) -> list[str]:

@@ -19,10 +19,8 @@ from tests.cli.conftest import DiskSite
 from tests.common.test_service_manager import Manager
 from tests.patience import PATIENCE
 from tests.ports import free_ports
-from tests.service.test_app import hang_up, log
+from tests.service.test_app import hang_up
 from tests.service.test_manager_news import heard
-
-__all__ = ["log"]
 
 
 class Site:

@@ -12,9 +12,6 @@ from agent.service.protection import Protection
 from agent.service.rereading import Rereading
 from agent.service.witness import Witness
 from tests.cli.conftest import DiskSite
-from tests.service.test_protection import log
-
-__all__ = ["log"]
 
 
 async def test_the_roster_comes_first_and_what_is_forgotten_is_told(

@@ -2,9 +2,6 @@ from typing import Any
 
 from agent.recording.recovery import Recovered
 from agent.service.salvage import tell_recovered
-from tests.service.test_protection import log
-
-__all__ = ["log"]
 
 
 def test_what_may_be_lost_is_an_error(log: list[dict[str, Any]]) -> None:

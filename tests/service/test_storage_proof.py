@@ -18,9 +18,6 @@ from agent.upload.backends.memory import MemoryBackend
 from agent.upload.backends.s3_errors import BucketMissingError
 from agent.upload.config import StorageConfig
 from agent.upload.targets import Target
-from tests.service.test_protection import log
-
-__all__ = ["log"]
 
 DATA = b"a notice"
 DIGEST = hashlib.sha256(DATA).hexdigest()
