@@ -46,11 +46,13 @@ class MediaLeg:
         "_handling",
         "_invalid",
         "_mixed",
+        "_muxed",
         "_on_latched",
         "_on_source",
         "_recv",
         "_rng",
         "_screened",
+        "_secured",
         "_send_errors",
         "_strange",
         "_told_changes",
@@ -113,6 +115,7 @@ class MediaLeg:
         "Takes packets for the peer; None while they cannot be sent."
         self._transmit: Transmit | None = None
         "The same behind encryption, if there is any."
+        self._muxed = self._secured = False
         self._screened = False
         self._connected = False
         self._handling: dict[int, Handling] = {}
@@ -156,8 +159,9 @@ class MediaLeg:
     def _secure(self, audio: NegotiatedAudio, now_ns: int) -> None:
         if self.security.adopt(audio.srtp, now_ns):
             self.sender.renew(self._rng)
-        self._screened = self.security.active or audio.rtcp_mux
-        # Not asked for each packet of a leg that needs it not.
+        # Asked once, and not for each packet.
+        self._muxed, self._secured = audio.rtcp_mux, self.security.active
+        self._screened = self._muxed or self._secured
         self._recv = self._recv_screened if self._screened else self.rtp.recv
         self._direct(self._transmit)
 
@@ -342,12 +346,10 @@ class MediaLeg:
 
         What is not authentic has no effect beyond being counted.
         """
-        audio = self.audio
-        muxed = audio is not None and audio.rtcp_mux
-        if muxed and len(packet) > 1 and packet[1] in _RTCP_TYPES:
+        if self._muxed and len(packet) > 1 and packet[1] in _RTCP_TYPES:
             self.rtcp.take(packet, now_ns)
             return b""
-        if not self.security.active:
+        if not self._secured:
             return packet
         return self.security.unprotect(packet, now_ns)
 

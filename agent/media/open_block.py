@@ -37,6 +37,21 @@ def create_open_block(legs: int) -> int:
 class OpenBlock:
     """The records in such memory, of this worker and of those before it."""
 
+    # Every packet comes by, with the caches full of other calls: one object to find,
+    # and not its dictionary as well.
+    __slots__ = (
+        "_at",
+        "_capacity",
+        "_closed",
+        "_closing",
+        "_end",
+        "_memory",
+        "_size",
+        "_until",
+        "_words",
+        "fd",
+    )
+
     def __init__(self, fd: int) -> None:
         """Map it, and own the descriptor. Raises MemoryRefusedError, OSError."""
         self.fd = fd
@@ -58,14 +73,13 @@ class OpenBlock:
 
     def put(self, record: bytes) -> bool:
         """Add a record; False if the disk is so far behind that none fits."""
-        at = self._at
-        stop = at + len(record)
+        at, size = self._at, len(record)
+        stop = at + size
         if stop > self._until:
             return self._put_anywhere(record)
         self._memory[at:stop] = record
         self._at = stop
-        self._end += stop - at
-        self._words[_END] = self._end
+        self._words[_END] = self._end = self._end + size
         return True
 
     def _put_anywhere(self, record: bytes) -> bool:
