@@ -381,7 +381,7 @@ def test_a_client_that_never_told_all_is_asked(played: Played) -> None:
 def test_every_session_has_its_outcome_and_nobody_is_named(played: Played) -> None:
     outcomes = Counter(row.outcome for row in played.rows)
     assert {*outcomes} == {"recorded", "exempt"}
-    assert outcomes["exempt"] == 2
+    assert outcomes["exempt"] == 3
     log = played.site.daemon.log_path.read_text()
     assert "agency.example" not in log
     assert not any(take.number[1:] in log for take in played.takes.values())
@@ -391,13 +391,29 @@ def test_every_session_has_its_outcome_and_nobody_is_named(played: Played) -> No
 
 
 def test_of_an_exempt_number_nothing_is_kept(played: Played) -> None:
-    take = played.takes["exempt"]
-    assert take.recordings == []
-    assert all(stream.said for stream in take.streams)
+    for name in ("exempt", "exempt_late"):
+        take = played.takes[name]
+        assert take.recordings == []
+        assert all(stream.said for stream in take.streams)
+        check_nothing_of(played, EXEMPT[1:], *take.streams)
     exempt = [row for row in played.rows_of("sbc") if row.outcome == "exempt"]
-    assert len(exempt) == 1
-    assert exempt[0].recordings == []
-    check_nothing_of(played, EXEMPT[1:], *take.streams)
+    assert [row.recordings for row in exempt] == [[], []]
+
+
+def test_what_was_recorded_of_an_exempt_number_is_destroyed(played: Played) -> None:
+    [line] = played.site.daemon.log("recording_discarded")
+    [begun] = [
+        other
+        for other in played.site.daemon.log("recording_begun")
+        if other["recording_id"] == line["recording_id"]
+    ]
+    assert begun["basis"] == "undecided"
+    left = [
+        path
+        for path in played.site.daemon.root.rglob("*")
+        if line["recording_id"] in path.name
+    ]
+    assert left == []
 
 
 def test_without_a_sign_of_the_notice_nothing_is_kept(played: Played) -> None:
