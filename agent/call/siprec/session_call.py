@@ -248,6 +248,8 @@ class SessionCall:
             case sip.Ended():
                 if event.request is not None:
                     self._take_metadata(event.request)
+                if self._session.segments.is_open and self._exempt_before:
+                    self._look()
                 hung_up = event.reason in {sip.EndReason.BYE, sip.EndReason.LOCAL}
                 self._session.left(
                     EndCause.SESSION_ENDED if hung_up else EndCause.SIGNALLING_TIMEOUT
@@ -266,6 +268,11 @@ class SessionCall:
         if (document := self._knowledge.take(message)) is not None:
             self.capture.document(document)
             self._doubts.flawed(document.flaws)
+
+    @property
+    def _exempt_before(self) -> bool:
+        """Whether what is being recorded should never have been."""
+        return self._knowledge.situation(self._streams.views).exempt_before
 
     def _look(self, *, codecs_changed: bool = False) -> None:
         """See what is to be recorded by now."""

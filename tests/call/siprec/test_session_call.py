@@ -147,6 +147,16 @@ async def test_what_was_recorded_of_an_exempt_party_is_destroyed(
     assert not row.recordings
 
 
+async def test_an_exempt_party_may_be_told_of_at_the_very_end(site: Recorder) -> None:
+    await site.record()
+    await site.talk_beside(document=None)
+    site.client.hang_up(Document({"0409999999": "96", OFFICER: "97"}).xml)
+    row = await site.over()
+    assert row.outcome == Outcome.EXEMPT
+    await until(lambda: not [*site.spool.keys_directory.iterdir()], "it is gone")
+    assert not site.finishers.jobs
+
+
 async def test_what_others_said_before_an_exempt_party_joined_is_kept(
     site: Recorder,
 ) -> None:
