@@ -39,6 +39,8 @@ class Segments:
         self._number = 0
         self._discarded = 0
         "How many of these were not kept."
+        self._forbidden = False
+        "Whether a failure is why there may be none."
         self._failed = False
         self._kept = False
         self._unrecorded = False
@@ -58,6 +60,7 @@ class Segments:
         return SegmentsState(
             number=self._number,
             discarded=self._discarded,
+            forbidden=self._forbidden,
             failed=self._failed,
             kept=self._kept,
             unrecorded=self._unrecorded,
@@ -72,6 +75,7 @@ class Segments:
         """Go on where another one stood."""
         self._number = state.number
         self._discarded = state.discarded
+        self._forbidden = state.forbidden
         self._failed = state.failed
         self._kept = state.kept
         self._unrecorded = state.unrecorded
@@ -100,6 +104,7 @@ class Segments:
             self.is_open = False
             self.deadline = None
             self._discarded += discard
+            self._kept |= not discard and cause is not EndCause.RECORDING_FAILED
             self._emit(CloseRecording(cause=cause, discard=discard))
         if self._missing:
             self._missing = False
@@ -131,9 +136,15 @@ class Segments:
         """The call goes on unrecorded by policy: never in silence."""
         self.close(EndCause.RECORDING_FAILED)
         self.wanted = False
+        self._forbidden = True
         self.pause.clear()
         self._unrecorded = True
         self._emit(Alarm(reason=reason))
+
+    def renew(self) -> None:
+        """Others will talk next: what failed of these may do for them."""
+        self.wanted |= self._forbidden
+        self._forbidden = False
 
     def stop(self) -> None:
         """The call goes on unrecorded, by somebody's order. Raises NotRecordedError.

@@ -58,6 +58,7 @@ class SegmentsState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     number: int = 0
     discarded: int = 0
+    forbidden: bool = False
     failed: bool = False
     kept: bool = False
     unrecorded: bool = False

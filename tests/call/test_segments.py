@@ -143,3 +143,31 @@ def test_what_is_discarded_was_never_recorded() -> None:
     # Of the only one that counts nothing was written.
     other.note_failure(kept=False)
     assert other.outcome is Outcome.UNRECORDED
+
+
+def test_what_failed_for_some_may_do_for_others() -> None:
+    recorded, _ = segments()
+    recorded.renew()
+    assert recorded.wanted
+    open_one(recorded)
+    recorded.note_failure(kept=False)
+    recorded.forbid("ENOSPC")
+    assert recorded.outcome is Outcome.UNRECORDED
+    again, _ = segments()
+    again.restore(recorded.state)
+    again.renew()
+    assert again.wanted
+    open_one(again)
+    again.close(EndCause.SESSION_ENDED)
+    assert again.outcome is Outcome.PARTIAL
+
+
+def test_what_was_ordered_holds_for_others_too() -> None:
+    recorded, _ = segments()
+    open_one(recorded)
+    recorded.stop()
+    recorded.renew()
+    assert not recorded.wanted
+    recorded, _ = segments(wanted=False)
+    recorded.renew()
+    assert not recorded.wanted

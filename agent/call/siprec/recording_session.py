@@ -269,6 +269,7 @@ class RecordingSession:
             return
         if not situation.going_on:
             self.segments.close(EndCause.SESSION_ENDED)
+            self.segments.renew()
             return
         if (withheld := self._withhold(situation)) is not self._withheld:
             self._withheld = withheld

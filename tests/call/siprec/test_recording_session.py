@@ -437,6 +437,20 @@ def test_a_capture_that_breaks_hands_the_client_on_or_goes_on_unrecorded() -> No
     assert session.closed().outcome is Outcome.UNRECORDED
 
 
+def test_a_capture_that_breaks_costs_a_long_session_one_call() -> None:
+    session = Session(on_recording_failure="unrecorded")
+    session.up()
+    session.machine.recording_failed("ENOSPC", kept=False)
+    session.commands()
+    session = session.moved()
+    session.look()
+    assert session.look(going_on=False) == [do.CountMissing(on=False)]
+    [opened] = session.look()
+    assert opened.number == 2
+    session.machine.left(EndCause.SESSION_ENDED)
+    assert session.closed().outcome is Outcome.PARTIAL
+
+
 def test_silence_on_all_streams_ends_it() -> None:
     session = Session()
     session.up()
