@@ -140,7 +140,9 @@ def test_broadworks_names_whom_it_records_and_how_the_call_came() -> None:
     assert (made.channels, made.mixed) == ({"1": Channel.BOTH}, True)
 
 
-@pytest.mark.parametrize("user", ["201@as.example", "+358295550201@as.example"])
+@pytest.mark.parametrize(
+    "user", ["201@as.example", "+358295550201@as.example", "pekka@as.example"]
+)
 def test_broadworks_subscriber_whom_somebody_knows(user: str) -> None:
     data = broadworks("termCall", "sip:0401234567@x", "sip:0295550201@x", user=user)
     document = Document().party("A", "sip:0401234567@x", sends=["1"])
