@@ -149,6 +149,9 @@ def test_broadworks_subscriber_whom_somebody_knows(user: str) -> None:
     document.party("B", f"sip:{user}", sends=["2"]).beside(data)
     made = decided(document)
     expected = user.partition("@")[0]
+    recorded = read_hints(view(document)).recorded
+    assert recorded is not None
+    assert recorded.number == expected
     assert (made.caller, made.officers) == (CALLER, (expected,))
     assert made.channels == {"1": Channel.CUSTOMER, "2": Channel.OFFICER}
 
