@@ -136,8 +136,7 @@ class Knowledge:
             held=self._held(),
             going_on=self._going_on,
             announced=self.notice.given,
-            awaits_officer=self._rules.without_officer == "wait"
-            and not parties.officer_known,
+            awaits_officer=self._awaits_officer(parties),
             exempt_before=parties.exempt and not self._joins(parties.exempt_keys),
             incomplete=self._metadata.needs_snapshot,
         )
@@ -157,7 +156,11 @@ class Knowledge:
     def forbids(self, streams: Sequence[StreamView]) -> bool:
         """Whether those who are there by now may not be recorded, on any stream."""
         parties = self._decided(streams)
-        return parties.exempt or parties.outsiders_only
+        forbidden = parties.exempt or parties.outsiders_only
+        return forbidden or self._awaits_officer(parties)
+
+    def _awaits_officer(self, parties: Parties) -> bool:
+        return self._rules.without_officer == "wait" and not parties.officer_known
 
     def _decided(self, streams: Sequence[StreamView]) -> Parties:
         return decide(

@@ -216,6 +216,18 @@ def test_of_ids_a_manifest_names_so_many_of_such_a_length() -> None:
     assert session.group_id == "g" * MAX_ID
 
 
+def test_whom_nobody_knows_waits_for_an_officer_where_that_is_wanted() -> None:
+    queue = Document({CALLER: "96", "0295000000": "97"})
+    for waits, document, expected in (
+        ("record", queue, False),
+        ("wait", queue, True),
+        ("wait", TALK, False),
+    ):
+        known = told(document, without_officer=waits)
+        assert known.forbids(STREAMS) is expected
+        assert known.situation(STREAMS).awaits_officer is expected
+
+
 # -- who must never be recorded, and since when they are there ------------------
 
 SOS = "112"
