@@ -319,7 +319,7 @@ def test_a_stream_from_another_source(played: Played) -> None:
     assert abs(left.offset - second.offset) <= 3 * ALIGNED
 
 
-@pytest.mark.parametrize("name", ["over_tcp", "over_tls"])
+@pytest.mark.parametrize("name", ["over_tcp", "over_tcp_again", "over_tls"])
 def test_other_transports(played: Played, name: str) -> None:
     take = played.takes[name]
     channels = only(take)

@@ -343,6 +343,17 @@ async def over_tcp(scene: Scene) -> None:
     await basic(scene)
 
 
+async def over_tcp_again(scene: Scene) -> None:
+    """The same; its connection breaks, and what is said next comes by another."""
+    await scene.begin(*scene.take.two())
+    await scene.talk()
+    await scene.client.reconnect(0.2)
+    scene.keep(await scene.client.offer(doc.document(*scene.take.two())))
+    await scene.talk()
+    await scene.client.reconnect(0.2)
+    await scene.end()
+
+
 async def over_tls(scene: Scene) -> None:
     """The basic flow over TLS, its media encrypted."""
     for label in ("1", "2"):
@@ -458,6 +469,7 @@ FLOWS: dict[str, Flow] = {
         two_laws,
         new_source,
         over_tcp,
+        over_tcp_again,
         over_tls,
         laughs,
         verbose,
@@ -478,7 +490,7 @@ SOURCE_OF = {
     "untold_but_recorded": "careless",
 }
 "Of flows that are not the ordinary client's."
-TRANSPORT_OF = {"over_tcp": "tcp", "over_tls": "tls"}
+TRANSPORT_OF = {"over_tcp": "tcp", "over_tcp_again": "tcp", "over_tls": "tls"}
 
 
 async def play(site: Site, flow: Flow, number: int) -> Take:

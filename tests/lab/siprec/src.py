@@ -70,6 +70,16 @@ class Client:
         )
         self.clock.start()
 
+    async def reconnect(self, pause: float) -> None:
+        """Lose the connection; have another, from some port, after `pause` seconds."""
+        assert self._link is not None, "it is not started"
+        await self._link.close()
+        await asyncio.sleep(pause)
+        somewhere = Address(self.address.host, 0)
+        self._link = await opened(
+            self.transport, somewhere, self.remote, self._heard, self.tls
+        )
+
     async def close(self) -> None:
         """Leave everything as it is, and be gone."""
         await self.clock.stop()
