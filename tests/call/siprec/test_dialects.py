@@ -163,6 +163,12 @@ def test_broadworks_of_a_subscriber_alone() -> None:
     assert hints.recorded is not None
     assert hints.recorded.number == "201"
     assert hints.far is None
+    # The directory knows them by that number, and not by the one that was rung.
+    data = broadworks("termCall", "sip:0401234567@x", "sip:0295550201@x", "201@x")
+    alone = Document().party("A", "sip:0401234567@x", sends=["1"]).beside(data)
+    recorded = read_hints(view(alone)).recorded
+    assert recorded is not None
+    assert recorded.number == "201"
     nobody = read_hints(view(Document().beside(broadworks("termCall", "", "", ""))))
     assert nobody.recorded is None
     assert nobody.direction is CallDirection.INBOUND
