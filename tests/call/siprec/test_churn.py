@@ -6,8 +6,8 @@ from agent.call.siprec import commands as rec
 from agent.call.siprec.churn import BURST, EVERY, LENGTH, Churn, Pace
 from agent.model.call import EndCause
 from agent.model.recording import UNDECIDED, RecordState
+from tests.call.siprec.machine import Session, closing
 from tests.call.siprec.situations import parties
-from tests.call.siprec.test_recording_session import Session, closing
 
 
 def test_many_may_begin_at_once_and_then_one_every_while() -> None:
