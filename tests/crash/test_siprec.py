@@ -10,8 +10,8 @@ import pytest
 
 from tests.lab.opened import open_recording
 from tests.lab.siprec import documents as doc
-from tests.lab.siprec.flows import OFFICER
 from tests.lab.siprec.played import Channels
+from tests.lab.siprec.scene import OFFICER
 from tests.lab.siprec.site import Site, recording_server
 from tests.lab.siprec.src import Client, clients
 from tests.lab.siprec.streams import Stream

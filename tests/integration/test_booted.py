@@ -16,8 +16,9 @@ from tests.lab.opened import open_recording
 from tests.lab.parties import channels, closed_row, parties, tone_seconds, until
 from tests.lab.service import FEW, WORKERS, Service
 from tests.lab.siprec.documents import document
-from tests.lab.siprec.flows import Scene, Take, change_officers
+from tests.lab.siprec.flows import change_officers
 from tests.lab.siprec.played import Channels
+from tests.lab.siprec.scene import Scene, Take
 from tests.lab.siprec.site import client_of, with_sources
 from tests.lab.siprec.src import Client, clients
 from tests.lab.siprec.streams import Stream

@@ -13,11 +13,12 @@ import pytest
 from agent.formats.manifest import Manifest
 from tests.corpora import ROOT, corpus
 from tests.lab.parties import FRAME
-from tests.lab.siprec.flows import FLOWS, LAUGHS, Take
+from tests.lab.siprec.flows import FLOWS, LAUGHS
 from tests.lab.siprec.hearing import Heard, silent
 from tests.lab.siprec.messages import media_lines
 from tests.lab.siprec.played import Channels, Played, play_all
 from tests.lab.siprec.rfc_flows import rfc_flows
+from tests.lab.siprec.scene import Take
 from tests.lab.siprec.site import EXEMPT, STATEMENT, recording_server
 from tests.lab.siprec.streams import Stream
 from tests.lab.standing import assert_well

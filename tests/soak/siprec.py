@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.usage import machine, usage
-from tests.lab.siprec.flows import FLOWS, Take
+from tests.lab.siprec.flows import FLOWS
 from tests.lab.siprec.played import Channels, play_all
+from tests.lab.siprec.scene import Take
 from tests.lab.siprec.site import Site, recording_server
 from tests.lab.standing import assert_well
 

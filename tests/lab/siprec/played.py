@@ -9,8 +9,9 @@ import numpy as np
 from agent.recording.ledger import LedgerRow
 from tests.lab.daemon import Recording
 from tests.lab.parties import channels
-from tests.lab.siprec.flows import FLOWS, Flow, Take, play
+from tests.lab.siprec.flows import FLOWS, Flow, play
 from tests.lab.siprec.hearing import Heard, heard
+from tests.lab.siprec.scene import Take
 from tests.lab.siprec.site import Site
 from tests.lab.siprec.streams import Stream
 

@@ -7,8 +7,9 @@ documents name streams of sound and of picture; pictures are declined.
 import re
 from pathlib import Path
 
-from tests.lab.siprec.flows import Flow, Scene
+from tests.lab.siprec.flows import Flow
 from tests.lab.siprec.messages import Message
+from tests.lab.siprec.scene import Scene
 
 _PEOPLE = (
     (rb"sip:alice@atlanta\.com", b"sip:201@agency.example"),
