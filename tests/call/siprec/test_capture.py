@@ -199,6 +199,13 @@ async def test_a_source_that_changes_without_a_word_is_noted(site: Recorder) -> 
     await site.until_logged("media_changed_unsignalled", 2)
     changed = [(mark.leg, mark.reason) for mark in site.media.marks]
     assert changed == [(1, "source"), (1, "codec")]
+    # What is agreed anew does not have it either.
+    site.client.send("INVITE", sdp(*BOTH, version=2))
+    await site.client.answered(2)
+    await site.advance(SIGNALLED_WITHIN + 1)
+    site.media.emit(SourceChanged(leg=leg, ssrc_changes=1, payload_types=(18,)))
+    await site.until_logged("media_changed_unsignalled", 3)
+    assert site.media.marks[-1].reason == "codec"
 
 
 async def test_a_session_that_is_not_recorded_marks_nothing(site: Recorder) -> None:
