@@ -410,10 +410,11 @@ class Recorder:
             await self._sealing.add(segment)
             return
         # If nothing was ever written, the envelope opens nothing and goes too.
-        self._forget(segment.recording_id)
         spool = self._spool
         remove = spool.forget_sources if segment.discarded else spool.purge
-        if await self._remove(segment, remove):
+        removed = await self._remove(segment, remove)
+        self._forget(segment.recording_id)
+        if removed:
             forget = self._ledger.forget_recording(segment.recording_id)
             await self._sealing.note(segment, forget)
 

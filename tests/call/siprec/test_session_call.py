@@ -136,8 +136,8 @@ async def test_what_was_recorded_of_an_exempt_party_is_destroyed(
     [begin] = site.media.begins
     exempt = Document({"0409999999": "96", OFFICER: "97"})
     site.client.send("UPDATE", metadata=exempt.xml)
-    await until(lambda: not [*site.spool.keys_directory.iterdir()], "it is gone")
-    assert not site.recorder.unfinished
+    await until(lambda: not site.recorder.unfinished, "it is gone")
+    assert not [*site.spool.keys_directory.iterdir()]
     assert not site.spool.journals_of(begin.recording_id)
     assert not site.finishers.jobs
     assert site.logged("recording_discarded")

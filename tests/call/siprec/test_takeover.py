@@ -57,8 +57,8 @@ async def test_another_process_discards_what_was_to_be_discarded(
         recording=begin.recording_id, path="", packets=0, blocks=0, bytes=0
     )
     site.recorder.closed(closed)
-    await until(lambda: not [*site.spool.keys_directory.iterdir()], "it is gone")
-    assert not site.recorder.unfinished
+    await until(lambda: not site.recorder.unfinished, "it is gone")
+    assert not [*site.spool.keys_directory.iterdir()]
     assert not site.finishers.jobs
     site.client.hang_up()
     row = await site.over()
