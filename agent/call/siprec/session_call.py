@@ -19,7 +19,7 @@ from agent.call.siprec.config import SiprecConfig
 from agent.call.siprec.doubts import Doubts
 from agent.call.siprec.knowledge import Knowledge
 from agent.call.siprec.offers import Offers
-from agent.call.siprec.recording_session import RecordingSession
+from agent.call.siprec.recording_session import Phase, RecordingSession
 from agent.call.siprec.situation import Situation
 from agent.call.siprec.state import RecordingCallState
 from agent.call.siprec.streams import Stream, Streams
@@ -248,7 +248,7 @@ class SessionCall:
             case sip.Ended():
                 if event.request is not None:
                     self._take_metadata(event.request)
-                if self._session.segments.is_open and self._exempt_before:
+                if self._session.phase is not Phase.OFFERED and self._exempt_before:
                     self._look()
                 hung_up = event.reason in {sip.EndReason.BYE, sip.EndReason.LOCAL}
                 self._session.left(
@@ -271,7 +271,7 @@ class SessionCall:
 
     @property
     def _exempt_before(self) -> bool:
-        """Whether what is being recorded should never have been."""
+        """Whether what is said, or was, may never be recorded."""
         return self._knowledge.situation(self._streams.views).exempt_before
 
     def _look(self, *, codecs_changed: bool = False) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from tests.lab.siprec import documents as doc
-from tests.lab.siprec.scene import OFFICER, SECOND, Scene, Take
+from tests.lab.siprec.scene import OFFICER, SECOND, TALK, Scene, Take
 from tests.lab.siprec.site import EXEMPT, Site
 from tests.patience import PATIENCE
 
@@ -331,7 +331,7 @@ async def exempt_late(scene: Scene) -> None:
     """The same number, of which the client tells once they have talked for a while."""
     scene.client.add(scene.take.stream("1"), scene.take.stream("2"))
     scene.keep(await scene.client.record())
-    await scene.talk()
+    await scene.talk(2 * TALK)
     scene.keep(await scene.client.update(doc.document(*scene.take.two())))
     await scene.talk()
     await scene.end()
