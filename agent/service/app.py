@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import structlog
 
 from agent.call.control import CallControl
@@ -32,26 +31,23 @@ from agent.common.release import release
 from agent.common.service_manager import ServiceManager
 from agent.common.tasks import TaskSet
 from agent.formats.layout import day_of
-from agent.media.pool import MediaPool
 from agent.recording.finisher_pool import FinisherPool
 from agent.recording.ledger import Ledger, load_hash_key
 from agent.recording.recovery import recover
 from agent.recording.spool import Spool
-from agent.recording.tally import read_open_answered
 from agent.service.alarm_board import AlarmBoard
 from agent.service.commands import Commands
 from agent.service.config import Config
 from agent.service.control import ControlServer
-from agent.service.daily import Daily
+from agent.service.counting import start_counting
 from agent.service.drain import Drain
 from agent.service.host_status import HostStatus, host_status
 from agent.service.log_upkeep import keep_log
 from agent.service.logs import Masker
 from agent.service.manager_news import ManagerNews, state_of
 from agent.service.material import Material, credentials_directory, read_material
-from agent.service.metrics.endpoint import Parts, build_endpoint, routes_of_tests
+from agent.service.metrics.endpoint import Parts
 from agent.service.mqtt import build_mqtt, build_telling
-from agent.service.outcome_watch import watch_outcomes
 from agent.service.parts import (
     build_dispatch,
     build_health,
@@ -83,12 +79,10 @@ from agent.service.storage_proof import (
     are_known,
     prove_storages,
 )
-from agent.service.succession import Succession
+from agent.service.succession import Succession, keep_calls
 from agent.service.watching import lists_of, watch
 from agent.signalling.kept import KeptConnections
 from agent.signalling.secrets import Secrets
-from agent.signalling.sip.state import encode_state
-from agent.signalling.useragent import UserAgent
 
 SEAL_SECONDS: Final = 30.0
 PROVEN_SECONDS: Final = 2.0
@@ -277,7 +271,7 @@ class Agent:
         user_agent.before_leaving = media.flush
         # -- what the process before this one left
         if keeper is not None:
-            self._keep(keeper, media, user_agent)
+            keep_calls(keeper, media, user_agent)
             loop.add_signal_handler(signal.SIGUSR2, self._leave, keeper)
             sip.core.resume(left.sessions, loop.time())
             recorder.resume(left.segments, taken.recordings, keeper.keys.all())
@@ -384,22 +378,7 @@ class Agent:
             status=host,
             events=None if mqtt is None else mqtt.publisher.stats,
         )
-        endpoint = build_endpoint(self._base, numbered)
-        if endpoint is not None:
-            await endpoint.start()
-            stack.push_async_callback(endpoint.close)
-            tasks.spawn(endpoint.run(), name="loop-lag")
-
-        def tests() -> list[str]:
-            return routes_of_tests(reloading.config)
-
-        daily = Daily(root, ledger.tell, utc_ns=utc_ns, tests=tests)
-        tasks.spawn(daily.run(), name="daily")
-
-        def open_answered() -> list[str]:
-            return read_open_answered(root / "ledger.sqlite", tests=tests())
-
-        tasks.spawn(watch_outcomes(open_answered, control.runs), name="outcomes")
+        await start_counting(numbered, self._base, root=root, stack=stack, tasks=tasks)
         stack.push_async_callback(peers.close)
         await peers.use(config.peers, material.credentials.accounts)
         health.started = True
@@ -409,23 +388,6 @@ class Agent:
         # The first that is done at a stop: all else must be there for it.
         self._hurry = control.hurry
         stack.push_async_callback(self._drain, control, reloading)
-
-    def _keep(self, keeper: Keeper, media: MediaPool, user_agent: UserAgent) -> None:
-        """Have everything kept that the process after this one needs."""
-        core = user_agent.core
-        core.track()
-
-        def session_of(session: str) -> bytes | None:
-            state = core.state_of(session)
-            return None if state is None else encode_state(state)
-
-        def media_of(call_id: str) -> bytes | None:
-            state = media.state_of(call_id)
-            return msgspec.msgpack.encode(state) if state.legs else None
-
-        keeper.session_of = session_of
-        keeper.media_of = media_of
-        user_agent.before_sending = keeper.commit
 
     async def _tell_unproven(self, proof: Coroutine[object, object, None]) -> None:
         # It has said so of each; there is no start to be refused any more.

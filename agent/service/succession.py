@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Self
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from agent.call.any_state import AnyCallState
@@ -21,12 +22,14 @@ from agent.common.errors import AgentError
 from agent.common.memory import Memory, create_memory, map_memory
 from agent.common.service_manager import ServiceManager
 from agent.formats.checkpoint import HEADER_SIZE, Checkpoint
+from agent.media.pool import MediaPool
 from agent.media.state import STATE_VERSION as MEDIA_VERSION, MediaState
 from agent.recording.journal_keys import SLOT_SIZE, JournalKeys
 from agent.recording.recovery import TakenOver
 from agent.recording.spool import Spool
 from agent.signalling.kept import STORED, Given, SavedConnection
-from agent.signalling.sip.state import SessionState, decode_state
+from agent.signalling.sip.state import SessionState, decode_state, encode_state
+from agent.signalling.useragent import UserAgent
 
 STATE: Final = "state"
 KEYS: Final = "keys"
@@ -184,3 +187,21 @@ class Succession:
         for name, one in sockets.items():
             if self.sockets.get(name) is not one:
                 self._manager.put(name, one.fileno())
+
+
+def keep_calls(keeper: Keeper, media: MediaPool, user_agent: UserAgent) -> None:
+    """Have everything kept of calls, before peers hear of it."""
+    core = user_agent.core
+    core.track()
+
+    def session_of(session: str) -> bytes | None:
+        state = core.state_of(session)
+        return None if state is None else encode_state(state)
+
+    def media_of(call_id: str) -> bytes | None:
+        state = media.state_of(call_id)
+        return msgspec.msgpack.encode(state) if state.legs else None
+
+    keeper.session_of = session_of
+    keeper.media_of = media_of
+    user_agent.before_sending = keeper.commit
