@@ -6,9 +6,19 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from tests.lab.ceph import Ceph
 from tests.lab.interop import Complete, Interop
+
+# How long an example takes is the machine's, and judged nowhere.
+settings.register_profile(
+    "timeless",
+    parent=settings(),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("timeless")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

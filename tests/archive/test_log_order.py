@@ -187,7 +187,7 @@ async def test_a_strange_name_hides_no_end() -> None:
 # Wrong for a while in the middle of a day.
 @example([(1, True), (-2, False), (2, False)])
 @example([(1, True), (-20_000, False), (20_000, False)])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_wherever_a_clock_wanders_the_log_is_whole_and_its_ends_are_kept(
     steps: list[tuple[int, bool]],
 ) -> None:

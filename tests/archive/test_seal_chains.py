@@ -108,7 +108,7 @@ def test_two_with_one_number() -> None:
     assert elsewhere.findings() == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     days=st.lists(st.integers(-1, 1), min_size=1, max_size=12),
     removed=st.sets(st.integers(1, 12), max_size=4),

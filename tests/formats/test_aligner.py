@@ -123,7 +123,7 @@ def test_linear_chunks_are_bounded_and_seamless_too() -> None:
     assert np.array_equal(np.concatenate(chunks)[:, 0], expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sets(st.integers(0, 29)), st.sets(st.integers(0, 29)))
 def test_every_sample_stands_where_its_frame_says(
     left: set[int], right: set[int]
@@ -296,7 +296,7 @@ def test_a_leg_without_audio_takes_nothing_from_its_side() -> None:
     assert audio(align_lanes(lanes, 200)) == audio(align(spoken, None, 200))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(

@@ -41,7 +41,7 @@ def test_jitter_is_that_of_appendix_a_8() -> None:
     assert result.jitter == pytest.approx(80 / 32)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.tuples(

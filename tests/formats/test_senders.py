@@ -86,7 +86,7 @@ def test_only_so_many_at_once() -> None:
     assert len(split(one_after_the_other + again)) <= MAX_AT_ONCE
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.one_of(

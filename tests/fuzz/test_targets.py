@@ -30,7 +30,7 @@ def test_seeds_with_a_few_other_octets(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.binary(max_size=300))
 def test_anything(name: str, data: bytes) -> None:
     TARGETS[name](data)

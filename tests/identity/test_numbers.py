@@ -84,7 +84,7 @@ def test_mistakes_in_the_configuration_are_named(section: dict[str, str]) -> Non
         msgspec.convert(section, IdentityConfig)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=90) | st.text(alphabet="0123456789+ ()-./*#", max_size=25))
 def test_normalising_again_changes_nothing(number: str) -> None:
     once = normalise(number)
@@ -94,7 +94,7 @@ def test_normalising_again_changes_nothing(number: str) -> None:
     assert " " not in once
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.from_regex(r"\A[1-9][0-9]{5,9}\Z"))
 def test_all_ways_to_dial_a_number_are_one(national: str) -> None:
     forms = {f"0{national}", f"00358{national}", f"+358{national}"}

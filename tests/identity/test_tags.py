@@ -145,7 +145,7 @@ class Hostile:
     from_: Caller
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.text(st.characters(blacklist_characters="\r\n\0"), max_size=60),
     st.text(alphabet='<>,"; \\@:siptel%2B04', max_size=60),

@@ -2,7 +2,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from agent.media.open_block import OpenBlock, create_open_block
 
@@ -69,7 +69,6 @@ def test_what_is_taken_back_was_never_there(fd: int) -> None:
         block.written(block.end)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.binary(min_size=1, max_size=60_000), st.booleans()), max_size=40

@@ -328,7 +328,7 @@ SAID = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.one_of(MARKS.map(note), SAID), max_size=25), st.integers(0, 3))
 def test_whatever_was_noted_makes_a_recording(blocks: list[bytes], count: int) -> None:
     channels = [CUSTOMER, OFFICER, BOTH][:count]

@@ -72,7 +72,7 @@ def test_what_counts_as_one_source(one: str, other: str, *, same: bool) -> None:
     assert guard.allow(other, 0.0) is not same
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(st.sampled_from("abcdef"), st.floats(0, 2)), max_size=60),
     st.integers(1, 5),

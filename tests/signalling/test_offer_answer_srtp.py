@@ -166,7 +166,7 @@ steps = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from([REQUIRE, OFFER]), st.lists(steps, max_size=8))
 def test_after_any_walk_both_sides_have_the_same_keys(
     policy: SrtpPolicy, walk: list[tuple[bool, str]]

@@ -57,7 +57,7 @@ steps = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(codec_lists, codec_lists, st.lists(steps, max_size=8))
 def test_any_walk_leaves_both_sides_agreed(
     ours: tuple[Codec, ...], theirs: tuple[Codec, ...], walk: list[tuple]
@@ -112,7 +112,7 @@ def check_version(
 VALID = description("audio 4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, len(VALID) - 1), st.integers(0, 255), st.integers(0, 12))
 def test_mutated_descriptions_are_taken_or_488(
     position: int, octet: int, cut: int

@@ -268,7 +268,7 @@ descriptions = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(descriptions)
 def test_parse_and_serialise_are_twins(description: SessionDescription) -> None:
     assert parse_sdp(description.to_bytes()) == description
@@ -287,13 +287,13 @@ def attempt(data: bytes) -> None:
     assert parse_sdp(description.to_bytes()) == description
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=300).map(lambda tail: MINIMAL + tail) | st.binary())
 def test_garbage_parses_or_raises_the_one_error(data: bytes) -> None:
     attempt(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, len(PHONE) - 1), st.integers(0, 255), st.integers(0, 20))
 def test_mutations_parse_or_raise_the_one_error(
     position: int, octet: int, cut: int

@@ -69,7 +69,7 @@ rules = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     told=st.lists(documents(), max_size=4),
     entry_=rules,

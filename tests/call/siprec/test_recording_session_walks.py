@@ -158,7 +158,7 @@ class Walk:
                     self.closed.append(command)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(["refuse", "unrecorded"]),
     st.sampled_from(["discard", "record"]),

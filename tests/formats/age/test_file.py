@@ -39,7 +39,7 @@ def test_round_trip(identity: Identity, size: int) -> None:
     assert decrypt(data, [STRANGER, identity]) == plain
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.binary(max_size=300), st.integers(1, 700))
 def test_pieces_of_any_size(plain: bytes, step: int) -> None:
     encryptor = Encryptor([HYBRID.recipient()], ENTROPY)
@@ -141,7 +141,7 @@ def test_a_faulty_header_is_named_before_a_missing_payload() -> None:
         decrypt(header, [CLASSIC])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=30), st.integers(0, 250))
 def test_garbage_opens_or_raises_the_one_error(noise: bytes, position: int) -> None:
     data = bytearray(encrypt(b"speech", [CLASSIC.recipient()], ENTROPY))

@@ -33,7 +33,7 @@ def test_round_trip(size: int) -> None:
     assert opened(data) == PLAIN[:size]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, CHUNK + 20), max_size=5), st.sampled_from(SIZES))
 def test_the_pieces_do_not_matter(cuts: list[int], size: int) -> None:
     plain, whole = PLAIN[:size], sealed(PLAIN[:size])

@@ -19,7 +19,7 @@ from tests.formats.streams import (
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(
@@ -58,7 +58,7 @@ def test_whatever_comes_frames_and_gaps_tile_the_segment(
     assert all(len(heard(f)) == f.length for f in result.frames)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     ppm=st.integers(-800, 800),
     loss=st.floats(0, 0.3),

@@ -59,7 +59,7 @@ async def test_health(found: Found, alive: int, ready: int) -> None:
         assert tuple(lines[1:]) == found.findings
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text(alphabet=st.characters(max_codepoint=255), max_size=80))
 async def test_whatever_form_is_asked_for_is_answered(accept: str) -> None:
     for start in ("", "application/openmetrics-text;version="):

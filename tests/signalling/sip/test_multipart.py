@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from agent.signalling.sdp import parse_sdp
 from agent.signalling.sip import core as sip
@@ -76,7 +76,6 @@ def test_a_single_part_is_left_as_it_is() -> None:
     assert with_description_only(request) is request
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_garbage_harms_nothing(body: bytes) -> None:
     with_description_only(invite("multipart/mixed;boundary=b", b"--b\r\n" + body))

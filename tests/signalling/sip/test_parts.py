@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from agent.signalling.sip.parts import MAX_PARTS, Part, Tolerated, split_parts
 
@@ -56,7 +56,6 @@ def test_what_follows_many_parts_is_not_looked_at() -> None:
     assert kinds(B, body) == ["a/a"] * MAX_PARTS
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.text(max_size=20))
 def test_any_octets_have_parts_or_none(octets: bytes, name: str) -> None:
     parts, _ = split_parts(f"multipart/mixed;boundary={name}", octets)

@@ -45,7 +45,7 @@ def let_die(pair: Pair, dies: Dies) -> None:
     Reaper(pair.wire, dies, [Keeper(one, ABLE) for one in (pair.alice, pair.bob)])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     steps=steps_of(SETTING_UP, 3),
     seed=st.integers(0, 2**16),
@@ -64,7 +64,7 @@ def test_every_call_ends_once_whoever_dies(
     walk(pair, steps)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     steps=steps_of(TALKING, 1),
     seed=st.integers(0, 2**16),

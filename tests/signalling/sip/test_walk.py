@@ -123,7 +123,7 @@ def bad_network(seed: int, loss: float) -> Fate:
 LOSS = st.sampled_from([0.0, 0.0, 0.3])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(steps=steps_of(SETTING_UP, 3), seed=st.integers(0, 2**16), loss=LOSS)
 def test_every_call_ends_once(
     steps: list[tuple[str, bool, int]], seed: int, loss: float
@@ -133,7 +133,7 @@ def test_every_call_ends_once(
     walk(pair, steps)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(steps=steps_of(TALKING, 1), seed=st.integers(0, 2**16), loss=LOSS)
 def test_every_conversation_ends_once(
     steps: list[tuple[str, bool, int]], seed: int, loss: float
@@ -163,7 +163,7 @@ MESSAGES = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(messages=MESSAGES, talking=st.booleans(), reliable=st.booleans())
 def test_any_requests_of_a_peer_are_survived(
     *, messages: list[tuple[str, int, str, bytes, str]], talking: bool, reliable: bool

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from agent.signalling.siprec.body import (
     METADATA_TYPE,
@@ -97,7 +97,6 @@ def test_a_snapshot_is_asked_for_with_a_reason() -> None:
     assert flaws == ()
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_octets_are_a_body(octets: bytes) -> None:
     read = read_body(MIXED, b"--b\r\n" + octets)

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from agent.signalling.siprec.metadata import (
     CommunicationSession,
@@ -456,7 +456,6 @@ DOCUMENTS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(DOCUMENTS, max_size=5))
 def test_whatever_refers_to_whatever(documents: list[RecordingMetadata]) -> None:
     state = MetadataState()

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from agent.signalling.siprec.metadata import Flaw
 from agent.signalling.siprec.metadata_time import parse_time
@@ -58,7 +58,6 @@ def test_what_is_no_time_is_none(text: str) -> None:
 FIRST, LAST = datetime(2010, 1, 1), datetime(2261, 12, 30)  # noqa: DTZ001
 
 
-@settings(deadline=None)
 @given(st.datetimes(FIRST, LAST, timezones=st.timezones()))
 def test_what_iso_writes_is_read(moment: datetime) -> None:
     offset = moment.utcoffset()
@@ -71,7 +70,6 @@ def test_what_iso_writes_is_read(moment: datetime) -> None:
     assert parse_time(text) == (whole * SECOND + since.microseconds * 1000, None)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_anything_is_a_time_or_none(text: str) -> None:
     parse_time(text)

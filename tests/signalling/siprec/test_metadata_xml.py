@@ -3,7 +3,7 @@ import gc
 import time
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from agent.signalling.siprec.metadata import (
     CommunicationSession,
@@ -287,7 +287,6 @@ def test_many_elements_cost_in_proportion() -> None:
     assert cost(MAX_ELEMENTS - 10) < 40 * cost(MAX_ELEMENTS // 10)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=100))
 def test_any_text_in_any_place_is_read_or_no_metadata(text: str) -> None:
     for inner in (

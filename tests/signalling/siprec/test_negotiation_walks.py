@@ -153,7 +153,7 @@ class Walk:
         self.last = description
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     secure=st.booleans(),
     srtp=st.sampled_from(SrtpPolicy),
@@ -178,7 +178,7 @@ def test_any_walk_keeps_the_rules(
 VALID = description(*TWO)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, len(VALID) - 1), st.integers(0, 255), st.integers(0, 12))
 def test_mutated_offers_are_taken_or_488(position: int, octet: int, cut: int) -> None:
     body = VALID[:position] + bytes([octet]) + VALID[position + cut :]
@@ -193,7 +193,7 @@ def test_mutated_offers_are_taken_or_488(position: int, octet: int, cut: int) ->
     assert all(0 < one.audio.remote_rtcp.port < 65536 for one in streams)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=300))
 def test_garbage_is_488(body: bytes) -> None:
     session = negotiation()

@@ -3,7 +3,7 @@ import contextlib
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from agent.signalling.siprec.metadata import Flaw, MetadataError
 from agent.signalling.siprec.xml_tree import (
@@ -151,7 +151,6 @@ def test_memory_is_bounded_whatever_is_sent() -> None:
     assert max(map(peak, hostile)) < 24 * MAX_SIZE
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_octets_are_a_tree_or_no_metadata(xml: bytes) -> None:
     with contextlib.suppress(MetadataError):

@@ -28,7 +28,7 @@ def test_a_large_folder_is_read_in_parts(
         assert found == [key for key in wanted if key > after]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.text("ab-/", min_size=1, max_size=7), max_size=12),
     st.text("ab-/", max_size=7),

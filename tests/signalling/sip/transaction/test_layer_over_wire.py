@@ -197,7 +197,7 @@ def test_non_invite_with_lost_answer() -> None:
     assert pair.alice.statuses() == [200]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32),
     request_and_final=st.sampled_from(
@@ -241,7 +241,7 @@ def test_2xx_is_the_users_to_repeat_until_its_ack(seed: int) -> None:
     assert len(pair.alice.layer) == len(pair.bob.layer) == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32), pause=st.floats(0.0, 3.0))
 def test_cancel_over_a_bad_wire(seed: int, pause: float) -> None:
     fate = unreliable(seed=seed, loss=0.3, duplicate=0.2, delay=0.05, jitter=1.0)

@@ -132,7 +132,7 @@ class Walker:
         assert self.ended.setdefault(key, how) == how
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(STEP, min_size=3, max_size=25))
 def test_any_walk_keeps_the_promises(steps: list[tuple[object, ...]]) -> None:
     layer = TransactionLayer(rng=random.Random(1), max_transactions=MAX_TRANSACTIONS)
