@@ -15,11 +15,9 @@ from agent.formats.codecs.g711 import (
     decode_alaw,
     decode_ulaw,
 )
-from agent.formats.codecs.opus import is_wide
 from agent.formats.compression import compress
 from agent.formats.container import SampleFormat, wav_header, wav_padding
 from agent.formats.cues import Cue, chapters, wav_cues
-from agent.formats.durations import is_opus
 from agent.formats.loudness import LevelMeter
 from agent.formats.rendering import STEP, LegAudio, Samples, is_known
 from agent.formats.stretching import stretched
@@ -180,18 +178,9 @@ def align(
             raise AlignerError(f"no decoder for {name}")
     format_, rate = choose(
         codecs,
-        above_8_khz=any(map(_is_wide, legs)),
+        above_8_khz=any(leg.wide for leg in legs),
         empty=milliseconds <= 0,
         mixed=is_mixed(lanes),
         kept=kept,
     )
     return StereoTrack(format_, rate, round(milliseconds * rate / 1000), tuple(lanes))
-
-
-def _is_wide(leg: LegResult) -> bool:
-    """Whether any Opus packet of a leg has audio above 8 kHz."""
-    if not any(map(is_opus, leg.audio_codecs)):
-        return False
-    octets = np.frombuffer(leg.data, np.uint8)
-    opus = np.array([is_opus(name) for name in leg.codecs])[leg.codec]
-    return any(map(is_wide, np.unique(octets[leg.offset[opus]]).tolist()))

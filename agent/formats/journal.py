@@ -6,7 +6,7 @@ authenticated before anything in it is believed.
 """
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, NamedTuple, Self
@@ -29,12 +29,12 @@ SALT_SIZE: Final = 32
 KEY_ID_SIZE: Final = 8
 _BLOCK_INFO: Final = b"recording-agent journal block v1"
 
-_FRAME: Final = struct.Struct(">BI")
-FRAME_SIZE: Final = _FRAME.size
-_DATA: Final = 1
-_END: Final = 2
-_COUNT: Final = struct.Struct(">Q")
-_TAG_SIZE: Final = 16
+FRAME: Final = struct.Struct(">BI")
+FRAME_SIZE: Final = FRAME.size
+DATA: Final = 1
+END: Final = 2
+COUNT: Final = struct.Struct(">Q")
+TAG_SIZE: Final = 16
 MAX_BLOCK: Final = 1 << 20
 "Bytes of records in one block: one second of 200 kB/s would fill a fifth of it."
 MAX_BLOCKS: Final = 1 << 24
@@ -48,8 +48,6 @@ MAX_NOTE: Final = 60_000
 "Bytes of one note; the names of a hundred officers fit."
 MAX_LEG: Final = 254
 _NOTE: Final = 255
-
-_READ: Final = 1 << 18
 
 
 class JournalError(AgentError):
@@ -187,7 +185,7 @@ def is_blank(start: bytes) -> bool:
         return False
     size = HEADER_SIZE + FRAME_SIZE
     if len(start) >= size:
-        size += _FRAME.unpack_from(start, HEADER_SIZE)[1]
+        size += FRAME.unpack_from(start, HEADER_SIZE)[1]
     return len(start) < size
 
 
@@ -239,17 +237,35 @@ def iter_records(
             yield leg, arrival_ns, block[start:position]
 
 
-def _block_cipher(journal_key: bytes, salt: bytes) -> ChaCha20Poly1305:
-    if len(journal_key) != KEY_SIZE:
-        raise JournalLimitError("A journal key is 32 bytes.")
-    hkdf = HKDF(algorithm=SHA256(), length=KEY_SIZE, salt=salt, info=_BLOCK_INFO)
-    return ChaCha20Poly1305(hkdf.derive(journal_key))
+class BlockCipher:
+    """Seals and opens the blocks of one journal file."""
+
+    def __init__(self, header: JournalHeader, journal_key: bytes) -> None:
+        if len(journal_key) != KEY_SIZE:
+            raise JournalLimitError("A journal key is 32 bytes.")
+        self._header = header.to_bytes()
+        hkdf = HKDF(
+            algorithm=SHA256(), length=KEY_SIZE, salt=header.salt, info=_BLOCK_INFO
+        )
+        self._cipher = ChaCha20Poly1305(hkdf.derive(journal_key))
+
+    def seal(self, kind: int, counter: int, plain: bytes) -> bytes:
+        """A block of a kind, DATA or END, behind so many data blocks."""
+        sealed = self._cipher.encrypt(_nonce(kind, counter), plain, self._header)
+        return FRAME.pack(kind, len(sealed)) + sealed
+
+    def open(self, kind: int, counter: int, sealed: bytes) -> bytes | None:
+        """What stands in a block, given without its FRAME; None if it is another."""
+        try:
+            return self._cipher.decrypt(_nonce(kind, counter), sealed, self._header)
+        except InvalidTag:
+            return None
 
 
-def _nonce(counter: int, *, end: bool) -> bytes:
+def _nonce(kind: int, counter: int) -> bytes:
     # A bare counter is a safe nonce only because the key is bound to a salt drawn
     # for one writer start; the flag keeps a data block from passing for the end.
-    return counter.to_bytes(11, "big") + (b"\x01" if end else b"\x00")
+    return counter.to_bytes(11, "big") + (b"\x01" if kind == END else b"\x00")
 
 
 class BlockSealer:
@@ -259,8 +275,7 @@ class BlockSealer:
     """
 
     def __init__(self, header: JournalHeader, journal_key: bytes) -> None:
-        self._header = header.to_bytes()
-        self._cipher = _block_cipher(journal_key, header.salt)
+        self._cipher = BlockCipher(header, journal_key)
         self._counter = 0
         self._ended = False
 
@@ -279,219 +294,13 @@ class BlockSealer:
             raise JournalLimitError("A journal block is too long.")
         if self._ended or self._counter >= MAX_BLOCKS:
             raise JournalLimitError("This journal takes no more blocks.")
-        sealed = self._cipher.encrypt(
-            _nonce(self._counter, end=False), records, self._header
-        )
+        sealed = self._cipher.seal(DATA, self._counter, records)
         self._counter += 1
-        return _FRAME.pack(_DATA, len(sealed)) + sealed
+        return sealed
 
     def end(self) -> bytes:
         """The end block: proof that `blocks` blocks are all there ever were."""
         if self._ended:
             raise JournalLimitError("This journal has ended already.")
         self._ended = True
-        sealed = self._cipher.encrypt(
-            _nonce(self._counter, end=True), _COUNT.pack(self._counter), self._header
-        )
-        return _FRAME.pack(_END, len(sealed)) + sealed
-
-
-class JournalReader:
-    """Opens a journal fed in pieces of any size; memory is bounded by one block.
-
-    Once all is fed, `complete`, `torn_bytes` and `damaged_at` say how it ended.
-    """
-
-    def __init__(self, journal_key: bytes) -> None:
-        self._key = journal_key
-        self._buffer = bytearray()
-        self._offset = 0
-        self._cipher: ChaCha20Poly1305 | None = None
-        self._associated = b""
-        self._stopped = False
-        self._dropped = 0
-        self.header: JournalHeader | None = None
-        "Known once HEADER_SIZE bytes were fed."
-        self.blocks = 0
-        "Data blocks opened."
-        self.complete = False
-        "Whether the end block was reached: nothing is missing."
-        self.damaged_at: int | None = None
-        "Offset of the first block that is not as written; nothing after it is read."
-
-    @property
-    def torn_bytes(self) -> int:
-        """Bytes after the last block that opened: a torn write, or damage."""
-        return self._dropped + len(self._buffer)
-
-    def feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
-        """Take more of the file; returns the records of each block now whole.
-
-        Raises:
-            NotAJournalError, JournalVersionError: from the header.
-            WrongJournalKeyError: the first block does not open.
-        """
-        if self._stopped:
-            self._dropped += len(data)
-            return []
-        self._buffer += data
-        cipher = self._cipher or self._take_header()
-        return self._open_blocks(cipher) if cipher else []
-
-    def _open_blocks(self, cipher: ChaCha20Poly1305) -> list[bytes]:
-        opened: list[bytes] = []
-        position = 0
-        while not self._stopped:
-            size = self._open_block(cipher, position, opened)
-            if not size:
-                break
-            position += size
-        del self._buffer[:position]
-        self._offset += position
-        if self._stopped:
-            self._dropped += len(self._buffer)
-            self._buffer.clear()
-        return opened
-
-    def _take_header(self) -> ChaCha20Poly1305 | None:
-        if not self._buffer.startswith(MAGIC[: len(self._buffer)]):
-            raise NotAJournalError("This is not a journal.")
-        if len(self._buffer) < HEADER_SIZE:
-            return None
-        self.header = JournalHeader.parse(self._buffer)
-        self._cipher = _block_cipher(self._key, self.header.salt)
-        self._associated = bytes(self._buffer[:HEADER_SIZE])
-        del self._buffer[:HEADER_SIZE]
-        self._offset = HEADER_SIZE
-        return self._cipher
-
-    def _open_block(
-        self, cipher: ChaCha20Poly1305, position: int, opened: list[bytes]
-    ) -> int:
-        """Open the block at `position`; returns its size, or 0 to stop here."""
-        start = position + FRAME_SIZE
-        if len(self._buffer) < start:
-            return 0
-        kind: int
-        size: int
-        kind, size = _FRAME.unpack_from(self._buffer, position)
-        if not kind and not size:
-            # A file system may leave zeros where a power cut lost a write.
-            self._stopped = True
-            return 0
-        if kind not in {_DATA, _END} or not _TAG_SIZE <= size <= MAX_BLOCK + _TAG_SIZE:
-            return self._stop_at_damage(position)
-        end = start + size
-        if len(self._buffer) < end:
-            return 0
-        nonce = _nonce(self.blocks, end=kind == _END)
-        try:
-            plain = cipher.decrypt(
-                nonce, bytes(self._buffer[start:end]), self._associated
-            )
-        except InvalidTag:
-            if not self.blocks:
-                raise WrongJournalKeyError(
-                    "The journal's first block does not open."
-                ) from None
-            return self._stop_at_damage(position)
-        if kind == _END:
-            self._stopped = True
-            if plain != _COUNT.pack(self.blocks):
-                return self._stop_at_damage(position)
-            self.complete = True
-        else:
-            self.blocks += 1
-            opened.append(plain)
-        return FRAME_SIZE + size
-
-    def _stop_at_damage(self, position: int) -> int:
-        self._stopped = True
-        self.damaged_at = self._offset + position
-        return 0
-
-
-class JournalBlocks:
-    """The opened blocks of a journal read in pieces; what iter_blocks returns."""
-
-    def __init__(self, read: Callable[[int], bytes], journal_key: bytes) -> None:
-        self._read = read
-        self._reader = JournalReader(journal_key)
-        self._first: list[bytes] = []
-        while self._reader.header is None:
-            data = read(_READ)
-            if not data:
-                raise NotAJournalError("This is not a journal.")
-            self._first += self._reader.feed(data)
-        self.header = self._reader.header
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._first
-        self._first = []
-        while data := self._read(_READ):
-            yield from self._reader.feed(data)
-
-    @property
-    def blocks(self) -> int:
-        """Data blocks opened so far."""
-        return self._reader.blocks
-
-    @property
-    def complete(self) -> bool:
-        """Whether the end block was reached: nothing is missing."""
-        return self._reader.complete
-
-    @property
-    def torn_bytes(self) -> int:
-        """Bytes after the last block that opened; final once all is read."""
-        return self._reader.torn_bytes
-
-    @property
-    def damaged_at(self) -> int | None:
-        """Offset of the first block that is not as written, if any."""
-        return self._reader.damaged_at
-
-
-def iter_blocks(read: Callable[[int], bytes], journal_key: bytes) -> JournalBlocks:
-    """Open a journal through `read` (a file's method), in bounded memory.
-
-    The header is read at once; iterating yields each block's records as bytes for
-    iter_records, and may raise what JournalReader.feed raises.
-    """
-    return JournalBlocks(read, journal_key)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Journal:
-    """A whole journal in memory; see JournalReader for the fields."""
-
-    header: JournalHeader
-    records: list[Record] = field(repr=False)
-    complete: bool
-    torn_bytes: int
-    blocks: int
-    damaged_at: int | None
-
-
-def read_journal(data: bytes | memoryview, journal_key: bytes) -> Journal:
-    """Open a journal held in memory, up to where it was torn or damaged.
-
-    Raises JournalError if it has no whole header, is of another version, does not
-    open under this key, or holds blocks that are not records.
-    """
-    reader = JournalReader(journal_key)
-    blocks = reader.feed(data)
-    if reader.header is None:
-        raise NotAJournalError("This is not a journal.")
-    return Journal(
-        header=reader.header,
-        records=[
-            record if isinstance(record, NoteRecord) else PacketRecord(*record)
-            for block in blocks
-            for record in iter_records(block)
-        ],
-        complete=reader.complete,
-        torn_bytes=reader.torn_bytes,
-        blocks=reader.blocks,
-        damaged_at=reader.damaged_at,
-    )
+        return self._cipher.seal(END, self._counter, COUNT.pack(self._counter))

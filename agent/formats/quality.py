@@ -73,7 +73,7 @@ def assess(leg: LegResult, meter: LevelMeter) -> LegQuality:
     figures = leg.figures
     sent = figures.lost + figures.packets
     loss = figures.lost / sent if sent else 0.0
-    received = int(leg.length.sum()) * meter.sample_rate // leg.clock_rate
+    received = sum(leg.heard.values()) * meter.sample_rate // leg.clock_rate
     score = None
     if received:
         score = mos(_codec(leg), 100 * loss, _burst_ratio(leg, loss))
@@ -152,4 +152,4 @@ def _burst_ratio(leg: LegResult, loss: float) -> float:
 
 def _codec(leg: LegResult) -> str:
     """The encoding name of most of the audio."""
-    return leg.codecs[int(np.bincount(leg.codec, leg.length).argmax())]
+    return max(leg.heard, key=leg.heard.__getitem__)

@@ -108,20 +108,18 @@ class _Layer:
 
 def _g711(leg: LegResult) -> Iterator[Block]:
     ticks = leg.clock_rate // G711_RATE
-    for frame in leg.frames:
-        if (law := _LAWS.get(frame.codec)) is not None:
-            samples = np.frombuffer(law(bytes(frame.payload)), "<i2")
-            samples = stretched(samples, frame.stretch // ticks, samples)
-            start = frame.skip // ticks
-            end = start + frame.length // ticks
-            yield frame.position // ticks, samples[start:end]
+    for frame in leg.frames_of(_LAWS):
+        law = _LAWS[frame.codec]
+        samples = np.frombuffer(law(bytes(frame.payload)), "<i2")
+        samples = stretched(samples, frame.stretch // ticks, samples)
+        start = frame.skip // ticks
+        end = start + frame.length // ticks
+        yield frame.position // ticks, samples[start:end]
 
 
 def _g722(leg: LegResult) -> Iterator[Block]:
     decoder, source = G722Decoder(), -1
-    for frame in leg.frames:
-        if frame.codec != "G722":
-            continue
+    for frame in leg.frames_of({"G722"}):
         if frame.source != source:
             decoder, source = G722Decoder(), frame.source
         samples = np.frombuffer(decoder.decode(bytes(frame.payload)), np.int16)
@@ -137,9 +135,7 @@ def _opus(leg: LegResult, rate: int) -> Iterator[Block]:
     """Run after run of packets that one decoder takes without a break."""
     run: list[tuple[bytes, Frame | None]] = []
     due, source = 0, -1
-    for frame in leg.frames:
-        if not is_opus(frame.codec):
-            continue
+    for frame in leg.frames_of({name for name in leg.codecs if is_opus(name)}):
         packet = bytes(frame.payload)
         bridge = _bridge(run, frame.position - frame.skip - due)
         if frame.source != source or bridge is None:

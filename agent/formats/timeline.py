@@ -2,23 +2,24 @@
 
 Position 0 is the segment's start; positions and lengths are in ticks of the leg's
 RTP clock, the fastest of its codecs'. Packets are only stored while they come; all
-the work is in `finish`, on arrays, because an hour is 180,000 packets a leg.
+the work is in `finish`, on arrays, because an hour is 180,000 packets a leg. Payloads
+are left where they stand, and read as their frames are: they are most of it.
 """
 
-from array import array
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from agent.formats.durations import clock_rate_of, durations
+from agent.formats.durations import clock_rate_of, is_opus
+from agent.formats.packets import Packets, Said
 from agent.formats.placement import Placement, place
-from agent.formats.rtp.headers import RtpHeaders, parse_headers
-from agent.formats.rtp.packet import HEADER_LENGTH, MAX_PACKET
 from agent.formats.senders import senders
 from agent.formats.sequences import is_valid
+from agent.formats.tables import BATCH, Table
 from agent.formats.track import Gap, GapReason, Span, Track
 
 __all__ = ["Frame", "Gap", "GapReason", "LegFigures", "LegResult", "LegTimeline"]
@@ -27,15 +28,12 @@ Integers = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int16]
 Flags = npt.NDArray[np.bool_]
 
-MAX_OCTETS: Final = 256 << 20
-"Two hours of 10 ms packets take a quarter of this; more is a flood, dropped."
-
 MAX_SOURCES: Final = 32
 "A leg changes its source at a transfer; of more, those with most packets are kept."
 
 _NANOSECONDS: Final = 1_000_000_000
-_FRAMES: Final = 4096
-"Frames looked up at a time: of an hour, all at once would fill memory with numbers."
+_CODEC: Final = 5
+"Its column in a result's table."
 _SPANS: Final = {
     "hold": (GapReason.HOLD, True),
     "resume": (GapReason.HOLD, False),
@@ -111,9 +109,18 @@ class LegFigures:
     "Ticks of audio taken out because it was fast."
 
 
+class Source(Protocol):
+    """Where a leg's packets stand."""
+
+    def octets(
+        self, places: Sequence[int], sizes: Sequence[int]
+    ) -> Iterator[memoryview]:
+        """What stands at each of the places, so many octets of it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LegResult:
-    """A leg's audio in place: parallel arrays, one entry per frame, in order."""
+    """A leg's audio in place."""
 
     total: int
     "Ticks from the segment's start to its end."
@@ -121,56 +128,61 @@ class LegResult:
     "Ticks in a second."
     figures: LegFigures
     gaps: list[Gap]
+    heard: dict[str, int]
+    "Ticks of audio that found a place, by encoding name."
+    wide: bool
+    "Whether any of it, as Opus, may be of more than 8 kHz."
     codecs: tuple[str, ...]
-    "Encoding names; `codec` indexes them."
-    data: memoryview
-    "All packets; `offset` points into it."
-    position: Integers
-    length: Integers
-    offset: Integers
-    "Where the packet's payload begins."
-    octets: Integers
-    "How long the payload is."
-    skip: Integers
-    "Ticks of it that were cut off its start."
-    codec: Integers
-    source: Integers
-    stretch: Small
-    "Ticks put into its audio or, negative, taken out."
+    "Encoding names; the table's column indexes them."
+    table: Table
+    """A row for each frame, in order: position, length, place and octets of its
+    payload, then skip, codec, source and stretch as a Frame has them."""
+    starts: list[int]
+    "The first position of each of the table's batches."
+    packets: Source
 
     @property
     def audio_codecs(self) -> set[str]:
         """The encoding names of the audio that found a place."""
-        return {self.codecs[number] for number in np.unique(self.codec).tolist()}
+        return set(self.heard)
 
     @property
     def frames(self) -> Iterator[Frame]:
         """The frames in order of position; they do not overlap."""
-        for first in range(0, len(self.position), _FRAMES):
-            yield from self._frames(first, first + _FRAMES)
+        return self.frames_of(self.codecs)
+
+    def frames_of(self, names: Collection[str]) -> Iterator[Frame]:
+        """Those of these codecs."""
+        wanted = np.array([name in names for name in self.codecs])
+        for batch in range(self.table.batches):
+            rows = self.table.rows(batch)
+            yield from self._frames(rows, wanted[rows[_CODEC]])
 
     def touching(self, start: int, end: int) -> Iterator[Frame]:
         """The frames that touch [start, end)."""
-        first = int(np.searchsorted(self.position + self.length, start, side="right"))
-        return self._frames(first, int(np.searchsorted(self.position, end)))
+        batch = max(bisect_right(self.starts, start) - 1, 0)
+        while batch < self.table.batches and self.starts[batch] < end:
+            rows = self.table.rows(batch)
+            position, length = rows[:2]
+            yield from self._frames(
+                rows, (position + length > start) & (position < end)
+            )
+            batch += 1
 
-    def _frames(self, first: int, last: int) -> Iterator[Frame]:
-        columns = (
-            self.position,
-            self.length,
-            self.codec,
-            self.offset,
-            self.octets,
-            self.skip,
-            self.source,
-            self.stretch,
+    def _frames(self, rows: Sequence[Integers], chosen: Flags) -> Iterator[Frame]:
+        position, length, places, octets, skip, codec, source, stretch = (
+            column[chosen].tolist() for column in rows
         )
-        names, data = self.codecs, self.data
-        for position, length, codec, offset, octets, skip, source, stretch in zip(
-            *(column[first:last].tolist() for column in columns), strict=True
-        ):
-            payload = data[offset : offset + octets]
-            yield Frame(position, length, names[codec], payload, skip, source, stretch)
+        return map(
+            Frame,
+            position,
+            length,
+            map(self.codecs.__getitem__, codec),
+            self.packets.octets(places, octets),
+            skip,
+            source,
+            stretch,
+        )
 
 
 class LegTimeline:
@@ -181,37 +193,33 @@ class LegTimeline:
     """
 
     def __init__(
-        self, codecs: Mapping[int, str], start_ns: int, joined_ns: int | None = None
+        self,
+        codecs: Mapping[int, str],
+        start_ns: int,
+        source: Source,
+        *,
+        joined_ns: int | None = None,
     ) -> None:
         """`codecs` names the encoding of each payload type.
 
         `start_ns` is position 0 on the clock of the arrival times; a leg that was not
-        there then `joined_ns` later.
+        there then `joined_ns` later. From `source` payloads are read again.
         """
         self._start_ns = start_ns
         self._clock_rate = clock_rate_of("")
-        self._codecs = [(0, dict(codecs))]
-        self._arrivals = array("q")
-        self._sizes = array("H")
-        self._data = bytearray()
-        self._refused = 0
+        self._source = source
+        self._packets = Packets(codecs)
         self._marks: list[tuple[int, tuple[GapReason, bool]]] = []
         if joined_ns is not None:
             self._marks += [(start_ns, _ABSENT), (joined_ns, _JOINED)]
 
-    def add(self, arrival_ns: int, packet: bytes) -> None:
-        """Take one RTP packet as it came off the wire."""
-        size = len(packet)
-        if not HEADER_LENGTH <= size <= MAX_PACKET or len(self._data) > MAX_OCTETS:
-            self._refused += 1
-            return
-        self._arrivals.append(arrival_ns)
-        self._sizes.append(size)
-        self._data += packet
+    def add(self, arrival_ns: int, packet: bytes, place: int) -> None:
+        """Take one RTP packet as it came off the wire, which stands at `place`."""
+        self._packets.add(arrival_ns, packet, place)
 
     def set_codecs(self, codecs: Mapping[int, str]) -> None:
         """Payload types mean this from the next packet on."""
-        self._codecs.append((len(self._sizes), dict(codecs)))
+        self._packets.set_codecs(codecs)
 
     def mark(self, at_ns: int, kind: str) -> None:
         """Note where a hold, a pause or a gap begins or ends.
@@ -223,24 +231,24 @@ class LegTimeline:
 
     def finish(self, end_ns: int) -> LegResult:
         """Place everything between the start and `end_ns`. To be called once."""
-        headers = parse_headers(self._data, self._sizes)
-        codec, names = self._codec_of(headers.payload_type)
-        known = headers.valid & (codec > 0)
-        clocks = np.array([clock_rate_of(name) for name in names])[codec]
-        self._clock_rate = int(clocks[known].max(initial=clock_rate_of("")))
-        scale = self._clock_rate // clocks
-        length = scale * durations(names, codec, headers, self._data)
-        arrival = np.array(self._arrivals, np.int64) - self._start_ns
+        self._packets.settle()
+        said, names = self._packets.table, tuple(self._packets.names)
+        codec = said.column(Said.CODEC)
+        clocks = np.array([clock_rate_of(name) for name in names])
+        self._clock_rate = int(clocks[codec].max(initial=clock_rate_of("")))
+        scale = (self._clock_rate // clocks)[codec]
+        length = scale * said.column(Said.TICKS)
+        sources, ssrcs = _sources(said.column(Said.SSRC), said.column(Said.SEQUENCE))
+        arrival = said.column(Said.ARRIVAL) - self._start_ns
         samples = arrival.astype(np.float64) * (self._clock_rate / _NANOSECONDS)
 
         track = Track(max(0, self._sample(end_ns)))
-        sources, ssrcs = _sources(headers, known)
         placements = []
         stretch = np.zeros(len(length), np.int16)
         for number, members in enumerate(sources):
             placement = place(
-                headers.sequence[members],
-                headers.timestamp[members],
+                said.column(Said.SEQUENCE)[members],
+                said.column(Said.TIMESTAMP)[members],
                 samples[members],
                 length=length[members],
                 scale=scale[members],
@@ -257,6 +265,20 @@ class LegTimeline:
                 placement.missing,
             )
         gaps, lost = track.gaps(self._spans(track.total))
+        placed = codec[track.packet]
+        opus = np.array([is_opus(name) for name in names])[placed]
+        ticks = np.bincount(placed, track.length, len(names)).tolist()
+        table = Table()
+        table.extend(
+            track.position,
+            track.length,
+            said.column(Said.PLACE)[track.packet],
+            said.column(Said.OCTETS)[track.packet],
+            track.trimmed,
+            placed,
+            track.source,
+            stretch[track.packet],
+        )
         return LegResult(
             total=track.total,
             clock_rate=self._clock_rate,
@@ -266,33 +288,20 @@ class LegTimeline:
                 ssrcs=ssrcs,
             ),
             gaps=gaps,
+            heard={
+                name: int(count)
+                for name, count in zip(names, ticks, strict=True)
+                if count
+            },
+            wide=bool(said.column(Said.WIDE)[track.packet][opus].any()),
             codecs=names,
-            data=memoryview(self._data).toreadonly(),
-            position=track.position,
-            length=track.length,
-            offset=headers.payload[track.packet],
-            octets=headers.length[track.packet],
-            skip=track.trimmed,
-            codec=codec[track.packet],
-            source=track.source,
-            stretch=stretch[track.packet],
+            table=table,
+            starts=track.position[::BATCH].tolist(),
+            packets=self._source,
         )
 
     def _sample(self, at_ns: int) -> int:
         return (at_ns - self._start_ns) * self._clock_rate // _NANOSECONDS
-
-    def _codec_of(self, payload_type: Integers) -> tuple[Integers, tuple[str, ...]]:
-        """The codec of each packet as an index into names; 0 is unknown."""
-        names = [""]
-        codec = np.zeros(len(payload_type), np.int64)
-        for start, mapping in self._codecs:
-            table = np.zeros(128, np.int64)
-            for number, name in mapping.items():
-                if name not in names:
-                    names.append(name)
-                table[number] = names.index(name)
-            codec[start:] = table[payload_type[start:]]
-        return codec, tuple(names)
 
     def _spans(self, total: int) -> list[Span]:
         """Where holds, pauses and gaps lie; one without an end lasts to the end."""
@@ -335,7 +344,10 @@ class LegTimeline:
             duplicates=duplicates,
             reordered=sum(placement.reordered for placement in placements),
             late=sum(placement.late for placement in placements),
-            invalid=self._refused + len(self._sizes) - believed - duplicates,
+            invalid=self._packets.refused
+            + len(self._packets.table)
+            - believed
+            - duplicates,
             outside=track.outside,
             jitter_ms=round(main.jitter * milliseconds, 3) if main else 0.0,
             jitter_max_ms=round(main.jitter_max * milliseconds, 3) if main else 0.0,
@@ -347,21 +359,16 @@ class LegTimeline:
         )
 
 
-def _sources(headers: RtpHeaders, known: Flags) -> tuple[list[Integers], int]:
+def _sources(ssrc: Integers, sequence: Integers) -> tuple[list[Integers], int]:
     """The packets of each valid source, in the order the sources appeared.
 
     And how many SSRCs they have: several senders under one are several sources.
     """
-    packets = np.flatnonzero(known)
-    _, inverse, counts = np.unique(
-        headers.ssrc[packets], return_inverse=True, return_counts=True
-    )
+    _, inverse, counts = np.unique(ssrc, return_inverse=True, return_counts=True)
     largest = np.argsort(-counts, kind="stable")[:MAX_SOURCES]
-    sources = [packets[inverse == number] for number in largest.tolist()]
-    valid = [members for members in sources if is_valid(headers.sequence[members])]
+    sources = [np.flatnonzero(inverse == number) for number in largest.tolist()]
+    valid = [members for members in sources if is_valid(sequence[members])]
     sources = [
-        members[places]
-        for members in valid
-        for places in senders(headers.sequence[members])
+        members[places] for members in valid for places in senders(sequence[members])
     ]
     return sorted(sources, key=lambda members: int(members[0])), len(valid)

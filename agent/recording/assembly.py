@@ -4,7 +4,7 @@ Everything needed stands in the journals: the beginning, the marks, the end. The
 that recorded it and whoever opens a dead host's journal go the same way.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
@@ -14,7 +14,8 @@ import msgspec
 from agent.formats.aligner import Lane, Meters, StereoTrack, align
 from agent.formats.cues import Cue, cue_points
 from agent.formats.gap_map import gap_map
-from agent.formats.journal import JournalError, iter_blocks
+from agent.formats.journal import JournalError
+from agent.formats.journal_blocks import Readable, StoredBlocks
 from agent.formats.manifest import (
     AudioFacts,
     Gap,
@@ -195,26 +196,28 @@ class Assembled:
 
 
 def assemble(
-    journals: Sequence[Callable[[int], bytes]],
+    journals: Sequence[Readable],
     journal_key: bytes,
     end: SegmentEnd | None = None,
     *,
     kept: RecordingFormat = RecordingFormat.WIRE,
 ) -> Assembled:
-    """Read journals, in the order of their epochs, each through a file's `read`.
+    """Read journals, in the order of their epochs.
 
+    They are read twice: the audio is left in them until `Assembled.file` wants it.
     `end` is what the recorder knows of the end, if it is there to tell; else the last
     note says, or the last packet. Raises JournalError, AssemblyError, AlignerError.
     """
-    collector = Collector()
+    stored = StoredBlocks(journal_key)
+    collector = Collector(stored)
     whole = True
     failure: JournalError | None = None
-    for read in journals:
+    for file in journals:
         try:
-            blocks = iter_blocks(read, journal_key)
-            for block in blocks:
-                collector.take(block)
-            whole = whole and blocks.complete
+            journal = stored.read(file)
+            for place, block in journal:
+                collector.take(place, block)
+            whole = whole and journal.complete
         except JournalError as error:
             # One that never got a whole header, beside others that did: each epoch
             # repeats how the recording began.

@@ -5,8 +5,8 @@ from typing import Final
 import msgspec
 
 from agent.common.errors import AgentError
-from agent.formats.journal import NoteRecord, iter_records
-from agent.formats.timeline import SPAN_MARKS, LegTimeline
+from agent.formats.journal import RECORD_SIZE, NoteRecord, iter_records
+from agent.formats.timeline import SPAN_MARKS, LegTimeline, Source
 from agent.model.recording import (
     MAX_LEGS,
     Channel,
@@ -29,9 +29,13 @@ class AssemblyError(AgentError):
 
 
 class Collector:
-    """Takes the blocks of all journals of a segment, in order."""
+    """Takes the blocks of all journals of a segment, in order.
 
-    def __init__(self) -> None:
+    Payloads stay where they are: `source` is asked for them later.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self.begin: SegmentBegin | None = None
         self.end: SegmentEnd | None = None
         self.timelines: list[LegTimeline] = []
@@ -43,18 +47,23 @@ class Collector:
         self._joined: dict[int, int] = {}
         "When the legs joined that were not there at the beginning, by their index."
 
-    def take(self, block: bytes) -> None:
-        """Take an opened block. Raises AssemblyError, JournalRecordError."""
+    def take(self, place: int, block: bytes) -> None:
+        """Take an opened block, the place of its first octet beside it.
+
+        Raises AssemblyError, JournalRecordError.
+        """
         timelines = self.timelines
         for record in iter_records(block):
+            place += RECORD_SIZE
             if isinstance(record, NoteRecord):
                 try:
                     self._note(_NOTES.decode(record.note))
                 except msgspec.DecodeError as error:
                     raise AssemblyError("a note in the journal is unknown.") from error
             elif record[0] < len(timelines):
-                timelines[record[0]].add(record[1], record[2])
+                timelines[record[0]].add(record[1], record[2], place)
                 self.last_arrival_ns = record[1]
+            place += len(record[-1])
 
     def _note(self, note: Note) -> None:
         match note:
@@ -75,7 +84,7 @@ class Collector:
         self.begin = note
         for number, channel in enumerate(note.channels[:MAX_LEGS]):
             codecs = _codecs(note.codecs, number)
-            self.timelines.append(LegTimeline(codecs, note.started_monotonic_ns))
+            self.timelines.append(self._leg(codecs, note.started_monotonic_ns))
             self.channels.append(channel)
 
     def _mark(self, note: SegmentMark, begin: SegmentBegin) -> None:
@@ -104,10 +113,15 @@ class Collector:
             return
         while len(self.timelines) < leg:
             # Its note was in a block that is lost, and so is its audio.
-            self.timelines.append(LegTimeline({}, start_ns))
+            self.timelines.append(self._leg({}, start_ns))
             self.channels.append(Channel.BOTH)
-        self.timelines.append(LegTimeline(codecs, start_ns, at_ns))
+        self.timelines.append(self._leg(codecs, start_ns, at_ns))
         self.channels.append(note.channel or Channel.BOTH)
+
+    def _leg(
+        self, codecs: dict[int, str], start_ns: int, joined_ns: int | None = None
+    ) -> LegTimeline:
+        return LegTimeline(codecs, start_ns, self._source, joined_ns=joined_ns)
 
 
 def _codecs(table: dict[str, dict[str, str]], leg: int) -> dict[int, str]:

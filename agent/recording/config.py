@@ -1,5 +1,7 @@
 """`[recording]`: what is recorded, for whose eyes, and what never is."""
 
+from typing import Final
+
 import msgspec
 
 from agent.model.recording import (
@@ -9,6 +11,9 @@ from agent.model.recording import (
     Kept,
     RecordingFormat,
 )
+
+MAX_SEGMENT: Final = 28_800.0
+"Eight hours: what agent.formats.packets keeps of a leg is bounded by as much."
 
 
 class RecordingConfig(
@@ -27,7 +32,7 @@ class RecordingConfig(
     exempt: tuple[str, ...] = ()
     "Numbers, called or calling, that must never be recorded."
     max_segment: float = 7200.0
-    "Seconds after which a recording goes on in a new segment."
+    "Seconds after which a recording goes on in a new segment; at most MAX_SEGMENT."
     finishers: int = 0
     "Processes that finish recordings; 0 is one."
     spool_high_water: float = 0.9
@@ -36,8 +41,8 @@ class RecordingConfig(
     "Below this much free space the spool counts as full."
 
     def __post_init__(self) -> None:
-        if self.max_segment < 1:
-            raise ValueError("max_segment must be at least 1 second")
+        if not 1 <= self.max_segment <= MAX_SEGMENT:
+            raise ValueError(f"max_segment must be 1 to {MAX_SEGMENT:.0f} seconds")
         if not 0 < self.spool_high_water <= 1:
             raise ValueError("spool_high_water must be above 0 and at most 1")
         if not self.emergency:

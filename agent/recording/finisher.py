@@ -9,7 +9,7 @@ import fcntl
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
@@ -112,23 +112,22 @@ def _finish(
     identity = job.recording_id
     work = spool.begin_work(identity)
     recipient = parse_recipient(job.recipient)
-    with ExitStack() as stack:
-        files = [stack.enter_context(path.open("rb")) for path in job.journals]
-        assembled = assemble(
-            [file.read for file in files], job.journal_key, job.end, kept=kept.format
-        )
     plain = hashlib.sha256()
     size = 0
 
-    def tee() -> Iterable[bytes]:
+    def tee(chunks: Iterable[bytes]) -> Iterable[bytes]:
         nonlocal size
-        for chunk in assembled.file(kept.opus_bitrate):
+        for chunk in chunks:
             plain.update(chunk)
             size += len(chunk)
             yield chunk
 
-    name = f"{identity}.{assembled.track.format.suffix}.age"
-    audio = _seal(work / name, tee(), Encryptor([recipient], os.urandom))
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open("rb")) for path in job.journals]
+        assembled = assemble(files, job.journal_key, job.end, kept=kept.format)
+        name = f"{identity}.{assembled.track.format.suffix}.age"
+        chunks = tee(assembled.file(kept.opus_bitrate))
+        audio = _seal(work / name, chunks, Encryptor([recipient], os.urandom))
     manifest = assembled.manifest(plain.hexdigest(), size)
     facts = _seal(
         work / f"{identity}.json.age",
@@ -231,8 +230,8 @@ def finish_journals(
     """
     ordered = sorted(journals, key=_epoch)
     recording_id = peek_header(ordered[0]).recording_id
-    readers: list[Callable[[int], bytes]] = [io.BytesIO(data).read for data in ordered]
-    assembled = assemble(readers, key.journal_key(recording_id))
+    files = [io.BytesIO(data) for data in ordered]
+    assembled = assemble(files, key.journal_key(recording_id))
     audio = b"".join(assembled.file())
     manifest = assembled.manifest(*digest(iter([audio])))
     return assembled.track.format.suffix, audio, manifest

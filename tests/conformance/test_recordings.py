@@ -20,11 +20,12 @@ from G722 import G722
 
 from agent.formats.codecs.g711 import ALAW_TO_LINEAR, ULAW_TO_LINEAR
 from agent.formats.rtp.srtp import ReceiveContext
-from agent.formats.timeline import LegResult, LegTimeline
+from agent.formats.timeline import LegResult
 from agent.model.media import SrtpSuite
 from tests.captures import Datagram, read_capture
 from tests.conformance.verdicts import table
 from tests.corpora import ROOT, corpus
+from tests.formats.streams import Leg, of_frames
 
 Samples = npt.NDArray[np.int16]
 
@@ -57,9 +58,9 @@ def decrypted(found: list[Datagram], path: Path) -> list[Datagram]:
 
 
 def leg_of(found: Sequence[Datagram]) -> LegResult:
-    leg = LegTimeline(NAMES, found[0].time_ns - _SECOND)
+    leg = Leg(NAMES, found[0].time_ns - _SECOND)
     for datagram in found:
-        leg.add(datagram.time_ns, datagram.payload)
+        leg.take(datagram.time_ns, datagram.payload)
     return leg.finish(max(d.time_ns for d in found if len(d.payload) > 12) + _SECOND)
 
 
@@ -76,7 +77,8 @@ def samples_of(leg: LegResult) -> Samples:
             heard = laws[frame.codec][np.frombuffer(frame.payload, np.uint8)]
         end = frame.position + frame.length
         track[frame.position : end] = heard[frame.skip : frame.skip + frame.length]
-    return track[int(leg.position[0]) : int(leg.position[-1] + leg.length[-1])]
+    places = of_frames(leg, "position")
+    return track[int(places[0]) : end]
 
 
 def published(call: str) -> dict[str, str]:

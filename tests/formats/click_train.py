@@ -16,10 +16,10 @@ import numpy.typing as npt
 from agent.formats.aligner import StereoTrack
 from agent.formats.codecs.g711 import encode_alaw
 from agent.formats.container import read_wav
-from agent.formats.timeline import LegResult, LegTimeline
+from agent.formats.timeline import LegResult
 from tests.formats.pairs import align
 from tests.formats.signals import pcm16
-from tests.formats.streams import MS, START
+from tests.formats.streams import MS, START, Leg
 
 PACKET: Final = 160
 RATE: Final = 8000
@@ -87,13 +87,13 @@ def make_call(
     """Two phones on the air, with a click on both `every` so many seconds."""
     results, clicks = [], []
     for leg, phone in enumerate(phones):
-        timeline = LegTimeline({8: "PCMA"}, START)
+        timeline = Leg({8: "PCMA"}, START)
         for hold in holds:
             timeline.mark(START + round(hold.start * 1000 * MS), "hold")
             timeline.mark(START + round(hold.end * 1000 * MS), "resume")
         sending = _Sending(leg, phone, seconds, holds, every)
         for arrival, packet in sorted(sending.packets()):
-            timeline.add(START + arrival, packet)
+            timeline.take(START + arrival, packet)
         results.append(timeline.finish(START + round(seconds * 1000 * MS)))
         clicks += sending.clicks
     legs = (results[0], results[1])

@@ -1,8 +1,11 @@
 """Made-up RTP senders for the timeline's tests."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from agent.formats.rtp.packet import RtpPacket
 from agent.formats.timeline import Frame, Gap, LegResult, LegTimeline
@@ -11,6 +14,33 @@ MS = 1_000_000
 START = 5_000_000_000_000
 "Position 0 of the tests' segments, on the monotonic clock."
 CODECS = {8: "PCMA", 0: "PCMU", 13: "CN", 101: "telephone-event"}
+
+
+class Kept:
+    """A leg's packets, one behind the other."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def octets(
+        self, places: Sequence[int], sizes: Sequence[int]
+    ) -> Iterator[memoryview]:
+        for place, size in zip(places, sizes, strict=True):
+            yield memoryview(bytes(self.data[place : place + size]))
+
+
+class Leg(LegTimeline):
+    """A leg that keeps its packets itself."""
+
+    def __init__(
+        self, codecs: Mapping[int, str], start_ns: int, joined_ns: int | None = None
+    ) -> None:
+        self._kept = Kept()
+        super().__init__(codecs, start_ns, self._kept, joined_ns=joined_ns)
+
+    def take(self, arrival_ns: int, packet: bytes) -> None:
+        self.add(arrival_ns, packet, len(self._kept.data))
+        self._kept.data += packet
 
 
 class Sent(NamedTuple):
@@ -51,11 +81,11 @@ def sender(
     ]
 
 
-def timeline(sent: Iterable[Sent]) -> LegTimeline:
+def timeline(sent: Iterable[Sent]) -> Leg:
     """A leg that got these packets, in order of arrival."""
-    leg = LegTimeline(CODECS, START)
+    leg = Leg(CODECS, START)
     for at, packet in sorted(sent, key=lambda s: s.at):
-        leg.add(START + round(at * MS), packet.to_bytes())
+        leg.take(START + round(at * MS), packet.to_bytes())
     return leg
 
 
@@ -71,6 +101,11 @@ def heard(frame: Frame) -> bytes:
 def placed(result: LegResult) -> list[tuple[int, int, int]]:
     """(position, samples, first octet) of each frame."""
     return [(f.position, f.length, heard(f)[0]) for f in result.frames]
+
+
+def of_frames(result: LegResult, field: str) -> npt.NDArray[np.int64]:
+    """What a number is in each frame."""
+    return np.array([getattr(frame, field) for frame in result.frames], np.int64)
 
 
 def steady(numbers: Sequence[int], *, first: int = 0) -> list[tuple[int, int, int]]:

@@ -22,12 +22,12 @@ from agent.formats.codecs.g722 import G722Decoder
 from agent.formats.codecs.opus import FRAME_TICKS
 from agent.formats.container import read_wav, wav_header
 from agent.formats.rtp.packet import RtpPacket
-from agent.formats.timeline import LegResult, LegTimeline
+from agent.formats.timeline import LegResult
 from agent.model.recording import Channel, RecordingFormat
 from tests.captures import Datagram, read_capture
 from tests.corpora import corpus
 from tests.formats.pairs import align
-from tests.formats.streams import START, finish, heard, sender, timeline
+from tests.formats.streams import START, Leg, finish, heard, of_frames, sender, timeline
 
 A, U = 8, 0
 
@@ -92,9 +92,9 @@ def test_track_may_be_shorter_or_longer_than_a_leg() -> None:
 
 
 def test_unknown_codec_is_named() -> None:
-    gsm = LegTimeline({8: "GSM"}, START)
+    gsm = Leg({8: "GSM"}, START)
     for at, packet in sender(range(3)):
-        gsm.add(START + round(at * 1e6), packet.to_bytes())
+        gsm.take(START + round(at * 1e6), packet.to_bytes())
     with pytest.raises(AlignerError, match="no decoder for GSM"):
         align(finish(gsm, milliseconds=60), None, 60)
 
@@ -143,13 +143,13 @@ def placed_at(datagrams: list[Datagram], position: int, samples: int) -> LegResu
     names = {0: "PCMU", 8: "PCMA"}
 
     def run(start_ns: int) -> LegResult:
-        leg_ = LegTimeline(names, start_ns)
+        leg_ = Leg(names, start_ns)
         for datagram in datagrams:
-            leg_.add(datagram.time_ns, datagram.payload)
+            leg_.take(datagram.time_ns, datagram.payload)
         return leg_.finish(start_ns + samples * 125_000)
 
     start = datagrams[0].time_ns - 1_000_000_000
-    return run(start + (int(run(start).position[0]) - position) * 125_000)
+    return run(start + (next(run(start).frames).position - position) * 125_000)
 
 
 def published(folder: Path, name: str) -> str:
@@ -187,19 +187,19 @@ def test_envelope_and_first_packet_agree_within_20_ms(law: str) -> None:
     folder = corpus("rtp/rtpproxy-extractaudio")
     for side in "ao":
         datagrams = read_capture(folder / f"call1_{law}.{side}.rtp")
-        early = LegTimeline({0: "PCMU", 8: "PCMA"}, datagrams[0].time_ns - 10**9)
+        early = Leg({0: "PCMU", 8: "PCMA"}, datagrams[0].time_ns - 10**9)
         for datagram in datagrams:
-            early.add(datagram.time_ns, datagram.payload)
+            early.take(datagram.time_ns, datagram.payload)
         result = early.finish(datagrams[-1].time_ns)
-        assert 8000 - 160 <= int(result.position[0]) <= 8000
+        assert 8000 - 160 <= int(of_frames(result, "position")[0]) <= 8000
 
 
 def g722_leg(side: str) -> LegResult:
     folder = corpus("rtp/rtpproxy-extractaudio")
     datagrams = read_capture(folder / f"call1_g722.{side}.rtp")
-    leg_ = LegTimeline({9: "G722"}, datagrams[0].time_ns - 10**9)
+    leg_ = Leg({9: "G722"}, datagrams[0].time_ns - 10**9)
     for datagram in datagrams:
-        leg_.add(datagram.time_ns, datagram.payload)
+        leg_.take(datagram.time_ns, datagram.payload)
     return leg_.finish(datagrams[-1].time_ns + 10**9)
 
 
@@ -216,7 +216,7 @@ def test_captured_g722_call_is_the_published_wav() -> None:
     for channel, leg_, first in ((0, caller, 0), (1, callee, 381)):
         decoder = G722(8000, 64_000)
         for frame in leg_.frames:
-            at = frame.position - int(leg_.position[0]) + first
+            at = frame.position - next(leg_.frames).position + first
             samples = np.array(decoder.decode(bytes(frame.payload)))
             kept = track[at : at + frame.length, channel]
             kept[:] = samples[: len(kept)]
@@ -235,7 +235,7 @@ def test_captured_g722_call_becomes_flac_of_16_khz() -> None:
     for channel, leg_ in enumerate((caller, callee)):
         decoder = G722Decoder()
         spoken = b"".join(decoder.decode(bytes(f.payload)) for f in leg_.frames)
-        first = 2 * int(leg_.position[0])
+        first = 2 * next(leg_.frames).position
         expected = np.frombuffer(spoken, np.int16)
         heard_ = samples[first : first + len(expected), channel]
         assert np.array_equal(heard_, expected)
@@ -245,7 +245,7 @@ def test_captured_g722_call_becomes_flac_of_16_khz() -> None:
     ("configuration", "rate"), [(11, 16_000), (19, 16_000), (24, 48_000), (15, 48_000)]
 )
 def test_opus_decides_the_rate_by_its_bandwidth(configuration: int, rate: int) -> None:
-    opus = LegTimeline({96: "opus"}, START)
+    opus = Leg({96: "opus"}, START)
     for n in range(10):
         packet = RtpPacket(
             payload_type=96,
@@ -255,7 +255,7 @@ def test_opus_decides_the_rate_by_its_bandwidth(configuration: int, rate: int) -
             ssrc=1,
             payload=bytes((configuration << 3, 0xFF, 0xFF)),
         )
-        opus.add(
+        opus.take(
             START + n * FRAME_TICKS[configuration] * 10**6 // 48, packet.to_bytes()
         )
     law = leg((range(3), A))

@@ -10,7 +10,7 @@ from agent.formats.quality import LegQuality, assess, overall
 from agent.formats.timeline import LegResult
 from agent.model.recording import Channel, RecordingFormat, Verdict
 from tests.formats.pairs import align
-from tests.formats.streams import MS, START, Sent, finish, sender, timeline
+from tests.formats.streams import MS, START, Sent, finish, of_frames, sender, timeline
 
 LOUD, QUIET, CLIPPED = 0x2F, 0xD5, 0xAA
 "A-law octets: half of full scale, nothing, the last step."
@@ -224,7 +224,7 @@ def test_figures_are_what_was_sent(sent: dict[int, int], held: list[int]) -> Non
     marks = [(first / 50, "hold"), (last / 50, "resume")] if first < last else []
     leg = leg_of(packets, 8, marks)
     quality = judged(packets, 8, marks)
-    placed = {int(position) // 160 for position in leg.position}
+    placed = {int(position) // 160 for position in of_frames(leg, "position")}
     # Fewer than two in order are no source, and what was sent first came on time.
     assert placed in (set(), set(tapped))
     heard = [tapped[n] for n in placed]

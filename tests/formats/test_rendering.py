@@ -17,9 +17,9 @@ from agent.formats.rendering import (
     is_known,
 )
 from agent.formats.rtp.packet import RtpPacket
-from agent.formats.timeline import LegResult, LegTimeline
+from agent.formats.timeline import LegResult
 from tests.formats.signals import RATE, loudest, pcm16, sine
-from tests.formats.streams import MS, START
+from tests.formats.streams import MS, START, Leg
 
 CODECS = {8: "PCMA", 0: "PCMU", 9: "G722", 13: "CN", 96: "opus", 101: "telephone-event"}
 FRAME_MS = 20
@@ -45,7 +45,7 @@ def numbered(codec: str, audio: bytes, first: int = 0) -> list[Numbered]:
 
 
 def leg(packets: Iterable[Numbered], frames: int, *, ssrc: int = 0xA) -> LegResult:
-    timeline = LegTimeline(CODECS, START)
+    timeline = Leg(CODECS, START)
     types = {name: number for number, name in CODECS.items()}
     for n, codec, payload in packets:
         rate = 48 if codec == "opus" else 8
@@ -57,7 +57,7 @@ def leg(packets: Iterable[Numbered], frames: int, *, ssrc: int = 0xA) -> LegResu
             ssrc=ssrc,
             payload=payload,
         )
-        timeline.add(START + n * FRAME_MS * MS, packet.to_bytes())
+        timeline.take(START + n * FRAME_MS * MS, packet.to_bytes())
     return timeline.finish(START + frames * FRAME_MS * MS)
 
 
@@ -181,7 +181,7 @@ def test_opus_dtx_is_no_loss_either() -> None:
 
 
 def without_gaps(packets: list[Numbered], frames: int) -> LegResult:
-    timeline = LegTimeline(CODECS, START)
+    timeline = Leg(CODECS, START)
     types = {name: number for number, name in CODECS.items()}
     for sequence, (n, codec, payload) in enumerate(packets):
         rate = 48 if codec == "opus" else 8
@@ -193,7 +193,7 @@ def without_gaps(packets: list[Numbered], frames: int) -> LegResult:
             ssrc=0xA,
             payload=payload,
         )
-        timeline.add(START + n * FRAME_MS * MS, packet.to_bytes())
+        timeline.take(START + n * FRAME_MS * MS, packet.to_bytes())
     return timeline.finish(START + frames * FRAME_MS * MS)
 
 
@@ -213,7 +213,7 @@ def test_opus_packets_of_every_length(milliseconds: float) -> None:
     configuration = frames.get(milliseconds, 19)
     payload = bytes((configuration << 3 | 3, count))
     assert packet_ticks(payload) == milliseconds * 48
-    timeline = LegTimeline({96: "opus"}, START)
+    timeline = Leg({96: "opus"}, START)
     for n in range(10):
         packet = RtpPacket(
             payload_type=96,
@@ -223,7 +223,7 @@ def test_opus_packets_of_every_length(milliseconds: float) -> None:
             ssrc=0xA,
             payload=payload,
         )
-        timeline.add(START + round(n * milliseconds * MS), packet.to_bytes())
+        timeline.take(START + round(n * milliseconds * MS), packet.to_bytes())
     result = timeline.finish(START + round(10 * milliseconds * MS))
     assert result.gaps == []
     assert len(rendered(result, 48_000)) == 480 * milliseconds
@@ -261,7 +261,7 @@ def test_opus_in_runs_sounds_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_source_has_a_decoder_of_its_own() -> None:
     audio = numbered("G722", pcm16(sine(440, 0.5)))
     alone = rendered(leg(audio, 25), 16_000)
-    timeline = LegTimeline(CODECS, START)
+    timeline = Leg(CODECS, START)
     for turn, ssrc in enumerate((1, 2)):
         for n, _, payload in audio:
             packet = RtpPacket(
@@ -273,7 +273,7 @@ def test_another_source_has_a_decoder_of_its_own() -> None:
                 payload=payload,
             )
             at = START + (n + 25 * turn) * FRAME_MS * MS
-            timeline.add(at, packet.to_bytes())
+            timeline.take(at, packet.to_bytes())
     samples = rendered(timeline.finish(START + 50 * FRAME_MS * MS), 16_000)
     assert np.array_equal(samples, np.concatenate((alone, alone)))
 

@@ -35,7 +35,6 @@ from agent.formats.rtp.rtcp import RtcpError, UnknownRtcp, compound, parse_compo
 from agent.formats.seal import SealError, parse_addressees, parse_seal, verify_seal
 from agent.formats.signed import join_document, split_document, verify_document
 from agent.formats.sshsig import Namespace, SignatureError, SigningKey, parse_signature
-from agent.formats.timeline import LegTimeline
 from agent.media.reception import Reception
 from agent.model.media import CODECS, Address, Latch
 from agent.signalling import b2bua
@@ -49,6 +48,7 @@ from agent.signalling.sip.message import Message, Request, response_to
 from agent.signalling.sip.multipart import with_description_only
 from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.replaces import parse_replaces
+from tests.formats.streams import Leg
 from tests.fuzz.agents import user_agents
 from tests.fuzz.siprec import siprec_body, siprec_call, siprec_metadata
 from tests.fuzz.siprec_parties import siprec_parties
@@ -168,7 +168,7 @@ def rtp(data: bytes) -> None:
     reception = Reception()
     source = ("192.0.2.1", 4000)
     reception.expect(Address(*source), Latch.ADDRESS, 0)
-    leg = LegTimeline({8: "PCMA", 0: "PCMU", 9: "G722", 13: "CN", 101: "x"}, 0)
+    leg = Leg({8: "PCMA", 0: "PCMU", 9: "G722", 13: "CN", 101: "x"}, 0)
     now_ns = 0
     valid = []
     for delay, packet in packets:
@@ -189,7 +189,7 @@ def rtp(data: bytes) -> None:
         else:
             believed = reception.examine(packet, ssrc, sequence, now_ns, source)
         for at, one in believed:
-            leg.add(at, one)
+            leg.take(at, one)
     assert reception.lost >= 0
     assert len(reception._candidates) <= 4
     whole = [packet for _, packet in packets if len(packet) >= 12]

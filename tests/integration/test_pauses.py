@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from agent.formats.envelope import open_envelope
-from agent.formats.journal import NoteRecord, PacketRecord, read_journal
+from agent.formats.journal import NoteRecord, PacketRecord
+from agent.formats.journal_reading import read_journal
 from agent.model.recording import Note, SegmentMark
 from agent.service.commands import LocalRequest, PauseRequest, Reply, ResumeRequest
 from agent.service.control import ask

@@ -38,7 +38,7 @@ def recording(directory: Path, kept: RecordingFormat) -> Path:
         note(end(200)),
     )
     data = journal(quality(), ID, blocks)
-    made = assemble([io.BytesIO(data).read], quality().journal_key(ID), kept=kept)
+    made = assemble([io.BytesIO(data)], quality().journal_key(ID), kept=kept)
     path = directory / f"recording.{made.track.format.suffix}"
     path.write_bytes(b"".join(made.file()))
     return path

@@ -2,7 +2,8 @@
 
 import random
 
-from agent.formats.journal import Journal, NoteRecord, PacketRecord
+from agent.formats.journal import NoteRecord, PacketRecord
+from agent.formats.journal_reading import Journal
 from agent.formats.rtp.packet import RtpPacket
 from tests.media.phones import Phone, Site, sound
 from tests.ports import span

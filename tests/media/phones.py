@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from agent.common.ids import new_id
-from agent.formats.journal import Journal, read_journal
+from agent.formats.journal_reading import Journal, read_journal
 from agent.formats.rtp.packet import RtpPacket, parse_rtp
 from agent.media.config import MediaConfig
 from agent.media.events import Latched, MediaEvent, PlayEnded, RecordingOpened

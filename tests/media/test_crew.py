@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.common.clock import monotonic_ns
-from agent.formats.journal import read_journal
+from agent.formats.journal_reading import read_journal
 from agent.media import crew, recordings, supervisor
 from agent.media.errors import NoWorkerError
 from agent.media.events import (

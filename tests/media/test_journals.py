@@ -6,7 +6,8 @@ import pytest
 
 from agent.common import memory
 from agent.common.clock import monotonic_ns
-from agent.formats.journal import PacketRecord, read_journal
+from agent.formats.journal import PacketRecord
+from agent.formats.journal_reading import read_journal
 from agent.media import control, events
 from agent.media.open_block import create_open_block
 from tests.media.desks import SECOND, Desk, Legs, start

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.common.clock import monotonic_ns
-from agent.formats.journal import read_journal
+from agent.formats.journal_reading import read_journal
 from agent.media import control, events
 from agent.media.relay import Relay
 from agent.model.call import EndCause

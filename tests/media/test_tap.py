@@ -6,14 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from agent.formats.journal import (
-    MAX_NOTE,
-    Journal,
-    JournalHeader,
-    NoteRecord,
-    PacketRecord,
-    read_journal,
-)
+from agent.formats.journal import MAX_NOTE, JournalHeader, NoteRecord, PacketRecord
+from agent.formats.journal_reading import Journal, read_journal
 from agent.media.open_block import OpenBlock, create_open_block
 from agent.media.tap import (
     BLOCK_BYTES,

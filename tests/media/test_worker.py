@@ -12,7 +12,8 @@ import pytest
 from agent.common.clock import monotonic
 from agent.common.ids import new_id
 from agent.common.release import release
-from agent.formats.journal import NoteRecord, PacketRecord, read_journal
+from agent.formats.journal import NoteRecord, PacketRecord
+from agent.formats.journal_reading import read_journal
 from agent.media import control
 from agent.media.events import (
     LegClosed,

@@ -51,7 +51,7 @@ def written(*blocks: bytes, epoch: int = 0, whole: bool = True) -> bytes:
 
 
 def assembled(*journals: bytes, key: SegmentKey | None = None) -> Assembled:
-    readers = [io.BytesIO(data).read for data in journals]
+    readers = [io.BytesIO(data) for data in journals]
     return assemble(readers, (key or quality()).journal_key(ID))
 
 
@@ -99,7 +99,7 @@ def test_exact_samples_in_exact_places() -> None:
 
 def test_the_recorders_end_is_believed_before_the_journals() -> None:
     data = written(block(range(10)), note(end(50)))
-    result = assemble([io.BytesIO(data).read], quality().journal_key(ID), end(20))
+    result = assemble([io.BytesIO(data)], quality().journal_key(ID), end(20))
     assert result.track.samples == 20 * FRAME
 
 

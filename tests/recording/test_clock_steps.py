@@ -42,7 +42,7 @@ def ended(step: int, frames: int = 50) -> SegmentEnd:
 
 
 def assembled(spool: Spool, segment: Segment, told: SegmentEnd | None) -> Assembled:
-    readers = [io.BytesIO(p.read_bytes()).read for p in spool.journals_of(segment.id)]
+    readers = [io.BytesIO(p.read_bytes()) for p in spool.journals_of(segment.id)]
     return assemble(readers, segment.key.journal_key(segment.id), told)
 
 

@@ -64,7 +64,7 @@ def said(numbers: range, *legs: int) -> bytes:
 
 def assembled(*epochs: tuple[bytes, ...]) -> Assembled:
     readers = [
-        io.BytesIO(journal(quality(), ID, blocks, epoch=epoch)).read
+        io.BytesIO(journal(quality(), ID, blocks, epoch=epoch))
         for epoch, blocks in enumerate(epochs)
     ]
     return assemble(readers, quality().journal_key(ID))

@@ -27,6 +27,7 @@ def test_how_recordings_are_kept() -> None:
     ("values", "message"),
     [
         ({"max_segment": 0.5}, "max_segment must be"),
+        ({"max_segment": 28_801.0}, "max_segment must be"),
         ({"emergency": []}, "emergency must name"),
         ({"format": "mp3"}, "format"),
         ({"opus_bitrate": 5999}, "opus_bitrate must be 6000 to 256000"),

@@ -10,12 +10,13 @@ from agent.formats.timeline import (
     GapReason,
     LegFigures,
     LegResult,
-    LegTimeline,
 )
 from tests.formats.streams import (
     MS,
     START,
+    Leg,
     finish,
+    of_frames,
     placed,
     result_of,
     sender,
@@ -124,16 +125,16 @@ def test_reordering_where_the_sequence_and_the_timestamp_wrap() -> None:
 
 def test_timestamp_of_48_khz_wraps_within_the_hour() -> None:
     """Opus, an hour of it, and the wrap after half: nothing moves, nothing restarts."""
-    leg = LegTimeline({96: "opus"}, START)
+    leg = Leg({96: "opus"}, START)
     payload = bytes((19 << 3, 0xFF, 0xFE))
     count = 3600 * 50
     for n in range(count):
         timestamp = (2**32 - 1800 * 48_000 + n * 960) % 2**32
         header = b"\x80\x60" + (n % 65_536).to_bytes(2, "big")
         data = header + timestamp.to_bytes(4, "big") + bytes(4) + payload
-        leg.add(START + n * 20 * MS, data)
+        leg.take(START + n * 20 * MS, data)
     result = finish(leg, milliseconds=3_600_000)
-    assert result.position.tolist() == list(range(0, count * 960, 960))
+    assert of_frames(result, "position").tolist() == list(range(0, count * 960, 960))
     assert result.gaps == []
     assert result.figures == LegFigures(packets=count, ssrcs=1)
 

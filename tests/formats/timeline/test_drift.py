@@ -7,11 +7,21 @@ from agent.formats.codecs.g711 import ALAW_SILENCE
 from agent.formats.container import read_wav
 from agent.formats.rendering import LegAudio
 from agent.formats.stretching import stretched
-from agent.formats.timeline import Gap, GapReason, LegResult, LegTimeline
+from agent.formats.timeline import Gap, GapReason, LegResult
 from tests.formats.click_train import Call, Click, Hold, Phone, found, make_call
 from tests.formats.pairs import align
 from tests.formats.signals import pcm16, sine
-from tests.formats.streams import MS, START, Sent, finish, sender, timeline, without
+from tests.formats.streams import (
+    MS,
+    START,
+    Leg,
+    Sent,
+    finish,
+    of_frames,
+    sender,
+    timeline,
+    without,
+)
 from tests.formats.test_rendering import CODECS, encoded
 
 PACKETS = 6000
@@ -32,10 +42,10 @@ def test_each_packet_has_its_exact_place(ppm: int) -> None:
     result = finish(timeline(slow(sender(range(PACKETS)), ppm)), milliseconds=119_900)
     assert result.figures.drift_ppm == pytest.approx(-ppm, abs=0.2)
     places = [place_of(n, ppm) for n in range(PACKETS + 1)]
-    count = len(result.position)
-    assert result.position.tolist() == places[:count]
+    count = len(of_frames(result, "position"))
+    assert of_frames(result, "position").tolist() == places[:count]
     lengths = np.diff(places)[: count - 1]
-    assert result.length[:-1].tolist() == lengths.tolist()
+    assert of_frames(result, "length")[:-1].tolist() == lengths.tolist()
     assert set(lengths.tolist()) == {160, 160 + (1 if ppm > 0 else -1)}
     assert [g.reason for g in result.gaps if g.start < 900_000] == []
     moved = abs(places[count - 1] - 160 * (count - 1))
@@ -81,18 +91,18 @@ def test_the_file_holds_the_octets_of_the_wire(ppm: int) -> None:
 def test_sender_reports_beside_the_audio_move_nothing() -> None:
     """Muxed on its port (RFC 5761), with a wall clock that is years off."""
     plain = sender(range(PACKETS))
-    leg, quiet = (LegTimeline({8: "PCMA"}, START) for _ in range(2))
+    leg, quiet = (Leg({8: "PCMA"}, START) for _ in range(2))
     for n, (at, packet) in enumerate(slow(plain, 100)):
-        quiet.add(START + round(at * MS), packet.to_bytes())
-        leg.add(START + round(at * MS), packet.to_bytes())
+        quiet.take(START + round(at * MS), packet.to_bytes())
+        leg.take(START + round(at * MS), packet.to_bytes())
         if n % 250 == 0:
             report = b"\x80\xc8\x00\x06" + packet.ssrc.to_bytes(4, "big")
             report += bytes(8) + packet.timestamp.to_bytes(4, "big") + bytes(8)
-            leg.add(START + round(at * MS), report)
+            leg.take(START + round(at * MS), report)
     with_reports, without_ = (
         finish(timeline_, milliseconds=120_000) for timeline_ in (leg, quiet)
     )
-    assert np.array_equal(with_reports.position, without_.position)
+    assert list(with_reports.frames) == list(without_.frames)
     assert with_reports.gaps == without_.gaps
     assert with_reports.figures.lost == 0
     assert with_reports.figures.invalid == PACKETS / 250
@@ -103,12 +113,12 @@ def coded(codec: str, ppm: float) -> LegResult:
     payloads = encoded(codec, pcm16(sine(440, 5.0))) * 24
     types = {name: number for number, name in CODECS.items()}
     rate = 48 if codec == "opus" else 8
-    leg = LegTimeline(CODECS, START)
+    leg = Leg(CODECS, START)
     for n, payload in enumerate(payloads):
         header = bytes((0x80, types[codec])) + (n % 65_536).to_bytes(2, "big")
         header += (n * 20 * rate).to_bytes(4, "big") + bytes(4)
         at = n * 20 * (1 + ppm * 1e-6)
-        leg.add(START + round(at * MS), header + payload)
+        leg.take(START + round(at * MS), header + payload)
     return leg.finish(START + 119_000 * MS)
 
 
@@ -129,7 +139,7 @@ def test_decoded_audio_is_that_of_an_exact_clock_but_for_single_samples(
     frames = [
         stretched(frame, by * rate // drifting.clock_rate, frame)
         for frame, by in zip(
-            plain.reshape(-1, size), drifting.stretch.tolist(), strict=False
+            plain.reshape(-1, size), of_frames(drifting, "stretch"), strict=False
         )
     ]
     expected = np.concatenate(frames)

@@ -2,14 +2,13 @@
 
 import pytest
 
-from agent.formats.timeline import LegTimeline
-from tests.formats.streams import CODECS, MS, START, finish, placed, sender, steady
+from tests.formats.streams import CODECS, MS, START, Leg, finish, placed, sender, steady
 
 
-def joined(at_ms: int, numbers: range) -> LegTimeline:
-    leg = LegTimeline(CODECS, START, START + at_ms * MS)
+def joined(at_ms: int, numbers: range) -> Leg:
+    leg = Leg(CODECS, START, START + at_ms * MS)
     for at, packet in sender(numbers):
-        leg.add(START + round(at * MS), packet.to_bytes())
+        leg.take(START + round(at * MS), packet.to_bytes())
     return leg
 
 

@@ -9,12 +9,12 @@ from hypothesis import given, strategies as st
 from agent.formats.timeline import (
     Gap,
     GapReason,
-    LegTimeline,
 )
 from tests.formats.streams import (
     CODECS,
     MS,
     START,
+    Leg,
     finish,
     odd,
     placed,
@@ -116,10 +116,10 @@ def test_same_timestamp_twice_is_placed_once() -> None:
 @given(st.permutations(range(12)))
 def test_arrival_in_any_order_gives_the_same_audio(order: list[int]) -> None:
     sent = sender(range(12))
-    leg = LegTimeline(CODECS, START)
+    leg = Leg(CODECS, START)
     for turn, n in enumerate(order):
         at = 240 + turn if n else 0
-        leg.add(START + at * MS, sent[n].packet.to_bytes())
+        leg.take(START + at * MS, sent[n].packet.to_bytes())
     result = finish(leg, milliseconds=240)
     if any(b - a == 1 for a, b in pairwise(order)):
         assert placed(result) == steady(range(12))

@@ -2,17 +2,18 @@
 
 from dataclasses import replace
 
-import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
 
+from agent.formats.tables import BATCH
 from agent.formats.timeline import (
-    MAX_OCTETS,
     LegFigures,
-    LegTimeline,
 )
 from tests.formats.streams import (
     CODECS,
     MS,
     START,
+    Leg,
     finish,
     heard,
     placed,
@@ -67,12 +68,12 @@ def test_overlong_packet_gives_way_to_the_next() -> None:
 
 def test_codecs_may_change() -> None:
     sent = sender(range(3)) + sender(range(3, 6), payload_type=96)
-    leg = LegTimeline(CODECS, START)
+    leg = Leg(CODECS, START)
     for at, packet in sent[:3]:
-        leg.add(START + round(at * MS), packet.to_bytes())
+        leg.take(START + round(at * MS), packet.to_bytes())
     leg.set_codecs({96: "PCMU"})
     for at, packet in sent[3:]:
-        leg.add(START + round(at * MS), packet.to_bytes())
+        leg.take(START + round(at * MS), packet.to_bytes())
     result = finish(leg, milliseconds=120)
     assert [f.codec for f in result.frames] == ["PCMA"] * 3 + ["PCMU"] * 3
     assert result.audio_codecs == {"PCMA", "PCMU"}
@@ -87,24 +88,44 @@ def test_unknown_payload_type_is_no_audio() -> None:
 def test_what_is_no_rtp_is_counted() -> None:
     leg = timeline(sender(range(5)))
     for data in (b"", b"\x80", b"\x40" + bytes(40), bytes(1501), b"\x8f" + bytes(20)):
-        leg.add(START + 50 * MS, data)
+        leg.take(START + 50 * MS, data)
     result = finish(leg, milliseconds=100)
     assert placed(result) == steady(range(5))
     assert result.figures.invalid == 5
 
 
-def test_flood_is_bounded() -> None:
-    leg = timeline(sender(range(5)))
-    leg._data = bytearray(MAX_OCTETS + 1)
-    leg.add(START, sender([5])[0].packet.to_bytes())
-    assert len(leg._data) == MAX_OCTETS + 1
-    assert leg._refused == 1
+def test_flood_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.formats.packets.MAX_PACKETS", BATCH)
+    leg = timeline(sender(range(BATCH + 5)))
+    result = finish(leg, milliseconds=20 * BATCH)
+    assert result.figures.packets == BATCH
+    assert result.figures.invalid == 5
 
 
-def test_arrays_are_parallel() -> None:
-    result = result_of(without(sender(range(10)), 3))
-    assert {len(c) for c in (result.position, result.length, result.codec)} == {9}
-    assert np.all(np.diff(result.position) > 0)
+def test_frames_are_in_order_through_all_batches() -> None:
+    sent = without(sender(range(2 * BATCH)), 3)
+    late = sent.pop(BATCH)
+    result = result_of(
+        [*sent, late._replace(at=late.at + 50)], milliseconds=2 * BATCH * 20
+    )
+    assert [frame.position for frame in result.frames] == [
+        n * 160 for n in range(2 * BATCH) if n != 3
+    ]
+
+
+@given(st.integers(0, 9), st.integers(0, 40_000), st.integers(0, 40_000))
+@settings(max_examples=20, deadline=None)
+def test_touched_are_those_that_overlap(batch: int, start: int, length: int) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        for module in ("tables", "timeline"):
+            patched.setattr(f"agent.formats.{module}.BATCH", batch * 7 + 1)
+        result = result_of(without(sender(range(200)), 3, 4, 5, 120), milliseconds=4000)
+    end = start + length
+    assert list(result.touching(start, end)) == [
+        frame
+        for frame in result.frames
+        if frame.position < end and frame.position + frame.length > start
+    ]
 
 
 def test_payload_type_may_change_with_every_packet() -> None:

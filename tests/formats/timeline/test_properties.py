@@ -5,15 +5,14 @@ from random import Random
 import numpy as np
 from hypothesis import given, settings, strategies as st
 
-from agent.formats.timeline import (
-    LegTimeline,
-)
 from tests.formats.streams import (
     CODECS,
     MS,
     START,
+    Leg,
     finish,
     heard,
+    of_frames,
     result_of,
     sender,
 )
@@ -37,11 +36,11 @@ from tests.formats.streams import (
 def test_whatever_comes_frames_and_gaps_tile_the_segment(
     packets: list[tuple[int, int, int, int, int, int]], milliseconds: int
 ) -> None:
-    leg = LegTimeline(CODECS, START)
+    leg = Leg(CODECS, START)
     for at, ssrc, sequence, timestamp, samples, payload_type in packets:
         header = bytes((0x80, payload_type))
         data = header + sequence.to_bytes(2, "big") + timestamp.to_bytes(4, "big")
-        leg.add(START + at * MS, data + ssrc.to_bytes(4, "big") + bytes(samples))
+        leg.take(START + at * MS, data + ssrc.to_bytes(4, "big") + bytes(samples))
     result = finish(leg, milliseconds=milliseconds)
     pieces = sorted(
         [(f.position, f.length) for f in result.frames]
@@ -80,7 +79,11 @@ def test_any_clock_any_loss_any_jitter(
     result = result_of(sent, milliseconds=101_000)
     tiles = sorted(
         [
-            *zip(result.position.tolist(), result.length.tolist(), strict=True),
+            *zip(
+                of_frames(result, "position").tolist(),
+                of_frames(result, "length").tolist(),
+                strict=True,
+            ),
             *((gap.start, gap.samples) for gap in result.gaps),
         ]
     )
@@ -88,7 +91,8 @@ def test_any_clock_any_loss_any_jitter(
     assert [position for position, _ in tiles] == [0, *ends[:-1]]
     assert ends[-1] == result.total
     numbers = np.array([frame.payload[0] for frame in result.frames])
-    starts = (result.position - result.skip) / (1 + ppm * 1e-6) / samples
+    begins = of_frames(result, "position") - of_frames(result, "skip")
+    starts = begins / (1 + ppm * 1e-6) / samples
     # Payloads repeat after 256 packets, 2.5 s at least.
     packets_off = (starts - numbers + 128) % 256 - 128
     assert np.abs(packets_off).max() * samples <= 160

@@ -4,6 +4,7 @@ import pytest
 
 from agent.formats.timeline import MAX_SOURCES, Gap, GapReason
 from tests.formats.streams import (
+    of_frames,
     placed,
     result_of,
     sender,
@@ -81,7 +82,7 @@ def test_two_senders_of_one_ssrc_have_a_clock_each(ppm: tuple[int, int]) -> None
         for s in stream
     ]
     result = result_of(sent, milliseconds=240_000)
-    places = result.position.tolist()
+    places = of_frames(result, "position").tolist()
     assert places[:6000] == [round(n * 160 * (1 + ppm[0] * 1e-6)) for n in range(6000)]
     late = places[6010:]
     expected = [round((n * 160 + 56) * (1 + ppm[1] * 1e-6)) for n in range(12_000)]
