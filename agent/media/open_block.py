@@ -1,13 +1,15 @@
 """What a recording has that no disk has yet, in memory that outlives its worker.
 
 A ring of journal records in a memfd, which the main process holds as well. If the
-worker dies, its successor finds in it every record that was not written. Three words
-stand before the records, each stored whole after what it speaks of; they count bytes
+worker dies, its successor finds in it every record that was not written. Four words
+stand before the records, each stored whole after what it speaks of. Three count bytes
 since the recording's start:
 
     written    what the disk has                   stored by the writer's thread
     wiped      what was overwritten with zeros     stored by the writer's thread
     end        whole records                       stored by the loop's thread
+    short      when the first record came that     stored by either, under the lock
+               neither it nor the disk has; or 0
 """
 
 import os
@@ -20,8 +22,8 @@ CAPACITY: Final = 128 * 1024
 "Seven seconds of two legs of G.711: the open block, and those that wait for the disk."
 _OF_A_LEG: Final = CAPACITY // 2
 _HEAD: Final = 64
-_WRITTEN, _WIPED, _END = range(3)
-_WORDS: Final = 3 * 8
+_WRITTEN, _WIPED, _END, _SHORT = range(4)
+_WORDS: Final = 4 * 8
 
 
 def create_open_block(legs: int) -> int:
@@ -43,8 +45,9 @@ class OpenBlock:
         "_at",
         "_capacity",
         "_closed",
-        "_closing",
         "_end",
+        "_left_out",
+        "_lock",
         "_memory",
         "_size",
         "_until",
@@ -63,8 +66,9 @@ class OpenBlock:
         self._at = self._until = _HEAD
         """Where the next record goes, if it ends before the other: known to be free,
         and on this side of the ring's end."""
-        self._closing = threading.Lock()
+        self._lock = threading.Lock()
         self._closed = False
+        self._left_out = 0
 
     @property
     def end(self) -> int:
@@ -98,14 +102,35 @@ class OpenBlock:
         self._words[_END] = self._end = end
         return True
 
-    def written(self, until: int) -> None:
-        """The disk has what was put before `until`: it goes from memory."""
-        with self._closing:
+    @property
+    def left_out(self) -> int:
+        """How many records found no room, for `written` to tell which the disk has."""
+        return self._left_out
+
+    @property
+    def short_since_ns(self) -> int:
+        """When the first record came that is not here and may be nowhere; else 0."""
+        return self._words[_SHORT]
+
+    def leave_out(self, at_ns: int) -> None:
+        """A record of that moment found no room: if this worker dies, it is lost."""
+        with self._lock:
+            self._left_out += 1
+            self._words[_SHORT] = self._words[_SHORT] or at_ns
+
+    def written(self, until: int, left_out: int = 0) -> None:
+        """The disk has what was put before `until`: it goes from memory.
+
+        And the first `left_out` of those that found no room.
+        """
+        with self._lock:
             if self._closed:
                 return
             self._words[_WRITTEN] = until
             self._wipe(self._words[_WIPED], until)
             self._words[_WIPED] = until
+            if left_out == self._left_out:
+                self._words[_SHORT] = 0
 
     def take_back(self, since: int) -> None:
         """Forget what was put from `since` on, as if it had never been."""
@@ -121,7 +146,7 @@ class OpenBlock:
 
     def close(self) -> None:
         """Wipe it and let it go; the writer may not know yet, and does no harm."""
-        with self._closing:
+        with self._lock:
             if self._closed:
                 return
             self._closed = True

@@ -12,6 +12,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+import msgspec
+
 from agent.formats.journal import (
     BlockSealer,
     JournalHeader,
@@ -22,6 +24,7 @@ from agent.formats.journal import (
     pack_packet,
 )
 from agent.media.open_block import OpenBlock
+from agent.model.recording import SegmentMark
 
 BLOCK_NS: Final = 900_000_000
 "Age at which all is sealed: with the hand-over, a killed process loses ≤ 1 s."
@@ -97,7 +100,7 @@ class JournalTap:
         "By leg, the last packet that a dead worker left here."
         self._sealed_at = 0 if open_block is None else open_block.end
         "Where the open block begins in that memory."
-        self._keep = open_block.put if open_block is not None else _keep_not
+        self._keep = open_block.put if open_block is not None else _keep_nothing
         self._waiting = [_Waiting(target.header.to_bytes(), _nothing)]
         self._waiting_bytes = 0
         self._records: list[bytes] = []
@@ -106,6 +109,8 @@ class JournalTap:
         "How many of them were there when `ripen` was called last."
         self._ripe_at = self._sealed_at
         "Where these end in that memory."
+        self._sealed_without = self._ripe_without = 0
+        "How many of those sealed, and of those ripe, found no room in it."
 
     @property
     def blocks(self) -> int:
@@ -125,7 +130,8 @@ class JournalTap:
     def add(self, leg: int, arrival_ns: int, packet: bytes) -> None:
         """Take one packet, as it was received."""
         record = pack_packet(leg, arrival_ns, packet)
-        self._keep(record)
+        if not self._keep(record):
+            self._leave_out(record)
         self._records.append(record)
         self.packets += 1
         self._size += len(record)
@@ -177,13 +183,30 @@ class JournalTap:
         self.packets -= len(gone)
 
     def _put(self, record: bytes) -> None:
-        self._keep(record)
+        if not self._keep(record):
+            self._leave_out(record)
         self._records.append(record)
         self._size += len(record)
 
+    def _leave_out(self, record: bytes) -> None:
+        """The disk is far behind: what a successor could not find, it must tell of.
+
+        Not of notes, which the main process repeats.
+        """
+        packet = next(iter_records(record))
+        if self._open_block is not None and not isinstance(packet, NoteRecord):
+            self._open_block.leave_out(packet[1])
+
     def begin(self, notes: Sequence[bytes], now_ns: int, first: int = 1) -> None:
-        """Put the first notes, and behind `first` of them what a dead worker left."""
-        rest = b"" if self._open_block is None else self._open_block.rest()
+        """Put the first notes, and behind `first` of them what a dead worker left.
+
+        Where it could not leave all, a gap begins with what was left out; the end of
+        it is in the notes, as of all that is lost with a worker.
+        """
+        rest, short_ns = b"", 0
+        if self._open_block is not None:
+            rest = self._open_block.rest()
+            short_ns = self._open_block.short_since_ns
         for record in iter_records(rest):
             if not isinstance(record, NoteRecord):
                 self.last_heard[record[0]] = record[2]
@@ -193,6 +216,11 @@ class JournalTap:
             self._add_note(note)
         if rest:
             self._records.append(rest)
+        if short_ns:
+            gap = SegmentMark(
+                at_monotonic_ns=short_ns, kind="gap-begin", reason="worker-lost"
+            )
+            self._add_note(msgspec.json.encode(gap))
         for note in notes[first:]:
             self._add_note(note)
         self._seal(len(self._records))
@@ -231,6 +259,7 @@ class JournalTap:
         self._ripe = len(self._records)
         if self._open_block is not None:
             self._ripe_at = self._open_block.end
+            self._ripe_without = self._open_block.left_out
 
     def seal(self, now_ns: int) -> None:
         """Seal what is ripe and pass it on."""
@@ -253,6 +282,7 @@ class JournalTap:
         self._ripe = 0
         self._size = sum(map(len, self._records))
         self._sealed_at = self._ripe_at
+        self._sealed_without = self._ripe_without
         try:
             self._pass_on(self._sealer.seal(records))
         except JournalLimitError:
@@ -317,7 +347,9 @@ class JournalTap:
     def _when_written(self) -> Callable[[], None]:
         """What is kept now need not be, once the block sealed last is written."""
         block = self._open_block
-        return _nothing if block is None else partial(block.written, self._sealed_at)
+        if block is None:
+            return _nothing
+        return partial(block.written, self._sealed_at, self._sealed_without)
 
 
 def _arrival(record: bytes, leg: int) -> int:
@@ -333,8 +365,8 @@ class _Waiting(NamedTuple):
     written: Callable[[], None]
 
 
-def _keep_not(_: bytes) -> bool:
-    return False
+def _keep_nothing(_: bytes) -> bool:
+    return True
 
 
 def _nothing() -> None:

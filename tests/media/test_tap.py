@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from agent.formats.journal import MAX_NOTE, JournalHeader, NoteRecord, PacketRecord
@@ -16,6 +17,7 @@ from agent.media.tap import (
     JournalTap,
     Target,
 )
+from agent.model.recording import SegmentMark
 
 KEY = bytes(32)
 PACKET = b"\x80\x08" + bytes(10) + b"\xd5" * 160
@@ -378,6 +380,66 @@ def test_what_was_not_ripe_outlives_its_worker(kept: int, disk: Disk) -> None:
     next_disk = Disk()
     tap_with(kept, next_disk).begin([b"begin"], 4)
     assert next_disk.journal().records[1:] == [packet(2)]
+
+
+def test_what_found_no_room_is_told_as_a_gap(kept: int, disk: Disk) -> None:
+    """The disk is far behind, and the worker dies; and once more, at once."""
+    dead = tap_with(kept, disk)
+    disk.stalled = True
+    count = 0
+    while not OpenBlock(os.dup(kept)).short_since_ns:
+        count += 1
+        dead.add(0, 1000 + count, PACKET)
+    dead.note(bytes(5000), 3000)
+    dead.add(0, 4000, PACKET)
+    for stalled in (True, False):
+        next_disk = Disk()
+        next_disk.stalled = stalled
+        tap_with(kept, next_disk).begin([b"begin", b"end of the gap"], 5000)
+        records = next_disk.journal().records
+        assert [r.arrival_ns for r in records if isinstance(r, PacketRecord)] == [
+            *range(1001, 1000 + count)
+        ]
+        [*_, gap, end] = records
+        assert end == NoteRecord(b"end of the gap")
+        assert isinstance(gap, NoteRecord)
+        mark = msgspec.json.decode(gap.note, type=SegmentMark)
+        assert (mark.kind, mark.at_monotonic_ns) == ("gap-begin", 1000 + count)
+    last_disk = Disk()
+    tap_with(kept, last_disk).begin([b"begin"], 6000)
+    assert last_disk.journal().records == [NoteRecord(b"begin")]
+
+
+def test_what_found_no_room_is_safe_once_the_disk_has_it(
+    kept: int, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tap = tap_with(kept, disk)
+    memory = OpenBlock(os.dup(kept))
+    waiting: list[Callable[[], None]] = []
+
+    def append(_: str, __: bytes, written: Callable[[], None]) -> bool:
+        waiting.append(written)
+        return True
+
+    monkeypatch.setattr(disk, "append", append)
+    for _ in range(100):
+        tap.add(0, 6, PACKET)
+    seal(tap, 6)
+    while not memory.short_since_ns:
+        tap.add(0, 7, PACKET)
+    tap.ripen()
+    tap.add(0, 8, PACKET)
+    tap.seal(9)
+    for written in waiting[:-1]:
+        written()
+    assert memory.short_since_ns == 7
+    waiting[-1]()
+    # One that came since then had no room either, and is in no block yet.
+    assert memory.short_since_ns == 7
+    tap.drop_since(1, 0)
+    seal(tap, 10)
+    waiting[-1]()
+    assert memory.short_since_ns == 0
 
 
 def test_the_last_packet_of_each_leg_is_known_to_a_successor(
