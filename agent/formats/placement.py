@@ -15,27 +15,21 @@ import numpy.typing as npt
 from agent.formats.anchors import anchor
 from agent.formats.clocks import TOLERANCE_S
 from agent.formats.sequences import in_order, unwrap
+from agent.formats.tables import BATCH
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Small = npt.NDArray[np.int16]
 
 LATE_S: Final = 0.2
 "A packet this much later than the envelope counts as late; it is placed all the same."
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """Where one source's packets lie, in sequence order."""
+class SourceFigures:
+    """What came of one source's packets."""
 
-    order: Integers
-    "Index of each placed packet in the arrays given."
-    positions: Integers
-    "Its first sample; strictly increasing."
-    stretch: Integers
-    "Ticks to put into its audio, or to take out, where the clocks drift apart."
-    missing: Integers
-    "Sequence numbers before it, from the source's first, that never came."
     duplicates: int
     reordered: int
     late: int
@@ -49,6 +43,21 @@ class Placement:
     jitter: float
     "Mean interarrival jitter (RFC 3550 A.8) in samples."
     jitter_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where one source's packets lie, in sequence order."""
+
+    order: Integers
+    "Index of each placed packet in the arrays given."
+    positions: Integers
+    "Its first sample; strictly increasing."
+    stretch: Small
+    "Ticks to put into its audio, or to take out, where the clocks drift apart."
+    missing: Integers
+    "Sequence numbers before it, from the source's first, that never came."
+    figures: SourceFigures
 
 
 def place(
@@ -72,45 +81,51 @@ def place(
         scale: ticks that each packet's timestamp counts by: where a source changes
             to a codec of another clock rate, its timestamps begin anew (RFC 7160).
         clock_rate: ticks per second.
+
+    What is done with is let go at once: of a long call every array counts.
     """
     ordered = in_order(sequence)
+    del sequence
+    duplicates, reordered = ordered.duplicates, ordered.reordered
+    disbelieved = int(np.count_nonzero(~ordered.believed))
     audible = length > 0
-    unwrapped = _unwrapped(timestamp, scale, audible)
+    time = _unwrapped(timestamp, scale, audible)
+    del timestamp
     jitter, jitter_max = _jitter(
-        (arrival - unwrapped)[audible & ordered.believed], clock_rate
+        (arrival - time)[audible & ordered.believed], clock_rate
     )
     heard = audible[ordered.order]
-    order, missing = ordered.order[heard], ordered.missing[heard]
-    time = unwrapped[order]
-    # Another clock rate parts packets as another run of sequence numbers does.
-    rates = np.cumsum(np.diff(scale[order], prepend=scale[order[:1]]) != 0)
-    anchored = anchor(
-        time,
-        arrival[order],
-        length=length[order],
-        run=ordered.run[heard] + rates,
-        clock_rate=clock_rate,
+    order, missing, run = (
+        ordered.order[heard],
+        ordered.missing[heard],
+        ordered.run[heard],
     )
+    del ordered, audible, heard
+    time, arrival, length = time[order], arrival[order], length[order]
+    # Another clock rate parts packets as another run of sequence numbers does.
+    run += np.cumsum(np.diff(scale[order], prepend=scale[order[:1]]) != 0)
+    del scale
+    anchored = anchor(time, arrival, length=length, run=run, clock_rate=clock_rate)
+    del arrival, run
     position = time + anchored.offset
     kept = anchored.clock >= 0
     kept[kept] = _increasing(position[kept])
-    placed = order[kept]
-    return Placement(
-        order=placed,
-        positions=position[kept],
-        stretch=_stretch(
-            time[kept], position[kept], length[placed], anchored.clock[kept]
-        ),
-        missing=missing[kept],
-        duplicates=ordered.duplicates,
-        reordered=ordered.reordered,
+    figures = SourceFigures(
+        duplicates=duplicates,
+        reordered=reordered,
         late=int(np.count_nonzero(anchored.delay[kept] > LATE_S * clock_rate)),
-        stray=int(np.count_nonzero(~ordered.believed) + np.count_nonzero(~kept)),
+        stray=disbelieved + int(np.count_nonzero(~kept)),
         rebased=max(int(anchored.clock.max(initial=0)), 0),
         drift=anchored.drift,
         jitter=jitter,
         jitter_max=jitter_max,
     )
+    clock = anchored.clock[kept]
+    del anchored
+    position, time, length = position[kept], time[kept], length[kept]
+    stretch = _stretch(time, position, length, clock)
+    del time, length, clock
+    return Placement(order[kept], position, stretch, missing[kept], figures)
 
 
 def _unwrapped(timestamp: Integers, scale: Integers, audible: Flags) -> Integers:
@@ -128,10 +143,11 @@ def _jitter(transit: Floats, clock_rate: int) -> tuple[float, float]:
     # Another clock is not jitter.
     steps = steps[steps <= TOLERANCE_S * clock_rate]
     jitter = total = highest = 0.0
-    for step in steps.tolist():
-        jitter += (step - jitter) / 16
-        total += jitter
-        highest = max(highest, jitter)
+    for first in range(0, len(steps), BATCH):
+        for step in steps[first : first + BATCH].tolist():
+            jitter += (step - jitter) / 16
+            total += jitter
+            highest = max(highest, jitter)
     return total / max(len(steps), 1), highest
 
 
@@ -144,13 +160,13 @@ def _increasing(positions: Integers) -> Flags:
 
 def _stretch(
     time: Integers, position: Integers, length: Integers, clock: Integers
-) -> Integers:
+) -> Small:
     """How much longer each packet's place is than the packet.
 
     Between packets that follow each other drift is made up for within the audio;
     where something is missing between them, that silence is longer or shorter.
     """
-    stretch = np.zeros(len(time), np.int64)
+    stretch = np.zeros(len(time), np.int16)
     joined = (np.diff(time) == length[:-1]) & (np.diff(clock) == 0)
     stretch[:-1][joined] = (np.diff(position) - length[:-1])[joined]
     return stretch

@@ -99,8 +99,6 @@ def _runs(extended: Integers) -> tuple[Integers, Flags]:
 def _count_reordered(extended: Integers, run: Integers, kept: Integers) -> int:
     """How many packets came after one that follows them."""
     arrived = np.sort(kept)
-    values, runs = extended[arrived], run[arrived]
     # The highest before each packet, begun anew with each run.
-    lift = runs * (1 << 40)
-    highest = np.maximum.accumulate(values + lift)
-    return int(np.count_nonzero(values + lift < highest))
+    values = extended[arrived] + run[arrived] * (1 << 40)
+    return int(np.count_nonzero(values < np.maximum.accumulate(values)))

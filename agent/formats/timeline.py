@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from agent.formats.durations import clock_rate_of, is_opus
 from agent.formats.packets import Packets, Said
-from agent.formats.placement import Placement, place
+from agent.formats.placement import SourceFigures, place
 from agent.formats.senders import senders
 from agent.formats.sequences import is_valid
 from agent.formats.tables import BATCH, Table
@@ -27,6 +27,7 @@ __all__ = ["Frame", "Gap", "GapReason", "LegFigures", "LegResult", "LegTimeline"
 Integers = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int16]
 Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 
 MAX_SOURCES: Final = 32
 "A leg changes its source at a transfer; of more, those with most packets are kept."
@@ -233,35 +234,34 @@ class LegTimeline:
         """Place everything between the start and `end_ns`. To be called once."""
         self._packets.settle()
         said, names = self._packets.table, tuple(self._packets.names)
-        codec = said.column(Said.CODEC)
+        codec = said.column(Said.CODEC, np.int32)
         clocks = np.array([clock_rate_of(name) for name in names])
         self._clock_rate = int(clocks[codec].max(initial=clock_rate_of("")))
-        scale = (self._clock_rate // clocks)[codec]
-        length = scale * said.column(Said.TICKS)
-        sources, ssrcs = _sources(said.column(Said.SSRC), said.column(Said.SEQUENCE))
-        arrival = said.column(Said.ARRIVAL) - self._start_ns
-        samples = arrival.astype(np.float64) * (self._clock_rate / _NANOSECONDS)
-
+        scale = (self._clock_rate // clocks).astype(np.int32)
         track = Track(max(0, self._sample(end_ns)))
-        placements = []
-        stretch = np.zeros(len(length), np.int16)
+        sources, ssrcs = _sources(said)
+        of_sources = []
+        stretch = np.zeros(len(codec), np.int16)
         for number, members in enumerate(sources):
+            factor = scale[codec[members]]
             placement = place(
-                said.column(Said.SEQUENCE)[members],
+                said.column(Said.SEQUENCE, np.int32)[members],
                 said.column(Said.TIMESTAMP)[members],
-                samples[members],
-                length=length[members],
-                scale=scale[members],
+                self._ticks(said.column(Said.ARRIVAL)[members]),
+                length=factor * said.column(Said.TICKS, np.int32)[members],
+                scale=factor,
                 clock_rate=self._clock_rate,
             )
-            placements.append(placement)
+            del factor
+            of_sources.append(placement.figures)
             packet = members[placement.order]
             stretch[packet] = placement.stretch
             track.lay(
                 number,
                 packet,
                 placement.positions,
-                length[packet] + placement.stretch,
+                scale[codec[packet]] * said.column(Said.TICKS, np.int32)[packet]
+                + placement.stretch,
                 placement.missing,
             )
         gaps, lost = track.gaps(self._spans(track.total))
@@ -283,7 +283,7 @@ class LegTimeline:
             total=track.total,
             clock_rate=self._clock_rate,
             figures=replace(
-                self._figures(sources, placements, track, stretch[track.packet]),
+                self._figures(sources, of_sources, track, stretch[track.packet]),
                 lost=lost,
                 ssrcs=ssrcs,
             ),
@@ -298,6 +298,12 @@ class LegTimeline:
             table=table,
             starts=track.position[::BATCH].tolist(),
             packets=self._source,
+        )
+
+    def _ticks(self, at_ns: Integers) -> Floats:
+        """Moments in ticks from position 0."""
+        return (at_ns - self._start_ns).astype(np.float64) * (
+            self._clock_rate / _NANOSECONDS
         )
 
     def _sample(self, at_ns: int) -> int:
@@ -327,23 +333,23 @@ class LegTimeline:
     def _figures(
         self,
         sources: list[Integers],
-        placements: list[Placement],
+        of_sources: list[SourceFigures],
         track: Track,
         stretch: Small,
     ) -> LegFigures:
-        duplicates = sum(placement.duplicates for placement in placements)
-        stray = sum(placement.stray for placement in placements)
+        duplicates = sum(one.duplicates for one in of_sources)
+        stray = sum(one.stray for one in of_sources)
         believed = sum(map(len, sources)) - duplicates - stray
         largest = max(
             range(len(sources)), key=lambda at: len(sources[at]), default=None
         )
-        main = placements[largest] if largest is not None else None
+        main = of_sources[largest] if largest is not None else None
         milliseconds = 1000 / self._clock_rate
         return LegFigures(
             packets=believed,
             duplicates=duplicates,
-            reordered=sum(placement.reordered for placement in placements),
-            late=sum(placement.late for placement in placements),
+            reordered=sum(one.reordered for one in of_sources),
+            late=sum(one.late for one in of_sources),
             invalid=self._packets.refused
             + len(self._packets.table)
             - believed
@@ -352,21 +358,23 @@ class LegTimeline:
             jitter_ms=round(main.jitter * milliseconds, 3) if main else 0.0,
             jitter_max_ms=round(main.jitter_max * milliseconds, 3) if main else 0.0,
             ssrc_changes=int(np.count_nonzero(np.diff(track.source))),
-            rebased=sum(placement.rebased for placement in placements),
+            rebased=sum(one.rebased for one in of_sources),
             drift_ppm=round(-1e6 * main.drift, 1) + 0.0 if main else 0.0,
             inserted=int(stretch[stretch > 0].sum()),
             removed=-int(stretch[stretch < 0].sum()),
         )
 
 
-def _sources(ssrc: Integers, sequence: Integers) -> tuple[list[Integers], int]:
+def _sources(said: Table) -> tuple[list[Integers], int]:
     """The packets of each valid source, in the order the sources appeared.
 
     And how many SSRCs they have: several senders under one are several sources.
     """
-    _, inverse, counts = np.unique(ssrc, return_inverse=True, return_counts=True)
-    largest = np.argsort(-counts, kind="stable")[:MAX_SOURCES]
-    sources = [np.flatnonzero(inverse == number) for number in largest.tolist()]
+    sequence = said.column(Said.SEQUENCE, np.int32)
+    ssrc = said.column(Said.SSRC)
+    found, counts = np.unique(ssrc, return_counts=True)
+    largest = found[np.argsort(-counts, kind="stable")[:MAX_SOURCES]]
+    sources = [np.flatnonzero(ssrc == number) for number in largest]
     valid = [members for members in sources if is_valid(sequence[members])]
     sources = [
         members[places] for members in valid for places in senders(sequence[members])

@@ -95,6 +95,12 @@ class Track:
         kept = start < end
         self.outside += int(np.count_nonzero(~kept))
         start, end = start[kept], end[kept]
+        packet, missing, trimmed = packet[kept], missing[kept], start - position[kept]
+        source_of = np.full(len(start), source)
+        if not len(self.position):
+            self.position, self.length, self.packet = start, end - start, packet
+            self.trimmed, self.missing, self.source = trimmed, missing, source_of
+            return
         merged = np.concatenate((self.position, start))
         order = np.argsort(merged, kind="stable")
         self.position = merged[order]
@@ -103,10 +109,10 @@ class Track:
             return np.concatenate((old, new))[order]
 
         self.length = merge(self.length, end - start)
-        self.packet = merge(self.packet, packet[kept])
-        self.trimmed = merge(self.trimmed, start - position[kept])
-        self.missing = merge(self.missing, missing[kept])
-        self.source = merge(self.source, np.full(len(start), source))
+        self.packet = merge(self.packet, packet)
+        self.trimmed = merge(self.trimmed, trimmed)
+        self.missing = merge(self.missing, missing)
+        self.source = merge(self.source, source_of)
 
     def gaps(self, spans: Sequence[Span]) -> tuple[list[Gap], int]:
         """The silences in order, with their reasons, and the number of lost packets.

@@ -10,14 +10,18 @@ def test_steady() -> None:
     assert result.positions.tolist() == [37, 197, 357, 517, 677]
     assert result.order.tolist() == [0, 1, 2, 3, 4]
     assert result.missing.tolist() == [0] * 5
-    assert result.jitter == pytest.approx(0)
+    assert result.figures.jitter == pytest.approx(0)
 
 
 def test_no_audio_at_all() -> None:
     result = placement(talk(3), samples=0)
     assert result.positions.tolist() == []
-    assert (result.duplicates, result.stray, result.rebased) == (0, 0, 0)
-    assert (result.jitter, result.jitter_max) == (0, 0)
+    assert (
+        result.figures.duplicates,
+        result.figures.stray,
+        result.figures.rebased,
+    ) == (0, 0, 0)
+    assert (result.figures.jitter, result.figures.jitter_max) == (0, 0)
 
 
 def test_missing_counts_up() -> None:
@@ -30,15 +34,15 @@ def test_order_is_that_of_the_sequence() -> None:
     packets = talk(4)
     result = placement([packets[0], packets[2], packets[1], packets[2], packets[3]])
     assert result.order.tolist() == [0, 2, 1, 4]
-    assert (result.reordered, result.duplicates) == (1, 1)
+    assert (result.figures.reordered, result.figures.duplicates) == (1, 1)
 
 
 def test_jitter_is_that_of_appendix_a_8() -> None:
     packets = talk(3)
     packets[2] = (2, 320, 400.0)
     result = placement(packets)
-    assert result.jitter_max == pytest.approx(80 / 16)
-    assert result.jitter == pytest.approx(80 / 32)
+    assert result.figures.jitter_max == pytest.approx(80 / 16)
+    assert result.figures.jitter == pytest.approx(80 / 32)
 
 
 @settings(max_examples=100)
@@ -65,5 +69,5 @@ def test_whatever_comes_positions_increase_and_nothing_is_uncounted(
     silent = sum(length == 0 for length in lengths)
     audible = len(packets) - silent
     assert len(result.positions) <= audible
-    counted = len(result.positions) + result.duplicates + result.stray
+    counted = len(result.positions) + result.figures.duplicates + result.figures.stray
     assert audible <= counted <= len(packets)
