@@ -15,7 +15,7 @@ def test_what_keeps_no_time_begins_anew_when_it_is_a_second_off() -> None:
             arrival=8000 * spurt + 1500 * spurt,
         )
     result = placement(packets)
-    assert result.rebased == 1
+    assert result.figures.rebased == 1
     assert result.positions[-1] - packets[-1][2] == -1500
 
 
@@ -24,13 +24,13 @@ def test_what_keeps_no_time_begins_anew_when_it_is_a_second_off() -> None:
 )
 def test_nothing_arrives_before_its_time(ahead: int, anchors: int) -> None:
     second = talk(5, sequence=5, timestamp=16_000 + ahead, arrival=16_000)
-    assert placement(talk(5) + second).rebased == anchors
+    assert placement(talk(5) + second).figures.rebased == anchors
 
 
 @pytest.mark.parametrize(("behind", "anchors"), [(7900, 0), (8100, 1)])
 def test_lateness_is_believed_for_a_second(behind: int, anchors: int) -> None:
     second = talk(5, sequence=5, timestamp=16_000, arrival=16_000 + behind)
-    assert placement(talk(5) + second).rebased == anchors
+    assert placement(talk(5) + second).figures.rebased == anchors
 
 
 def test_many_small_leaps_ahead_are_not_one_offset() -> None:
@@ -43,7 +43,7 @@ def test_many_small_leaps_ahead_are_not_one_offset() -> None:
             arrival=8000 * spurt,
         )
     result = placement(packets)
-    assert result.rebased > 0
+    assert result.figures.rebased > 0
     arrivals = np.array([arrival for _, _, arrival in packets])[result.order]
     assert np.abs(result.positions - arrivals).max() <= RATE
 
@@ -51,7 +51,7 @@ def test_many_small_leaps_ahead_are_not_one_offset() -> None:
 def test_first_packet_with_another_clock() -> None:
     result = placement([(0, 3_000_000_000, 0.0), *talk(5, sequence=1, arrival=160)])
     assert result.positions.tolist() == [160, 320, 480, 640, 800]
-    assert result.stray == 1
+    assert result.figures.stray == 1
 
 
 def test_lone_packet_followed_by_its_like_begins_another_clock() -> None:
@@ -59,13 +59,17 @@ def test_lone_packet_followed_by_its_like_begins_another_clock() -> None:
     # A pause cuts the block after it.
     more = talk(3, sequence=6, timestamp=900_160 + 4000, arrival=960 + 4000)
     result = placement(talk(5) + alone + more)
-    assert result.rebased == 1
+    assert result.figures.rebased == 1
     assert result.positions[5:].tolist() == [800, 4960, 5120, 5280]
 
 
 def test_last_packet_alone_with_another_clock() -> None:
     result = placement([*talk(5), (5, 900_000, 800.0)])
-    assert (len(result.positions), result.stray, result.rebased) == (5, 1, 0)
+    assert (len(result.positions), result.figures.stray, result.figures.rebased) == (
+        5,
+        1,
+        0,
+    )
 
 
 def test_every_packet_another_clock_is_quick() -> None:
@@ -79,7 +83,7 @@ def test_every_packet_another_clock_is_quick() -> None:
         scale=np.ones(count, np.int64),
         clock_rate=RATE,
     )
-    assert len(result.positions) + result.stray == count
+    assert len(result.positions) + result.figures.stray == count
 
 
 def test_another_clock_is_another_count_of_timestamps() -> None:
@@ -91,4 +95,8 @@ def test_another_clock_is_another_count_of_timestamps() -> None:
         first + second + third, samples=960, scale=[6] * 10 + [1] * 10 + [6] * 10
     )
     assert result.positions.tolist() == [960 * n for n in range(30)]
-    assert (result.stray, result.rebased, result.missing.tolist()) == (0, 2, [0] * 30)
+    assert (result.figures.stray, result.figures.rebased, result.missing.tolist()) == (
+        0,
+        2,
+        [0] * 30,
+    )
