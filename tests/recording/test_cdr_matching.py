@@ -94,6 +94,21 @@ async def test_a_call_is_known_by_its_id(site: Site) -> None:
     assert (told[2].outcome, told[2].missing_ms) == ("partial", 300)
 
 
+async def test_of_a_session_that_outlasts_its_calls_the_last_is_known(
+    site: Site,
+) -> None:
+    """A limit that README tells of: the others are asked after, none is passed over."""
+    await site.call("session", 0, 3600)
+    await site.call("up", 0, None)
+    for at in (100, 900, 3500):
+        site.record(at, 100)
+    assert site.findings() == [
+        (1, Finding.UNKNOWN_HERE, ()),
+        (2, Finding.UNKNOWN_HERE, ()),
+        (3, Finding.CAPTURED, ("session",)),
+    ]
+
+
 async def test_a_call_is_known_by_its_end(site: Site) -> None:
     await site.call("a", 0, 60)
     await site.call("b", 30, 60, Outcome.BLOCKED)
