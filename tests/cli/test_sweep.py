@@ -16,7 +16,7 @@ from agent.cli.sweep import GateThereError, IncompleteError
 from agent.common.clock import utc_now
 from agent.common.ids import new_id
 from agent.formats.layout import dated, envelope_key, tombstone_key
-from agent.retention.sweep_file import TelephonyHostError
+from agent.retention.telephony_host import TelephonyHostError
 
 OLD = utc_now().date() - timedelta(400)
 NEW = utc_now().date() - timedelta(10)

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from agent.common.strict_toml import ConfigError
-from agent.retention.sweep_file import TelephonyHostError, read_sweep_file
+from agent.retention.sweep_file import read_sweep_file
+from agent.retention.telephony_host import TelephonyHostError
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "retention.toml"
 STORAGE = '[[storage]]\nlocked_url = "file:///a"\nurl = "file:///b"\n'
