@@ -49,11 +49,9 @@ class Caller:
                 return event
 
     async def call(self, to: Address) -> str:
-        """Establish a call, however often the one that is called dies meanwhile."""
-        while True:
-            session = self._invite(to)
-            if isinstance(await self.next(), sip.Accepted):
-                return session
+        session = self._invite(to)
+        assert isinstance(await self.next(), sip.Accepted)
+        return session
 
     def _invite(self, to: Address) -> str:
         target = parse_uri(f"sip:201@{to};transport={self.transport}")
@@ -112,6 +110,7 @@ async def change_while_it_is_killed(transport: str) -> Lived:
         line = await asyncio.wait_for(process.stdout.readline(), 20)
         assert line == b"life with 0 sessions\n"
         session = await caller.call(Address("127.0.0.1", port))
+        process.stdin.write(b"\n")
         group.create_task(count(process.stdout, lived))
         end = caller.agent.now + 60
         while lived.lives < LIVES:

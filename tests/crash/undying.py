@@ -3,7 +3,8 @@
     python -m tests.crash.undying TRANSPORT PORT SEED
 
 What a service manager keeps is kept by the process above: memory, and descriptors. Each
-life writes a line when it begins. It goes on until its input ends.
+life writes a line when it begins. The first one ends once there is a line to read, and
+the others follow until the input ends.
 """
 
 import array
@@ -140,6 +141,8 @@ def main(transport: str, port: str, seed: str) -> None:
         if pid == 0:
             asyncio.run(Life(memory, Store(theirs), listener).run(dict(held)))
         try:
+            if not held:
+                os.read(sys.stdin.fileno(), 1)
             time.sleep(rng.uniform(0.03, 0.3))
         finally:
             os.kill(pid, signal.SIGKILL)
