@@ -158,20 +158,28 @@ class Outgoing:
             )
         expected = _host_of(destination.url)
 
-        http = URLLib3Session(
-            timeout=(connect_timeout, read_timeout),
-            proxies={},
-            verify=ca or True,
-            max_pool_connections=connections,
-        )
+        def session() -> Any:
+            return URLLib3Session(
+                timeout=(connect_timeout, read_timeout),
+                proxies={},
+                verify=ca or True,
+                max_pool_connections=connections,
+            )
+
+        http = session()
 
         def send(request: Any, event_name: str, **_: object) -> Any:
             _refuse_others(destination, expected, request.url)
-            if event_name.endswith(_LAST_ON_CONNECTION):
-                request.headers["Connection"] = "close"
             # Nothing is read before there is a bound.
             request.stream_output = True
-            response = http.send(request)
+            if event_name.endswith(_LAST_ON_CONNECTION):
+                # A server need not say that it closes: so nobody else has this one.
+                request.headers["Connection"] = "close"
+                alone = session()
+                response = alone.send(request)
+                alone.close()
+            else:
+                response = http.send(request)
             response.raw = _Bounded(response.raw)
             return response
 

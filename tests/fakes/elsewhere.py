@@ -62,10 +62,12 @@ class AnswersTwice(_Server):
     """It refuses what it is got for, and behind that says what it should not.
 
     Ceph's gateway does so where a bucket has no public access block; the second answer
-    comes late here, once the client asks for the next thing.
+    comes late here, once the client asks for the next thing, and so does the close.
     """
 
     def __init__(self) -> None:
+        asked = threading.Event()
+
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             stray = b""
@@ -76,8 +78,10 @@ class AnswersTwice(_Server):
                 self.end_headers()
                 self.wfile.write(_REFUSED)
                 self.stray = _STRAY
+                asked.wait(1.0)  # on another connection, if the client is right
 
             def do_PUT(self) -> None:
+                asked.set()
                 self.wfile.write(self.stray)
                 self.rfile.read(int(self.headers["Content-Length"]))
                 self.send_response(200)
