@@ -1,13 +1,15 @@
 """`recording-agent demo`: one call, from the notice to the opened recording.
 
 The daemon runs in a process of its own, as an operator would start it; two telephones
-ring each other through it on 127.0.0.1. What it left is opened with the stock `age`.
+ring each other through it on 127.0.0.1, or a recording client has it record beside a
+call. What it left is opened with the stock `age`.
 """
 
 import asyncio
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -19,6 +21,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from agent.cli import terminal
+from agent.cli.demo_client import RecordingClient, Voice
 from agent.cli.demo_report import draw_waveform, print_report
 from agent.cli.demo_site import (
     CALLER_NUMBER,
@@ -46,17 +49,19 @@ def command(
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("demo"),
     classic: bool = False,
+    siprec: bool = False,
 ) -> None:
     """Make a site with throw-away keys, place a call through it, open the result.
 
     Args:
         out: Where everything is left.
         classic: Use X25519 keys, which every version of age opens.
+        siprec: Record beside a call, which a recording client sends (RFC 7866).
     """
     console = terminal.console()
     console.print("making keys, a Finnish notice and a configuration …")
     site = build(out, classic=classic)
-    asyncio.run(_place_call(site, console))
+    asyncio.run(_send_session(site, console) if siprec else _place_call(site, console))
     events = read_log(site.log)
     recording = next(e["recording_id"] for e in events if e["event"] == "stored")
     files = stored_files(site, recording)
@@ -110,6 +115,42 @@ async def _place_call(site: Site, console: Console) -> None:
         finally:
             await caller.close()
             await officer.close()
+
+
+async def _send_session(site: Site, console: Console) -> None:
+    caller = _voice(
+        site.caller_rtp, f"sip:{CALLER_NUMBER}@trunk.example", "", CALLER_WORDS, "fi+m3"
+    )
+    officer = _voice(
+        site.officer_rtp, "sip:201@pbx.example", "Officer One", OFFICER_WORDS, "fi+f4"
+    )
+    client = RecordingClient(Address("127.0.0.1", site.sbc), [caller, officer])
+    async with _daemon(site):
+        await client.start()
+        try:
+            console.print("an SBC asks for a recording session beside its call …")
+            await client.record(f"sip:recorder@127.0.0.1:{site.sip}")
+            async with asyncio.timeout(STEP_TIMEOUT):
+                await client.answered.wait()
+                console.print("the parties talk; the SBC sends us what each says …")
+                await asyncio.sleep(0.2)
+                caller.speak()
+                await asyncio.sleep(TALK_SECONDS / 2)
+                officer.speak()
+                await asyncio.sleep(TALK_SECONDS / 2)
+                client.hang_up()
+                console.print("the call is over; sealing and storing …")
+                await _wait_for(site.log, "stored")
+        finally:
+            await client.close()
+
+
+def _voice(rtp: int, address: str, name: str, words: str, voice: str) -> Voice:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setblocking(False)  # noqa: FBT003 - the socket module's signature
+    sock.bind(("127.0.0.1", rtp))
+    speech = encode_alaw(speak(words, voice=voice))
+    return Voice(address=address, name=name, speech=speech, rtp=sock)
 
 
 def _phone(sip: int, rtp: int, user: str, words: str, voice: str) -> Phone:

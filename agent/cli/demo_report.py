@@ -14,7 +14,7 @@ from agent.formats.manifest import Manifest
 
 _WORDS = {
     "ready": "the daemon is ready",
-    "call_begun": "the caller's INVITE; its ledger row is durable",
+    "call_begun": "the INVITE; its ledger row is durable",
     "notice_played": "the whole notice has been sent",
     "officer_answered": "the officer answers",
     "recording_begun": "capture begins",
@@ -43,18 +43,24 @@ def print_report(
     console.print(timeline, soft_wrap=False)
 
     officer = manifest.officers[0]
-    notice = manifest.notices[0]
     facts = Table(title="what the manifest says", show_header=False)
     facts.add_row("caller", manifest.caller)
     facts.add_row("service number", manifest.service)
     facts.add_row("officer", f"{officer.name}, {officer.number}")
     facts.add_row("started", manifest.started["helsinki"])
     facts.add_row("ended", f"{manifest.ended['helsinki']}, {manifest.end_cause}")
-    facts.add_row(
-        "notice",
-        f"{notice.language}, {notice.sent_ms} of {notice.duration_ms} ms sent"
-        f" in {notice.packets} packets; SHA-256 {notice.sha256[:16]}…",
-    )
+    for notice in manifest.notices:
+        facts.add_row(
+            "notice",
+            f"{notice.language}, {notice.sent_ms} of {notice.duration_ms} ms sent"
+            f" in {notice.packets} packets; SHA-256 {notice.sha256[:16]}…",
+        )
+    if session := manifest.session:
+        facts.add_row("recorded beside", f"a call of {session.source}")
+        told = ", ".join(one.name or one.number for one in session.participants)
+        facts.add_row("its metadata names", told)
+        facts.add_row("who is who, by", session.basis)
+        facts.add_row("notice", f"{session.notice.basis}: {session.notice.detail}")
     facts.add_row("audio", f"{manifest.audio.format}, {manifest.audio.duration_ms} ms")
     facts.add_row("outcome", manifest.outcome)
     facts.add_row("quality", manifest.verdict)

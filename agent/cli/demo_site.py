@@ -18,8 +18,11 @@ from agent.formats.sshsig import Namespace, PublicKey, SigningKey
 
 NOTICE: Final = "Tervetuloa. Tämä puhelu nauhoitetaan."
 SERVICE_NUMBER: Final = "0295000000"
+STATEMENT: Final = "The SBC plays the notice before it connects the parties."
 CALLER_NUMBER: Final = "0401234567"
 HOST: Final = "demo"
+RTP_PORTS: Final = range(32100, 32200)
+"Below the ephemeral ports, and not those of other agents of this host."
 KEYS: Final = ("quality", "recovery", "officer-201", "officer-202")
 _MADE: Final = (
     "agent.log",
@@ -63,6 +66,19 @@ direction = "inbound"
 to = ["sip:201@127.0.0.1:{officer}"]
 notice = ["notices/fi.wav"]
 
+# Who has us record beside its own calls; the demo with --siprec stands in its place.
+[[peers]]
+name = "sbc"
+match = ["127.0.0.1:{sbc}"]
+
+[[siprec]]
+name = "beside-the-sbc"
+from = "sbc"
+recognise = "legacy"                     # The demo's client has no +sip.src.
+direction = "inbound"
+notice = "statement:{statement}"
+service = "{service}"
+
 [roster]
 path = "roster.signed"
 root = "{root}"
@@ -91,6 +107,7 @@ class Site:
     sip: int
     caller: int
     officer: int
+    sbc: int
     caller_rtp: int
     officer_rtp: int
 
@@ -128,14 +145,15 @@ def build(root: Path, *, classic: bool) -> Site:
     pinned = _sign_roster(
         root, {name: str(key.recipient()) for name, key in made.items()}
     )
-    ports = _free_ports(5)
+    ports = _free_ports(6)
     site = Site(
         root=root,
         sip=ports[0],
         caller=ports[1],
         officer=ports[2],
-        caller_rtp=ports[3],
-        officer_rtp=ports[4],
+        sbc=ports[3],
+        caller_rtp=ports[4],
+        officer_rtp=ports[5],
     )
     (root / "storage" / "locked").mkdir(parents=True)
     (root / "storage" / "state").mkdir()
@@ -144,8 +162,10 @@ def build(root: Path, *, classic: bool) -> Site:
             sip=site.sip,
             caller=site.caller,
             officer=site.officer,
-            rtp_low=40000,
-            rtp_high=40099,
+            sbc=site.sbc,
+            statement=STATEMENT,
+            rtp_low=RTP_PORTS[0],
+            rtp_high=RTP_PORTS[-1],
             service=SERVICE_NUMBER,
             host=HOST,
             root=pinned,

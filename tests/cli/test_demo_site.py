@@ -31,8 +31,8 @@ def test_a_site_the_daemon_takes(tmp_path: Path, *, classic: bool) -> None:
         path = site.key(name)
         assert path.stat().st_mode & 0o777 == 0o600
         assert len(open_identity_file(path.read_bytes())) == 1
-    ports = {site.sip, site.caller, site.officer, site.caller_rtp, site.officer_rtp}
-    assert len(ports) == 5
+    ports = {site.sip, site.caller, site.officer, site.sbc}
+    assert len({*ports, site.caller_rtp, site.officer_rtp}) == 6
 
 
 @needs_espeak

@@ -122,8 +122,11 @@ async def test_a_service_is_asked_at_its_own_host_alone() -> None:
 # What follows holds every module of the agent to this one place.
 
 AGENT: Final = Path(__file__).parents[2] / "agent"
-OF_CALLS: Final = ("signalling", "media", "cli/phone.py", "cli/demo_site.py")
-"A telephone call goes to whoever is called; the demo's phones stay on 127.0.0.1."
+OF_CALLS: Final = (
+    "signalling", "media", "cli/phone.py", "cli/demo_site.py", "cli/demo_client.py",
+)  # fmt: skip
+"""A telephone call goes to whoever is called; the demo's phones and recording client
+stay on 127.0.0.1."""
 LOCAL: Final = {
     "service/control.py: connect": "asks the daemon on its Unix socket",
     "common/service_manager.py: connect": "tells systemd on its Unix socket",

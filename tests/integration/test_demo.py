@@ -1,18 +1,31 @@
 """The demo as a stranger runs it, and what it promises to leave."""
 
 import subprocess
+import tomllib
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
-from agent.formats.container import read_wav
-from agent.formats.manifest import parse_manifest
+from agent.formats.container import decode_to_pcm16, read_wav
+from agent.formats.manifest import Manifest, parse_manifest
 from tests.lab import alone
 
 pytestmark = [pytest.mark.integration, pytest.mark.beside]
 
 ROOT = Path(__file__).resolve().parents[2]
+READER = """
+[[storage]]
+locked_url = "file://{storage}/locked"
+url = "file://{storage}/state"
+[person]
+id = "p-quality"
+identities = ["keys/quality.txt"]
+[roster]
+path = "roster.signed"
+root = "{root}"
+"""
 PROMISED = (
     "call.wav",
     "manifest.json",
@@ -40,6 +53,8 @@ def run(*words: object, **options: object) -> subprocess.CompletedProcess[bytes]
 def demo(out: Path, *options: str) -> dict[str, Path]:
     """Run it, check what it promised; returns the sealed files by kind.
 
+    Of a call that it carries, or of one beside which it records.
+
     Where a network can be had that leads nowhere, it runs there: from the daemon's
     start to the stored recording and its end, nobody else may be asked for anything.
     """
@@ -66,6 +81,51 @@ def demo(out: Path, *options: str) -> dict[str, Path]:
         [path] = (out / "storage").rglob(f"*.{kind}.age")
         sealed[kind] = path
     return sealed
+
+
+def test_a_recording_session_as_it_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Which rosters a reader has seen is remembered beside their home.
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    out = tmp_path / "demo"
+    demo(out, "--classic", "--siprec")
+    manifest = parse_manifest((out / "manifest.json").read_bytes())
+    assert manifest.session
+    assert manifest.session.source == "sbc"
+    assert manifest.session.basis == "directory"
+    assert [one.name for one in manifest.session.participants] == ["", "Officer One"]
+    assert manifest.session.notice.given
+    # Who spoke first is heard first, each on their own side.
+    samples = np.frombuffer(
+        decode_to_pcm16(read_wav((out / "call.wav").read_bytes())).samples, "<i2"
+    )
+    loud = np.abs(samples.reshape(-1, 2)) > 1000
+    caller, officer = (int(np.argmax(loud[:, side])) for side in (0, 1))
+    assert loud[caller, 0]
+    assert loud[officer, 1]
+    assert officer - caller > 8000
+    assert_it_is_found(out, manifest)
+
+
+def assert_it_is_found(out: Path, manifest: Manifest) -> None:
+    """By what its metadata told; `calls` and `archive show` tell the rest of it."""
+    agent = ROOT / ".venv/bin/recording-agent"
+    root = tomllib.loads((out / "agent.toml").read_text())["roster"]["root"]
+    config = out / "archive.toml"
+    config.write_text(READER.format(storage=out / "storage", root=root))
+    words = ("archive", "find", "--officer", "--purpose", "quality", "-c", config)
+    found = run(agent, *words, input=b"201\n")
+    assert found.stdout.split()[1:] == [manifest.id.encode()], found.stderr
+    words = ("archive", "show", manifest.id, "--others", "--purpose", "quality")
+    shown = run(agent, *words, "-c", config)
+    assert shown.returncode == 0, shown.stderr
+    for row in ("sent by sbc", "+358401234567", "201 Officer One", "no other host"):
+        assert row in shown.stdout.decode(), row
+    calls = run(agent, "calls", "-c", out / "agent.toml", "--json")
+    row = msgspec.json.decode(calls.stdout)
+    assert (row["route"], row["outcome"]) == ("beside-the-sbc", "recorded")
+    assert row["cause"] == "session-ended"
 
 
 def test_the_demo_as_it_is_shown(tmp_path: Path) -> None:

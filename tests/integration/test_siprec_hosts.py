@@ -1,6 +1,9 @@
 """Two recording servers: both record one call, and one takes what the other refuses."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 from agent.formats.manifest import Manifest
 from agent.service.commands import DrainRequest
 from agent.service.control import ask
+from tests.lab.daemon import ROOT
 from tests.lab.siprec import documents as doc
 from tests.lab.siprec.played import Channels
 from tests.lab.siprec.scene import OFFICER
@@ -48,6 +52,11 @@ async def test_two_hosts_record_one_call(hosts: tuple[Site, Site]) -> None:
         answers = await asyncio.gather(*(one.record(document) for one in both))
         assert [answer.status for answer in answers] == [200, 200]
         await asyncio.sleep(1.0)
+        screen = await asyncio.to_thread(top, hosts[0])
+        assert screen[0].startswith("recording-agent test   1 call, 1 recorded")
+        [session] = [line for line in screen if "beside-sbc" in line]
+        assert session.split()[2:4] == ["talking", "on"]
+        assert "s1  PCMA" in session
         # One host is to restart: who talks is let talk, who comes is sent elsewhere.
         first, second = hosts
         directory = first.daemon.spool / "run"
@@ -79,6 +88,21 @@ async def test_two_hosts_record_one_call(hosts: tuple[Site, Site]) -> None:
             assert len(stream.said - where.frames) <= 10
         manifests.append(recordings[0].manifest)
     assert_same_call(*manifests)
+
+
+def top(site: Site) -> list[str]:
+    """What an operator sees of a host now."""
+    words = (sys.executable, "-m", "agent", "top", "--once", "-c")
+    done = subprocess.run(
+        [*words, site.daemon.config],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+        env=os.environ | {"COLUMNS": "80"},
+    )
+    return done.stdout.splitlines()
 
 
 def assert_same_call(one: Manifest, other: Manifest) -> None:

@@ -55,6 +55,8 @@ def command(
         sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
         return
     _print(shown)
+    if others and not shown.others:
+        console().print("no other host is known to have recorded this call")
 
 
 def _print(shown: Shown) -> None:
