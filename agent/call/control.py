@@ -91,6 +91,11 @@ class CallControl:
     def active_calls(self) -> int:
         return len(self._calls)
 
+    @property
+    def active_sessions(self) -> int:
+        """Those of them that are recording sessions."""
+        return sum(isinstance(call, SessionCall) for call in self._calls.values())
+
     def spawn(self, coroutine: Coroutine[object, object, None], *, name: str) -> None:
         """Run a call's coroutine in the background; `name` ends in its call's id."""
         self._tasks.spawn(self._then_rearm(coroutine, name), name=name)

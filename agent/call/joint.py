@@ -14,6 +14,7 @@ from agent.call.leg_status import LegStatus
 from agent.call.recorder import Recorder
 from agent.call.routing import RouteTable
 from agent.call.siprec.sources import RecordingSources
+from agent.call.siprec.stats import SessionStats
 from agent.call.telling import Spawn, Telling
 from agent.identity.directory import Directory
 from agent.identity.numbers import IdentityConfig
@@ -115,6 +116,7 @@ class CallStats:
     "To every leg that was to hear them."
     notices_failed: int = 0
     "Broken off, or not there to be played."
+    sessions: SessionStats = field(default_factory=SessionStats)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

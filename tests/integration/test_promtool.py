@@ -171,9 +171,9 @@ CASES = [
         *one("log_lines_dropped_total", "", "0 0 1x10", "1x10"),
     ),
     Case(
-        "NoticeMissing", "1m",
-        *one("alarm_active", 'event="notice_missing"', "1x5", "0x5"),
-        {"event": "notice_missing"}, "page",
+        "NoticeMissing", "5m",
+        *one("notices_total", 'result="missing"', "0 0 1x10", "1x10"),
+        {"result": "missing"}, "page",
     ),
     Case(
         "PartiesUndecided", "1m",

@@ -5,6 +5,7 @@ the document itself is kept as it came.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from agent.call.siprec.config import SiprecConfig
@@ -24,6 +25,8 @@ from agent.signalling.siprec.metadata_xml import parse_metadata
 
 UNREADABLE: Final = "unreadable"
 "The flaw of a document that is no XML, or of which there is too much."
+UNREAD: Final = "unread"
+"The flaw of a document for which its client's budget did not suffice."
 MAX_IDS: Final = 48
 "Of sessions that a manifest names; what a client tells beyond stands in its document."
 MAX_ID: Final = 128
@@ -56,12 +59,16 @@ class Knowledge:
         self._metadata = MetadataState()
         self._documents = Documents()
         self._parties: Parties | None = None
+        self._situation: Situation | None = None
+        "The last that was looked at anew."
         self._speakers: dict[str, frozenset[str]] = {}
         "By label, the participants who are there and were ever heard on it."
         self._flawed = False
         "Whether the last document was not all that it should be."
         self._before: frozenset[str] | None = None
         "Keys of all who were there before that document; None where some may not be."
+        self._behind = False
+        "Whether something came unread, or parties were not decided by what came."
 
     @property
     def state(self) -> KnowledgeState:
@@ -72,6 +79,7 @@ class Knowledge:
             parties=self._parties,
             speakers=self._few_speakers,
             flawed=self._flawed,
+            behind=self._behind,
             tolerated=tuple(self._tolerated),
         )
 
@@ -93,6 +101,7 @@ class Knowledge:
         self._parties = state.parties
         self._speakers = dict(state.speakers)
         self._flawed = state.flawed
+        self._behind = state.behind
         self._tolerated = dict.fromkeys(state.tolerated)
 
     @property
@@ -117,17 +126,45 @@ class Knowledge:
         else:
             flaws = self._metadata.apply(metadata)
             complete = metadata.complete
+            self._behind = self._behind and not complete
             self._flawed = not {Flaw.EMPTY}.issuperset(flaws)
         document = Document(xml, tuple(map(str, flaws)))
         self._documents.add(document, complete=complete)
+        return document
+
+    def leave_unread(self, message: Message) -> Document:
+        """Keep what a message tells, without a look at it."""
+        self._tolerated |= dict.fromkeys(message.tolerated)
+        self._metadata.missed()
+        self._flawed = self._behind = True
+        document = Document(message.recording_metadata, (UNREAD,))
+        self._documents.add(document, complete=False)
         return document
 
     def tolerate(self, faults: Iterable[str]) -> None:
         """Note what else was not as RFC 7866 demands, in one word each."""
         self._tolerated |= dict.fromkeys(faults)
 
-    def situation(self, streams: Sequence[StreamView]) -> Situation:
-        """How it stands with these streams."""
+    def situation(
+        self, streams: Sequence[StreamView], *, anew: bool = True
+    ) -> Situation:
+        """How it stands with these streams; unless `anew`, as before with all else.
+
+        The first time it is anew in any case: nothing is known then, or little.
+        """
+        if anew or self._situation is None:
+            self._situation = self._situated(streams)
+        else:
+            self._metadata.missed()
+            self._behind = True
+        return replace(
+            self._situation,
+            streams=tuple(streams),
+            incomplete=self._metadata.needs_snapshot,
+            behind=self._behind,
+        )
+
+    def _situated(self, streams: Sequence[StreamView]) -> Situation:
         self._parties = parties = self._decided(streams)
         self._look_for_strangers(streams)
         return Situation(
@@ -138,7 +175,6 @@ class Knowledge:
             announced=self.notice.given,
             awaits_officer=self._awaits_officer(parties),
             exempt_before=parties.exempt and not self._joins(parties.exempt_keys),
-            incomplete=self._metadata.needs_snapshot,
         )
 
     @property

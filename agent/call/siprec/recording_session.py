@@ -172,7 +172,7 @@ class RecordingSession:
         self._situation = situation
         if not self._is_up:
             return
-        self._snapshots.note(now, missing=situation.incomplete)
+        self._snapshots.note(now, missing=situation.incomplete, later=situation.behind)
         self._settle(now)
         self._ask(now)
 

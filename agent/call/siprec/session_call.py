@@ -19,6 +19,7 @@ from agent.call.siprec.config import SiprecConfig
 from agent.call.siprec.doubts import Doubts
 from agent.call.siprec.knowledge import Knowledge
 from agent.call.siprec.offers import Offers
+from agent.call.siprec.reading import Reading
 from agent.call.siprec.recording_session import Phase, RecordingSession
 from agent.call.siprec.situation import Situation
 from agent.call.siprec.state import RecordingCallState
@@ -60,6 +61,11 @@ class SessionCall:
         self._rules = rules
         self._invite = invite
         self._knowledge = knowledge
+        self._reading = Reading(
+            knowledge,
+            joint.sources.budget_of(rules.from_),
+            now=lambda: joint.user_agent.now,
+        )
         self._finished = finished
         self._first = first
         self._told_answered = False
@@ -74,7 +80,7 @@ class SessionCall:
             max_segment=joint.max_segment,
             max_pause=rules.max_pause,
         )
-        self._doubts = Doubts(self.log, peer=rules.from_)
+        self._doubts = Doubts(self.log, joint.stats.sessions, peer=rules.from_)
         self.capture = SessionCapture(
             joint, knowledge, self._streams.__getitem__, call_id=call_id
         )
@@ -107,7 +113,7 @@ class SessionCall:
         if (said := recognise(invite)) is not Recognition.STRICT:
             knowledge.tolerate((f"recognised-{said}",))
         self._take_metadata(invite)
-        self.parties = knowledge.situation(()).parties
+        self.parties = self._reading.situation(()).parties
         "As they stand in the INVITE."
 
     # -- for the process after this one ----------------------------------------
@@ -231,7 +237,7 @@ class SessionCall:
                 self._session.acknowledged(now)
             case sip.OfferReceived():
                 self._take_metadata(event.request)
-                if self._knowledge.forbids(self._streams.views):
+                if self._reading.forbids(self._streams.views):
                     # Not only once the offer has its ports and its answer.
                     self._look()
                 self._offers.offered(event.body)
@@ -265,7 +271,7 @@ class SessionCall:
 
     def _take_metadata(self, message: Message) -> None:
         """Take what a message tells of the call; evidence even if it is wrong."""
-        if (document := self._knowledge.take(message)) is not None:
+        if (document := self._reading.take(message)) is not None:
             self.capture.document(document)
             self._doubts.flawed(document.flaws)
 
@@ -284,7 +290,7 @@ class SessionCall:
     def _situated(self) -> Situation:
         views = self._streams.views
         self._knowledge.tolerate(self._streams.negotiation.flaws)
-        situation = self._situation = self._knowledge.situation(views)
+        situation = self._situation = self._reading.situation(views)
         names = {one.name for one in views}
         silent = situation.inactive(names) | situation.on_hold(names)
         for one in views:
@@ -366,7 +372,7 @@ class SessionCall:
             case do.Alarm():
                 self.log.error("going_on_unrecorded", reason=command.reason)
             case rec.Withhold():
-                self._withhold(command)
+                self._doubts.withheld(command.reason)
             case rec.Wait():
                 self.capture.series.broken()
                 self._doubts.waits()
@@ -379,12 +385,6 @@ class SessionCall:
             case do.Close():
                 self._streams.close()
                 self._finished(self, command)
-
-    def _withhold(self, command: rec.Withhold) -> None:
-        if command.reason is rec.Withheld.NOTICE:
-            self.log.error("notice_missing", peer=self._rules.from_)
-        else:
-            self.log.info("not_recorded", reason=command.reason)
 
     def _ask_snapshot(self) -> None:
         self.log.info("snapshot_requested")

@@ -42,6 +42,8 @@ class Situation:
     "Whether who must never be recorded was there before that was known."
     incomplete: bool = False
     "Whether the metadata is but a part of what the client knows."
+    behind: bool = False
+    "Whether that is because there was no time to read it: not at once again."
 
     @property
     def of_nobody(self) -> "Situation":

@@ -32,12 +32,20 @@ class Snapshots:
         self._last = state.last
         self.deadline = state.deadline
 
-    def note(self, now: float, *, missing: bool) -> None:
-        """Whether something is missing, as far as is known now."""
-        if not missing or self._asked >= MOST:
+    def note(self, now: float, *, missing: bool, later: bool = False) -> None:
+        """Whether something is missing, as far as is known now.
+
+        `later`: what the client told could not be read, and not at once again.
+        """
+        if not missing:
+            self._asked = 0
+            self.deadline = None
+        elif self._asked >= MOST:
             self.deadline = None
         elif self.deadline is None:
             self.deadline = now if self._last is None else self._last + INTERVAL
+            if later:
+                self.deadline = max(self.deadline, now + INTERVAL)
 
     def due(self, now: float) -> bool:
         """Whether to ask now; then it counts as asked."""

@@ -93,6 +93,7 @@ class KnowledgeState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     parties: Parties | None = None
     speakers: dict[str, frozenset[str]] = {}
     flawed: bool = False
+    behind: bool = False
     tolerated: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

@@ -84,6 +84,18 @@ CALLS: Final = (
         by=("peer",),
     ),
     Entry(
+        event="metadata_unread",
+        message_id="da380e2b01464a188e53ddd71d884376",
+        summary="A recording client tells more metadata than we have time to read.",
+        explanation="It is recorded, and what it told is sealed unread with the audio."
+        " Who is heard stays as it was told before; who was never told is undecided,"
+        " and no officer can open it. The client is asked for all of it later.",
+        remedy="See why the peer sends so much, or messages so large: it is broken, or"
+        " somebody has it in hand. Lower its max_rate, or take its [[siprec]] entry"
+        " away.",
+        by=("peer",),
+    ),
+    Entry(
         event="media_not_authentic",
         message_id="1656009338114450822b3ba829660e57",
         summary="Media of a call is not authentic: it is neither heard nor recorded.",

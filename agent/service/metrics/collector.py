@@ -17,6 +17,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from agent.call.siprec.commands import Withheld
+from agent.call.siprec.parties import Basis
 from agent.common.histogram import Histogram
 from agent.model.call import Outcome
 from agent.service.host_status import HostStatus
@@ -38,6 +40,7 @@ class AgentCollector(Collector):
         info = {"version": sources.version, "host": sources.host}
         yield InfoMetricFamily(f"{PREFIX}build", "This agent.", info)
         yield from self._calls()
+        yield from self._recording_sessions()
         yield from self._today()
         yield from self._packets()
         yield from self._host()
@@ -60,10 +63,11 @@ class AgentCollector(Collector):
         )
         yield _counter(
             "notices",
-            "Notices, by whether they were played to their end.",
+            "Notices: played to their end or not; not shown beside a call.",
             {
                 "played": sources.calls.notices_played,
                 "failed": sources.calls.notices_failed,
+                "missing": sources.calls.sessions.notices_missing,
             },
             "result",
         )
@@ -71,6 +75,32 @@ class AgentCollector(Collector):
             "strangers_refused",
             "Requests from addresses that are no configured peer.",
             sources.strangers(),
+        )
+
+    def _recording_sessions(self) -> Iterator[Metric]:
+        sources, stats = self._sources, self._sources.calls.sessions
+        yield _gauge(
+            "sessions_active",
+            "Recording sessions that are up.",
+            sources.sessions_active(),
+        )
+        yield _counter(
+            "session_segments",
+            "Segments of recording sessions, by what told who is who.",
+            {one.value: stats.segments[one] for one in Basis},
+            "basis",
+        )
+        yield _counter(
+            "sessions_withheld",
+            "Times that nothing of a recording session might be recorded any more.",
+            {one.value: stats.withheld[one] for one in Withheld},
+            "reason",
+        )
+        yield _counter(
+            "metadata_unread",
+            "Metadata for which its peer's budget did not suffice.",
+            sources.metadata_unread(),
+            "peer",
         )
 
     def _today(self) -> Iterator[Metric]:

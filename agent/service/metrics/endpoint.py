@@ -112,6 +112,8 @@ class Endpoint:
             status=parts.status,
             active_calls=lambda: control.active_calls,
             strangers=lambda: control.refused_strangers,
+            sessions_active=lambda: control.active_sessions,
+            metadata_unread=lambda: control.joint.sources.unread,
             ledger=parts.ledger.stats,
             today=self._today,
             calls=control.joint.stats,

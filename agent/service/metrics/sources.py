@@ -23,6 +23,10 @@ class Sources:
     active_calls: Callable[[], int]
     strangers: Callable[[], int]
     "Requests from addresses that are no configured peer, since the start."
+    sessions_active: Callable[[], int]
+    "Those of the active calls beside which we record."
+    metadata_unread: Callable[[], Mapping[str, int]]
+    "By peer, documents that were kept unread since the start."
     ledger: LedgerStats
     today: Callable[[], Tally | None]
     "Of the calls that began today; None while the ledger cannot be read."

@@ -6,6 +6,8 @@ import pytest
 
 from agent.call import segment_series
 from agent.call.orders import UnknownCallError
+from agent.call.siprec.budget import BURST
+from agent.call.siprec.snapshots import INTERVAL
 from agent.common.clock import monotonic_ns
 from agent.media.events import KeysSpent, MediaHeard, MediaQuiet, RecordingFailed
 from agent.model.call import EndCause, Outcome
@@ -396,6 +398,29 @@ async def test_a_client_that_tells_no_more_than_it_did_is_left_in_peace(
     refused = await site.until_logged("snapshot_refused")
     assert refused["status"] == 405
     assert site.control.active_calls == 1
+
+
+async def test_what_there_is_no_time_to_read_costs_no_audio_and_is_asked_for_later(
+    site: Recorder,
+) -> None:
+    await site.record()
+    budget = site.sources.budget_of("client")
+    budget.charge(2 * BURST)
+    await site.talk_beside()
+    [begin] = site.media.begins
+    assert (begin.caller, begin.officers) == (UNDECIDED, ())
+    assert [one.xml for one in site.media.documents] == [TALK.xml]
+    assert [one.flaws for one in site.media.documents] == [("unread",)]
+    [line] = site.logged("metadata_unread")
+    assert (line["peer"], line["call_id"]) == ("client", site.call.call_id)
+    assert budget.unread == 1
+    assert not site.logged("snapshot_requested")
+    await site.advance(INTERVAL + 0.1)
+    await site.client.asked("UPDATE")
+    assert site.logged("snapshot_requested")
+    site.client.send("UPDATE", b"", TALK.xml)
+    await until(lambda: len(site.media.begins) == 2, "a segment of known people")
+    assert names(site.media.begins[1].officers) == [OFFICER]
 
 
 async def test_a_client_that_never_acknowledges_is_gone(site: Recorder) -> None:

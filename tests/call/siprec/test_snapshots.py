@@ -27,6 +27,28 @@ def test_who_has_told_all_is_not_asked_but_later_only_when_it_may_be() -> None:
     assert asking.deadline == INTERVAL
 
 
+def test_a_client_that_answered_may_be_asked_as_often_again() -> None:
+    asking = Snapshots()
+    for n in range(2 * MOST):
+        asking.note(n * INTERVAL, missing=True)
+        assert asking.due(n * INTERVAL)
+        asking.note(n * INTERVAL + 1, missing=False)
+
+
+def test_who_could_not_be_read_is_asked_later() -> None:
+    asking = Snapshots()
+    asking.note(5.0, missing=True, later=True)
+    assert asking.deadline == 5.0 + INTERVAL
+    asking.note(6.0, missing=True, later=True)
+    assert asking.due(5.0 + INTERVAL)
+    asking.note(36.0, missing=False)
+    asking.note(37.0, missing=True, later=True)
+    assert asking.deadline == 37.0 + INTERVAL
+    asking.note(37.0, missing=False)
+    asking.note(38.0, missing=True)
+    assert asking.deadline == 5.0 + 2 * INTERVAL
+
+
 def test_another_process_asks_no_oftener() -> None:
     asking = Snapshots()
     asking.note(0.0, missing=True)

@@ -27,6 +27,18 @@ def test_others_count_from_a_reload_on() -> None:
     assert sources.named("beside") is None
 
 
+def test_a_peer_has_one_budget_for_all_its_sessions() -> None:
+    sources = RecordingSources([entry()])
+    budget = sources.budget_of("sbc")
+    budget.unread = 3
+    sources.replace([entry(), entry(name="two", from_="pbx")])
+    assert sources.budget_of("sbc") is budget
+    assert sources.budget_of("pbx") is not budget
+    assert sources.unread == {"sbc": 3, "pbx": 0}
+    sources.replace([])
+    assert sources.budget_of("sbc").unread == 0
+
+
 @pytest.mark.parametrize(
     ("certificate", "known"),
     [((), False), (("pbx.example",), False), (("sbc.example", "x.example"), True)],

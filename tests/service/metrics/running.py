@@ -3,6 +3,9 @@
 from collections import Counter
 
 from agent.call.joint import CallStats
+from agent.call.siprec.commands import Withheld
+from agent.call.siprec.parties import Basis
+from agent.call.siprec.stats import SessionStats
 from agent.common.histogram import Histogram
 from agent.events.publisher import PublisherStats
 from agent.media.figures import Figures
@@ -44,6 +47,11 @@ STATUS = HostStatus(
     ),
     broker_away=False,
 )
+SESSIONS = SessionStats(
+    segments=Counter({Basis.DIRECTORY: 8, Basis.UNDECIDED: 1}),
+    withheld=Counter({Withheld.NOTICE: 2}),
+    notices_missing=3,
+)
 TALLY = Tally(
     outcomes={"recorded": 3, "partial": 1},
     running=2,
@@ -63,9 +71,11 @@ def running(tally: Tally | None = TALLY) -> Sources:
         status=lambda: STATUS,
         active_calls=lambda: 2,
         strangers=lambda: 5,
+        sessions_active=lambda: 1,
+        metadata_unread=lambda: {"sbc": 7},
         ledger=LedgerStats(closed=Counter({Outcome.RECORDED: 3}), degraded=1),
         today=lambda: tally,
-        calls=CallStats(notices_played=4, notices_failed=1),
+        calls=CallStats(notices_played=4, notices_failed=1, sessions=SESSIONS),
         figures=Figures(0),
         journal_lag=lambda: 0.5,
         key_problems=lambda: 1,

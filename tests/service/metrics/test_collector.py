@@ -3,6 +3,8 @@ from dataclasses import replace
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from agent.call.siprec.commands import Withheld
+from agent.call.siprec.parties import Basis
 from agent.common.ids import new_id
 from agent.media.events import LegStats
 from agent.model.call import Outcome
@@ -46,6 +48,20 @@ def test_what_is_told_of_calls() -> None:
     assert series["day_calls", "failed"] == 0
     assert series["day_missing_seconds", ""] == 0.7
     assert series["day_recordings", "waiting"] == 1
+
+
+def test_what_is_told_of_recording_sessions() -> None:
+    series = told(running())
+    assert series["sessions_active", ""] == 1
+    assert series["session_segments_total", "directory"] == 8
+    assert {label for name, label in series if name == "session_segments_total"} == {
+        *Basis
+    }
+    assert series["sessions_withheld_total", "notice"] == 2
+    others = [one for one in Withheld if one is not Withheld.NOTICE]
+    assert not any(series["sessions_withheld_total", one] for one in others)
+    assert series["notices_total", "missing"] == 3
+    assert series["metadata_unread_total", "sbc"] == 7
 
 
 def test_what_is_told_of_the_host() -> None:
