@@ -33,6 +33,8 @@ CONNECT_SECONDS: Final = 5.0
 "For a connection of ours, handshake included: the next target waits for it."
 MAX_WAITING: Final = 256
 "Messages that may wait for one connection to be opened."
+MUCH: Final = 64 * 1024
+"Octets of one read after which the other connections, and all else, have their turn."
 TOO_MANY: Final = "too many messages"
 TOO_OFTEN: Final = "too many connections in a short time"
 _LOG_RATE: Final = 1.0
@@ -337,7 +339,8 @@ class StreamTransport:
         if fault:
             self._refused(stream.flow, fault)
             self.drop(stream, fault)
-        elif pause:
+        elif pause or len(data) >= MUCH:
+            # The loop would read on, megabytes of it, before anybody else has a turn.
             stream.transport.pause_reading()
             self._loop.call_later(pause, stream.resume)
 

@@ -1,6 +1,7 @@
 import pytest
 
 from agent.signalling import stream_connection
+from agent.signalling.stream import MUCH
 from agent.signalling.stream_connection import MAX_UNSENT
 from tests.signalling.streams import MESSAGE, End, connect, got, until
 
@@ -47,3 +48,16 @@ async def test_who_says_too_much_is_not_read_for_a_while(tcp: End) -> None:
     await until(lambda: not stream.transport.is_reading())
     tcp.streams.drop(stream, "test")
     stream.resume()  # it has gone meanwhile
+
+
+async def test_who_says_much_at_once_lets_others_have_their_turn(tcp: End) -> None:
+    _, writer = await connect(tcp.tcp)
+    writer.write(MESSAGE)
+    await got(tcp.messages)
+    [stream] = tcp.streams._streams.values()
+    much = MESSAGE * (MUCH // len(MESSAGE) + 1)
+    stream.data_received(much[: MUCH - 1])
+    assert stream.transport.is_reading()
+    stream.data_received(much[MUCH - 1 :] + much)
+    assert not stream.transport.is_reading()
+    await until(stream.transport.is_reading)
