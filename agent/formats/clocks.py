@@ -2,7 +2,8 @@
 
 Where timestamps jump, or nothing came for a while, the stream is cut into blocks, and
 arrival decides whether the old offset still holds (silence, a stalled network) or the
-sender took up another clock. A deviation of one packet alone is never believed.
+sender took up another clock. A deviation of one packet alone is never believed; but
+the last ones of a stream, which a stall held back, deviate only in how late they came.
 """
 
 from typing import Final
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 TOLERANCE_S: Final = 1.0
 "Arrival and RTP time may disagree by this before the sender's clock is disbelieved."
@@ -55,7 +57,10 @@ def clocks(
     jumps = np.concatenate(([True], jumped[starts[1:] - 1])).tolist()
     sizes = np.diff(starts, append=len(time))
     levels = _levels(lowest, turns, jumps, AHEAD_S * clock_rate)
-    numbers = _assign(levels, sizes.tolist(), clock_rate)
+    held_back = _held_back(
+        time, transit, starts, ~turned & (elapsed <= TOLERANCE_S * clock_rate)
+    )
+    numbers = _assign(levels, sizes.tolist(), held_back, clock_rate)
     return np.repeat(np.array(numbers, np.int64), sizes)
 
 
@@ -81,10 +86,27 @@ def _levels(
     return levels
 
 
-def _assign(levels: list[float], sizes: list[int], clock_rate: int) -> list[int]:
+def _held_back(
+    time: Integers, transit: Floats, starts: Integers, near: Flags
+) -> list[bool]:
+    """Which blocks follow the one before in RTP time, and came in a burst, or alone.
+
+    They were spoken when their timestamps say; a sender that had stopped its clock
+    would go on at its own pace. `near` tells so much of each packet but the first.
+    """
+    ends = np.append(starts[1:], len(time)) - 1
+    spoken, waited = time[ends] - time[starts], transit[starts] - transit[ends]
+    follows = np.concatenate(([False], near[starts[1:] - 1]))
+    held: list[bool] = (follows & (waited >= spoken / 2)).tolist()
+    return held
+
+
+def _assign(
+    levels: list[float], sizes: list[int], held_back: list[bool], clock_rate: int
+) -> list[int]:
     """Give each block the number of its clock; -1 to lone packets far off."""
     tolerance, ahead = TOLERANCE_S * clock_rate, AHEAD_S * clock_rate
-    numbers = []
+    numbers: list[int] = []
     count = 0
     least = most = float("inf")
     for at, level in enumerate(levels):
@@ -95,6 +117,9 @@ def _assign(levels: list[float], sizes: list[int], clock_rate: int) -> list[int]
         )
         if same:
             least, most = min(least, level), max(most, level)
+        elif held_back[at] and numbers[-1] >= 0 and level > least:
+            numbers.append(numbers[-1])
+            continue
         elif sizes[at] > 1 or (
             at + 1 < len(levels) and abs(levels[at + 1] - level) <= tolerance
         ):

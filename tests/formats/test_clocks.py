@@ -72,6 +72,34 @@ def test_last_packet_alone_with_another_clock() -> None:
     )
 
 
+@pytest.mark.parametrize("lost", [0, 4])
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_the_last_packets_that_a_stall_held_back_are_where_they_were_spoken(
+    count: int, lost: int
+) -> None:
+    packets = talk(100 + lost + count)
+    spoken = [*packets[:100], *packets[-count:]]
+    # All of them at once, ten seconds after the last one was due.
+    late = [(number, time, 100_000.0 + n) for n, (number, time, _) in enumerate(spoken)]
+    result = placement([*spoken[:100], *late[100:]])
+    assert result.positions.tolist() == [time for _, time, _ in spoken]
+    assert (result.stray, result.rebased, result.late) == (0, 0, count)
+
+
+def test_a_sender_that_stopped_its_clock_goes_on_at_its_own_pace() -> None:
+    packets = [*talk(100), *talk(7, sequence=100, timestamp=16_000, arrival=100_000)]
+    result = placement(packets)
+    assert result.positions[100:].tolist() == [100_000 + 160 * n for n in range(7)]
+    assert (result.stray, result.rebased) == (0, 1)
+
+
+def test_what_follows_one_that_is_disbelieved_is_not_held_back() -> None:
+    wild = (100, 900_000, 16_000.0)
+    alone = (101, 900_160, 100_000.0)
+    result = placement([*talk(100), wild, alone])
+    assert (len(result.positions), result.stray) == (100, 2)
+
+
 def test_every_packet_another_clock_is_quick() -> None:
     rng = np.random.default_rng(1)
     count = 20_000
