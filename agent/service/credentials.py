@@ -1,6 +1,6 @@
 """Who knows whom by which password: the secrets that `[[peers]]` name, read."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from agent.call.config import PeerConfig
@@ -11,6 +11,7 @@ from agent.signalling.secrets import Secrets
 from agent.signalling.sip.authentication import Users
 from agent.signalling.sip.authorization import ClientCredentials
 from agent.signalling.sip.uri import Uri, parse_uri
+from agent.signalling.siprec.recognition import SERVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,17 @@ class Credentials:
 
 
 def read_credentials(
-    peers: Sequence[PeerConfig], secrets: Secrets, mistakes: list[str]
+    peers: Sequence[PeerConfig],
+    secrets: Secrets,
+    mistakes: list[str],
+    *,
+    recorded: Collection[str] = (),
 ) -> Credentials:
-    """Read what the peers' keys name; what cannot be used is added to `mistakes`."""
+    """Read what the peers' keys name; what cannot be used is added to `mistakes`.
+
+    Peers of the names `recorded` have us record beside their calls: their registrars
+    are told that we do (RFC 7866 section 6.2).
+    """
     ours: dict[str, ClientCredentials] = {}
     users: dict[str, Users] = {}
     accounts: list[Account] = []
@@ -49,17 +58,18 @@ def read_credentials(
                 mistakes.append(f"{here}.phones_file: {error}")
         if peer.register:
             try:
-                accounts.append(_account(peer))
+                features = (SERVER,) if peer.name in recorded else ()
+                accounts.append(_account(peer, features))
             except AgentError as error:
                 mistakes.append(f"{here}.register: {error}")
     return Credentials(ours, users, tuple(accounts))
 
 
-def _account(peer: PeerConfig) -> Account:
+def _account(peer: PeerConfig, features: tuple[str, ...]) -> Account:
     """Raises SipParseError for a broken URI."""
     registrar = parse_uri(peer.uri)
     if peer.aor:
         aor = parse_uri(peer.aor)
     else:
         aor = Uri(registrar.scheme, peer.username, registrar.host)
-    return Account(peer.name, registrar, aor, peer.register_expires)
+    return Account(peer.name, registrar, aor, peer.register_expires, features)

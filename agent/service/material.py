@@ -70,7 +70,12 @@ def read_material(
             tls = TlsContexts(config.tls, base, secrets)
         except AgentError as error:
             mistakes.append(f"tls: {error}")
-    credentials = read_credentials(config.peers, secrets, mistakes)
+    credentials = read_credentials(
+        config.peers,
+        secrets,
+        mistakes,
+        recorded={entry.from_ for entry in config.siprec},
+    )
     if storages is None:
         storages = open_storages(config, base, secrets, mistakes)
     broker = None

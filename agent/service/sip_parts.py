@@ -20,13 +20,13 @@ from agent.signalling.sip.dialog import SDP
 from agent.signalling.sip.parts import MIXED
 from agent.signalling.sip.timers import Timers
 from agent.signalling.sip.uri import parse_uri
-from agent.signalling.siprec.body import METADATA_TYPE
+from agent.signalling.siprec.body import METADATA_TYPE, OLD_TYPE
 from agent.signalling.siprec.recognition import SIPREC
 from agent.signalling.useragent import UserAgent
 
 EXTENSIONS: Final = ("100rel", "timer", "replaces", "norefersub")
 "SIP option tags that peers may require of us."
-ACCEPTS: Final = (SDP, MIXED, METADATA_TYPE)
+ACCEPTS: Final = (SDP, MIXED, METADATA_TYPE, OLD_TYPE)
 "Media types of the bodies of requests."
 SOFTWARE: Final = f"recording-agent/{__version__}"
 "What we call ourselves towards peers, and in recordings."

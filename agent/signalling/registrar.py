@@ -33,6 +33,8 @@ class Account:
     aor: Uri = field(repr=False)
     expires: int
     "Seconds that are asked for."
+    features: tuple[str, ...] = ()
+    "Feature tags of our contact (RFC 3840)."
 
 
 class Registrar:
@@ -47,6 +49,7 @@ class Registrar:
             registrar=account.registrar,
             aor=account.aor,
             expires=account.expires,
+            features=account.features,
             call_id=f"{rng.getrandbits(128):032x}",
             tag=f"{rng.getrandbits(64):016x}",
             rng=rng,

@@ -59,6 +59,21 @@ def test_an_address_of_record_may_be_given(tmp_path: Path) -> None:
     )
     found = read_credentials([one], Secrets(tmp_path, None), [])
     assert str(found.accounts[0].aor) == "sip:0295000000@agency.example"
+    assert found.accounts[0].features == ()
+
+
+def test_who_has_us_record_beside_its_calls_is_told_so_where_we_register(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "p", "s3cret")
+    one = peer(
+        username="agent",
+        password_file="p",  # noqa: S106 - a file's name
+        register=True,
+    )
+    secrets = Secrets(tmp_path, None)
+    found = read_credentials([one], secrets, [], recorded={one.name})
+    assert found.accounts[0].features == ("+sip.srs",)
 
 
 def test_every_mistake_is_named_by_its_place(tmp_path: Path) -> None:

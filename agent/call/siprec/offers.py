@@ -116,11 +116,14 @@ class Offers:
             self.offered_ns = monotonic_ns()
         self._session.answered(self._situated(), self._now)
         self._settle()
-        self._joint.user_agent.core.accept(
+        core = self._joint.user_agent.core
+        core.accept(
             self._first.session,
             self._now,
             contact=contact_of(self._first.flow, secure=asks_for_sips(self._invite)),
             body=body,
+            # RFC 3261 section 13.3.1.4: what the client may tell from here on, and how.
+            headers=(core.accepted,),
             features=(SERVER,),
         )
 

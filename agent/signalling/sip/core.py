@@ -206,6 +206,11 @@ class UserAgentCore(Commands):
         self._user.resending.served = Served(listeners)
 
     @property
+    def accepted(self) -> tuple[str, str]:
+        """The header that says what bodies we can make something of."""
+        return self._user.accept
+
+    @property
     def stats(self) -> UserAgentStats:
         return self._user.stats
 

@@ -60,12 +60,16 @@ class Refusal:
 
 
 def inspect_new(
-    request: Request, *, allow: tuple[str, str], supported: Collection[str]
+    request: Request,
+    *,
+    allow: tuple[str, str],
+    accept: tuple[str, str],
+    supported: Collection[str],
 ) -> Refusal | None:
     """What is wrong with a request outside dialogs; None if we may go on.
 
-    `allow` is the whole header. Who was admitted is for others to say, and whether
-    the request has been here before.
+    `allow` and `accept` are whole headers. Who was admitted is for others to say, and
+    whether the request has been here before.
     """
     method = request.method
     if request.to.tag is not None:
@@ -88,7 +92,7 @@ def inspect_new(
         return Refusal(483)
     if request.contact is None:
         return Refusal(400)
-    return _inspect_body(request)
+    return _inspect_body(request, accept)
 
 
 def inspect_security(request: Request, flow: Flow) -> Refusal | None:
@@ -106,7 +110,11 @@ def inspect_security(request: Request, flow: Flow) -> Refusal | None:
 
 
 def inspect_in_dialog(
-    request: Request, *, allow: tuple[str, str], supported: Collection[str]
+    request: Request,
+    *,
+    allow: tuple[str, str],
+    accept: tuple[str, str],
+    supported: Collection[str],
 ) -> Refusal | None:
     """What is wrong with a request within a dialog; None if we may go on."""
     method = request.method
@@ -119,7 +127,7 @@ def inspect_in_dialog(
     if method == "INFO" and "Info-Package" in request.headers:
         # RFC 6086 section 4.2.2: we have asked for none.
         return Refusal(469, (("Recv-Info", ""),))
-    return _inspect_body(request) if method in WITH_OFFER else None
+    return _inspect_body(request, accept) if method in WITH_OFFER else None
 
 
 def _inspect_subscribe(request: Request) -> Refusal:
@@ -149,11 +157,11 @@ def _inspect_extensions(request: Request, supported: Collection[str]) -> Refusal
     return Refusal(420, (("Unsupported", ", ".join(unknown)),))
 
 
-def _inspect_body(request: Request) -> Refusal | None:
+def _inspect_body(request: Request, accept: tuple[str, str]) -> Refusal | None:
     if not request.body:
         return None
     if request.content_type != SDP:
-        return Refusal(415, (("Accept", SDP),))
+        return Refusal(415, (accept,))
     coding = (request.headers.get("Content-Encoding") or "identity").strip().lower()
     if coding != "identity":
         return Refusal(415, (("Accept-Encoding", "identity"),))

@@ -139,7 +139,10 @@ class Reception:
         """Take a request that was admitted and belongs to no session."""
         request = with_description_only(event.request)
         refusal = inspect_new(
-            request, allow=self._user.allow, supported=self._user.extensions
+            request,
+            allow=self._user.allow,
+            accept=self._user.accept,
+            supported=self._user.extensions,
         )
         if refusal is None and not self._is_emergency(request.uri.user or ""):
             refusal = inspect_security(request, event.flow)

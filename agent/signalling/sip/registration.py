@@ -54,11 +54,12 @@ class Registration:
         registrar: Uri,
         aor: Uri,
         expires: int,
+        features: tuple[str, ...] = (),
         call_id: str,
         tag: str,
         rng: random.Random,
     ) -> None:
-        """`expires` is what is asked for, in seconds."""
+        """`expires` is what is asked for, in seconds; our Contact has `features`."""
         self.stats = RegistrationStats()
         self._registrar = registrar.with_(user=None, password=None, headers=())
         self._aor = NameAddr(None, aor)
@@ -66,6 +67,7 @@ class Registration:
         self._contact = aor
         "The one told last."
         self._expires = expires
+        self._features = "".join(f";{feature}" for feature in features)
         self._call_id = call_id
         self._rng = rng
         self._cseq = 0
@@ -131,7 +133,10 @@ class Registration:
             to=self._aor,
             call_id=self._call_id,
             cseq=self._cseq,
-            headers=[("Contact", f"<{self._contact}>"), ("Expires", str(expires))],
+            headers=[
+                ("Contact", f"<{self._contact}>{self._features}"),
+                ("Expires", str(expires)),
+            ],
         )
 
     def _granted(self, response: Response) -> int:

@@ -303,17 +303,15 @@ class Session(ABC):
         `pass_up`: the application wants to answer those of that method.
         """
         dialog = self.dialog_with(request.from_.tag)
-        method = request.method
+        method, user = request.method, self._user
         if dialog is None or (self.state in MORTAL and method not in _POSTHUMOUS):
             self._user.respond(key, request, 481, now)
         elif not dialog.is_in_order(request):
             self._user.respond(key, request, 500, now)
         elif refusal := inspect_in_dialog(
-            request, allow=self._user.allow, supported=self._user.extensions
+            request, allow=user.allow, accept=user.accept, supported=user.extensions
         ):
-            self._user.respond(
-                key, request, refusal.status, now, headers=refusal.headers
-            )
+            user.respond(key, request, refusal.status, now, headers=refusal.headers)
         elif method == "BYE":
             self._receive_bye(key, request, now)
         elif method == "PRACK":

@@ -64,6 +64,8 @@ class TransactionUser:
         self.events: deque[Event] = deque()
         self.stats = UserAgentStats()
         self.allow = ("Allow", ", ".join(allow))
+        self.accept = ("Accept", ", ".join(accepts))
+        "What bodies we can make something of: in a 415 too (RFC 3261 section 8.2.3)."
         self.extensions = frozenset((*supported, *understood))
         "Option tags a peer may require."
         self.abilities = _abilities(self.allow, supported)
@@ -75,7 +77,7 @@ class TransactionUser:
         self.min_se = min_se
         self.capabilities = (
             self.allow,
-            ("Accept", ", ".join(accepts)),
+            self.accept,
             ("Supported", ", ".join(supported)),
         )
         "What an OPTIONS asks for (RFC 3261 section 11.2)."

@@ -13,6 +13,7 @@ from agent.signalling.sip.parts import MIXED, Part, Tolerated, split_parts
 
 __all__ = [
     "METADATA_TYPE",
+    "OLD_TYPE",
     "RecordingBody",
     "Tolerated",
     "read_body",
@@ -23,8 +24,8 @@ SDP: Final = "application/sdp"
 METADATA_TYPE: Final = "application/rs-metadata+xml"
 "The media type that RFC 9806 settled, and the only one we send."
 DISPOSITION: Final = "recording-session"
-_OLD_TYPE: Final = "application/rs-metadata"
-"That of RFC 7866."
+OLD_TYPE: Final = "application/rs-metadata"
+"That of RFC 7866 section 9: read as the other, and told to be."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +57,14 @@ def read_body(content_type: str, body: bytes) -> RecordingBody:
     if kind == SDP:
         return RecordingBody(body, b"")
     if is_metadata_type(kind):
-        old = (Tolerated.METADATA_TYPE,) if kind == _OLD_TYPE else ()
+        old = (Tolerated.METADATA_TYPE,) if kind == OLD_TYPE else ()
         return RecordingBody(b"", body, old)
     return RecordingBody(b"", b"")
 
 
 def is_metadata_type(kind: str | None) -> bool:
     """Whether a media type, in lower case and without parameters, is of metadata."""
-    return kind in (METADATA_TYPE, _OLD_TYPE)
+    return kind in (METADATA_TYPE, OLD_TYPE)
 
 
 def snapshot_request(reason: str) -> bytes:
@@ -93,7 +94,7 @@ def _of_parts(
     if len(descriptions) > 1 or len(metadata) > 1:
         faults[Tolerated.SEVERAL] = None
     for part in metadata[:1]:
-        if part.kind == _OLD_TYPE:
+        if part.kind == OLD_TYPE:
             faults[Tolerated.METADATA_TYPE] = None
         if part.disposition != DISPOSITION:
             faults[Tolerated.NO_DISPOSITION] = None

@@ -38,6 +38,13 @@ async def test_it_is_recorded_and_tagged_and_its_row_is_closed(site: Recorder) -
     assert directions(answer) == ["recvonly", "recvonly"]
     assert answer.headers.get("Content-Type") == "application/sdp"
     assert "+sip.srs" in (answer.headers.get("Contact") or "")
+    accept = answer.headers.get("Accept") or ""
+    assert accept.split(", ") == [
+        "application/sdp",
+        "multipart/mixed",
+        "application/rs-metadata+xml",
+        "application/rs-metadata",
+    ]
     [begin] = site.media.begins
     assert begin.caller == "+358401234567"
     assert names(begin.officers) == [OFFICER]

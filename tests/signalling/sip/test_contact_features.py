@@ -124,3 +124,11 @@ def test_an_inquiry_hears_which_bodies_are_taken() -> None:
     peer.send(peer.new_request("OPTIONS"), BOB)
     accept = peer.response(200).headers.get("Accept")
     assert accept == "application/sdp, multipart/mixed"
+
+
+def test_who_sends_another_body_hears_which_are_taken() -> None:
+    _, peer = called_by_peer(accepts=("application/sdp", "multipart/mixed"))
+    headers = [("Content-Type", "text/plain")]
+    peer.send(peer.new_request("INVITE", body=b"x", headers=headers), BOB)
+    accept = peer.response(415).headers.get("Accept")
+    assert accept == "application/sdp, multipart/mixed"

@@ -13,6 +13,7 @@ from agent.signalling.sip.message import Request
 from agent.signalling.sip.uri import parse_uri
 
 ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE")
+ACCEPT = ("Accept", "application/sdp, application/rs-metadata+xml")
 SDP = (("Content-Type", "application/sdp"),)
 
 
@@ -31,11 +32,13 @@ def request(
 
 
 def new(message: Request, *, supported: frozenset[str] = frozenset()) -> Refusal | None:
-    return inspect_new(message, allow=ALLOW, supported=supported)
+    return inspect_new(message, allow=ALLOW, accept=ACCEPT, supported=supported)
 
 
 def within(message: Request, *, supported: frozenset[str] = frozenset()) -> int | None:
-    refusal = inspect_in_dialog(message, allow=ALLOW, supported=supported)
+    refusal = inspect_in_dialog(
+        message, allow=ALLOW, accept=ACCEPT, supported=supported
+    )
     return None if refusal is None else refusal.status
 
 
@@ -126,7 +129,7 @@ def test_what_is_required_must_be_supported() -> None:
 
 
 def test_a_body_must_be_a_plain_description() -> None:
-    accept = Refusal(415, (("Accept", "application/sdp"),))
+    accept = Refusal(415, (ACCEPT,))
     assert new(request(body=b"v=0")) == accept
     assert new(request("INVITE", ("Content-Type", "text/plain"), body=b"x")) == accept
     packed = ("Content-Encoding", "gzip")

@@ -59,6 +59,21 @@ def test_the_request_is_that_of_section_10_2() -> None:
     assert not registration.is_registered(0.0)
 
 
+def test_what_we_are_stands_in_every_contact() -> None:
+    registration = Registration(
+        registrar=parse_uri("sip:trunk.example"),
+        aor=parse_uri("sip:agent@trunk.example"),
+        expires=3600,
+        features=("+sip.srs",),
+        call_id="call",
+        tag="tag",
+        rng=random.Random(1),
+    )
+    for request in (registration.next_request(CONTACT), registration.farewell()):
+        value = request.headers.get("Contact")
+        assert value == "<sip:agent@192.0.2.1:5060>;+sip.srs"
+
+
 def test_it_is_renewed_before_its_end_for_ever() -> None:
     registration = new()
     now = 0.0
