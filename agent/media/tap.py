@@ -98,6 +98,8 @@ class JournalTap:
         self._left_out: dict[int, int] = {}
         self.last_heard: dict[int, bytes] = {}
         "By leg, the last packet that a dead worker left here."
+        self._left: list[bytes] = []
+        "Packets that it left, sealed as they are: what follows may be another's."
         self._sealed_at = 0 if open_block is None else open_block.end
         "Where the open block begins in that memory."
         self._keep = open_block.put if open_block is not None else _keep_nothing
@@ -154,17 +156,20 @@ class JournalTap:
     def move_since(self, leg: int, at_ns: int, to: "JournalTap", index: int) -> None:
         """Give another tap what a leg said from `at_ns` on, as far as it is not sealed.
 
-        There it has `index`. What was read before one that came in time came in time,
-        too, whenever it was read. It is put there before it is forgotten here: of a
-        process that dies meanwhile, one memory has it.
+        Or sealed just now, because a dead worker had left it. There it has `index`.
+        What was read before one that came in time came in time, too, whenever it was
+        read. It is put there before it is forgotten here: of a process that dies
+        meanwhile, one memory has it.
         """
-        own = [record for record in self._records if _arrival(record, leg) >= 0]
+        own = [r for r in (*self._left, *self._records) if _arrival(r, leg) >= 0]
         late = takewhile(lambda record: _arrival(record, leg) >= at_ns, reversed(own))
         moved = [*late][::-1]
         for record in moved:
             for packet in iter_records(record):
                 to.add(index, *packet[1:])
-        self._drop(moved)
+        sealed = set(map(id, self._left))
+        # Here those stand behind the end.
+        self._drop([record for record in moved if id(record) not in sealed])
 
     def _drop(self, records: Sequence[bytes]) -> None:
         gone = set(map(id, records))
@@ -216,6 +221,11 @@ class JournalTap:
             self._add_note(note)
         if rest:
             self._records.append(rest)
+            self._left = [
+                pack_packet(*record)
+                for record in iter_records(rest)
+                if not isinstance(record, NoteRecord)
+            ]
         if short_ns:
             gap = SegmentMark(
                 at_monotonic_ns=short_ns, kind="gap-begin", reason="worker-lost"
@@ -263,6 +273,7 @@ class JournalTap:
 
     def seal(self, now_ns: int) -> None:
         """Seal what is ripe and pass it on."""
+        self._left = []
         self._seal(self._ripe)
         self.expire(now_ns)
 

@@ -16,6 +16,7 @@ from agent.media.events import (
     RecordingClosed,
     RecordingFailed,
     RecordingOpened,
+    WorkerReady,
 )
 from agent.media.tap import BLOCK_NS
 from tests.media.pairs import FIRST, notes, packets, talk
@@ -140,6 +141,59 @@ async def test_what_a_stalled_worker_takes_stands_in_one_of_two_recordings(
     assert (packets(one, 0), packets(two, 0)) == (said, late)
     arrivals = [r.arrival_ns for r in two.records if isinstance(r, PacketRecord)]
     assert min(arrivals) >= at_ns
+
+
+@pytest.mark.parametrize("read", [False, True])
+async def test_what_a_dying_worker_has_not_moved_stands_in_one_of_two_recordings(
+    running: Site, customer: Phone, officer: Phone, *, read: bool
+) -> None:
+    """It was told that one follows the other, and dies before it does anything.
+
+    What came since the end it has `read` already, as of the first one, or not.
+    """
+    await talk(running, customer, officer)
+    first = await running.record(("c", "o"))
+    second = new_id()
+    (worker,) = running.pool.worker_pids
+    said = [customer.say(audio_bytes(n)) for n in range(4)]
+    await officer.hear_many(4)
+    at_ns = monotonic_ns()
+    late = []
+    if read:
+        late = [customer.say(audio_bytes(n)) for n in range(4, 7)]
+        await officer.hear_many(3)
+    os.kill(worker, signal.SIGSTOP)
+    if not read:
+        said += [customer.say(audio_bytes(n)) for n in range(4, 6)]
+        at_ns = monotonic_ns()
+    running.pool.stop_recording(first, b"{}")
+    late += [customer.say(audio_bytes(n)) for n in range(7, 9)]
+    running.begin(second, ("c", "o"), since_ns=at_ns)
+    running.pool.flush()
+    os.kill(worker, signal.SIGKILL)
+    await running.event(WorkerReady)
+    running.pool.grant_journal(second)
+    late.append(customer.say(audio_bytes(9)))
+    await running.event(RecordingClosed)
+    await running.settle()
+    running.pool.stop_recording(second, b"{}")
+    await running.event(RecordingClosed, lambda e: e.recording == second)
+    assert heard_in(running, first, before_ns=at_ns) == said
+    assert heard_in(running, second) == late
+
+
+def heard_in(running: Site, recording: str, before_ns: int = 1 << 62) -> list[bytes]:
+    """What the customer said until then, in all journals of a recording."""
+    epochs = sorted(
+        int(path.name.split(".")[1]) for path in running.journals.glob(f"{recording}.*")
+    )
+    return [
+        bytes(record.packet)
+        for epoch in epochs
+        for record in running.journal(recording, epoch).records
+        if isinstance(record, PacketRecord)
+        and (record.leg, record.arrival_ns < before_ns) == (0, True)
+    ]
 
 
 async def test_a_successor_stays_untapped(
