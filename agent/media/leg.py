@@ -192,8 +192,11 @@ class MediaLeg:
             return
         self._connected = True
         self._direct(self.rtp.send)
-        for data in queued:
-            now_ns = monotonic_ns()
+        # What the kernel tells is of the other clock.
+        ahead = utc_ahead_ns() if queued else 0
+        for data, utc in queued:
+            # Each as of when it came: it may have waited for somebody who listens.
+            now_ns = monotonic_ns() if utc is None else utc - ahead
             if packet := self._screen(data, now_ns):
                 self._take(packet, None, now_ns)
 

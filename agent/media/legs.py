@@ -88,8 +88,11 @@ class Legs:
             self._later(KeysSpent(leg=name))
 
     def listen(self, call: str) -> None:
-        """Have a worker hear legs that it was told of anew, and all that goes on."""
-        legs = self.of_call(call)
+        """Have a worker hear legs that it was told of anew, and all that goes on.
+
+        Those that are deaf are told to listen by themselves.
+        """
+        legs = [leg for leg in self.of_call(call) if not leg.deaf]
         if legs:
             names = tuple(leg.name for leg in legs)
             self._crew.tell(legs[0].worker, control.Listen(legs=names))

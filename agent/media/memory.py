@@ -63,6 +63,7 @@ class LegMemory:
             play=state.play,
             closing=state.closing,
             mute=state.mute,
+            deaf=state.deaf,
         )
 
     @property
@@ -77,6 +78,7 @@ class LegMemory:
             partner=self.partner.name if self.partner is not None else "",
             closing=self.closing,
             mute=self.mute,
+            deaf=self.deaf,
         )
 
     def repeated(self, playing: int, *, partner: str) -> Iterator[control.Command]:

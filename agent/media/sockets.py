@@ -17,11 +17,13 @@ MAX_DISCARDED: Final = 4096
 "Datagrams thrown away in one go: more than a receive buffer holds."
 
 
-def connect(channel: socket.socket, peer: Source, size: int) -> list[bytes]:
+def connect(
+    channel: socket.socket, peer: Source, size: int
+) -> list[tuple[bytes, int | None]]:
     """Take datagrams from `peer` only.
 
-    Returns those of `peer` that were queued already, cut to `size` bytes. Raises
-    OSError as connect does.
+    Returns those of `peer` that were queued already, cut to `size` bytes, and when
+    they arrived, as `next_arrival` tells it. Raises OSError as connect does.
     """
     channel.connect(peer)
     # The kernel filters what comes from now on; what strangers sent before stands
@@ -29,14 +31,14 @@ def connect(channel: socket.socket, peer: Source, size: int) -> list[bytes]:
     queued = []
     for _ in range(MAX_DISCARDED):
         try:
-            data, source = channel.recvfrom(size)
+            data, control, _, source = channel.recvmsg(size, _TIMESPEC_SPACE)
         except BlockingIOError:
             break
         except OSError:
             # An ICMP error of an earlier packet; reading it clears it.
             continue
         if (source[0], source[1]) == peer:
-            queued.append(data)
+            queued.append((data, _arrival(control)))
     return queued
 
 

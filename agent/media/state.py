@@ -29,6 +29,8 @@ class LegState(msgspec.Struct, frozen=True, kw_only=True):
     "Told to close, and not known to be closed."
     mute: bool = False
     "Whether it sends no RTP, only RTCP."
+    deaf: bool = False
+    "Opened deaf, and not told to listen."
 
 
 class RecordingState(msgspec.Struct, frozen=True, kw_only=True):

@@ -226,7 +226,7 @@ class Site:
 
     def _untaken(self) -> bool:
         """Whether packets wait for a worker, or a leg is still in one that it left."""
-        legs = list(self.pool._legs)
+        legs = [leg for leg in self.pool._legs if not leg.deaf]
         waiting = select.poll()
         for leg in legs:
             waiting.register(leg.ports.rtp, select.POLLIN)

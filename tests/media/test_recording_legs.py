@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from agent.common.clock import monotonic_ns
-from agent.formats.journal import PacketRecord
+from agent.formats.journal import Journal, PacketRecord
 from agent.media.events import (
     LegClosed,
     RecordingClosed,
     RecordingFailed,
     RecordingOpened,
     WorkerLost,
+    WorkerReady,
 )
 from agent.model.media import Direction, Latch
 from agent.model.recording import MAX_LEGS, Channel, SegmentMark
@@ -63,6 +64,14 @@ def joins(**changes: object) -> SegmentMark:
     return SegmentMark(**(made | changes))  # type: ignore[arg-type]
 
 
+def arrivals(journal: Journal) -> list[int]:
+    return sorted(
+        record.arrival_ns
+        for record in journal.records
+        if isinstance(record, PacketRecord)
+    )
+
+
 async def ended(running: Site, recording: str) -> None:
     running.pool.stop_recording(recording, b'{"type":"end"}')
     await running.event(RecordingClosed, lambda e: e.recording == recording)
@@ -84,9 +93,26 @@ async def test_what_came_before_the_recording_is_in_it(
     journal = running.journal(recording)
     for leg in range(2):
         assert packets(journal, leg) == early[leg] + late[leg]
-    # The first of them as of when they arrived, not as of when they were read.
-    arrivals = [r.arrival_ns for r in journal.records if isinstance(r, PacketRecord)]
-    assert begun < min(arrivals) < before
+    # Those as of when they arrived, not as of when they were read.
+    assert begun < arrivals(journal)[0] < arrivals(journal)[39] < before
+
+
+async def test_what_waits_for_a_recording_outlives_the_worker(
+    running: Site, clients: list[Phone]
+) -> None:
+    legs = await receive(running, clients, 2)
+    early = [[phone.say(audio_bytes(n)) for n in range(20)] for phone in clients[:2]]
+    await running.settle()
+    os.kill(running.pool.worker_pids[0], signal.SIGKILL)
+    await running.event(WorkerReady)
+    await running.settle()
+    before = monotonic_ns()
+    recording = await running.record(legs)
+    await running.settle()
+    await ended(running, recording)
+    journal = running.journal(recording)
+    assert [packets(journal, leg) for leg in range(2)] == early
+    assert arrivals(journal)[-1] < before
 
 
 async def test_a_leg_that_nothing_records_may_be_told_to_listen(
@@ -169,6 +195,7 @@ async def test_all_processes_die_and_every_leg_goes_on(
         legs = await receive(before, clients, 2)
         recording = await before.record(legs)
         await open_deaf(before, "late", clients[2])
+        await open_deaf(before, "waiting", clients[3])
         before.pool.add_leg(recording, "late", joins())
         before.pool.tap(recording, "s1", on=False, at_ns=monotonic_ns())
         state = before.pool.state_of(CALL)
@@ -180,13 +207,16 @@ async def test_all_processes_die_and_every_leg_goes_on(
         await after.pool.resume([state], {recording: KEY})
         assert after.pool.state_of(CALL).legs == state.legs
         await after.event(RecordingOpened)
-        said = [[phone.say(b"a"), phone.say(b"b")] for phone in clients[:3]]
+        said = [[phone.say(b"a"), phone.say(b"b")] for phone in clients]
         await after.settle()
-        await open_deaf(after, "later", clients[3])
-        assert after.pool.add_leg(recording, "later", joins()) == 3
+        assert after.pool.add_leg(recording, "waiting", joins()) == 3
         await ended(after, recording)
         journal = after.journal(recording, 1)
-        assert [packets(journal, leg) for leg in range(3)] == [said[0], [], said[2]]
+        assert [packets(journal, leg) for leg in range(4)] == [
+            said[0],
+            [],
+            *said[2:],
+        ]
         assert note_kinds(notes(journal)).count("stream") == 2
 
 

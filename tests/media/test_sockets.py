@@ -61,9 +61,15 @@ def test_an_error_before_what_waits_is_passed_over(trio: Trio) -> None:
 
 def test_connecting_sorts_what_was_queued(trio: Trio) -> None:
     ours, peer, stranger = trio
+    sockets.tell_arrivals(ours)
+    before = utc_ns()
     for channel, data in ((stranger, b"s1"), (peer, b"p1"), (stranger, b"s2")):
         channel.sendto(data, ours.getsockname())
-    assert sockets.connect(ours, peer.getsockname(), 100) == [b"p1"]
+    after = utc_ns()
+    [(data, arrival_ns)] = sockets.connect(ours, peer.getsockname(), 100)
+    assert data == b"p1"
+    assert arrival_ns is not None
+    assert before <= arrival_ns <= after
     assert sockets.peer_of(ours) == peer.getsockname()
     stranger.sendto(b"s3", ours.getsockname())
     peer.sendto(b"p2", ours.getsockname())

@@ -26,7 +26,12 @@ def test_a_document_is_read_as_it_was_written() -> None:
             leg="c", audio=phone.negotiated(), latch=Latch.OFF
         )
     leg = LegState(
-        leg="c", host="127.0.0.1", port=4000, configured=configured, mute=True
+        leg="c",
+        host="127.0.0.1",
+        port=4000,
+        configured=configured,
+        deaf=True,
+        mute=True,
     )
     state = MediaState(call="x", legs=(leg,), recordings=(RECORDING,), tokens=3)
     assert state.version == STATE_VERSION

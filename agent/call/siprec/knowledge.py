@@ -172,6 +172,7 @@ class Knowledge:
             parties=parties,
             held=self._held(),
             going_on=self._going_on,
+            told=self._metadata.known,
             announced=self.notice.given,
             awaits_officer=self._awaits_officer(parties),
             exempt_before=parties.exempt and not self._joins(parties.exempt_keys),

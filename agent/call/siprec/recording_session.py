@@ -29,6 +29,11 @@ from agent.model.call import EndCause, Outcome
 from agent.model.recording import Channel
 from agent.signalling.sip.symbol import Symbol
 
+PATIENCE: Final = 1.0
+"""Seconds in which metadata may follow the INVITE and yet apply from its answer on.
+
+Enough for an UPDATE behind the ACK, and for its first retransmission (500 ms). What is
+said meanwhile waits in the streams' sockets, which hold 1.8 s of it at the least."""
 MAX_LEGS: Final = 16
 "Of one segment, those included that have left it; one more begins another."
 
@@ -83,6 +88,8 @@ class RecordingSession:
         "The open segment is of whoever there is until then."
         self._waits_until: float | None = None
         "None is opened before that."
+        self._untold_until: float | None = None
+        "None is opened before that, unless the client tells who talks."
         self._acknowledged = False
         self._answered = False
         self._withheld: Withheld | None = None
@@ -108,6 +115,7 @@ class RecordingSession:
             churn=self._churn.state,
             crowded_until=self._crowded_until,
             waits_until=self._waits_until,
+            untold_until=self._untold_until,
             acknowledged=self._acknowledged,
             withheld=self._withheld,
             exempt=self._exempt,
@@ -125,6 +133,7 @@ class RecordingSession:
         self._churn.restore(state.churn)
         self._crowded_until = state.crowded_until
         self._waits_until = state.waits_until
+        self._untold_until = state.untold_until
         self._acknowledged = state.acknowledged
         self._withheld = state.withheld
         self._exempt = state.exempt
@@ -158,6 +167,7 @@ class RecordingSession:
     def answered(self, situation: Situation, now: float) -> None:
         """Media is there, and the answer is about to leave."""
         self._answered = True
+        self._untold_until = now + PATIENCE
         self.update(situation, now)
 
     def acknowledged(self, now: float) -> None:
@@ -179,6 +189,7 @@ class RecordingSession:
     def left(self, cause: EndCause) -> None:
         """The client has ended it, or is gone."""
         if self._is_up:
+            self._wait_no_longer()
             self._finish(cause)
         elif self.outcome is None:
             self._end(Outcome.ABANDONED, cause)
@@ -209,6 +220,7 @@ class RecordingSession:
     def stop(self) -> None:
         """The agent must clear it."""
         if self.outcome is None:
+            self._wait_no_longer()
             self._hang_up(EndCause.AGENT_STOPPED, NORMAL_CLEARING)
 
     def handle_timer(self, now: float) -> None:
@@ -219,6 +231,8 @@ class RecordingSession:
         if any(at is not None and now >= at for at in self._crowd_deadlines):
             self._waits_until = None
             self._settle(now)
+        if self._untold_until is not None and now >= self._untold_until:
+            self._wait_no_longer()
         self.segments.pause.handle_timer(now)
         self._ask(now)
 
@@ -235,10 +249,16 @@ class RecordingSession:
         deadlines = (
             segments.deadline,
             segments.pause.deadline,
+            self._untold_until,
             asking,
             *self._crowd_deadlines,
         )
         return min((at for at in deadlines if at is not None), default=None)
+
+    @property
+    def awaits_metadata(self) -> bool:
+        """Whether nothing is recorded yet because nobody has said who talks."""
+        return self._is_up and self._untold_until is not None
 
     @property
     def phase(self) -> Phase:
@@ -267,6 +287,10 @@ class RecordingSession:
         situation = self._situation
         if situation is None:
             return
+        if situation.told:
+            self._untold_until = None
+        if self.awaits_metadata:
+            return
         if not situation.going_on:
             self.segments.close(EndCause.SESSION_ENDED)
             self.segments.renew()
@@ -290,6 +314,12 @@ class RecordingSession:
                 self._open(situation, now)
             else:
                 self.segments.miss()
+
+    def _wait_no_longer(self) -> None:
+        """Record what waits, of whomever it is."""
+        if (at := self._untold_until) is not None:
+            self._untold_until = None
+            self._settle(at)
 
     def _withhold(self, situation: Situation) -> Withheld | None:
         """Why what is said now may not be recorded; None if it may."""

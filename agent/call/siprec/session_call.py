@@ -24,6 +24,7 @@ from agent.call.siprec.recording_session import Phase, RecordingSession
 from agent.call.siprec.situation import Situation
 from agent.call.siprec.state import RecordingCallState
 from agent.call.siprec.streams import Stream, Streams
+from agent.common.clock import monotonic_ns
 from agent.common.weakly import weakly
 from agent.model.call import EndCause
 from agent.signalling import b2bua
@@ -69,6 +70,8 @@ class SessionCall:
         self._finished = finished
         self._first = first
         self._told_answered = False
+        self._waits_since_ns: int | None = None
+        "Of CLOCK_MONOTONIC: what comes since then waits until somebody is named."
         self._situation: Situation | None = None
         if first.peer is None:
             raise ValueError("a recording session comes from a configured peer")
@@ -134,6 +137,7 @@ class SessionCall:
             knowledge=self._knowledge.state,
             capture=self.capture.state,
             told_answered=self._told_answered,
+            waits_since_ns=self._waits_since_ns,
             awaits_answer=self._offers.awaits_answer,
             quiet=self._hearing.quiet,
         )
@@ -141,6 +145,7 @@ class SessionCall:
     def restore(self, state: RecordingCallState) -> None:
         """Go on where the process before stood."""
         self._told_answered = state.told_answered
+        self._waits_since_ns = state.waits_since_ns
         self._offers.awaits_answer = state.awaits_answer
         self._streams.restore(state.streams)
         self._knowledge.restore(state.knowledge)
@@ -295,12 +300,17 @@ class SessionCall:
         silent = situation.inactive(names) | situation.on_hold(names)
         for one in views:
             self._streams[one.name].gone = one.name in silent
-        talk = situation.going_on and bool(views) and not situation.awaits_officer
+        return situation
+
+    def _tell_answered(self) -> None:
+        situation = self._situation
+        if situation is None or situation.awaits_officer:
+            return
+        talk = situation.going_on and bool(situation.streams)
         if talk and not self._told_answered:
             self._told_answered = True
             officer = next(iter(situation.parties.officers), "")
             self._joint.telling.answered(self.call_id, officer)
-        return situation
 
     # -- what the media workers say --------------------------------------------
 
@@ -340,10 +350,17 @@ class SessionCall:
 
     def _settle(self) -> None:
         self.capture.series.part()
+        waits = self._session.awaits_metadata
+        if not waits:
+            self._tell_answered()
         while (command := self._session.next_command()) is not None:
             self._carry_out(command)
-        # What is not recorded is not to be heard later either.
-        self._streams.listen()
+        if not waits:
+            self._waits_since_ns = None
+            # What is not recorded is not to be heard later either.
+            self._streams.listen()
+        elif self._waits_since_ns is None:
+            self._waits_since_ns = self._offers.offered_ns or monotonic_ns()
 
     def _carry_out(self, command: rec.Command) -> None:
         match command:
@@ -352,7 +369,8 @@ class SessionCall:
             case do.Refuse():
                 self._offers.refuse(command)
             case rec.OpenSegment():
-                self.capture.open(command, since_ns=self._offers.offered_ns)
+                since_ns = self._waits_since_ns or self._offers.offered_ns
+                self.capture.open(command, since_ns=since_ns)
                 parties = command.situation.parties
                 self._doubts.recorded(parties, self._knowledge.notice)
             case rec.AddStream():

@@ -34,6 +34,8 @@ class Situation:
     "Labels on which whoever was heard before is on hold."
     going_on: bool = True
     "Whether there is a call to be recorded: a session may outlast many."
+    told: bool = True
+    "Whether the client has told who talks, in metadata that is whole."
     announced: bool = True
     "Whether the notice counts as given."
     awaits_officer: bool = False

@@ -41,6 +41,7 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     churn: ChurnState
     crowded_until: float | None = None
     waits_until: float | None = None
+    untold_until: float | None = None
     acknowledged: bool = False
     withheld: Withheld | None = None
     exempt: bool = False
@@ -128,6 +129,8 @@ class RecordingCallState(
     capture: SessionCaptureState
     told_answered: bool = False
     "Whether it was told that an officer talks with somebody."
+    waits_since_ns: int | None = None
+    "Since when nothing is recorded yet, because nobody has said who talks."
     awaits_answer: bool = False
     "We offered: the answer comes with the ACK."
     quiet: frozenset[str] = frozenset()

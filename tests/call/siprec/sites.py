@@ -8,6 +8,7 @@ import msgspec
 
 from agent.call.config import PeerConfig
 from agent.call.siprec.config import SiprecConfig
+from agent.call.siprec.recording_session import PATIENCE
 from agent.call.siprec.session_call import SessionCall
 from agent.call.siprec.sources import RecordingSources
 from agent.identity.directory import OfficerEntry
@@ -53,6 +54,8 @@ class Recorder(Site):
         metadata = b"" if document is None else document.xml
         self.client.record(offer or sdp(*BOTH), metadata)
         await self.client.answered()
+        if self.call.state and self.call.state.machine.untold_until is not None:
+            await self.advance(PATIENCE)
         await until(lambda: self.media.told("grant_journal"), "a journal")
         await until(lambda: not self.recorder._tasks, "the envelope is durable")
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from agent.call.siprec.recording_session import PATIENCE
 from agent.recording.database import LedgerError
 from tests.call.siprec.client import (
     BOTH,
@@ -45,6 +46,7 @@ async def test_what_says_nothing_is_a_call_if_there_is_a_route(site: Recorder) -
     await site.record(rules(recognise="legacy"))
     site.client.record(sdp("sendonly"), headers=(), features="")
     assert (await site.client.answered()).status == 200
+    await site.advance(PATIENCE)
     [begin] = site.media.begins
     assert begin.session is not None
     assert begin.session.tolerated == ("recognised-none",)

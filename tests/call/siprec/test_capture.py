@@ -1,6 +1,8 @@
 """What is recorded of recording sessions, and what is marked."""
 
 from agent.call.hearing import SIGNALLED_WITHIN
+from agent.call.siprec.recording_session import PATIENCE
+from agent.common.clock import monotonic_ns
 from agent.media.events import SourceChanged
 from agent.model.call import EndCause, Outcome
 from agent.model.recording import UNDECIDED, RecordState
@@ -45,6 +47,76 @@ async def test_metadata_that_is_absent_or_unreadable_costs_no_audio(
     site.client.hang_up()
     row = await site.over()
     assert row.outcome == Outcome.RECORDED
+
+
+async def test_metadata_that_follows_within_a_moment_applies_from_the_start(
+    site: Recorder,
+) -> None:
+    await site.record()
+    before = monotonic_ns()
+    site.client.record(sdp(*BOTH))
+    await site.client.answered()
+    after = monotonic_ns()
+    # What comes meanwhile waits in the sockets.
+    assert not site.media.told("listen")
+    assert not site.media.begins
+    site.client.send("UPDATE", metadata=TALK.xml)
+    await until(lambda: site.media.told("grant_journal"), "a journal")
+    [begin] = site.media.begins
+    assert begin.caller == "+358401234567"
+    assert names(begin.officers) == [OFFICER]
+    assert before <= begin.started_monotonic_ns <= after
+    assert [one.xml for one in site.media.documents] == [TALK.xml]
+    await site.advance(PATIENCE)
+    site.client.hang_up()
+    row = await site.over()
+    assert (row.outcome, len(row.recordings)) == (Outcome.RECORDED, 1)
+
+
+async def test_of_whom_nobody_has_told_who_they_are_the_first_moment_is_recorded_too(
+    site: Recorder,
+) -> None:
+    await site.record()
+    site.client.record(sdp(*BOTH))
+    await site.client.answered()
+    answered = monotonic_ns()
+    await site.advance(PATIENCE / 2)
+    site.client.hang_up()
+    row = await site.over()
+    assert row.outcome == Outcome.RECORDED
+    [begin] = site.media.begins
+    assert begin.caller == UNDECIDED
+    assert begin.started_monotonic_ns <= answered
+
+
+async def test_of_an_exempt_party_that_is_named_within_a_moment_nothing_is_kept(
+    site: Recorder,
+) -> None:
+    await site.record()
+    site.client.record(sdp(*BOTH))
+    await site.client.answered()
+    exempt = Document({"0409999999": "96", OFFICER: "97"})
+    site.client.send("UPDATE", metadata=exempt.xml)
+    await site.client.answered(2)
+    assert site.media.told("listen")
+    site.client.hang_up()
+    row = await site.over()
+    assert row.outcome == Outcome.EXEMPT
+    assert not site.media.begins
+
+
+async def test_the_wait_for_metadata_goes_on_in_the_next_process(
+    site: Recorder,
+) -> None:
+    await site.record()
+    site.client.record(sdp(*BOTH))
+    await site.client.answered()
+    state = site.call.state
+    assert state is not None
+    site.call.restore(state)
+    assert site.call.state == state
+    assert state.machine.untold_until is not None
+    assert state.waits_since_ns is not None
 
 
 async def test_another_officer_is_another_segment_of_the_same_group(

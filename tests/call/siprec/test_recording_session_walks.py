@@ -37,6 +37,7 @@ situations = st.builds(
     parties=people,
     held=st.frozensets(st.sampled_from(["label-s1", "label-s2"])),
     going_on=st.booleans(),
+    told=st.booleans(),
     announced=st.booleans(),
     incomplete=st.booleans(),
 )
