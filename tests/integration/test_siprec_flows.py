@@ -16,6 +16,7 @@ from tests.lab.parties import FRAME
 from tests.lab.siprec.flows import FLOWS, LAUGHS
 from tests.lab.siprec.hearing import Heard, silent
 from tests.lab.siprec.messages import media_lines
+from tests.lab.siprec.more_flows import MORE_FLOWS
 from tests.lab.siprec.played import Channels, Played, play_all
 from tests.lab.siprec.rfc_flows import rfc_flows
 from tests.lab.siprec.scene import Take
@@ -38,7 +39,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     site = recording_server(tmp_path_factory.mktemp("siprec"))
     try:
         site.daemon.start()
-        flows = FLOWS | (rfc_flows(CORPUS) if CORPUS.exists() else {})
+        flows = FLOWS | MORE_FLOWS | (rfc_flows(CORPUS) if CORPUS.exists() else {})
         yield asyncio.run(play_all(site, flows))
         assert_well(site.daemon)
         site.stop()
@@ -294,11 +295,23 @@ def test_a_session_for_each_pair_of_parties(played: Played) -> None:
     assert first.recording.id != second.recording.id
 
 
-@pytest.mark.parametrize("name", ["offerless", "inactive_first", "two_laws"])
+@pytest.mark.parametrize(
+    "name", ["offerless", "inactive_first", "two_laws", "told_later"]
+)
 def test_media_that_comes_about_otherwise(played: Played, name: str) -> None:
     take = played.takes[name]
     channels = only(take)
     check_tags(take, channels.recording.manifest, "201")
+    check_sides(take, channels, frames(take))
+
+
+def test_streams_in_codecs_of_a_wider_band(played: Played) -> None:
+    take = played.takes["wide_band"]
+    channels = only(take)
+    manifest = channels.recording.manifest
+    check_tags(take, manifest, "201")
+    assert set(manifest.audio.codecs) == {"opus", "G722"}
+    assert [leg.lost for leg in manifest.legs] == [0, 0]
     check_sides(take, channels, frames(take))
 
 
@@ -374,9 +387,10 @@ def test_a_client_that_never_told_all_is_asked(played: Played) -> None:
     assert asked["Content-Disposition"] == "recording-session"
     assert b"requestsnapshot" in asked.body
     assert "+sip.srs" in asked["Contact"]
-    last = Channels(take.recordings[-1])
-    check_tags(take, last.recording.manifest, "201")
-    check_sides(take, last, frames(take, "told"))
+    # It told all of it within a moment of the start.
+    channels = only(take)
+    check_tags(take, channels.recording.manifest, "201")
+    check_sides(take, channels, frames(take))
 
 
 def test_every_session_has_its_outcome_and_nobody_is_named(played: Played) -> None:

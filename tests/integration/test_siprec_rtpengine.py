@@ -31,6 +31,8 @@ from tests.ports import free_ports
 pytestmark = [pytest.mark.integration, pytest.mark.beside]
 proves = pytest.mark.interop
 
+_HOLD = {"block media": "inactive", "unblock media": "sendonly"}
+"What rtpengine is told of a call on hold, and that call's subscription; and then."
 CALLER = "0401234567"
 CALLER_AOR, OFFICER_AOR = f"sip:{CALLER}@trunk.example", "sip:201@agency.example"
 
@@ -105,12 +107,23 @@ async def record_beside(site: Site, root: Path, client: Client, profile: str) ->
             assert {line.label for line in client.answers} == set(fork.labels)
             await call.engine.answered(fork, answer.body)
             await asyncio.sleep(1.5)
+            for version, (command, direction) in enumerate(_HOLD.items(), 1 << 62):
+                await call.engine.ask(command, fork.whole_call)
+                offer = fork.again(version, direction)
+                assert (await client.invite(*body_of(offer, b""))).status == 200
+                await asyncio.sleep(0.8)
             assert (await client.bye()).status == 200
         await site.daemon.logged("stored")
     finally:
         site.stop()
     [recording] = site.daemon.recordings()
     check_sides(recording)
+    # Both parties were on hold for a while, and came back.
+    held = [gap for gap in recording.manifest.gaps if gap.reason in {"hold", "pause"}]
+    assert {gap.leg for gap in held} == {0, 1}
+    for gap in held:
+        assert gap.duration_ms > 700
+        assert gap.start_ms + gap.duration_ms < recording.manifest.audio.duration_ms
     manifest = recording.manifest
     assert manifest.caller == "+358401234567"
     assert [officer.number for officer in manifest.officers] == ["201"]

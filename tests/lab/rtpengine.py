@@ -6,6 +6,7 @@ answer repeats.
 
 import asyncio
 import contextlib
+import re
 import secrets
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -47,6 +48,16 @@ class Fork:
     offer: bytes
     labels: tuple[str, ...]
     "Of the caller's stream, then of the callee's."
+
+    @property
+    def whole_call(self) -> dict[str, object]:
+        """Both directions of the call, as commands name them."""
+        return {"call-id": self.call_id, "flags": ["all"]}
+
+    def again(self, version: int, direction: str) -> bytes:
+        """The offer as its next version, its streams with another direction."""
+        offer = re.sub(rb"(?m)^(o=\S+ \S+ )\d+", rb"\g<1>%d" % version, self.offer)
+        return re.sub(rb"(?m)^a=sendonly\r", b"a=%s\r" % direction.encode(), offer)
 
 
 class RtpEngine:

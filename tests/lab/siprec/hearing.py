@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent.formats.codecs.g711 import decode_alaw, decode_ulaw
 from tests.lab.parties import FRAME
 from tests.lab.siprec.streams import Stream
 
@@ -48,8 +47,7 @@ def heard(channel: np.ndarray, stream: Stream) -> Heard | None:
 
 def samples_of(stream: Stream) -> np.ndarray:
     """All that a stream has to say, full scale 1.0."""
-    decode = decode_alaw if stream.payload_type == 8 else decode_ulaw
-    return np.frombuffer(decode(stream.sound), dtype="<i2") / 32768.0
+    return np.frombuffer(stream.pcm16, dtype="<i2") / 32768.0
 
 
 def silent(channel: np.ndarray, where: Heard, frames: Iterable[int]) -> bool:

@@ -1,21 +1,23 @@
 """Flows played at one daemon, and what became of each: recordings and ledger rows."""
 
 import asyncio
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import soundfile
 
 from agent.recording.ledger import LedgerRow
 from tests.lab.daemon import Recording
-from tests.lab.parties import channels
+from tests.lab.parties import RATE, channels
 from tests.lab.siprec.flows import FLOWS, Flow, play
 from tests.lab.siprec.hearing import Heard, heard
 from tests.lab.siprec.scene import Take
 from tests.lab.siprec.site import Site
 from tests.lab.siprec.streams import Stream
 
-_SETTLED = 20.0
+_SETTLED = 40.0
 
 
 @dataclass
@@ -27,7 +29,7 @@ class Channels:
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
-        self.sides = channels(recording.wav)
+        self.sides = _telephone(recording)
 
     def left(self, stream: Stream) -> Heard | None:
         return heard(self.sides[0], stream)
@@ -91,8 +93,16 @@ def _share_out(played: Played, recordings: list[Recording]) -> None:
 
 
 def _who_is_heard(played: Played, recording: Recording) -> Take | None:
-    sides = channels(recording.wav)
+    sides = _telephone(recording)
     for take in played.takes.values():
         if any(heard(side, stream) for stream in take.streams for side in sides):
             return take
     return None
+
+
+def _telephone(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
+    """Left and right of a recording at 8 kHz, of which no stream says more."""
+    audio = recording.wav
+    step = soundfile.info(io.BytesIO(audio)).samplerate // RATE
+    left, right = channels(audio)
+    return left[::step], right[::step]

@@ -12,11 +12,14 @@ import math
 import os
 import random
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from G722 import G722
 
 from agent.formats.codecs.g711 import decode_alaw, decode_ulaw
+from agent.formats.codecs.opus_audio import encode
 from agent.model.media import SrtpSuite
 from tests.fakes.srtp import Direction
 from tests.lab.parties import FRAME, RATE
@@ -29,6 +32,10 @@ SUITE = SrtpSuite.AES_CM_128_HMAC_SHA1_80
 _LOUD = 9000
 "Far from what is clipped, two of them together too."
 _PTIME = 0.02
+PT_PCMU, PT_PCMA, PT_G722, PT_OPUS = 0, 8, 9, 107
+"Payload types."
+_MAPS = {PT_OPUS: "opus/48000/2"}
+"What has to be told of those that are not static (RFC 3551)."
 
 
 @dataclass
@@ -38,7 +45,8 @@ class Stream:
     label: str
     seed: int
     "Of its noise."
-    payload_type: int = 8
+    payload_type: int = PT_PCMA
+    seconds: float = SECONDS
     kind: str = "audio"
     direction: str = "sendonly"
     secure: bool = False
@@ -61,12 +69,36 @@ class Stream:
 
     @functools.cached_property
     def sound(self) -> bytes:
-        """All of it in the law of its payload type, an octet per sample."""
-        law = decode_alaw if self.payload_type == 8 else decode_ulaw
+        """All of it in a law of G.711, an octet per sample: what is then encoded."""
+        law = self._law
         samples = np.frombuffer(law(bytes(range(256))), "<i2").astype(int)
         codes = np.flatnonzero(np.abs(samples) <= _LOUD).astype(np.uint8)
         numbers = np.random.default_rng(self.seed)
-        return bytes(numbers.choice(codes, round(SECONDS * RATE)))
+        return bytes(numbers.choice(codes, round(self.seconds * RATE)))
+
+    @property
+    def pcm16(self) -> bytes:
+        """All of it in samples of 8 kHz."""
+        return self._law(self.sound)
+
+    @property
+    def _law(self) -> Callable[[bytes], bytes]:
+        return decode_ulaw if self.payload_type == PT_PCMU else decode_alaw
+
+    @functools.cached_property
+    def payloads(self) -> list[bytes]:
+        """All of it as it is sent, frame by frame."""
+        if self.payload_type == PT_OPUS:
+            return encode(self.pcm16, RATE)
+        if self.payload_type == PT_G722:
+            # Frame by frame: in a thread, it lets others have their turn.
+            samples, coder = np.frombuffer(self.pcm16, "<i2"), G722(RATE, 64_000)
+            return [
+                bytes(coder.encode(samples[at : at + FRAME].tolist()))
+                for at in range(0, len(samples), FRAME)
+            ]
+        sound = self.sound
+        return [sound[at : at + FRAME] for at in range(0, len(sound), FRAME)]
 
     def renew(self) -> None:
         """Be another source from now on, as after a transfer behind the client."""
@@ -81,6 +113,8 @@ class Stream:
             f"a={self.direction}",
             f"a=label:{self.label}",
         ]
+        if name := _MAPS.get(self.payload_type):
+            lines.append(f"a=rtpmap:{self.payload_type} {name}")
         if self.secure:
             key = base64.b64encode(self.key).decode()
             lines.append(f"a=crypto:1 {SUITE.value} inline:{key}")
@@ -97,9 +131,10 @@ class Stream:
 
     def say(self, frame: int) -> None:
         """Send one frame; so that those that are not said leave a gap."""
-        payload = self.sound[frame * FRAME : (frame + 1) * FRAME]
+        payload = self.payloads[frame]
+        ticks = FRAME * (6 if self.payload_type == PT_OPUS else 1)
         self._sequence = (self._sequence + 1) & 0xFFFF
-        timestamp = (self._timestamp + frame * FRAME) & 0xFFFFFFFF
+        timestamp = (self._timestamp + frame * ticks) & 0xFFFFFFFF
         packet = (
             bytes((0x80, self.payload_type | (0 if self.said else 0x80)))
             + self._sequence.to_bytes(2, "big")
