@@ -162,6 +162,8 @@ async def test_what_a_dying_worker_has_not_moved_stands_in_one_of_two_recordings
     if read:
         late = [customer.say(audio_bytes(n)) for n in range(4, 7)]
         await officer.hear_many(3)
+    # What is heard was relayed, and may not be in memory yet.
+    await running.settle()
     os.kill(worker, signal.SIGSTOP)
     if not read:
         said += [customer.say(audio_bytes(n)) for n in range(4, 6)]
