@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from agent.common.clock import monotonic_ns
-from agent.formats.journal import Journal, PacketRecord
+from agent.formats.journal import PacketRecord
+from agent.formats.journal_reading import Journal
 from agent.media.events import (
     LegClosed,
     RecordingClosed,
