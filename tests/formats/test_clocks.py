@@ -83,21 +83,22 @@ def test_the_last_packets_that_a_stall_held_back_are_where_they_were_spoken(
     late = [(number, time, 100_000.0 + n) for n, (number, time, _) in enumerate(spoken)]
     result = placement([*spoken[:100], *late[100:]])
     assert result.positions.tolist() == [time for _, time, _ in spoken]
-    assert (result.stray, result.rebased, result.late) == (0, 0, count)
+    found = result.figures
+    assert (found.stray, found.rebased, found.late) == (0, 0, count)
 
 
 def test_a_sender_that_stopped_its_clock_goes_on_at_its_own_pace() -> None:
     packets = [*talk(100), *talk(7, sequence=100, timestamp=16_000, arrival=100_000)]
     result = placement(packets)
     assert result.positions[100:].tolist() == [100_000 + 160 * n for n in range(7)]
-    assert (result.stray, result.rebased) == (0, 1)
+    assert (result.figures.stray, result.figures.rebased) == (0, 1)
 
 
 def test_what_follows_one_that_is_disbelieved_is_not_held_back() -> None:
     wild = (100, 900_000, 16_000.0)
     alone = (101, 900_160, 100_000.0)
     result = placement([*talk(100), wild, alone])
-    assert (len(result.positions), result.stray) == (100, 2)
+    assert (len(result.positions), result.figures.stray) == (100, 2)
 
 
 def test_every_packet_another_clock_is_quick() -> None:
