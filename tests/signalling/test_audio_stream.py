@@ -5,7 +5,7 @@ import random
 import msgspec
 import pytest
 
-from agent.model.media import PCMA, PCMU, Address, Codec, Direction
+from agent.model.media import OPUS, PCMA, PCMU, Address, Codec, Direction
 from agent.signalling.audio_stream import AudioStream
 from agent.signalling.negotiation_state import StreamState
 from agent.signalling.not_acceptable import NotAcceptableError
@@ -71,3 +71,17 @@ def test_the_next_process_goes_on_with_it() -> None:
     assert offered.formats == ("8", "0", "101")
     assert other.current == one.current
     assert not other.keys_spent
+
+
+def test_what_another_leg_asks_of_a_codec_is_asked_of_that_codec_alone() -> None:
+    lines = "rtpmap:111 opus/48000/2", "fmtp:111 useinbandfec=1"
+    asked = stream(codecs=(OPUS,))
+    _, audio = asked.answer(*line(*lines, formats="111"), Direction.SENDRECV)
+    one = stream(codecs=(OPUS, PCMA))
+    one.pass_on(audio)
+    section = one.offer(None, Direction.SENDRECV)
+    wishes = [value for name, value in section.attributes if name == "fmtp" and value]
+    told = [text for text in wishes if "useinbandfec" in text]
+    assert len(told) == 1
+    number = told[0].split()[0]
+    assert section.rtpmaps[int(number)].name == "opus"
