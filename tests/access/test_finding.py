@@ -1,5 +1,6 @@
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.recording.segments import CALLER, entropy
 WINDOW = Window(DAY, DAY + timedelta(6))
 
 
-def hits(*segments: object) -> tuple[Hit, ...]:
+def hits(*segments: Any) -> tuple[Hit, ...]:
     return tuple(sorted(Hit(DAY, segment.id) for segment in segments))
 
 

@@ -74,7 +74,7 @@ def test_who_drains_waits_for_calls_as_long_as_asked(
         daemon.reply = Reply(calls=(STATUS,) * left.pop(0))
 
     monkeypatch.setattr(drain, "monotonic", lambda: now[0])
-    monkeypatch.setattr(drain.time, "sleep", pass_time)
+    monkeypatch.setattr("agent.cli.drain.time.sleep", pass_time)
     disk_site.write()
     daemon.reply = Reply(calls=(STATUS,) * left.pop(0))
     told = ("drain", "-c", disk_site.config, "--wait", wait)

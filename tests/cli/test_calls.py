@@ -5,7 +5,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.cli import calls
 from agent.model.call import Outcome
 from agent.model.recording import RecordingState, Verdict
 from agent.recording.ledger import CallIntent, Ledger, LedgerError
@@ -121,7 +120,7 @@ def test_calls_that_end_are_followed(
             raise KeyboardInterrupt
         turn()
 
-    monkeypatch.setattr(calls.time, "sleep", next_turn)
+    monkeypatch.setattr("agent.cli.calls.time.sleep", next_turn)
     assert run("calls", "-c", ledger.config, "--follow") == 0
     first, *rows = capsys.readouterr().out.splitlines()
     assert first.startswith("begun (UTC)")

@@ -27,7 +27,11 @@ def one_request(rng: random.Random, id_: str) -> tuple[str, str, dict[str, Any]]
     purpose = rng.choice(
         ["quality", "training", "complaint", "drill", "rewrap", "disclosure"]
     )
-    days = [{}, {"day": str(DAY)}, {"day": str(DAY + timedelta(1))}]
+    days: list[dict[str, Any]] = [
+        {},
+        {"day": str(DAY)},
+        {"day": str(DAY + timedelta(1))},
+    ]
     release = {
         "id": id_, "purpose": purpose, "reference": reference,
         "recipient": "x", "basis": "y", **rng.choice(days),
@@ -35,22 +39,22 @@ def one_request(rng: random.Random, id_: str) -> tuple[str, str, dict[str, Any]]
     hold_body = {"kind": "legal-claim", "review": "2027-01-01"}
     envelope = {"request": hold, "envelope": inner, **rng.choice(days)}
     record = f"/recordings/{id_}"
-    return rng.choice(
-        [
-            ("POST", "/releases", {"json": release}),
-            ("GET", f"{record}/state", {}),
-            ("PUT", f"{record}/restriction", {"json": {}}),
-            ("DELETE", f"{record}/restriction", {}),
-            ("POST", f"{record}/holds", {"json": hold_body}),
-            ("DELETE", f"{record}/holds/{hold}", {}),
-            ("GET", f"{record}/annotations", {}),
-            ("POST", f"{record}/annotations", {
-                "content": b"age-encryption.org/v1\n", "headers": OCTETS,
-            }),
-            ("PUT", f"{record}/envelope", {"json": envelope}),
-            ("GET", f"/audit?id={id_}", {}),
-        ]
-    )  # fmt: skip
+    requests: list[tuple[str, str, dict[str, Any]]]
+    requests = [
+        ("POST", "/releases", {"json": release}),
+        ("GET", f"{record}/state", {}),
+        ("PUT", f"{record}/restriction", {"json": {}}),
+        ("DELETE", f"{record}/restriction", {}),
+        ("POST", f"{record}/holds", {"json": hold_body}),
+        ("DELETE", f"{record}/holds/{hold}", {}),
+        ("GET", f"{record}/annotations", {}),
+        ("POST", f"{record}/annotations", {
+            "content": b"age-encryption.org/v1\n", "headers": OCTETS,
+        }),
+        ("PUT", f"{record}/envelope", {"json": envelope}),
+        ("GET", f"/audit?id={id_}", {}),
+    ]  # fmt: skip
+    return rng.choice(requests)
 
 
 def told(answer: httpx.Response) -> tuple[int, bytes, list[str]]:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -60,7 +61,7 @@ steps = st.tuples(
 @settings(max_examples=60)
 @given(codec_lists, codec_lists, st.lists(steps, max_size=8))
 def test_any_walk_leaves_both_sides_agreed(
-    ours: tuple[Codec, ...], theirs: tuple[Codec, ...], walk: list[tuple]
+    ours: tuple[Codec, ...], theirs: tuple[Codec, ...], walk: list[tuple[Any, ...]]
 ) -> None:
     one, two = (
         negotiation(ours),

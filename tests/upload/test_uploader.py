@@ -33,7 +33,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             waited.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr(uploader_module.asyncio, "sleep", at_once)
+    monkeypatch.setattr("agent.upload.uploader.asyncio.sleep", at_once)
     return waited
 
 

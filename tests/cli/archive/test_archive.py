@@ -48,7 +48,7 @@ class Pipe(io.StringIO):
 
     def __init__(self) -> None:
         super().__init__()
-        self.buffer = io.BytesIO()
+        self.octets = self.buffer = io.BytesIO()
 
 
 def test_a_number_is_typed_and_shown_nowhere(
@@ -165,7 +165,7 @@ def test_play_through_a_pipe(
     pipe = Pipe()
     monkeypatch.setattr(sys, "stdout", pipe)
     assert desktop("play", segment.id, *QUALITY, "--to", "-") == 0
-    assert read_wav(pipe.buffer.getvalue()).samples == stereo(range(50), 50)
+    assert read_wav(pipe.octets.getvalue()).samples == stereo(range(50), 50)
     heard = tmp_path / "heard"
     player = tmp_path / "player"
     player.write_text(f"#!/bin/sh\nexec cat > {heard}\n")

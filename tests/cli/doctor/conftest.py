@@ -121,7 +121,11 @@ def host(
 
     monkeypatch.setattr(patient, "ask", ask)
     monkeypatch.setattr(patient, "read_unit", lambda: host.unit)
-    monkeypatch.setattr(command.clock, "read_clock", lambda: host.clock)
-    monkeypatch.setattr(command.limits, "unencrypted_swaps", lambda *_: host.swaps)
-    monkeypatch.setattr(command.disk, "latencies", lambda _: [host.latency] * 40)
+    monkeypatch.setattr("agent.cli.doctor.clock.read_clock", lambda: host.clock)
+    monkeypatch.setattr(
+        "agent.cli.doctor.limits.unencrypted_swaps", lambda *_: host.swaps
+    )
+    monkeypatch.setattr(
+        "agent.cli.doctor.disk.latencies", lambda _: [host.latency] * 40
+    )
     return host

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from agent.cli.doctor import command
 from agent.cli.doctor.clock import UNSYNCHRONISED, Reading
 from agent.cli.doctor.disk import Mount
 from agent.cli.doctor.finding import Verdict
@@ -150,14 +149,14 @@ def storage_gone(host: SoundHost, *_: object) -> None:
 
 def store_silent(_: SoundHost, __: ExitStack, patch: pytest.MonkeyPatch) -> None:
     told = Told("locked", "rights", Unknown.UNTOLD, "no answer to a list", "Deny it.")
-    patch.setattr(command.storage, "findings", lambda *_: iter([told]))
+    patch.setattr("agent.cli.doctor.storage.findings", lambda *_: iter([told]))
 
 
 def store_without_a_word(
     _: SoundHost, __: ExitStack, patch: pytest.MonkeyPatch
 ) -> None:
     told = Told("locked", "region", Unknown.UNTOLD, "it does not tell", "")
-    patch.setattr(command.storage, "findings", lambda *_: iter([told]))
+    patch.setattr("agent.cli.doctor.storage.findings", lambda *_: iter([told]))
 
 
 def broker_away(host: SoundHost, *_: object) -> None:
@@ -210,11 +209,15 @@ def spool_a_file(host: SoundHost, *_: object) -> None:
 
 
 def spool_in_memory(_: SoundHost, __: ExitStack, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(command.disk, "mount_of", lambda *_: Mount(Path("/"), "tmpfs"))
+    patch.setattr(
+        "agent.cli.doctor.disk.mount_of", lambda *_: Mount(Path("/"), "tmpfs")
+    )
 
 
 def spool_remote(_: SoundHost, __: ExitStack, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(command.disk, "mount_of", lambda *_: Mount(Path("/srv"), "nfs4"))
+    patch.setattr(
+        "agent.cli.doctor.disk.mount_of", lambda *_: Mount(Path("/srv"), "nfs4")
+    )
 
 
 def spool_full(host: SoundHost, *_: object) -> None:

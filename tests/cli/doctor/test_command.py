@@ -93,7 +93,7 @@ def test_a_broker_that_lets_us_in(
         pass
 
     broker_away(host)
-    monkeypatch.setattr(command.broker, "probe_broker", probe)
+    monkeypatch.setattr("agent.cli.doctor.broker.probe_broker", probe)
     [found] = [one for one in host.examine() if one.check == "broker"]
     assert found.verdict is Verdict.RIGHT
     assert "lets us in" in found.text
@@ -115,7 +115,7 @@ def test_a_check_that_cannot_look_says_so(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(command.disk, "mount_of", refuse)
+    monkeypatch.setattr("agent.cli.doctor.disk.mount_of", refuse)
     [found] = [one for one in host.examine() if one.check == "disk"]
     assert found.verdict is Verdict.WRONG
     assert "Permission denied" in found.text

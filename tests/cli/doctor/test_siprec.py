@@ -26,7 +26,7 @@ def findings(
     **more: Any,
 ) -> list[tuple[Verdict, str]]:
     """`officers`: those of the directory that the file names; None: it names none."""
-    raw = minimal() | {"siprec": [_ENTRY | more]}
+    raw: dict[str, Any] = minimal() | {"siprec": [_ENTRY | more]}
     if officers is not None:
         raw["officers"] = {"directory": "officers.csv"}
     people = People(directory=officers, today=lambda: date(2026, 11, 30))

@@ -5,7 +5,7 @@ from agent.signalling.sip import core as sip
 from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.message import Request
 from agent.signalling.sip.session_states import State
-from agent.signalling.sip.uac import MAX_FORKS
+from agent.signalling.sip.uac import MAX_FORKS, UacSession
 from agent.signalling.sip.uri import parse_uri
 from tests.signalling.sip.pair import (
     ALICE,
@@ -190,7 +190,9 @@ def test_a_fork_of_very_many_is_bounded() -> None:
     for number in range(3 * MAX_FORKS):
         peer.respond(invite, 180, ALICE, tag=f"t{number}")
         peer.respond(invite, 180, ALICE, tag=f"t{number}")
-    assert len(alice.find(session)._early) == MAX_FORKS
+    calling = alice.find(session)
+    assert isinstance(calling, UacSession)
+    assert len(calling._early) == MAX_FORKS
     for number in range(3 * MAX_FORKS):
         peer.respond(invite, 200, ALICE, tag=f"t{number}", body=ANSWER)
     assert peer.take().count("BYE") == MAX_FORKS

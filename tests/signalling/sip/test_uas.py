@@ -8,6 +8,7 @@ from agent.signalling.sip.errors import LocalSipError
 from agent.signalling.sip.flow import Flow
 from agent.signalling.sip.parser import parse_message
 from agent.signalling.sip.session_states import State
+from agent.signalling.sip.uas import UasSession
 from agent.signalling.sip.uri import parse_uri
 from tests.signalling.sip.pair import (
     ANSWER,
@@ -197,6 +198,7 @@ def test_a_refusal_has_its_words() -> None:
 def test_a_refusal_stays_refused() -> None:
     bob, peer, session = ringing()
     called = bob.find(session)
+    assert isinstance(called, UasSession)
     bob.core.refuse(session, 0.0, status=486)
     called.refuse(500, None, (), 0.0)
     called.ring(180, b"", (), 0.0, reliable=False)

@@ -4,6 +4,7 @@ Who is caller and officer there is asserted in `tests/call/siprec`.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -276,7 +277,7 @@ def test_labels_of_the_metadata_are_those_of_the_description(name: str) -> None:
 def test_extensions_of_vendors() -> None:
     def of(name: str) -> list[tuple[str, str]]:
         metadata = sample(name).metadata
-        holders = (
+        holders: tuple[Any, ...] = (
             *metadata.groups,
             *metadata.sessions,
             *metadata.participants,

@@ -19,14 +19,19 @@ ASKED = {
 
 
 def read(body: bytes, status: int = 200) -> tuple[dict[str, Any], bytes]:
-    answer = {"status_code": status, "headers": {}, "body": body}
+    answer: dict[str, Any] = {"status_code": status, "headers": {}, "body": body}
     said: dict[str, Any] = {}
     read_page(answer, said, context={})
     return said, answer["body"]
 
 
 def as_botocore(body: bytes) -> dict[str, Any]:
-    answer = {"status_code": 200, "headers": {}, "body": body, "context": {}}
+    answer: dict[str, Any] = {
+        "status_code": 200,
+        "headers": {},
+        "body": body,
+        "context": {},
+    }
     told: dict[str, Any] = RestXMLParser().parse(answer, SHAPE)
     contents = [
         {name: one[name] for name in ("Key", "Size", "LastModified") if name in one}
