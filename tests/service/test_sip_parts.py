@@ -63,6 +63,10 @@ async def test_an_inquiry_hears_that_recording_sessions_are_taken(
     assert "siprec" in user.extensions
     assert user.capabilities == (
         ("Allow", ", ".join(ALLOW)),
-        ("Accept", "application/sdp, multipart/mixed, application/rs-metadata+xml"),
+        (
+            "Accept",
+            "application/sdp, multipart/mixed,"
+            " application/rs-metadata+xml, application/rs-metadata",
+        ),
         ("Supported", "100rel, timer, replaces, norefersub"),
     )
