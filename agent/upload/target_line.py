@@ -89,7 +89,7 @@ class TargetLine:
 
     def took(self) -> None:
         """It has taken something."""
-        if self._doubted:
+        if self._doubted and not self.away:  # else what waits tells, once it goes on
             self._recovered()
 
     def _recovered(self) -> None:

@@ -2,11 +2,13 @@ import asyncio
 import random
 
 import pytest
+import structlog.testing
 
 from agent.upload.backend import ObjectUnlockedError, StorageDeniedError, StorageError
 from agent.upload.backends.memory import MemoryBackend
 from agent.upload.target_line import TargetLine
 from agent.upload.targets import Target
+from tests.patience import PATIENCE
 
 
 def line_of(errors: dict[str, Exception]) -> tuple[TargetLine, list[str]]:
@@ -61,3 +63,32 @@ async def test_what_is_its_own_fault_is_no_outage() -> None:
     await run_until_idle(line)
     assert (line.away, line.failures, len(line)) == (False, 1, 1)
     assert done == ["b"]
+
+
+async def test_a_storage_that_is_back_is_told_of_once() -> None:
+    away, tried, left = True, asyncio.Event(), asyncio.Event()
+
+    async def attempt(_line: TargetLine, _name: str) -> None:
+        tried.set()
+        if away:
+            raise StorageError("away.")
+        left.set()
+
+    target = Target(MemoryBackend(), MemoryBackend(), "north")
+    line = TargetLine(target, attempt, random.Random(1))
+    line.doubt()
+    line.add("a", 0)
+    with structlog.testing.capture_logs() as log:
+        task = asyncio.get_running_loop().create_task(line.run())
+        await tried.wait()
+        away = False
+        await asyncio.sleep(0)
+        line.took()  # a notice, before what waits is tried again
+        assert line.away
+        async with asyncio.timeout(PATIENCE):
+            await left.wait()
+        await asyncio.sleep(0)
+        line.took()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [entry["event"] for entry in log] == ["storing_failed", "storage_back"]
