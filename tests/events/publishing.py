@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Self
@@ -143,4 +144,5 @@ class Site:
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(PATIENCE):
             while not condition():
-                await asyncio.sleep(0)
+                # By way of a thread: else the outbox's would hardly ever have a turn.
+                await asyncio.to_thread(os.sched_yield)
