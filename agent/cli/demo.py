@@ -103,11 +103,7 @@ async def _place_call(site: Site, console: Console) -> None:
                 await caller.connected.wait()
                 await officer.connected.wait()
                 console.print("they talk; the call is recorded …")
-                await asyncio.sleep(0.2)
-                caller.speak()
-                await asyncio.sleep(TALK_SECONDS / 2)
-                officer.speak()
-                await asyncio.sleep(TALK_SECONDS / 2)
+                await _talk(caller, officer)
                 caller.hang_up()
                 await officer.ended.wait()
                 console.print("the caller hangs up; sealing and storing …")
@@ -133,16 +129,20 @@ async def _send_session(site: Site, console: Console) -> None:
             async with asyncio.timeout(STEP_TIMEOUT):
                 await client.answered.wait()
                 console.print("the parties talk; the SBC sends us what each says …")
-                await asyncio.sleep(0.2)
-                caller.speak()
-                await asyncio.sleep(TALK_SECONDS / 2)
-                officer.speak()
-                await asyncio.sleep(TALK_SECONDS / 2)
+                await _talk(caller, officer)
                 client.hang_up()
                 console.print("the call is over; sealing and storing …")
                 await _wait_for(site.log, "stored")
         finally:
             await client.close()
+
+
+async def _talk(first: Phone | Voice, second: Phone | Voice) -> None:
+    """Let one speak after the other."""
+    await asyncio.sleep(0.2)
+    for one in (first, second):
+        one.speak()
+        await asyncio.sleep(TALK_SECONDS / 2)
 
 
 def _voice(rtp: int, address: str, name: str, words: str, voice: str) -> Voice:
